@@ -1,0 +1,3 @@
+module lowbit/internal/kernel/asm
+
+go 1.26
