@@ -1,0 +1,120 @@
+package kernel
+
+// Window is the geometry of a 2-D convolution over one image in NHWC order:
+// the pixel (y, x) begins at element (y*W+x)*Pitch. A 1-D convolution has
+// H = KH = OH = StrideH = DilH = 1.
+type Window struct {
+	H, W, Pitch      int // input rows, columns, elements from pixel to pixel
+	KH, KW           int // kernel
+	StrideH, StrideW int
+	DilH, DilW       int
+	Top, Left        int // padding before the first row and column
+	OH, OW           int // output rows and columns
+}
+
+// Indirect lists for every output pixel and tap where the input pixel begins.
+// It depends on the geometry alone, so one serves all images and runs. It is
+// read-only after its making and may be shared.
+type Indirect struct {
+	Rows, Taps int
+	off        []int32 // [Rows+spareRows][Taps] element offsets; -1: padding
+	win        Window  // KH = 0 where the offsets were given
+	span       int     // the greatest offset
+}
+
+// spareRows repeat the last row so that a kernel may read the offsets of a
+// whole tile at the end.
+const spareRows = 16
+
+// Indirect computes the offsets: row oy*OW+ox, tap ky*KW+kx.
+func (w Window) Indirect() *Indirect {
+	off := make([]int32, 0, (w.OH*w.OW+spareRows)*w.KH*w.KW)
+	for oy := range w.OH {
+		for ox := range w.OW {
+			off = w.appendPixel(off, oy, ox)
+		}
+	}
+	ix := NewIndirect(off, w.KH*w.KW)
+	ix.win = w
+	return ix
+}
+
+func (w Window) appendPixel(off []int32, oy, ox int) []int32 {
+	for ky := range w.KH {
+		y := oy*w.StrideH - w.Top + ky*w.DilH
+		for kx := range w.KW {
+			x := ox*w.StrideW - w.Left + kx*w.DilW
+			if y < 0 || y >= w.H || x < 0 || x >= w.W {
+				off = append(off, -1)
+			} else {
+				off = append(off, int32((y*w.W+x)*w.Pitch))
+			}
+		}
+	}
+	return off
+}
+
+// NewIndirect takes offsets in any order of pixels, [rows][taps]; a negative
+// one reads padding. It keeps off.
+func NewIndirect(off []int32, taps int) *Indirect {
+	ix := &Indirect{Rows: len(off) / taps, Taps: taps}
+	for _, o := range off {
+		ix.span = max(ix.span, int(o))
+	}
+	if len(off) > 0 {
+		last := off[len(off)-taps:]
+		for range spareRows {
+			off = append(off, last...)
+		}
+	}
+	ix.off = off
+	return ix
+}
+
+// RowTaps is the geometry that makes each kernel row one tap of KW*Pitch
+// elements, over an image that [PadImage] has padded: the way to run a first
+// layer, whose three channels fill no vector. It needs DilW = 1. Pack the
+// weights (O, KH, KW, C) with k = KW*C, taps = KH.
+func (w Window) RowTaps() *Indirect {
+	h, wd := w.padded()
+	return Window{
+		H: h, W: wd, Pitch: w.Pitch, KH: w.KH, KW: 1,
+		StrideH: w.StrideH, StrideW: w.StrideW, DilH: w.DilH, DilW: 1, OH: w.OH, OW: w.OW,
+	}.Indirect()
+}
+
+// padded gives the rows and columns that the window touches.
+func (w Window) padded() (h, wd int) {
+	return (w.OH-1)*w.StrideH + (w.KH-1)*w.DilH + 1, (w.OW-1)*w.StrideW + (w.KW-1)*w.DilW + 1
+}
+
+// PaddedLen is the number of elements of the image that [PadImage] writes.
+func (w Window) PaddedLen() int {
+	h, wd := w.padded()
+	return h * wd * w.Pitch
+}
+
+// PadImage copies the image x, (H, W, Pitch), to dst with its padding set to
+// pad, as [Window.RowTaps] reads it.
+func PadImage[T uint8 | int8 | float32](dst, x []T, w Window, pad T) {
+	h, wd := w.padded()
+	lead := w.Left * w.Pitch
+	copied := max(0, min(w.W, wd-w.Left)) * w.Pitch
+	for i := range h {
+		row := dst[i*wd*w.Pitch:][:wd*w.Pitch]
+		y := i - w.Top
+		if y < 0 || y >= w.H {
+			fill(row, pad)
+			continue
+		}
+		fill(row[:lead], pad)
+		copy(row[lead:lead+copied], x[y*w.W*w.Pitch:])
+		fill(row[lead+copied:], pad)
+	}
+}
+
+func fill[T any](s []T, v T) {
+	for i := range s {
+		s[i] = v
+	}
+}

@@ -1,0 +1,61 @@
+package kernel
+
+// DepthwiseF32 is the weight of a float32 convolution in which each channel
+// sees only itself: C channels, one filter each. It is read-only and may be
+// shared.
+type DepthwiseF32 struct {
+	c, taps int
+	level   Level
+	w       []float32 // [taps][c]
+	zeros   []float32
+}
+
+// PackDepthwiseF32 arranges the weight w(channel, tap), o.K unused.
+func (l Level) PackDepthwiseF32(w []float32, c, taps int, o Order) *DepthwiseF32 {
+	d := &DepthwiseF32{c: c, taps: taps, level: l, w: aligned[float32](c * taps), zeros: make([]float32, c)}
+	for t := range taps {
+		for i := range c {
+			d.w[t*c+i] = w[i*o.N+t*o.Tap]
+		}
+	}
+	return d
+}
+
+// Run convolves one image x: rows m0..m1-1 of the output are those pixels of
+// ix, with C channels each. Padding reads as zero.
+func (d *DepthwiseF32) Run(x []float32, ix *Indirect, out *OutF32, m0, m1 int) {
+	if m0 >= m1 {
+		return
+	}
+	a := rows[float32]{x: x, ix: ix, k: d.c, taps: d.taps, pad: d.zeros}
+	a.check(m1)
+	checkOut(len(out.C), out.Ldc, d.c, m1)
+	if out.Add != nil {
+		checkOut(len(out.Add), out.LdAdd, d.c, m1)
+	}
+	if out.Bias != nil {
+		_ = out.Bias[d.c-1]
+	}
+	if !d.runFast(a, out, m0, m1) {
+		d.runGeneric(a, out, m0, m1)
+	}
+}
+
+// runGeneric is the meaning of Run: each sum starts at the bias and runs over
+// the taps in order.
+func (d *DepthwiseF32) runGeneric(a rows[float32], out *OutF32, m0, m1 int) {
+	acc := make([]float32, d.c)
+	for i := m0; i < m1; i++ {
+		clear(acc)
+		if out.Bias != nil {
+			copy(acc, out.Bias)
+		}
+		for t := range d.taps {
+			w := d.w[t*d.c:][:d.c]
+			for j, v := range a.row(i, t) {
+				acc[j] += float32(v * w[j])
+			}
+		}
+		out.store(acc, i, 0)
+	}
+}

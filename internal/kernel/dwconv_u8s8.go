@@ -1,0 +1,60 @@
+package kernel
+
+// DepthwiseU8S8 is the weight of an integer convolution in which each channel
+// sees only itself: uint8 activations, int8 weights, C channels, one filter
+// each. It is read-only and may be shared.
+type DepthwiseU8S8 struct {
+	c, taps int
+	level   Level
+	w       []int8 // [taps][c]
+	packed  []int8 // as the level wants it
+	sums    []int32
+}
+
+// PackDepthwiseU8S8 arranges the weight w(channel, tap), o.K unused.
+func (l Level) PackDepthwiseU8S8(w []int8, c, taps int, o Order) *DepthwiseU8S8 {
+	d := &DepthwiseU8S8{c: c, taps: taps, level: l, w: make([]int8, c*taps), sums: columnSums(w, c, 1, taps, o)}
+	for t := range taps {
+		for i := range c {
+			d.w[t*c+i] = w[i*o.N+t*o.Tap]
+		}
+	}
+	return d
+}
+
+// ColumnSums is the sum of the weights of each channel, for zero points.
+func (d *DepthwiseU8S8) ColumnSums() []int32 { return d.sums }
+
+// Run convolves one image x: rows m0..m1-1 of the output are those pixels of
+// ix, with C channels each. Padding reads as the code pad.
+func (d *DepthwiseU8S8) Run(x []uint8, pad uint8, ix *Indirect, out *OutU8S8, m0, m1 int) {
+	if m0 >= m1 {
+		return
+	}
+	a := rows[uint8]{x: x, ix: ix, k: d.c, taps: d.taps}
+	a.check(m1)
+	out.check(d.c, m1)
+	if !d.runFast(a, pad, out, m0, m1) {
+		d.runGeneric(a, pad, out, m0, m1)
+	}
+}
+
+// runGeneric is the meaning of Run.
+func (d *DepthwiseU8S8) runGeneric(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 int) {
+	a.pad = make([]uint8, d.c)
+	fill(a.pad, pad)
+	acc := make([]int32, d.c)
+	for i := m0; i < m1; i++ {
+		clear(acc)
+		if out.Bias != nil {
+			copy(acc, out.Bias)
+		}
+		for t := range d.taps {
+			w := d.w[t*d.c:][:d.c]
+			for j, v := range a.row(i, t) {
+				acc[j] += int32(v) * int32(w[j])
+			}
+		}
+		out.store(acc, i, 0)
+	}
+}

@@ -1,0 +1,152 @@
+package kernel
+
+// OutF32 says where float32 results go: row i, column j to C[i*Ldc+j].
+// The stored value is clamp(sum + Bias[j] + Add[i*LdAdd+j]).
+type OutF32 struct {
+	C        []float32
+	Ldc      int
+	Bias     []float32 // one per column; nil: none
+	Add      []float32 // a residual of the same shape; nil: none. May be C itself
+	LdAdd    int
+	Min, Max float32 // no clamp where Min == Max; a NaN passes
+}
+
+// PackedF32 is a float32 weight, arranged for the kernels of one level. It is
+// read-only and may be shared.
+type PackedF32 struct {
+	shape
+	level Level
+	data  []float32
+	zeros []float32 // a row of padding
+}
+
+// PackF32 arranges the weight w(n, tap, k) for products under this level.
+func (l Level) PackF32(w []float32, n, k, taps int, o Order) *PackedF32 {
+	p := &PackedF32{shape: shape{n: n, k: k, taps: taps, kd: k, per: 1}, level: l}
+	var widths func(int) []int
+	p.lanes, widths = l.tilingF32()
+	p.data = aligned[float32](p.cut(widths))
+	p.zeros = make([]float32, k)
+	packPanels(p.data, w, &p.shape, o)
+	return p
+}
+
+// Gemm multiplies: row i of the output is a[i*lda:][:K] times the weight,
+// which has one tap.
+func (p *PackedF32) Gemm(a []float32, lda int, out *OutF32, r Range) {
+	p.run(rows[float32]{x: a, lda: lda, k: p.k, taps: 1}, out, r)
+}
+
+// Conv convolves one image x: row i of the output is the pixel i of ix.
+// Padding reads as zero.
+func (p *PackedF32) Conv(x []float32, ix *Indirect, out *OutF32, r Range) {
+	p.run(rows[float32]{x: x, ix: ix, k: p.k, taps: p.taps, pad: p.zeros}, out, r)
+}
+
+func (p *PackedF32) run(a rows[float32], out *OutF32, r Range) {
+	if r.M0 >= r.M1 || r.P0 >= r.P1 {
+		return
+	}
+	a.check(r.M1)
+	checkOut(len(out.C), out.Ldc, p.n, r.M1)
+	if out.Add != nil {
+		checkOut(len(out.Add), out.LdAdd, p.n, r.M1)
+	}
+	if out.Bias != nil {
+		_ = out.Bias[p.n-1]
+	}
+	if !p.runFast(a, out, r) {
+		p.runGeneric(a, out, r)
+	}
+}
+
+// checkOut panics where the last row of m rows by n columns does not fit.
+func checkOut(length, ld, n, m int) {
+	if length < (m-1)*ld+n {
+		panic("kernel: output is too short")
+	}
+}
+
+// rows is the left side of a product: rows of a matrix, or pixels of an image.
+type rows[T any] struct {
+	x    []T
+	lda  int // without ix
+	ix   *Indirect
+	k    int
+	taps int
+	pad  []T // read for an offset below zero
+}
+
+// check panics where a row before m lies outside of x.
+func (a *rows[T]) check(m int) {
+	need := (m-1)*a.lda + a.k
+	if a.ix != nil {
+		if a.ix.Taps != a.taps || m > a.ix.Rows {
+			panic("kernel: indirection does not fit the weight")
+		}
+		need = a.ix.span + a.k
+	} else if a.taps != 1 {
+		panic("kernel: a weight of many taps needs Conv")
+	}
+	if len(a.x) < need {
+		panic("kernel: input is too short")
+	}
+}
+
+// row gives the k elements of row i at a tap.
+func (a *rows[T]) row(i, tap int) []T {
+	o := i * a.lda
+	if a.ix != nil {
+		o = int(a.ix.off[i*a.taps+tap])
+		if o < 0 {
+			return a.pad[:a.k]
+		}
+	}
+	return a.x[o:][:a.k]
+}
+
+// genericLanes is the width of a panel in plain Go.
+const genericLanes = 16
+
+// runGeneric is the meaning of Gemm and Conv: each sum starts at the bias and
+// runs over taps, then k, in ascending order.
+func (p *PackedF32) runGeneric(a rows[float32], out *OutF32, r Range) {
+	for _, pn := range p.panels[r.P0:r.P1] {
+		for i := r.M0; i < r.M1; i++ {
+			var acc [genericLanes]float32
+			if out.Bias != nil {
+				copy(acc[:], out.Bias[pn.n0:pn.n1])
+			}
+			w := p.data[pn.off:]
+			for tap := range p.taps {
+				for _, v := range a.row(i, tap) {
+					b := (*[genericLanes]float32)(w)
+					for j := range acc {
+						acc[j] += float32(v * b[j])
+					}
+					w = w[genericLanes:]
+				}
+			}
+			out.store(acc[:pn.n1-pn.n0], i, pn.n0)
+		}
+	}
+}
+
+// store finishes the sums of row i from column j on.
+func (o *OutF32) store(acc []float32, i, j int) {
+	c := o.C[i*o.Ldc+j:][:len(acc)]
+	for q, v := range acc {
+		if o.Add != nil {
+			v += o.Add[i*o.LdAdd+j+q]
+		}
+		if o.Min != o.Max {
+			if v < o.Min {
+				v = o.Min
+			}
+			if v > o.Max {
+				v = o.Max
+			}
+		}
+		c[q] = v
+	}
+}

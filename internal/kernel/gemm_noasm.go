@@ -1,0 +1,17 @@
+//go:build !amd64 || purego
+
+package kernel
+
+func (l Level) tilingF32() (lanes int, widths func(int) []int) { return genericLanes, single(1) }
+
+func (p *PackedF32) runFast(rows[float32], *OutF32, Range) bool { return false }
+
+func (p *PackedU8S8) pack(w []int8, o Order) { p.packGeneric(w, o) }
+
+func (p *PackedU8S8) runFast(rows[uint8], uint8, *OutU8S8, Range) bool { return false }
+
+func (d *DepthwiseF32) runFast(rows[float32], *OutF32, int, int) bool { return false }
+
+func (d *DepthwiseU8S8) runFast(rows[uint8], uint8, *OutU8S8, int, int) bool { return false }
+
+func aligned[T any](n int) []T { return make([]T, n) }

@@ -1,0 +1,116 @@
+package kernel
+
+// Order gives the strides, in elements, of a weight w(n, tap, k): n the output
+// column, tap the kernel position, k the input channel.
+//
+//	matrix (K, N):             Order{N: 1, K: N}
+//	matrix (N, K):             Order{N: K, K: 1}
+//	convolution (O, KH, KW, I): Order{N: KH*KW*I, Tap: I, K: 1}
+//	convolution (O, I, KH, KW): Order{N: I*KH*KW, Tap: 1, K: KH*KW}
+type Order struct{ N, Tap, K int }
+
+// Range is a part of an output: the rows M0..M1-1 of the panels P0..P1-1.
+// Results do not depend on how an output is cut into ranges.
+type Range struct{ M0, M1, P0, P1 int }
+
+// panel is a group of neighbouring columns, packed together.
+type panel struct {
+	n0, n1 int // columns
+	nv     int // vectors that hold them
+	off    int // first element in the packed data
+}
+
+// shape is what the packed forms of all element types have in common.
+type shape struct {
+	n, k, taps int
+	lanes      int // columns in a vector
+	kd         int // steps of one dword along k
+	per        int // elements in a dword
+	panels     []panel
+}
+
+// Panels is the number of column groups that a [Range] may choose from.
+func (s *shape) Panels() int { return len(s.panels) }
+
+// N is the number of output columns.
+func (s *shape) N() int { return s.n }
+
+// K is the number of input channels of a tap.
+func (s *shape) K() int { return s.k }
+
+// Taps is the number of kernel positions: 1 for a matrix.
+func (s *shape) Taps() int { return s.taps }
+
+// Columns gives the columns [n0, n1) of a panel.
+func (s *shape) Columns(p int) (n0, n1 int) { return s.panels[p].n0, s.panels[p].n1 }
+
+// All is the whole output of m rows.
+func (s *shape) All(m int) Range { return Range{0, m, 0, len(s.panels)} }
+
+// rowGrain is a multiple of every tile height, so that cuts there waste no
+// part of a tile.
+const rowGrain = 24
+
+// Split cuts an output of m rows into at most parts ranges of nearly equal
+// work: by rows where there are enough of them, else by panels.
+func (s *shape) Split(m, parts int) []Range {
+	if parts <= 1 || m <= 0 {
+		return []Range{s.All(m)}
+	}
+	grains := (m + rowGrain - 1) / rowGrain
+	if grains >= 2*parts || grains >= len(s.panels) {
+		parts = min(parts, grains)
+		r := make([]Range, parts)
+		for i := range r {
+			r[i] = Range{grains * i / parts * rowGrain, min(m, grains*(i+1)/parts*rowGrain), 0, len(s.panels)}
+		}
+		return r
+	}
+	parts = min(parts, len(s.panels))
+	r := make([]Range, parts)
+	for i := range r {
+		r[i] = Range{0, m, len(s.panels) * i / parts, len(s.panels) * (i + 1) / parts}
+	}
+	return r
+}
+
+// cut fills in the panels: widths gives the vectors of each panel for a count
+// of vectors in all. It returns the number of elements to pack.
+func (s *shape) cut(widths func(vectors int) []int) int {
+	col, off := 0, 0
+	for _, nv := range widths((s.n + s.lanes - 1) / s.lanes) {
+		s.panels = append(s.panels, panel{col, min(s.n, col+nv*s.lanes), nv, off})
+		col += nv * s.lanes
+		off += nv * s.lanes * s.taps * s.kd * s.per
+	}
+	return off
+}
+
+// single makes panels of nv vectors, the last one maybe narrower.
+func single(nv int) func(int) []int {
+	return func(vectors int) []int {
+		var r []int
+		for ; vectors > 0; vectors -= nv {
+			r = append(r, min(nv, vectors))
+		}
+		return r
+	}
+}
+
+// packPanels writes [panel][tap][kd][column][per], zero where the weight has
+// no element.
+func packPanels[D, T uint8 | int8 | int16 | float32](dst []D, w []T, s *shape, o Order) {
+	for _, p := range s.panels {
+		d := dst[p.off:]
+		width := p.nv * s.lanes * s.per
+		for tap := range s.taps {
+			for k := range s.k {
+				row := d[(tap*s.kd+k/s.per)*width+k%s.per:]
+				src := w[tap*o.Tap+k*o.K:]
+				for i := range p.n1 - p.n0 {
+					row[i*s.per] = D(src[(p.n0+i)*o.N])
+				}
+			}
+		}
+	}
+}
