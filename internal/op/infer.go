@@ -1,0 +1,243 @@
+package op
+
+import (
+	"fmt"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// foldLimit is the largest number of elements that inference computes ahead: enough for
+// shape arithmetic, too little to evaluate weights.
+const foldLimit = 1 << 12
+
+// Facts maps the values of one graph to what is known of them.
+type Facts map[string]Fact
+
+// Infer finds the types and shapes of all values of the main graph. in gives known types
+// of inputs, which replace the declared ones; nil takes the file's word. Operators that are
+// unknown leave their outputs open. A contradiction with the file's declarations is an error.
+func Infer(m *graph.Model, in map[string]graph.Type) (Facts, error) {
+	inf := &inferer{model: m}
+	env := &factScope{vals: Facts{}}
+	for _, v := range m.Graph.In {
+		t := v.Type
+		if known, ok := in[v.Name]; ok {
+			t = known
+		}
+		env.vals[v.Name] = Fact{Type: t}
+	}
+	if err := inf.graph(m.Graph, env, m.Opsets); err != nil {
+		return nil, err
+	}
+	return env.vals, nil
+}
+
+type inferer struct {
+	model *graph.Model
+	depth int
+}
+
+type factScope struct {
+	vals  Facts
+	outer *factScope
+}
+
+func (s *factScope) get(name string) (Fact, bool) {
+	for ; s != nil; s = s.outer {
+		if f, ok := s.vals[name]; ok {
+			return f, true
+		}
+	}
+	return Fact{}, false
+}
+
+// graph infers the nodes of g in env, which already holds its inputs.
+func (inf *inferer) graph(g *graph.Graph, env *factScope, opsets []graph.Opset) error {
+	if inf.depth++; inf.depth > MaxDepth {
+		return fault.Invalidf(g.Name, "subgraphs and functions nest deeper than %d", MaxDepth)
+	}
+	defer func() { inf.depth-- }()
+	for _, c := range g.Consts() {
+		env.vals[c.Name] = constFact(c)
+	}
+	declared := map[string]graph.Type{}
+	for _, list := range [][]*graph.Value{g.Info, g.Out} {
+		for _, v := range list {
+			declared[v.Name] = v.Type
+		}
+	}
+	for _, n := range g.Nodes {
+		out, err := inf.node(n, env, opsets)
+		if err != nil {
+			return fault.At(n.Label(), err)
+		}
+		for i, name := range n.Out {
+			if name == "" {
+				continue
+			}
+			var f Fact
+			if i < len(out) {
+				f = out[i]
+			}
+			if d, ok := declared[name]; ok {
+				if !d.Accepts(f.Type) {
+					return fault.Invalidf(n.Label(), "output %q is %s, but the file declares %s", name, f.Type, d)
+				}
+				f.Type = refine(f.Type, d)
+			}
+			env.vals[name] = f
+		}
+	}
+	return nil
+}
+
+// refine fills what t leaves open from the declaration d.
+func refine(t, d graph.Type) graph.Type {
+	if t.Kind == graph.NoType {
+		return d
+	}
+	if t.DType == tensor.Undefined {
+		t.DType = d.DType
+	}
+	if !t.Ranked && d.Ranked {
+		t.Ranked, t.Shape = true, d.Shape
+		return t
+	}
+	if t.Ranked && d.Ranked && len(t.Shape) == len(d.Shape) {
+		shape := make([]graph.Dim, len(t.Shape))
+		for i, s := range t.Shape {
+			shape[i] = s
+			if !s.IsKnown() && (d.Shape[i].IsKnown() || s.Name == "") {
+				shape[i] = d.Shape[i]
+			}
+		}
+		t.Shape = shape
+	}
+	return t
+}
+
+func constFact(c *graph.Const) Fact {
+	if c.Tensor != nil {
+		return factOf(c.Tensor)
+	}
+	if c.Sparse != nil {
+		return Fact{Type: graph.Of(c.Sparse.Values.DType, c.Sparse.Shape...)}
+	}
+	return Fact{}
+}
+
+// factOf is everything about a tensor that exists.
+func factOf(t *tensor.Tensor) Fact { return Fact{Type: graph.TypeOf(t), Value: t} }
+
+// node infers one node, and evaluates it where its inputs are small constants.
+func (inf *inferer) node(n *graph.Node, env *factScope, opsets []graph.Opset) ([]Fact, error) {
+	in := make([]Fact, len(n.In))
+	for i, name := range n.In {
+		if name == "" {
+			continue
+		}
+		f, ok := env.get(name)
+		if !ok {
+			return nil, fault.Invalidf("", "input %d %q is never produced", i, name)
+		}
+		in[i] = f
+	}
+	if inf.model.Function(n.Domain, n.Op, n.Overload) != nil {
+		return nil, nil
+	}
+	version := versionOf(opsets, n.Domain)
+	o, err := Resolve(n, version)
+	if fault.KindOf(err) == fault.Unsupported {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if out, ok := inf.fold(o, n, version, in); ok {
+		return out, nil
+	}
+	if o.Infer == nil {
+		return nil, nil
+	}
+	c := &Inference{Node: n, Opset: version, In: in}
+	c.sub = func(g *graph.Graph, args []Fact) ([]Fact, error) { return inf.subgraph(g, args, env, opsets) }
+	return o.Infer(c)
+}
+
+func (inf *inferer) subgraph(g *graph.Graph, args []Fact, outer *factScope, opsets []graph.Opset) ([]Fact, error) {
+	env := &factScope{vals: Facts{}, outer: outer}
+	for i, v := range g.In {
+		f := Fact{Type: v.Type}
+		if i < len(args) {
+			f = args[i]
+			f.Type = refine(f.Type, v.Type)
+		}
+		env.vals[v.Name] = f
+	}
+	if err := inf.graph(g, env, opsets); err != nil {
+		return nil, err
+	}
+	out := make([]Fact, len(g.Out))
+	for i, v := range g.Out {
+		out[i], _ = env.get(v.Name)
+	}
+	return out, nil
+}
+
+// fold evaluates a node whose inputs are all small constants.
+func (inf *inferer) fold(o *Op, n *graph.Node, version int, in []Fact) ([]Fact, bool) {
+	if o.Random || len(n.Subgraphs()) > 0 || len(in) == 0 && n.Op != "Constant" {
+		return nil, false
+	}
+	args := make([]*tensor.Tensor, len(in))
+	for i, f := range in {
+		if n.In[i] == "" {
+			continue
+		}
+		if f.Value == nil || f.Value.Len() > foldLimit {
+			return nil, false
+		}
+		args[i] = f.Value
+	}
+	if o.Infer != nil { // a small constant may still ask for a huge result
+		types, err := o.Infer(&Inference{Node: n, Opset: version, In: in})
+		if err != nil || !allSmall(types) {
+			return nil, false
+		}
+	}
+	out, err := o.Eval(&Call{Node: n, Opset: version, In: args, run: &runner{model: inf.model, depth: new(int)}})
+	if err != nil {
+		return nil, false
+	}
+	facts := make([]Fact, len(out))
+	for i, t := range out {
+		if t != nil {
+			facts[i] = factOf(t)
+		}
+	}
+	return facts, true
+}
+
+func allSmall(types []Fact) bool {
+	for _, f := range types {
+		shape, ok := f.Static()
+		if !ok {
+			return false
+		}
+		if n, err := tensor.CheckedElements(shape); err != nil || n > foldLimit {
+			return false
+		}
+	}
+	return true
+}
+
+// invalidf is an invalid-input error of the node at hand.
+func invalidf(format string, a ...any) error {
+	return fault.Invalidf("", "%s", fmt.Sprintf(format, a...))
+}
+
+// unsupportedf is an error for what the standard allows and lowbit lacks.
+func unsupportedf(format string, a ...any) error {
+	return fault.Unsupportedf("", "%s", fmt.Sprintf(format, a...))
+}

@@ -1,0 +1,174 @@
+// Package op says what each ONNX operator means: its types and shapes, a plain reference
+// evaluation that judges every faster path, and how quantization treats it.
+//
+// One operator or one close family is one file; the table rows are gathered in All.
+package op
+
+import (
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// An Op is everything lowbit knows of one operator. A nil Infer means that nothing is known
+// of the outputs before the operator runs.
+type Op struct {
+	Name   string
+	Domain string // "" is the default ONNX domain
+	Infer  func(c *Inference) ([]Fact, error)
+	Eval   func(c *Call) ([]*tensor.Tensor, error)
+	Quant  Quant
+
+	Schemas []*Schema // one for each version, ascending; filled from schema.txt
+	Random  bool      // two evaluations of the same inputs may differ
+}
+
+// Role is what an operator does with one of its inputs.
+type Role uint8
+
+// The roles of an input in quantization.
+const (
+	Float  Role = iota // stays in float, or is no number at all (indices, shapes)
+	Act                // an activation; a constant here is quantized like one
+	Weight             // a weight, along Quant.Axis when it is constant, else an activation
+	Bias               // int32 at the product of the scales of the other two
+)
+
+// Quant is how an operator takes part in quantization. The zero value leaves it in float.
+type Quant struct {
+	In      []Role // by input position; the last one repeats
+	Axis    int    // the output-channel axis of the weight, negative from the end
+	Share   bool   // moves values without changing them: the output keeps its input's parameters
+	Output  bool   // the output is worth quantizing too
+	Integer string // the ONNX operator that computes it on integers (QOperator style); "com.microsoft:" in front where needed
+	Fixed   *Fixed // the output's parameters where the operator's range is known
+}
+
+// Fixed is a known output range, such as [0,1] of a sigmoid.
+type Fixed struct{ Lo, Hi float32 }
+
+// All lists every operator. It is filled by init because operators that run subgraphs look
+// others up.
+var All []*Op
+
+type opKey struct{ domain, name string }
+
+var byName = map[opKey]*Op{}
+
+// Lookup returns the operator of that domain and name, or nil.
+func Lookup(domain, name string) *Op {
+	return byName[opKey{graph.CanonicalDomain(domain), name}]
+}
+
+// Schema returns the signature that a model importing the given version of o's domain uses:
+// the newest one that is not newer. It is nil where the operator did not exist yet.
+func (o *Op) Schema(opset int) *Schema {
+	var best *Schema
+	for _, s := range o.Schemas {
+		if s.Since <= opset || best == nil && s.Since <= 7 {
+			best = s
+		}
+	}
+	return best
+}
+
+// A Call is one evaluation of a node.
+type Call struct {
+	*graph.Node
+	Opset int              // version of the node's domain
+	In    []*tensor.Tensor // nil where an optional operand is left out
+
+	run  *runner
+	env  *scope
+	salt uint64
+}
+
+// Has says whether input i is there. (It hides Node.Has: use HasAttr for attributes.)
+func (c *Call) Has(i int) bool { return i < len(c.In) && c.In[i] != nil }
+
+// HasAttr says whether the node carries the attribute.
+func (c *Call) HasAttr(name string) bool { return c.Node.Has(name) }
+
+// Input returns input i, or nil where it is absent.
+func (c *Call) Input(i int) *tensor.Tensor {
+	if i < len(c.In) {
+		return c.In[i]
+	}
+	return nil
+}
+
+// Wants says whether output i is used.
+func (c *Call) Wants(i int) bool { return i < len(c.Out) && c.Out[i] != "" }
+
+// Run evaluates a subgraph of this node, which may read values of the graphs around it.
+func (c *Call) Run(g *graph.Graph, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	return c.run.graph(g, c.env, in)
+}
+
+// An Inference asks for the types of a node's outputs.
+type Inference struct {
+	*graph.Node
+	Opset int
+	In    []Fact // the zero Fact where an optional operand is left out
+
+	sub func(g *graph.Graph, in []Fact) ([]Fact, error)
+}
+
+// A Fact is what is known of a value before it exists.
+type Fact struct {
+	graph.Type
+	Value *tensor.Tensor // the value itself, where it is constant
+	Elems []graph.Dim    // of an integer scalar or vector: what is known of each element
+}
+
+// Has says whether input i is there.
+func (c *Inference) Has(i int) bool { return i < len(c.In) && i < len(c.Node.In) && c.Node.In[i] != "" }
+
+// HasAttr says whether the node carries the attribute.
+func (c *Inference) HasAttr(name string) bool { return c.Node.Has(name) }
+
+// Input returns what is known of input i; the zero Fact where it is absent.
+func (c *Inference) Input(i int) Fact {
+	if i < len(c.In) {
+		return c.In[i]
+	}
+	return Fact{}
+}
+
+// Sub infers a subgraph of this node.
+func (c *Inference) Sub(g *graph.Graph, in []Fact) ([]Fact, error) { return c.sub(g, in) }
+
+// Ints returns the constant elements of input i, false where they are not known.
+func (c *Inference) Ints(i int) ([]int, bool) {
+	f := c.Input(i)
+	if f.Value != nil {
+		v, err := f.Value.Ints()
+		if err != nil {
+			return nil, false
+		}
+		out := make([]int, len(v))
+		for k, x := range v {
+			out[k] = int(x)
+		}
+		return out, true
+	}
+	if f.Elems == nil {
+		return nil, false
+	}
+	out := make([]int, len(f.Elems))
+	for k, d := range f.Elems {
+		if !d.IsKnown() {
+			return nil, false
+		}
+		out[k] = d.Size
+	}
+	return out, true
+}
+
+// Typed wraps types as facts.
+func Typed(types ...graph.Type) []Fact {
+	out := make([]Fact, len(types))
+	for i, t := range types {
+		out[i].Type = t
+	}
+	return out
+}

@@ -1,0 +1,4 @@
+package op
+
+// controlOps are control flow, sequences and optional values.
+var controlOps = []*Op{}

@@ -1,0 +1,4 @@
+package op
+
+// mathOps are elementwise arithmetic, reductions, casts and random numbers.
+var mathOps = []*Op{}

@@ -1,0 +1,4 @@
+package op
+
+// quantOps are the standard quantization operators.
+var quantOps = []*Op{}
