@@ -22,9 +22,10 @@ var descrs = []descrRow{
 	{"i1", tensor.Int8, 1}, {"i2", tensor.Int16, 2}, {"i4", tensor.Int32, 4}, {"i8", tensor.Int64, 8},
 	{"u1", tensor.Uint8, 1}, {"u2", tensor.Uint16, 2}, {"u4", tensor.Uint32, 4}, {"u8", tensor.Uint64, 8},
 	{"b1", tensor.Bool, 1}, {"c8", tensor.Complex64, 4}, {"c16", tensor.Complex128, 8},
-	{"V2", tensor.BFloat16, 2}, {"f1", tensor.Float8E5M2, 1},
+	{"V2", tensor.BFloat16, 2},
 	{"V1", tensor.Undefined, 1},
 	{"V1", tensor.Float8E4M3FN, 1}, {"V1", tensor.Float8E4M3FNUZ, 1}, {"V1", tensor.Float8E5M2FNUZ, 1},
+	{"V1", tensor.Float8E5M2, 1}, {"f1", tensor.Float8E5M2, 1}, // NumPy cannot load f1, which ml_dtypes saves
 	{"V1", tensor.Float8E8M0, 1}, {"V1", tensor.Float4E2M1, 1}, {"V1", tensor.Int4, 1},
 	{"V1", tensor.Uint4, 1}, {"V1", tensor.Int2, 1}, {"V1", tensor.Uint2, 1},
 }

@@ -134,7 +134,7 @@ func TestStream(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	var arrays []Array
 	for _, r := range descrs {
-		if r.dtype == tensor.Undefined {
+		if r.dtype == tensor.Undefined || r.code == "f1" {
 			continue
 		}
 		a := tensor.New(r.dtype, 3, 5)

@@ -1,4 +1,4 @@
-"""Writes golden.npz, column.npy, big.npy, v2.npy, v3.npy, objects.npy and deflated.npz with NumPy.
+"""Writes golden.npz, column.npy, big.npy, v2.npy, v3.npy, objects.npy deflated.npz and small.npz with NumPy.
 
 Needs numpy and ml_dtypes. Run in this folder: python make_golden.py
 """
@@ -26,6 +26,7 @@ golden["empty"] = np.zeros((0, 4), "f4")
 golden["fortran"] = np.asfortranarray(np.arange(24, dtype="i4").reshape(2, 3, 4))
 np.savez("golden.npz", **golden)
 np.savez_compressed("deflated.npz", x=np.arange(3000, dtype="f4").reshape(100, 30), y=np.arange(100))
+np.savez_compressed("small.npz", x=np.zeros((2, 3), "f4"))
 np.save("column.npy", golden["fortran"])
 np.save("big.npy", np.arange(12, dtype=">i2").reshape(4, 3))
 for major in (2, 3):
