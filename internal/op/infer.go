@@ -154,6 +154,9 @@ func (inf *inferer) node(n *graph.Node, env *factScope, opsets []graph.Opset) ([
 	} else if err != nil {
 		return nil, err
 	}
+	if err := o.Schema(version).CheckTypes(typesOfFacts(in)); err != nil {
+		return nil, fault.Invalidf("", "%v", err)
+	}
 	if out, ok := inf.fold(o, n, version, in); ok {
 		return out, nil
 	}

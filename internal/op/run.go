@@ -247,6 +247,9 @@ func (r *runner) node(n *graph.Node, opsets []graph.Opset, env *scope, in []*ten
 	if err != nil {
 		return nil, err
 	}
+	if err := o.Schema(version).CheckTypes(typesOf(in)); err != nil {
+		return nil, fault.Invalidf("", "%v", err)
+	}
 	c := &Call{Node: n, Opset: version, In: in, run: r, env: env, salt: saltOf(r.opt.Seed, n)}
 	if r.opt.Replace != nil {
 		if out, done, err := r.opt.Replace(n, c); done || err != nil {
