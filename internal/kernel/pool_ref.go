@@ -1,0 +1,179 @@
+package kernel
+
+import "math"
+
+// Pool describes a pooling in NHWC order over one image. Output pixel i, C channels from element
+// i*OutPitch, is made of the input pixels that row i of Taps lists; padding is left out.
+type Pool struct {
+	Taps     *Indirect
+	C        int // channels
+	OutPitch int // elements from one output pixel to the next
+	// Divisors divide the sum of each output pixel in an average; nil: the number of taps that
+	// are no padding.
+	Divisors []float32
+}
+
+// PoolQuant is the quantization of an average pooling on codes:
+// out = clamp(RNE(Σ(x−XZero)·XScale / (OutScale·divisor)) + OutZero, Lo, Hi).
+type PoolQuant struct {
+	XScale, OutScale float32
+	XZero, OutZero   int32
+	Lo, Hi           int32
+}
+
+// GlobalTaps lists all pixels of an image as the taps of a single output pixel.
+func GlobalTaps(pixels, pitch int) *Indirect {
+	off := make([]int32, pixels)
+	for i := range off {
+		off[i] = int32(i * pitch)
+	}
+	return NewIndirect(off, max(pixels, 1))
+}
+
+// poolFn is an assembly body for one output pixel of n channels: it folds x[taps[j]+c] over the
+// taps that are not negative. The sum of codes is int32.
+type poolFn[T, U any] func(dst *U, x *T, taps *int32, k, n int)
+
+// MaxPoolF32 computes output pixels r0 to r1. NaN wins; a window of padding alone gives −∞.
+func (l Level) MaxPoolF32(p *Pool, dst, x []float32, r0, r1 int) {
+	poolRows(l, maxPoolF32Asm, maxTapsF32, p, dst, x, r0, r1)
+}
+
+// MaxPoolU8 computes output pixels r0 to r1. A window of padding alone gives 0.
+func (l Level) MaxPoolU8(p *Pool, dst, x []uint8, r0, r1 int) {
+	poolRows(l, maxPoolU8Asm, maxTaps[uint8], p, dst, x, r0, r1)
+}
+
+// MaxPoolS8 computes output pixels r0 to r1. A window of padding alone gives −128.
+func (l Level) MaxPoolS8(p *Pool, dst, x []int8, r0, r1 int) {
+	poolRows(l, maxPoolS8Asm, maxTaps[int8], p, dst, x, r0, r1)
+}
+
+// AvgPoolF32 computes output pixels r0 to r1: the sums of 64 taps each in tap order, these added
+// in order, and divided. A window of padding alone gives 0/0 without Divisors.
+func (l Level) AvgPoolF32(p *Pool, dst, x []float32, r0, r1 int) {
+	buf := make([]float32, p.C)
+	for i := r0; i < r1; i++ {
+		taps := p.Taps.row(i)
+		out := dst[i*p.OutPitch:][:p.C]
+		clear(out)
+		for j := 0; j < len(taps); j += sumTaps {
+			poolPixel(l, sumPoolF32Asm, sumTapsF32, buf, x, taps[j:min(j+sumTaps, len(taps))])
+			l.Binary(Add, out, out, buf)
+		}
+		l.BinaryScalar(Div, out, out, p.divisor(i, taps))
+	}
+}
+
+// sumTaps is how many taps AvgPoolF32 adds up before it adds to the total.
+const sumTaps = 64
+
+// AvgPoolU8 computes output pixels r0 to r1 on codes.
+func (l Level) AvgPoolU8(p *Pool, q *PoolQuant, dst, x []uint8, r0, r1 int) {
+	avgPoolCodes(l, sumPoolU8Asm, meanU8Asm, p, q, dst, x, r0, r1)
+}
+
+// AvgPoolS8 computes output pixels r0 to r1 on codes.
+func (l Level) AvgPoolS8(p *Pool, q *PoolQuant, dst, x []int8, r0, r1 int) {
+	avgPoolCodes(l, sumPoolS8Asm, meanS8Asm, p, q, dst, x, r0, r1)
+}
+
+// meanFn is an assembly body that turns n sums into codes: the sum less zero, times scale.
+type meanFn[T uint8 | int8] func(dst *T, sums *int32, n int, zero int32, div float32, q *PoolQuant)
+
+func avgPoolCodes[T uint8 | int8](l Level, sum variants[poolFn[T, int32]], mean variants[meanFn[T]], p *Pool, q *PoolQuant, dst, x []T, r0, r1 int) {
+	sums := make([]int32, p.C)
+	for i := r0; i < r1; i++ {
+		taps := p.Taps.row(i)
+		out := dst[i*p.OutPitch:][:p.C]
+		poolPixel(l, sum, sumTapsCode[T], sums, x, taps)
+		zero := q.XZero * int32(valid(taps))
+		div := float32(q.OutScale * p.divisor(i, taps))
+		if f, ok := mean.pick(l); ok && len(out) > 0 {
+			f(&out[0], &sums[0], len(out), zero, div, q)
+			continue
+		}
+		for c, s := range sums {
+			out[c] = T(quantOne(float32(float32(s-zero)*q.XScale), div, q.OutZero, q.Lo, q.Hi))
+		}
+	}
+}
+
+func poolRows[T any](l Level, asm variants[poolFn[T, T]], ref func(dst, x []T, taps []int32), p *Pool, dst, x []T, r0, r1 int) {
+	for i := r0; i < r1; i++ {
+		poolPixel(l, asm, ref, dst[i*p.OutPitch:][:p.C], x, p.Taps.row(i))
+	}
+}
+
+func poolPixel[T, U any](l Level, asm variants[poolFn[T, U]], ref func(dst []U, x []T, taps []int32), dst []U, x []T, taps []int32) {
+	for _, o := range taps {
+		if o >= 0 {
+			_ = x[o:][:len(dst)]
+		}
+	}
+	if f, ok := asm.pick(l); ok && len(dst) > 0 && len(x) > 0 && len(taps) > 0 {
+		f(&dst[0], &x[0], &taps[0], len(taps), len(dst))
+		return
+	}
+	ref(dst, x, taps)
+}
+
+// row is the offsets of output pixel i.
+func (ix *Indirect) row(i int) []int32 { return ix.off[:ix.Rows*ix.Taps][i*ix.Taps:][:ix.Taps] }
+
+func (p *Pool) divisor(i int, taps []int32) float32 {
+	if p.Divisors != nil {
+		return p.Divisors[i]
+	}
+	return float32(valid(taps))
+}
+
+func valid(taps []int32) (n int) {
+	for _, o := range taps {
+		if o >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func maxTapsF32(dst, x []float32, taps []int32) {
+	fill(dst, float32(math.Inf(-1)))
+	for _, o := range taps {
+		if o >= 0 {
+			maxRef(dst, dst, x[o:][:len(dst)])
+		}
+	}
+}
+
+func maxTaps[T uint8 | int8](dst, x []T, taps []int32) {
+	lo, _ := limits[T]()
+	fill(dst, T(lo))
+	for _, o := range taps {
+		if o >= 0 {
+			for c, v := range x[o:][:len(dst)] {
+				dst[c] = max(dst[c], v)
+			}
+		}
+	}
+}
+
+func sumTapsF32(dst, x []float32, taps []int32) {
+	clear(dst)
+	for _, o := range taps {
+		if o >= 0 {
+			addRef(dst, dst, x[o:][:len(dst)])
+		}
+	}
+}
+
+func sumTapsCode[T uint8 | int8](dst []int32, x []T, taps []int32) {
+	clear(dst)
+	for _, o := range taps {
+		if o >= 0 {
+			for c, v := range x[o:][:len(dst)] {
+				dst[c] += int32(v)
+			}
+		}
+	}
+}

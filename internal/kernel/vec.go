@@ -1,0 +1,57 @@
+package kernel
+
+// variant is one assembly body and the level it is written for.
+type variant[F any] struct {
+	level Level
+	fn    F
+}
+
+// variants holds the bodies of one kernel, best first. It is empty where the machine has none.
+type variants[F any] []variant[F]
+
+// pick finds the best body that l allows; without one the Go reference runs.
+func (v variants[F]) pick(l Level) (fn F, ok bool) {
+	for i := range v {
+		if l.use(v[i].level) {
+			return v[i].fn, true
+		}
+	}
+	return fn, false
+}
+
+// One block is what an elementwise kernel takes per turn of its main loop.
+const (
+	blockLen   = 64
+	blockBytes = blockLen * 4
+	tileLen    = 512
+)
+
+func splat(s float32) (b [blockLen]float32) {
+	for i := range b {
+		b[i] = s
+	}
+	return b
+}
+
+// tile repeats a short v in buf so that one call covers several rows, n elements at most.
+// It returns v itself where that does not pay.
+func tile[T any](buf, v []T, n int) []T {
+	if len(v) == 0 || 2*len(v) > len(buf) || n < 2*len(v) {
+		return v
+	}
+	m := 0
+	for m+len(v) <= len(buf) && m < n {
+		m += copy(buf[m:], v)
+	}
+	return buf[:m]
+}
+
+// spans calls f for the parts [i, i+n) of total elements, each of size elements but the last.
+func spans(total, size int, f func(i, n int)) {
+	if size <= 0 {
+		return
+	}
+	for i := 0; i < total; i += size {
+		f(i, min(size, total-i))
+	}
+}

@@ -1,0 +1,55 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import "unsafe"
+
+var (
+	binaryAsm [numBinary]variants[binaryFn]
+	unaryAsm  [numUnary]variants[unaryFn]
+	affineAsm variants[affineFn]
+)
+var (
+	reduceAsm [numReduce]variants[reduceFn]
+	minMaxAsm variants[minMaxFn]
+	expSumAsm variants[expSumFn]
+	normAsm   variants[normFn]
+
+	quantU8Asm    variants[quantFn[uint8]]
+	quantS8Asm    variants[quantFn[int8]]
+	quantU16Asm   variants[quantFn[uint16]]
+	quantS16Asm   variants[quantFn[int16]]
+	dequantU8Asm  variants[dequantFn[uint8]]
+	dequantS8Asm  variants[dequantFn[int8]]
+	dequantU16Asm variants[dequantFn[uint16]]
+	dequantS16Asm variants[dequantFn[int16]]
+	dequantS32Asm variants[dequantFn[int32]]
+
+	qaddU8Asm variants[qbinaryFn[uint8]]
+	qaddS8Asm variants[qbinaryFn[int8]]
+	qmulU8Asm variants[qbinaryFn[uint8]]
+	qmulS8Asm variants[qbinaryFn[int8]]
+
+	flipSignAsm   variants[bytesFn]
+	unpackU4Asm   variants[bytesFn]
+	unpackS4Asm   variants[bytesFn]
+	decodeF16Asm  variants[decodeHalfFn]
+	decodeBF16Asm variants[decodeHalfFn]
+	encodeF16Asm  variants[encodeHalfFn]
+	encodeBF16Asm variants[encodeHalfFn]
+
+	maxPoolF32Asm variants[poolFn[float32, float32]]
+	maxPoolU8Asm  variants[poolFn[uint8, uint8]]
+	maxPoolS8Asm  variants[poolFn[int8, int8]]
+	sumPoolF32Asm variants[poolFn[float32, float32]]
+	sumPoolU8Asm  variants[poolFn[uint8, int32]]
+	sumPoolS8Asm  variants[poolFn[int8, int32]]
+	meanU8Asm     variants[meanFn[uint8]]
+	meanS8Asm     variants[meanFn[int8]]
+)
+
+func lut8(Level) (lut8Fn, bool) { return nil, false }
+
+func transposeFast(l Level, dst, src unsafe.Pointer, rows, cols, ldd, lds, size int) (r, c int) {
+	return 0, 0
+}

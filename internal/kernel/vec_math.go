@@ -1,0 +1,228 @@
+package kernel
+
+import "math"
+
+// The scalar functions below are the definition of the vector kernels: the assembly does the same
+// operations in the same order. A product that is added is written float32(a*b) so that no
+// compiler contracts it. The polynomials are minimax fits of our own, relative to the result.
+
+const (
+	signBit = 1 << 31
+
+	magic  = 12582912      // 1.5·2²³: x+magic has RNE(x) in its low bits
+	log2e  = 1.44269504089 // 1/ln 2
+	ln2Hi  = 0.693359375   // 355/512, so n·ln2Hi is exact for |n| < 2¹⁵
+	ln2Lo  = -2.12194440055e-4
+	expMin = -105 // e^x is 0 below
+	expMax = 89   // and +Inf above
+
+	sqrtHalf   = 0.70710678119
+	geluCubic  = 0.0356774081363   // 0.044715·√(2/π)
+	geluLinear = 0.797884560803    // √(2/π)
+	erfSplit   = 0.9               // erf: polynomial below, 1 − e^polynomial above
+	erfMax     = 3.95              // erf rounds to 1 above
+	sqrtHalfI  = 0x3f3504f3        // bits of √½
+	minNormal  = 1.17549435082e-38 // 2⁻¹²⁶
+	log1pSplit = 0.414213562373    // √2 − 1
+)
+
+// expPoly: (eʳ−1−r)/r² on |r| ≤ ln2/2, error 3.2e-9.
+var expPoly = [...]float32{0.5, 0.16666518, 0.041666206, 0.008368953, 0.0013950602}
+
+// logPoly: (ln(1+f)−f+f²/2)/f³ on √½ ≤ 1+f ≤ √2, error 5.8e-9.
+var logPoly = [...]float32{0.3333333, -0.2500082, 0.20001227, -0.16623357, 0.14201757, -0.13160183, 0.12761576, -0.07634497}
+
+// erfPoly: erf(x)/x−1 in x² on x ≤ 0.9, error 1.2e-8.
+var erfPoly = [...]float32{0.12837915, -0.37612525, 0.11282141, -0.026778908, 0.0050119627, -0.000609036}
+
+// erfcPoly: ln(erfc(x)) on 0.9 ≤ x ≤ 3.95, error of erf 2.6e-8.
+var erfcPoly = [...]float32{-0.0018776512, -1.1201907, -0.65075535, -0.091109134, 0.015579036, -0.0012515606}
+
+func poly(c []float32, x float32) float32 {
+	y := c[len(c)-1]
+	for i := len(c) - 2; i >= 0; i-- {
+		y = float32(y*x) + c[i]
+	}
+	return y
+}
+
+func reluOne(x float32) float32 {
+	if x < 0 {
+		return 0
+	}
+	return x
+}
+
+func negOne(x float32) float32    { return math.Float32frombits(math.Float32bits(x) ^ signBit) }
+func absOne(x float32) float32    { return math.Float32frombits(math.Float32bits(x) &^ signBit) }
+func squareOne(x float32) float32 { return x * x }
+
+func sqrtOne(x float32) float32       { return float32(math.Sqrt(float64(x))) }
+func reciprocalOne(x float32) float32 { return 1 / x }
+func floorOne(x float32) float32      { return float32(math.Floor(float64(x))) }
+func ceilOne(x float32) float32       { return float32(math.Ceil(float64(x))) }
+func roundOne(x float32) float32      { return float32(math.RoundToEven(float64(x))) }
+
+// clampOne keeps NaN; where lo > hi it gives hi.
+func clampOne(x, lo, hi float32) float32 {
+	if x < lo {
+		x = lo
+	}
+	if x > hi {
+		x = hi
+	}
+	return x
+}
+
+func copySign(x, sign float32) float32 {
+	return math.Float32frombits(math.Float32bits(x) | math.Float32bits(sign)&signBit)
+}
+
+// expReduce splits x = n·ln2 + r and returns eʳ−1 and n.
+func expReduce(x float32) (float32, int32) {
+	t := float32(x*log2e) + magic
+	n := t - magic
+	r := x - float32(n*ln2Hi)
+	r -= float32(n * ln2Lo)
+	p := float32(float32(r*r)*poly(expPoly[:], r)) + r
+	return p, int32(math.Float32bits(t)) - int32(math.Float32bits(magic))
+}
+
+func pow2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
+
+// expOne is eˣ. The power of two goes in by halves, so that results beyond the normal range
+// are rounded once.
+func expOne(x float32) float32 {
+	p, n := expReduce(clampOne(x, expMin, expMax))
+	h := n >> 1
+	return (1 + p) * pow2(h) * pow2(n-h)
+}
+
+// expm1One is eˣ−1 for −20 ≤ x ≤ 20.
+func expm1One(x float32) float32 {
+	p, n := expReduce(x)
+	s := pow2(n)
+	return float32(s*p) + (s - 1)
+}
+
+// logParts is ln(1+f) + k·ln2.
+func logParts(f, k float32) float32 {
+	z := f * f
+	y := float32(float32(f*z)*poly(logPoly[:], f)) + float32(k*ln2Lo)
+	y -= float32(0.5 * z)
+	y += f
+	return y + float32(k*ln2Hi)
+}
+
+func logOne(x float32) float32 {
+	v, k0 := x, float32(0)
+	if x < minNormal {
+		v, k0 = x*(1<<23), -23
+	}
+	i := int32(math.Float32bits(v))
+	k := (i - sqrtHalfI) >> 23
+	f := math.Float32frombits(uint32(i-k<<23)) - 1
+	y := logParts(f, float32(k)+k0)
+	switch {
+	case !(x <= math.MaxFloat32):
+		return x
+	case x < 0:
+		return float32(math.NaN())
+	case x == 0:
+		return float32(math.Inf(-1))
+	}
+	return y
+}
+
+// tanhOne is t/(t+2) with t = e^2|x| − 1.
+func tanhOne(x float32) float32 {
+	a := absOne(x)
+	if a > 10 {
+		a = 10
+	}
+	t := expm1One(a + a)
+	return copySign(t/(t+2), x)
+}
+
+func erfOne(x float32) float32 {
+	a := absOne(x)
+	if a > erfMax {
+		a = erfMax
+	}
+	y := float32(a*poly(erfPoly[:], a*a)) + a
+	if !(a < erfSplit) {
+		p, n := expReduce(poly(erfcPoly[:], a))
+		y = 1 - float32((1+p)*pow2(n))
+	}
+	return copySign(y, x)
+}
+
+// sigmoidOne is e/(1+e) below zero and 1/(1+e) above, e = e^−|x|.
+func sigmoidOne(x float32) float32 {
+	e := expOne(negOne(absOne(x)))
+	num := float32(1)
+	if math.Float32bits(x)&signBit != 0 {
+		num = e
+	}
+	return num / (1 + e)
+}
+
+// atLeast keeps NaN. The gates below multiply with 0 where x is very negative: a bound keeps
+// −∞·0 out, and the result is −0.
+func atLeast(x, lo float32) float32 {
+	if x < lo {
+		return lo
+	}
+	return x
+}
+
+func geluOne(x float32) float32 {
+	x = atLeast(x, -20)
+	return float32(0.5*x) * (1 + erfOne(x*sqrtHalf))
+}
+
+func geluTanhOne(x float32) float32 {
+	x = atLeast(x, -20)
+	u := x * (float32(float32(x*x)*geluCubic) + geluLinear)
+	return float32(0.5*x) * (1 + tanhOne(u))
+}
+
+func siluOne(x float32) float32 { return atLeast(x, -150) * sigmoidOne(x) }
+
+func hardSwishOne(x float32) float32 {
+	return atLeast(x, -3) * clampOne(float32(x*(1.0/6))+0.5, 0, 1)
+}
+
+// softplusOne is max(x, 0) + ln(1+e), e = e^−|x|, with 1+e taken as (1+f)·2ᵏ exactly.
+func softplusOne(x float32) float32 {
+	e := expOne(negOne(absOne(x)))
+	f, k := (e-1)*0.5, float32(1)
+	if e < log1pSplit {
+		f, k = e, 0
+	}
+	return reluOne(x) + logParts(f, k)
+}
+
+func softsignOne(x float32) float32 {
+	x = clampOne(x, -math.MaxFloat32, math.MaxFloat32)
+	return x / (1 + absOne(x))
+}
+
+// mishOne: tanh(ln(1+w)) = n/(n+2) with w = eˣ, n = w·(w+2).
+func mishOne(x float32) float32 {
+	x = atLeast(x, -150)
+	w := expOne(clampOne(x, -150, 20))
+	n := w * (w + 2)
+	return x * (n / (n + 2))
+}
+
+func eluOne(x, p, q float32) float32 {
+	if x > 0 {
+		return q * x
+	}
+	return p * expm1One(atLeast(x, -20))
+}
+
+func hardSigmoidOne(x, p, q float32) float32 { return clampOne(float32(x*p)+q, 0, 1) }
+
+func scaleShiftOne(x, p, q float32) float32 { return float32(x*p) + q }

@@ -1,0 +1,94 @@
+package kernel
+
+import "math"
+
+// expSumFn is an assembly body: e = exp(x−m) for n ≥ 1 elements, stored where dst is not nil;
+// it returns the sum in the order of [ReduceSum].
+type expSumFn func(dst, x *float32, n int, m float32) float32
+
+// normFn is an assembly body: dst = (x−mean)·inv·gamma + beta for n elements.
+type normFn func(dst, x, gamma, beta *float32, n int, mean, inv float32)
+
+// SoftmaxRows sets each row of cols elements to exp(x−max)·(1/Σ). dst may be x itself.
+func (l Level) SoftmaxRows(dst, x []float32, cols int) {
+	x = x[:len(dst)]
+	spans(len(dst), cols, func(i, n int) {
+		row := dst[i : i+n]
+		s := l.expSum(row, x[i:i+n], l.Reduce(ReduceMax, x[i:i+n], 0))
+		l.BinaryScalar(Mul, row, row, 1/s)
+	})
+}
+
+// LogSoftmaxRows sets each row of cols elements to (x−max) − ln Σ exp(x−max). dst may be x itself.
+func (l Level) LogSoftmaxRows(dst, x []float32, cols int) {
+	x = x[:len(dst)]
+	spans(len(dst), cols, func(i, n int) {
+		row := dst[i : i+n]
+		m := l.Reduce(ReduceMax, x[i:i+n], 0)
+		s := l.expSum(nil, x[i:i+n], m)
+		l.BinaryScalar(Sub, row, x[i:i+n], m)
+		l.BinaryScalar(Sub, row, row, logOne(s))
+	})
+}
+
+// ExpSum sets dst[i] = exp(x[i]−m) and returns the sum of them: one step of a softmax that is
+// computed in parts. A nil dst only sums. dst may be x itself.
+func (l Level) ExpSum(dst, x []float32, m float32) float32 { return l.expSum(dst, x, m) }
+
+func (l Level) expSum(dst, x []float32, m float32) float32 {
+	if f, ok := expSumAsm.pick(l); ok && len(x) > 0 {
+		if dst == nil {
+			return f(nil, &x[0], len(x), m)
+		}
+		return f(&dst[:len(x)][0], &x[0], len(x), m)
+	}
+	var s [lanes]float32
+	for i, v := range x {
+		e := expOne(v - m)
+		if dst != nil {
+			dst[i] = e
+		}
+		s[i%lanes] += e
+	}
+	return foldSum(&s)
+}
+
+// LayerNormRows normalises each row of len(gamma) elements:
+// dst = (x−mean)·(1/√(var+eps))·gamma + beta, var = Σ(x−mean)²/n, sums as in [ReduceSum].
+// A nil beta is zero. dst may be x itself.
+func (l Level) LayerNormRows(dst, x, gamma, beta []float32, eps float32) {
+	x = x[:len(dst)]
+	size := float32(len(gamma))
+	f, ok := normAsm.pick(l)
+	if beta != nil {
+		beta = beta[:len(gamma)]
+	}
+	spans(len(dst), len(gamma), func(i, n int) {
+		row, in := dst[i:i+n], x[i:i+n]
+		mean := l.Reduce(ReduceSum, in, 0) / size
+		inv := inverseRoot(l.Reduce(ReduceDeviation, in, mean)/size, eps)
+		if ok && beta != nil {
+			f(&row[0], &in[0], &gamma[0], &beta[0], n, mean, inv)
+			return
+		}
+		l.BinaryScalar(Sub, row, in, mean)
+		l.BinaryScalar(Mul, row, row, inv)
+		l.Binary(Mul, row, row, gamma)
+		if beta != nil {
+			l.Binary(Add, row, row, beta)
+		}
+	})
+}
+
+// RMSNormRows sets each row of len(gamma) elements to x·(1/√(Σx²/n+eps))·gamma. dst may be x itself.
+func (l Level) RMSNormRows(dst, x, gamma []float32, eps float32) {
+	x = x[:len(dst)]
+	spans(len(dst), len(gamma), func(i, n int) {
+		row, in := dst[i:i+n], x[i:i+n]
+		inv := inverseRoot(l.Reduce(ReduceSumSquare, in, 0)/float32(len(gamma)), eps)
+		l.BinaryScalar(Mul, row, in, inv)
+		l.Binary(Mul, row, row, gamma)
+	})
+}
+
+func inverseRoot(v, eps float32) float32 { return 1 / float32(math.Sqrt(float64(v+eps))) }

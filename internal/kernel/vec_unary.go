@@ -1,0 +1,130 @@
+package kernel
+
+// Unary names an elementwise function of one float32. Results are bit-equal on every machine and
+// level; only the payload of a NaN is left open. NaN gives NaN everywhere.
+type Unary uint8
+
+// The unary operations. The ones that take parameters p and q are called with [Level.UnaryWith].
+// Errors are the largest measured against float64.
+const (
+	Relu        Unary = iota // x < 0 ? 0 : x, so -0 stays -0
+	Neg                      // −x
+	Abs                      // |x|
+	Square                   // x²
+	Sqrt                     // √x, correctly rounded
+	Reciprocal               // 1/x, correctly rounded
+	Floor                    // toward −∞
+	Ceil                     // toward +∞
+	Round                    // to nearest, half to even
+	Exp                      // eˣ
+	Log                      // ln x; −∞ at ±0, NaN below
+	Tanh                     // hyperbolic tangent
+	Erf                      // error function
+	Sigmoid                  // 1/(1+e⁻ˣ)
+	Gelu                     // x/2·(1+erf(x/√2))
+	GeluTanh                 // x/2·(1+tanh(√(2/π)·(x+0.044715·x³)))
+	Silu                     // x·sigmoid(x)
+	HardSwish                // x·clamp(x/6+½, 0, 1)
+	Softplus                 // ln(1+eˣ)
+	Softsign                 // x/(1+|x|)
+	Mish                     // x·tanh(softplus(x))
+	Clamp                    // min(max(x, p), q)
+	Elu                      // x > 0 ? q·x : p·(eˣ−1); Elu has q = 1, Selu p = α·γ and q = γ
+	HardSigmoid              // clamp(p·x+q, 0, 1)
+	ScaleShift               // x·p + q
+	numUnary                 // how many there are
+)
+
+type unaryRow struct {
+	name string
+	ref  func(dst, x []float32, p, q float32)
+}
+
+var unaryRows = [numUnary]unaryRow{
+	Relu:        {"Relu", each(reluOne)},
+	Neg:         {"Neg", each(negOne)},
+	Abs:         {"Abs", each(absOne)},
+	Square:      {"Square", each(squareOne)},
+	Sqrt:        {"Sqrt", each(sqrtOne)},
+	Reciprocal:  {"Reciprocal", each(reciprocalOne)},
+	Floor:       {"Floor", each(floorOne)},
+	Ceil:        {"Ceil", each(ceilOne)},
+	Round:       {"Round", each(roundOne)},
+	Exp:         {"Exp", each(expOne)},
+	Log:         {"Log", each(logOne)},
+	Tanh:        {"Tanh", each(tanhOne)},
+	Erf:         {"Erf", each(erfOne)},
+	Sigmoid:     {"Sigmoid", each(sigmoidOne)},
+	Gelu:        {"Gelu", each(geluOne)},
+	GeluTanh:    {"GeluTanh", each(geluTanhOne)},
+	Silu:        {"Silu", each(siluOne)},
+	HardSwish:   {"HardSwish", each(hardSwishOne)},
+	Softplus:    {"Softplus", each(softplusOne)},
+	Softsign:    {"Softsign", each(softsignOne)},
+	Mish:        {"Mish", each(mishOne)},
+	Clamp:       {"Clamp", eachWith(clampOne)},
+	Elu:         {"Elu", eachWith(eluOne)},
+	HardSigmoid: {"HardSigmoid", eachWith(hardSigmoidOne)},
+	ScaleShift:  {"ScaleShift", eachWith(scaleShiftOne)},
+}
+
+// unaryFn is an assembly body for n elements; p and q as in [Level.UnaryWith].
+type unaryFn func(dst, x *float32, n int, p, q float32)
+
+// String returns the name of the operation.
+func (op Unary) String() string { return unaryRows[op].name }
+
+// Unary sets dst[i] = op(x[i]). x has the length of dst, and dst may be x itself.
+func (l Level) Unary(op Unary, dst, x []float32) { l.UnaryWith(op, dst, x, 0, 0) }
+
+// UnaryWith sets dst[i] = op(x[i]) with the parameters that [Clamp], [Elu], [HardSigmoid] and
+// [ScaleShift] name; the other operations take no notice of them.
+func (l Level) UnaryWith(op Unary, dst, x []float32, p, q float32) {
+	x = x[:len(dst)]
+	if len(dst) == 0 {
+		return
+	}
+	if f, ok := unaryAsm[op].pick(l); ok {
+		f(&dst[0], &x[0], len(dst), p, q)
+		return
+	}
+	unaryRows[op].ref(dst, x, p, q)
+}
+
+// affineFn is an assembly body of [Level.AffineRows] for n elements of one row.
+type affineFn func(dst, x, scale, shift *float32, n int, lo, hi float32)
+
+// AffineRows sets dst[r][c] = clamp(x[r][c]·scale[c] + shift[c], lo, hi) for rows of len(scale)
+// elements: BatchNormalization in NHWC with an activation. No clamp is lo = −∞, hi = +∞.
+// The product is rounded before the sum. dst may be x itself.
+func (l Level) AffineRows(dst, x, scale, shift []float32, lo, hi float32) {
+	x, shift = x[:len(dst)], shift[:len(scale)]
+	var sbuf, tbuf [tileLen]float32
+	scale, shift = tile(sbuf[:], scale, len(dst)), tile(tbuf[:], shift, len(dst))
+	f, ok := affineAsm.pick(l)
+	spans(len(dst), len(scale), func(i, n int) {
+		if ok {
+			f(&dst[i], &x[i], &scale[0], &shift[0], n, lo, hi)
+			return
+		}
+		for j, v := range x[i : i+n] {
+			dst[i+j] = clampOne(float32(v*scale[j])+shift[j], lo, hi)
+		}
+	})
+}
+
+func each(f func(float32) float32) func(dst, x []float32, p, q float32) {
+	return func(dst, x []float32, _, _ float32) {
+		for i := range dst {
+			dst[i] = f(x[i])
+		}
+	}
+}
+
+func eachWith(f func(x, p, q float32) float32) func(dst, x []float32, p, q float32) {
+	return func(dst, x []float32, p, q float32) {
+		for i := range dst {
+			dst[i] = f(x[i], p, q)
+		}
+	}
+}
