@@ -203,7 +203,7 @@ func eachRows[T code | int32](total int, scale []float32, zero []T, f func(i, n 
 	var sbuf [tileLen]float32
 	var zbuf [tileLen]int32
 	if 2*cols <= tileLen {
-		z := tile(zbuf[:], widen(zbuf[:cols], zero), total)
+		z := tile(zbuf[:], widenZeros(zbuf[:cols], zero), total)
 		s := tile(sbuf[:], scale, total)
 		spans(total, len(s), func(i, n int) { f(i, n, s[:n], z[:n]) })
 		return
@@ -211,7 +211,7 @@ func eachRows[T code | int32](total int, scale []float32, zero []T, f func(i, n 
 	spans(cols, tileLen, func(c, n int) {
 		z := zbuf[:n]
 		if zero != nil {
-			widen(z, zero[c:c+n])
+			widenZeros(z, zero[c:c+n])
 		}
 		for i := c; i < total; i += cols {
 			f(i, n, scale[c:c+n], z)
@@ -219,8 +219,8 @@ func eachRows[T code | int32](total int, scale []float32, zero []T, f func(i, n 
 	})
 }
 
-// widen copies zero points; of nil it leaves dst as it is.
-func widen[T code | int32](dst []int32, zero []T) []int32 {
+// widenZeros copies zero points; of nil it leaves dst as it is.
+func widenZeros[T code | int32](dst []int32, zero []T) []int32 {
 	for i, v := range zero {
 		dst[i] = int32(v)
 	}
