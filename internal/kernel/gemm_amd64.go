@@ -2,16 +2,161 @@
 
 package kernel
 
-func (l Level) tilingF32() (lanes int, widths func(int) []int) { return genericLanes, single(1) }
+import (
+	"math"
+	"sync"
+	"unsafe"
+)
 
-func (p *PackedF32) runFast(rows[float32], *OutF32, Range) bool { return false }
+// microArgs is the argument of the micro kernels in _asm/micro.go, which knows
+// its layout.
+type microArgs struct {
+	a       unsafe.Pointer // the element that offset 0 means
+	zero    unsafe.Pointer // the row that a negative offset means
+	off     *int32         // offsets of the first row by taps
+	offRow  int            // bytes from row to row of offsets
+	offStep int            // bytes from tile to tile of offsets
+	aStep   int            // bytes from tile to tile of a
+	taps    int
+	kb      int // bytes of a row, a multiple of 4
+	b       unsafe.Pointer
+	bias    unsafe.Pointer // one vector set, never nil
+	c       unsafe.Pointer
+	ldc     int    // bytes
+	rows    int    // in all
+	mask    uint64 // columns to store
+	add     unsafe.Pointer
+	ldAdd   int // bytes
+	lo, hi  float32
+	scale   unsafe.Pointer
+	shift   unsafe.Pointer
+	kind    int
+	z       uint32 // output zero point twice in 16 bits
+	qlo     uint32 // least code four times
+	qhi     uint32
+	flip    uint32 // 0x80808080 makes codes signed
+	maskV   *[16]int32
+}
 
-func (p *PackedU8S8) pack(w []int8, o Order) { p.packGeneric(w, o) }
+// microKernel is one body: rows by columns of its tile.
+type microKernel struct {
+	mr int
+	fn func(*microArgs)
+}
 
-func (p *PackedU8S8) runFast(rows[uint8], uint8, *OutU8S8, Range) bool { return false }
+// microSet holds by number of vectors the bodies, tallest first.
+type microSet [5][]microKernel
+
+// tileRows is the height of the scratch for columns past the last.
+const tileRows = 48
+
+// scratch is what a run needs beside its arguments. It is pooled: asm through
+// a function value would move it to the heap at each call.
+type scratch struct {
+	microArgs
+	offs     [spareRows]int32
+	masks    [16]int32
+	biasF32  [64]float32 // of the last columns
+	biasI32  [64]int32
+	scaleF32 [64]float32
+	shiftF32 [64]float32
+	tile     [tileRows * 16]int32
+	pad      []uint8
+	wide     []int16
+	block    []uint8
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// negZeros and zeros stand for a missing shift and bias: x + -0 = x.
+var (
+	zeros    [64]float32
+	negZeros = func() (z [64]float32) {
+		fill(z[:], float32(math.Copysign(0, -1)))
+		return z
+	}()
+)
+
+// callBudget bounds the multiply-add dwords of one call of a micro kernel, so
+// that it returns within 100 µs and the scheduler gets its turn.
+const callBudget = 1 << 22
+
+// setRows points the micro kernel at row m of a. elem is the size of T.
+func setRows[T any](s *scratch, a *rows[T], m, mr int) {
+	size := int(unsafe.Sizeof(*new(T)))
+	if a.ix != nil {
+		s.a = unsafe.Pointer(unsafe.SliceData(a.x))
+		s.off, s.offRow, s.offStep, s.aStep = &a.ix.off[m*a.taps], a.taps*4, mr*a.taps*4, 0
+		return
+	}
+	s.a = unsafe.Pointer(&a.x[m*a.lda])
+	s.off, s.offRow, s.offStep, s.aStep = &s.offs[0], 4, 0, mr*a.lda*size
+}
+
+// setOffsets lists the rows of one tile of a matrix. Rows past the last repeat
+// it, so that nothing behind it is read.
+func (s *scratch) setOffsets(lda, rows int) {
+	for i := range s.offs {
+		s.offs[i] = int32(min(i, rows-1) * lda)
+	}
+}
+
+// over runs the rows m0..m1-1 through the kernels of one width.
+func over[T any](s *scratch, a *rows[T], ks []microKernel, m0, m1 int, ready func(m int)) {
+	main := ks[0]
+	work := max(1, a.taps*s.kb) * main.mr
+	chunk := max(1, callBudget/work) * main.mr
+	for m := m0; m < m1; {
+		k, n := main, min(chunk, (m1-m)/main.mr*main.mr)
+		if n == 0 {
+			n = m1 - m
+			for _, c := range ks {
+				if c.mr >= n {
+					k = c
+				}
+			}
+		}
+		if a.ix == nil {
+			s.setOffsets(a.lda, min(n, k.mr))
+		}
+		setRows(s, a, m, k.mr)
+		s.rows = n
+		ready(m)
+		k.fn(&s.microArgs)
+		m += n
+	}
+}
+
+// columns prepares the masks of a panel.
+func (s *scratch) columns(cols int) {
+	s.mask = ^uint64(0) >> (64 - cols)
+	for i := range s.masks {
+		s.masks[i] = 0
+		if i < cols {
+			s.masks[i] = -1
+		}
+	}
+	s.maskV = &s.masks
+}
+
+// vectors gives a pointer to whole vectors of v from n0 on: v itself, or its
+// last elements copied to buf.
+func vectors[T any](v []T, n0, n1, width int, buf []T) unsafe.Pointer {
+	if n0+width <= len(v) {
+		return unsafe.Pointer(&v[n0])
+	}
+	copy(buf, v[n0:n1])
+	return unsafe.Pointer(&buf[0])
+}
+
+// aligned makes a slice that begins on a cache line.
+func aligned[T any](n int) []T {
+	size := int(unsafe.Sizeof(*new(T)))
+	b := make([]T, n+64/size)
+	skip := int(-uintptr(unsafe.Pointer(&b[0]))&63) / size
+	return b[skip:][:n:n]
+}
 
 func (d *DepthwiseF32) runFast(rows[float32], *OutF32, int, int) bool { return false }
 
 func (d *DepthwiseU8S8) runFast(rows[uint8], uint8, *OutU8S8, int, int) bool { return false }
-
-func aligned[T any](n int) []T { return make([]T, n) }

@@ -14,4 +14,7 @@ func (d *DepthwiseF32) runFast(rows[float32], *OutF32, int, int) bool { return f
 
 func (d *DepthwiseU8S8) runFast(rows[uint8], uint8, *OutU8S8, int, int) bool { return false }
 
+// microSet is the choice of assembly: none.
+type microSet struct{}
+
 func aligned[T any](n int) []T { return make([]T, n) }

@@ -26,8 +26,9 @@ type OutU8S8 struct {
 type PackedU8S8 struct {
 	shape
 	level Level
-	data  []int8  // empty where the level multiplies in 16 bits
-	wide  []int16 // the same in 16 bits
+	set   *microSet // nil: plain Go
+	data  []int8    // empty where the level multiplies in 16 bits
+	wide  []int16   // the same in 16 bits
 	sums  []int32
 }
 

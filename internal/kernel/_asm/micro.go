@@ -1,0 +1,257 @@
+package main
+
+import "fmt"
+
+// A micro kernel is an outer product of dwords: mr rows times nv vectors of
+// columns held in registers, one dword of k (one float32, two int16 or four
+// int8) per step. Row addresses come from a list of offsets, so matrices and
+// convolutions share it. The argument is a *microArgs, whose fields are at
+// these offsets:
+const (
+	argA       = 0
+	argZero    = 8
+	argOff     = 16
+	argOffRow  = 24
+	argOffStep = 32
+	argAStep   = 40
+	argTaps    = 48
+	argKB      = 56
+	argB       = 64
+	argBias    = 72
+	argC       = 80
+	argLdc     = 88
+	argRows    = 96
+	argMask    = 104
+	argAdd     = 112
+	argLdAdd   = 120
+	argLo      = 128
+	argHi      = 132
+	argScale   = 136
+	argShift   = 144
+	argKind    = 152
+	argZ       = 160
+	argQLo     = 164
+	argQHi     = 168
+	argFlip    = 172
+	argMaskV   = 176
+)
+
+type micro struct {
+	*file
+	name   string
+	width  int // bytes of a vector: 32 or 64
+	mr, nv int
+	size   int // bytes of an element of A
+	unroll int
+	spare  int // registers that step needs beside acc, B and A
+	pro    func(*micro)
+	step   func(m *micro, b, a, acc string)
+	finish func(*micro) // from accumulators to memory; may use all registers
+	next   int
+}
+
+func (m *micro) acc(r, v int) string { return reg(m.width, r*m.nv+v) }
+func (m *micro) bv(v int) string     { return reg(m.width, m.mr*m.nv+v) }
+func (m *micro) tmp(i int) string    { return reg(m.width, m.mr*m.nv+m.nv+i) }
+
+// av rotates over the registers that are left.
+func (m *micro) av(r int) string {
+	first := m.mr*m.nv + m.nv + m.spare
+	last := 16
+	if m.width == 64 {
+		last = 32
+	}
+	n := min(4, last-first)
+	if n < 1 {
+		panic(m.name + " needs too many registers")
+	}
+	return reg(m.width, first+r%n)
+}
+
+// move is the unaligned load and store of a whole vector.
+func (m *micro) move() string {
+	if m.width == 64 {
+		return "VMOVUPS"
+	}
+	return "VMOVUPS"
+}
+
+// rowRegs hold the ends of the rows; the last four are in use while the
+// addresses are found, so they pass through the frame.
+var rowRegs = []string{"R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15", "CX", "DX", "SI", "DI"}
+
+// Frame: cursors that advance from tile to tile, and spilled row addresses.
+const (
+	curOff  = "off-8(SP)"
+	curA    = "a-16(SP)"
+	curC    = "c-24(SP)"
+	curAdd  = "add-32(SP)"
+	curRows = "rows-40(SP)"
+	curTaps = "taps-48(SP)"
+	curTap  = "tap-56(SP)"
+	frame   = 88
+)
+
+func spill(r int) string { return fmt.Sprintf("row%d-%d(SP)", r, 64+8*(r-8)) }
+
+func (m *micro) emit(doc string) {
+	m.text(doc, m.name, "t *microArgs", frame, 8)
+	m.p("MOVQ t+0(FP), DI")
+	for _, c := range []struct {
+		arg int
+		cur string
+	}{{argOff, curOff}, {argA, curA}, {argC, curC}, {argAdd, curAdd}, {argRows, curRows}} {
+		m.p("MOVQ %d(DI), AX", c.arg)
+		m.p("MOVQ AX, %s", c.cur)
+	}
+	if m.pro != nil {
+		m.pro(m)
+	}
+	m.p("tile:")
+	m.start()
+	m.p("taploop:")
+	m.addresses()
+	m.steps()
+	m.p("DECQ %s", curTaps)
+	m.p("JNE taploop")
+	m.p("MOVQ t+0(FP), DI")
+	m.finish(m)
+	m.advance()
+	m.ret()
+}
+
+// start loads the bias into each row of accumulators.
+func (m *micro) start() {
+	m.p("MOVQ t+0(FP), DI")
+	m.p("MOVQ %d(DI), AX", argBias)
+	for v := range m.nv {
+		m.p("%s %d(AX), %s", m.move(), v*m.width, m.acc(0, v))
+	}
+	for r := 1; r < m.mr; r++ {
+		for v := range m.nv {
+			m.p("VMOVAPS %s, %s", m.acc(0, v), m.acc(r, v))
+		}
+	}
+	m.p("MOVQ %d(DI), BX", argB)
+	m.p("MOVQ %d(DI), AX", argTaps)
+	m.p("MOVQ AX, %s", curTaps)
+	m.p("MOVQ %s, AX", curOff)
+	m.p("MOVQ AX, %s", curTap)
+}
+
+// addresses finds the end of each row at this tap; AX becomes minus the bytes
+// of a row.
+func (m *micro) addresses() {
+	m.p("MOVQ t+0(FP), AX")
+	m.p("MOVQ %d(AX), DI", argKB)
+	m.p("MOVQ %d(AX), DX", argZero)
+	m.p("MOVQ %d(AX), CX", argOffRow)
+	m.p("MOVQ %s, SI", curA)
+	m.p("MOVQ %s, AX", curTap)
+	m.p("ADDQ DI, SI")
+	m.p("ADDQ DI, DX")
+	for r := range m.mr {
+		x := rowRegs[r]
+		if r >= 8 {
+			x = "DI"
+		}
+		m.p("MOVLQSX (AX), %s", x)
+		m.p("TESTQ %s, %s", x, x)
+		m.p("LEAQ (SI)(%s*%d), %s", x, m.size, x)
+		m.p("CMOVQLT DX, %s", x)
+		if r >= 8 && r < 11 {
+			m.p("MOVQ DI, %s", spill(r))
+		}
+		if r < m.mr-1 {
+			m.p("ADDQ CX, AX")
+		}
+	}
+	m.p("ADDQ $4, %s", curTap)
+	for r := 8; r < min(m.mr, 11); r++ {
+		m.p("MOVQ %s, %s", spill(r), rowRegs[r])
+	}
+	m.p("MOVQ t+0(FP), AX")
+	m.p("MOVQ %d(AX), AX", argKB)
+	m.p("NEGQ AX")
+}
+
+// steps is the loop over the dwords of a row.
+func (m *micro) steps() {
+	span := 4 * m.unroll
+	m.p("ADDQ $%d, AX", span)
+	m.p("JG tail")
+	m.p("PCALIGN $32")
+	m.p("loop:")
+	for u := range m.unroll {
+		m.dword(u, u*4-span)
+	}
+	m.p("ADDQ $%d, BX", m.unroll*m.nv*m.width)
+	m.p("ADDQ $%d, AX", span)
+	m.p("JLE loop")
+	m.p("tail:")
+	m.p("SUBQ $%d, AX", span)
+	m.p("JEQ tapdone")
+	m.p("rest:")
+	m.dword(0, 0)
+	m.p("ADDQ $%d, BX", m.nv*m.width)
+	m.p("ADDQ $4, AX")
+	m.p("JNE rest")
+	m.p("tapdone:")
+}
+
+func (m *micro) dword(u, disp int) {
+	for v := range m.nv {
+		m.p("VMOVUPS %d(BX), %s", (u*m.nv+v)*m.width, m.bv(v))
+	}
+	for r := range m.mr {
+		m.p("VBROADCASTSS %d(%s)(AX*1), %s", disp, rowRegs[r], m.av(r))
+		for v := range m.nv {
+			m.step(m, m.bv(v), m.av(r), m.acc(r, v))
+		}
+	}
+}
+
+// advance goes on to the next rows, if there are any.
+func (m *micro) advance() {
+	m.p("MOVQ t+0(FP), DI")
+	m.p("SUBQ $%d, %s", m.mr, curRows)
+	m.p("JLE end")
+	for _, c := range []struct {
+		arg   int
+		cur   string
+		times int
+	}{{argOffStep, curOff, 1}, {argAStep, curA, 1}, {argLdc, curC, m.mr}, {argLdAdd, curAdd, m.mr}} {
+		m.p("MOVQ %d(DI), AX", c.arg)
+		if c.times > 1 {
+			m.p("IMULQ $%d, AX", c.times)
+		}
+		m.p("ADDQ AX, %s", c.cur)
+	}
+	m.p("JMP tile")
+	m.p("end:")
+}
+
+// eachRow calls f for each row that exists, with the row's address in addr,
+// which steps by the register pitch. done is the label behind the last row.
+func (m *micro) eachRow(addr, pitch, done string, f func(r int)) {
+	for r := range m.mr {
+		if r > 0 {
+			m.p("CMPQ %s, $%d", curRows, r)
+			m.p("JLE %s", done)
+			m.p("ADDQ %s, %s", pitch, addr)
+		}
+		f(r)
+	}
+	m.p("%s:", done)
+}
+
+// masks loads K1..K4 with the 16 columns of each vector.
+func (m *micro) masks() {
+	m.p("MOVQ %d(DI), AX", argMask)
+	for v := range m.nv {
+		m.p("KMOVW AX, K%d", v+1)
+		if v < m.nv-1 {
+			m.p("SHRQ $16, AX")
+		}
+	}
+}

@@ -1,0 +1,94 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import (
+	"math"
+	"unsafe"
+)
+
+var microF32AVX512 = microSet{
+	4: {{6, gemmF32AVX5126x64}, {4, gemmF32AVX5124x64}, {2, gemmF32AVX5122x64}, {1, gemmF32AVX5121x64}},
+	3: {{8, gemmF32AVX5128x48}, {4, gemmF32AVX5124x48}, {2, gemmF32AVX5122x48}, {1, gemmF32AVX5121x48}},
+	2: {{12, gemmF32AVX51212x32}, {6, gemmF32AVX5126x32}, {3, gemmF32AVX5123x32}, {1, gemmF32AVX5121x32}},
+	1: {{12, gemmF32AVX51212x16}, {6, gemmF32AVX5126x16}, {3, gemmF32AVX5123x16}, {1, gemmF32AVX5121x16}},
+}
+
+var microF32AVX2 = microSet{
+	2: {{6, gemmF32AVX26x16}, {4, gemmF32AVX24x16}, {2, gemmF32AVX22x16}, {1, gemmF32AVX21x16}},
+}
+
+func (l Level) microF32() *microSet {
+	switch {
+	case l.use(AVX512):
+		return &microF32AVX512
+	case l.use(AVX2):
+		return &microF32AVX2
+	}
+	return nil
+}
+
+func (l Level) tilingF32() (lanes int, widths func(int) []int) {
+	switch {
+	case l.use(AVX512):
+		return 16, widthsZ
+	case l.use(AVX2):
+		return 8, widthsY
+	}
+	return genericLanes, single(1)
+}
+
+// widthsZ makes panels of four vectors and leaves no narrow one: 5 = 3 + 2.
+func widthsZ(vectors int) []int {
+	var r []int
+	for vectors > 5 || vectors == 4 {
+		r = append(r, 4)
+		vectors -= 4
+	}
+	if vectors == 5 {
+		r, vectors = append(r, 3), 2
+	}
+	if vectors > 0 {
+		r = append(r, vectors)
+	}
+	return r
+}
+
+// widthsY makes panels of two vectors, the last one padded.
+func widthsY(vectors int) []int {
+	r := make([]int, (vectors+1)/2)
+	fill(r, 2)
+	return r
+}
+
+func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
+	set := p.level.microF32()
+	if set == nil {
+		return false
+	}
+	s := scratches.Get().(*scratch)
+	s.taps, s.kb, s.ldc, s.ldAdd = p.taps, p.k*4, out.Ldc*4, out.LdAdd*4
+	s.zero = unsafe.Pointer(unsafe.SliceData(p.zeros))
+	s.lo, s.hi = out.Min, out.Max
+	if out.Min == out.Max {
+		s.lo, s.hi = float32(math.Inf(-1)), float32(math.Inf(1))
+	}
+	for _, pn := range p.panels[r.P0:r.P1] {
+		s.columns(pn.n1 - pn.n0)
+		s.b = unsafe.Pointer(&p.data[pn.off])
+		s.bias = unsafe.Pointer(&zeros)
+		if out.Bias != nil {
+			s.bias = vectors(out.Bias, pn.n0, pn.n1, pn.nv*p.lanes, s.biasF32[:])
+		}
+		over(s, &a, set[pn.nv], r.M0, r.M1, func(m int) {
+			s.c = unsafe.Pointer(&out.C[m*out.Ldc+pn.n0])
+			s.add = nil
+			if out.Add != nil {
+				s.add = unsafe.Pointer(&out.Add[m*out.LdAdd+pn.n0])
+			}
+		})
+	}
+	s.microArgs = microArgs{}
+	scratches.Put(s)
+	return true
+}

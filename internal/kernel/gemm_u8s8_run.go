@@ -1,0 +1,224 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import "unsafe"
+
+var microVNNI = microSet{
+	4: {{6, gemmU8S8VNNI6x64}, {4, gemmU8S8VNNI4x64}, {2, gemmU8S8VNNI2x64}, {1, gemmU8S8VNNI1x64}},
+	3: {{8, gemmU8S8VNNI8x48}, {4, gemmU8S8VNNI4x48}, {2, gemmU8S8VNNI2x48}, {1, gemmU8S8VNNI1x48}},
+	2: {{12, gemmU8S8VNNI12x32}, {6, gemmU8S8VNNI6x32}, {3, gemmU8S8VNNI3x32}, {1, gemmU8S8VNNI1x32}},
+	1: {{12, gemmU8S8VNNI12x16}, {6, gemmU8S8VNNI6x16}, {3, gemmU8S8VNNI3x16}, {1, gemmU8S8VNNI1x16}},
+}
+
+var microAVXVNNI = microSet{
+	2: {{6, gemmU8S8AVXVNNI6x16}, {4, gemmU8S8AVXVNNI4x16}, {2, gemmU8S8AVXVNNI2x16}, {1, gemmU8S8AVXVNNI1x16}},
+}
+
+var microPairs = microSet{
+	2: {{6, gemmU16S16AVX26x16}, {4, gemmU16S16AVX24x16}, {2, gemmU16S16AVX22x16}, {1, gemmU16S16AVX21x16}},
+}
+
+// pack arranges the weight: bytes in fours for VPDPBUSD, int16 in pairs for
+// VPMADDWD.
+func (p *PackedU8S8) pack(w []int8, o Order) {
+	switch l := p.level; {
+	case l.use(VNNI):
+		p.lanes, p.per, p.kd, p.set = 16, 4, (p.k+3)/4, &microVNNI
+		p.data = aligned[int8](p.cut(widthsZ))
+		packPanels(p.data, w, &p.shape, o)
+	case l.use(AVXVNNI):
+		p.lanes, p.per, p.kd, p.set = 8, 4, (p.k+3)/4, &microAVXVNNI
+		p.data = aligned[int8](p.cut(widthsY))
+		packPanels(p.data, w, &p.shape, o)
+	case l.use(AVX2):
+		p.lanes, p.per, p.kd, p.set = 8, 2, (p.k+1)/2, &microPairs
+		p.wide = aligned[int16](p.cut(widthsY))
+		packPanels(p.wide, w, &p.shape, o)
+	default:
+		p.packGeneric(w, o)
+	}
+}
+
+func (p *PackedU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, r Range) bool {
+	if p.set == nil || p.k == 0 {
+		return false
+	}
+	s := scratches.Get().(*scratch)
+	s.setOutput(out)
+	if p.wide != nil {
+		p.runWide(s, &a, pad, out, r)
+	} else {
+		p.runBytes(s, &a, pad, out, r)
+	}
+	s.microArgs = microArgs{}
+	scratches.Put(s)
+	return true
+}
+
+// setOutput fills in what does not depend on the column.
+func (s *scratch) setOutput(out *OutU8S8) {
+	s.kind, s.flip, s.hi = 0, 0, 32767
+	z, lo, hi := out.Zero, out.Min, out.Max
+	switch {
+	case out.U8 != nil:
+	case out.S8 != nil:
+		s.flip = 0x80808080
+		z, lo, hi = z+128, lo+128, hi+128
+	case out.I32 != nil:
+		s.kind = 1
+	default:
+		s.kind = 2
+	}
+	s.z = uint32(uint16(z)) * 0x00010001
+	s.qlo, s.qhi = uint32(uint8(lo))*0x01010101, uint32(uint8(hi))*0x01010101
+}
+
+// at is the address of element i of the output, and the bytes of an element.
+func (o *OutU8S8) at(i int) (unsafe.Pointer, int) {
+	switch {
+	case o.U8 != nil:
+		return unsafe.Pointer(&o.U8[i]), 1
+	case o.S8 != nil:
+		return unsafe.Pointer(&o.S8[i]), 1
+	case o.I32 != nil:
+		return unsafe.Pointer(&o.I32[i]), 4
+	}
+	return unsafe.Pointer(&o.F32[i]), 4
+}
+
+// runBytes reads the activations where they are.
+func (p *PackedU8S8) runBytes(s *scratch, a *rows[uint8], pad uint8, out *OutU8S8, r Range) {
+	s.taps, s.kb = p.taps, p.kd*4
+	if a.ix != nil {
+		s.pad = grow(s.pad, s.kb)
+		fill(s.pad, pad)
+		s.zero = unsafe.Pointer(&s.pad[0])
+	}
+	last, moved := s.slack(a, r.M1)
+	for pi := r.P0; pi < r.P1; pi++ {
+		p.column(s, pi, out)
+		if !moved {
+			tilesInt(p, s, a, 0, pi, out, r.M0, r.M1)
+			continue
+		}
+		tilesInt(p, s, a, 0, pi, out, r.M0, r.M1-1)
+		tilesInt(p, s, &last, r.M1-1, pi, out, r.M1-1, r.M1)
+	}
+}
+
+// slack makes it safe to read whole dwords. The last rows of a matrix, and the
+// image of a convolution, are copied where a has no spare capacity.
+func (s *scratch) slack(a *rows[uint8], m1 int) (last rows[uint8], moved bool) {
+	if a.ix != nil {
+		if a.ix.span+s.kb > cap(a.x) {
+			s.block = grow(s.block, len(a.x)+3)
+			copy(s.block, a.x)
+			a.x = s.block
+		}
+		return last, false
+	}
+	if (m1-1)*a.lda+s.kb <= cap(a.x) {
+		return last, false
+	}
+	s.block = grow(s.block, s.kb)
+	copy(s.block, a.x[(m1-1)*a.lda:][:a.k])
+	return rows[uint8]{x: s.block, k: a.k, taps: 1}, true
+}
+
+// grow gives n elements, reusing v.
+func grow[T any](v []T, n int) []T {
+	if cap(v) < n {
+		return aligned[T](n)
+	}
+	return v[:n]
+}
+
+// column points s at the weights and factors of a panel.
+func (p *PackedU8S8) column(s *scratch, pi int, out *OutU8S8) {
+	pn := p.panels[pi]
+	s.columns(pn.n1 - pn.n0)
+	if p.wide != nil {
+		s.b = unsafe.Pointer(&p.wide[pn.off])
+	} else {
+		s.b = unsafe.Pointer(&p.data[pn.off])
+	}
+	width := pn.nv * p.lanes
+	s.bias, s.scale, s.shift = unsafe.Pointer(&zeros), unsafe.Pointer(&zeros), unsafe.Pointer(&negZeros)
+	if out.Bias != nil {
+		s.bias = vectors(out.Bias, pn.n0, pn.n1, width, s.biasI32[:])
+	}
+	if s.kind != 1 {
+		s.scale = vectors(out.Scale, pn.n0, pn.n1, width, s.scaleF32[:])
+	}
+	if s.kind == 2 && out.Shift != nil {
+		s.shift = vectors(out.Shift, pn.n0, pn.n1, width, s.shiftF32[:])
+	}
+}
+
+// tilesInt runs the rows m0..m1-1 of a panel; row m0 of the output is row m0-base
+// of a.
+func tilesInt[T any](p *PackedU8S8, s *scratch, a *rows[T], base, pi int, out *OutU8S8, m0, m1 int) {
+	pn := p.panels[pi]
+	_, size := out.at(m0*out.Ldc + pn.n0)
+	if p.lanes == 16 || pn.n1-pn.n0 == 16 {
+		s.ldc = out.Ldc * size
+		over(s, a, p.set[pn.nv], m0-base, m1-base, func(m int) {
+			s.c, _ = out.at((m+base)*out.Ldc + pn.n0)
+		})
+		return
+	}
+	// The kernels of 256 bits store whole vectors only.
+	s.ldc = 16 * size
+	for m := m0; m < m1; m += tileRows {
+		end := min(m1, m+tileRows)
+		over(s, a, p.set[pn.nv], m-base, end-base, func(i int) {
+			s.c = unsafe.Add(unsafe.Pointer(&s.tile), (i+base-m)*s.ldc)
+		})
+		for i := m; i < end; i++ {
+			dst, _ := out.at(i*out.Ldc + pn.n0)
+			n := (pn.n1 - pn.n0) * size
+			copy(unsafe.Slice((*byte)(dst), n), unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(&s.tile), (i-m)*s.ldc)), n))
+		}
+	}
+}
+
+// wideRows is the number of rows widened at a time: their products with all
+// panels follow while they are in the cache.
+const wideRows = 24
+
+// runWide reads activations that were widened to 16 bits.
+func (p *PackedU8S8) runWide(s *scratch, a *rows[uint8], pad uint8, out *OutU8S8, r Range) {
+	length := p.taps * p.kd * 2
+	s.taps, s.kb = 1, length*2
+	s.wide = grow(s.wide, wideRows*length)
+	s.pad = grow(s.pad, p.k)
+	fill(s.pad, pad)
+	a.pad = s.pad
+	for m := r.M0; m < r.M1; m += wideRows {
+		end := min(r.M1, m+wideRows)
+		for i := m; i < end; i++ {
+			for t := range p.taps {
+				widenRow(s.wide[(i-m)*length+t*p.kd*2:], a.row(i, t))
+			}
+		}
+		w := rows[int16]{x: s.wide, lda: length, k: length, taps: 1}
+		for pi := r.P0; pi < r.P1; pi++ {
+			p.column(s, pi, out)
+			tilesInt(p, s, &w, m, pi, out, m, end)
+		}
+	}
+}
+
+// widenRow copies src to dst; where the length is odd one more element follows,
+// whose weight is zero.
+func widenRow(dst []int16, src []uint8) {
+	n := len(src) &^ 15
+	if n > 0 {
+		_ = dst[n-1]
+		widenAVX2(&dst[0], &src[0], n)
+	}
+	for i := n; i < len(src); i++ {
+		dst[i] = int16(src[i])
+	}
+}
