@@ -1,0 +1,144 @@
+package calib
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// A Runner evaluates a network and shows the values it was built to show.
+type Runner interface {
+	RunWatch(ctx context.Context, in map[string]*tensor.Tensor, watch func(value string, t *tensor.Tensor)) (map[string]*tensor.Tensor, error)
+}
+
+// A Feed gives the inputs of sample i of n. It may be called from several goroutines.
+type Feed struct {
+	N      int
+	Sample func(i int) (in map[string]*tensor.Tensor, name string, err error)
+}
+
+// Options of Collect.
+type Options struct {
+	Hist    bool
+	Workers int
+	Level   kernel.Level
+	Done    func(samples int) // progress; called from one goroutine at a time
+}
+
+// Collect runs every sample of feed through r and returns the statistics of the values that r
+// shows and of the network's inputs. A sample that holds NaN or an infinity is an error.
+func Collect(ctx context.Context, r Runner, feed Feed, opt Options) (map[string]*Stats, error) {
+	if feed.N == 0 {
+		return nil, fault.Invalidf("calibration data", "no samples")
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c := &collector{r: r, feed: feed, opt: opt, all: map[string]*Stats{}}
+	var wg sync.WaitGroup
+	for w := range max(1, opt.Workers) {
+		wg.Go(func() {
+			if err := c.work(ctx, w); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return c.all, nil
+}
+
+type collector struct {
+	r    Runner
+	feed Feed
+	opt  Options
+
+	mu   sync.Mutex
+	next int
+	done int
+	all  map[string]*Stats
+}
+
+// take hands out the number of the next sample.
+func (c *collector) take() (int, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next++
+	return c.next - 1, c.next <= c.feed.N
+}
+
+func (c *collector) work(ctx context.Context, w int) error {
+	own := map[string]*Stats{}
+	for {
+		i, ok := c.take()
+		if !ok || ctx.Err() != nil {
+			break
+		}
+		if err := c.sample(ctx, own, i); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.done++
+		if c.opt.Done != nil {
+			c.opt.Done(c.done)
+		}
+		c.mu.Unlock()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, s := range own {
+		if t := c.all[name]; t != nil {
+			t.Merge(s)
+		} else {
+			c.all[name] = s
+		}
+	}
+	return nil
+}
+
+func (c *collector) sample(ctx context.Context, own map[string]*Stats, i int) error {
+	in, name, err := c.feed.Sample(i)
+	if err != nil {
+		return err
+	}
+	add := func(value string, t *tensor.Tensor) {
+		if t.DType != tensor.Float32 || t.Kind != tensor.Dense {
+			return
+		}
+		s := own[value]
+		if s == nil {
+			s = NewStats(c.opt.Hist)
+			own[value] = s
+		}
+		s.Add(c.opt.Level, tensor.Of[float32](t))
+	}
+	for _, value := range sortedKeys(in) {
+		t := in[value]
+		if t.DType == tensor.Float32 {
+			if s := c.opt.Level.Scan(tensor.Of[float32](t)); s.NaNs+s.Infs > 0 {
+				return fault.Invalidf(name, "input %q holds %d NaN and %d infinite values", value, s.NaNs, s.Infs).
+					WithHint("remove the sample, or mend the pre-processing that made it")
+			}
+		}
+		add(value, t)
+	}
+	if _, err := c.r.RunWatch(ctx, in, add); err != nil {
+		return fault.At(fmt.Sprintf("sample %s", name), err)
+	}
+	return nil
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,117 @@
+package calib
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"lowbit/internal/format"
+)
+
+// An Observer is a way to choose the range of a value from its statistics.
+type Observer struct {
+	Name string
+	Doc  string
+	Hist bool // needs histograms
+	// Range returns the interval that the format has to cover.
+	Range func(s *Stats, f *format.Format, symmetric bool) (lo, hi float64)
+}
+
+// All lists the observers in the order that help prints them.
+var All = []*Observer{MinMax, Average, Percentile, Entropy, MSE}
+
+// Lookup returns the observer of that name, or nil.
+func Lookup(name string) *Observer {
+	for _, o := range All {
+		if o.Name == name {
+			return o
+		}
+	}
+	return nil
+}
+
+// Names lists the observers' names for messages.
+func Names() string {
+	var s []string
+	for _, o := range All {
+		s = append(s, o.Name)
+	}
+	return strings.Join(s, ", ")
+}
+
+// Fit returns the parameters that the observer chooses for a value in format f. It is an error
+// if nothing finite was seen.
+func (o *Observer) Fit(s *Stats, f *format.Format, symmetric bool) (format.Params, error) {
+	if !s.Seen() {
+		return format.Params{}, fmt.Errorf("no finite value was observed")
+	}
+	if o.Hist && s.Neg == nil {
+		return format.Params{}, fmt.Errorf("observer %s needs histograms", o.Name)
+	}
+	lo, hi := o.Range(s, f, symmetric)
+	return f.Cover(lo, hi, symmetric), nil
+}
+
+// MinMax covers every value seen.
+var MinMax = &Observer{
+	Name: "minmax", Doc: "cover every value seen",
+	Range: func(s *Stats, f *format.Format, symmetric bool) (lo, hi float64) {
+		return float64(s.Min), float64(s.Max)
+	},
+}
+
+// Average covers the mean over samples of each sample's extremes (NNCF's mean-min-max). It is
+// the moving average whose weights do not depend on the order of the samples.
+var Average = &Observer{
+	Name: "average", Doc: "cover the mean of the samples' extremes",
+	Range: func(s *Stats, f *format.Format, symmetric bool) (lo, hi float64) {
+		return s.MeanMin(), s.MeanMax()
+	},
+}
+
+// percentile is the share of values that the percentile observer covers.
+const percentile = 0.9999
+
+// Percentile leaves out the most extreme 0.01 % of values: of the magnitudes where the range is
+// symmetric, half of it at each end where it is not.
+var Percentile = &Observer{
+	Name: "percentile", Hist: true, Doc: "cover 99.99 % of the values",
+	Range: func(s *Stats, f *format.Format, symmetric bool) (lo, hi float64) {
+		if symmetric {
+			t := quantile(s.magnitudes(), s.Zeros, percentile) * s.width()
+			return -min(t, s.amax()), min(t, s.amax())
+		}
+		tail := (1 - percentile) / 2
+		n := float64(s.Count - s.NaNs - s.Infs)
+		cut := func(h []uint64, most float64) float64 {
+			total := uint64(0)
+			for _, c := range h {
+				total += c
+			}
+			rest := uint64(n) - total
+			return min(most, quantile(h, rest, 1-tail)*s.width())
+		}
+		return -cut(s.Neg, math.Max(0, -float64(s.Min))), cut(s.Pos, math.Max(0, float64(s.Max)))
+	},
+}
+
+// quantile returns the position, in bins and linear inside one, below which a share p of the
+// values lies. below counts values under the first bin.
+func quantile(h []uint64, below uint64, p float64) float64 {
+	total := below
+	for _, c := range h {
+		total += c
+	}
+	want := p * float64(total)
+	at := float64(below)
+	if at >= want {
+		return 0
+	}
+	for i, c := range h {
+		if at+float64(c) >= want {
+			return float64(i) + (want-at)/float64(c)
+		}
+		at += float64(c)
+	}
+	return float64(len(h))
+}

@@ -1,0 +1,130 @@
+// Package calib observes the values that flow through a network, and turns what it saw into
+// the parameters of a number format.
+//
+// Everything kept of a value depends only on the multiset of numbers seen: any order, batching,
+// thread count or merge of partial results gives the same bytes.
+package calib
+
+import (
+	"math"
+
+	"lowbit/internal/kernel"
+)
+
+// Bins is the number of bins on each side of zero.
+const Bins = 4096
+
+// firstExp is the bin width exponent that histograms start from; bins only ever grow.
+const firstExp = -40
+
+// Stats is what is kept of one value over all samples: 64 KB at most.
+type Stats struct {
+	Count, Zeros, NaNs, Infs uint64
+	Min, Max                 float32 // of the finite values; +Inf and -Inf before the first
+	Samples                  int
+	mins, maxs               kernel.Moments // of the extremes of each sample
+
+	// Neg and Pos count the finite non-zero values by magnitude: bin i holds |x| in
+	// [i·2^Exp, (i+1)·2^Exp). They are nil where only the extremes were asked for.
+	Neg, Pos []uint64
+	Exp      int
+}
+
+// NewStats returns empty statistics, with histograms if hist is set.
+func NewStats(hist bool) *Stats {
+	s := &Stats{Min: float32(math.Inf(1)), Max: float32(math.Inf(-1)), Exp: firstExp}
+	if hist {
+		s.Neg, s.Pos = make([]uint64, Bins), make([]uint64, Bins)
+	}
+	return s
+}
+
+// Add observes the values of one sample.
+func (s *Stats) Add(l kernel.Level, x []float32) {
+	c := l.Scan(x)
+	s.Samples++
+	s.Count += uint64(len(x))
+	s.Zeros += uint64(c.Zeros)
+	s.NaNs += uint64(c.NaNs)
+	s.Infs += uint64(c.Infs)
+	if c.Finite == 0 {
+		return
+	}
+	s.Min, s.Max = min(s.Min, c.Min), max(s.Max, c.Max)
+	l.AddMoments(&s.mins, []float32{c.Min})
+	l.AddMoments(&s.maxs, []float32{c.Max})
+	if s.Neg != nil {
+		s.widen(max(-c.Min, c.Max))
+		l.HistF32(s.Neg, s.Pos, x, s.Exp)
+	}
+}
+
+// widen merges neighbouring bins until amax falls into the last one or before.
+func (s *Stats) widen(amax float32) {
+	for float64(amax) >= math.Ldexp(Bins, s.Exp) {
+		halve(s.Neg)
+		halve(s.Pos)
+		s.Exp++
+	}
+}
+
+func halve(h []uint64) {
+	for i := range len(h) / 2 {
+		h[i] = h[2*i] + h[2*i+1]
+	}
+	clear(h[len(h)/2:])
+}
+
+// Merge adds what o observed; o may be changed.
+func (s *Stats) Merge(o *Stats) {
+	s.Count += o.Count
+	s.Zeros += o.Zeros
+	s.NaNs += o.NaNs
+	s.Infs += o.Infs
+	s.Min, s.Max = min(s.Min, o.Min), max(s.Max, o.Max)
+	s.Samples += o.Samples
+	s.mins.Merge(&o.mins)
+	s.maxs.Merge(&o.maxs)
+	if s.Neg == nil || o.Neg == nil {
+		return
+	}
+	for s.Exp < o.Exp {
+		halve(s.Neg)
+		halve(s.Pos)
+		s.Exp++
+	}
+	for o.Exp < s.Exp {
+		halve(o.Neg)
+		halve(o.Pos)
+		o.Exp++
+	}
+	for i := range s.Neg {
+		s.Neg[i] += o.Neg[i]
+		s.Pos[i] += o.Pos[i]
+	}
+}
+
+// Seen says whether any finite value was observed.
+func (s *Stats) Seen() bool { return s.Min <= s.Max }
+
+// MeanMin and MeanMax are the means over samples of the smallest and largest value of each.
+func (s *Stats) MeanMin() float64 { return s.mins.Sum() / float64(max(1, s.Samples)) }
+
+// MeanMax is the mean over samples of each sample's largest value.
+func (s *Stats) MeanMax() float64 { return s.maxs.Sum() / float64(max(1, s.Samples)) }
+
+// width is the width of a bin.
+func (s *Stats) width() float64 { return math.Ldexp(1, s.Exp) }
+
+// amax is the largest magnitude seen.
+func (s *Stats) amax() float64 { return float64(max(-s.Min, s.Max, 0)) }
+
+// magnitudes returns the counts of |x|, the signs added together, over [0, amax].
+func (s *Stats) magnitudes() []uint64 {
+	n := min(Bins, int(s.amax()/s.width())+1)
+	h := make([]uint64, n)
+	for i := range h {
+		h[i] = s.Neg[i] + s.Pos[i]
+	}
+	return h
+}

@@ -1,0 +1,163 @@
+package format
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lowbit/internal/tensor"
+)
+
+// A Block is the shape of the groups that share one scale: the whole tensor, one slice along
+// an axis, or Size consecutive elements along an axis.
+type Block struct {
+	Kind BlockKind
+	Axis int // of Channel and Group
+	Size int // of Group
+}
+
+// BlockKind names the shape of a block.
+type BlockKind uint8
+
+// The kinds of block.
+const (
+	Whole   BlockKind = iota // one scale for the tensor
+	Channel                  // one scale for each index along Axis
+	Group                    // one scale for each Size elements along Axis
+)
+
+// String writes a block as flags and plans do: "tensor", "channel", "group=32".
+func (b Block) String() string {
+	switch b.Kind {
+	case Channel:
+		return "channel"
+	case Group:
+		return "group=" + strconv.Itoa(b.Size)
+	}
+	return "tensor"
+}
+
+// ParseBlock reads a block's text form; the axis is the caller's to set.
+func ParseBlock(s string) (Block, error) {
+	switch s {
+	case "tensor":
+		return Block{}, nil
+	case "channel", "row":
+		return Block{Kind: Channel}, nil
+	}
+	if n, ok := strings.CutPrefix(s, "group="); ok {
+		if size, err := strconv.Atoi(n); err == nil && size > 0 {
+			return Block{Kind: Group, Size: size}, nil
+		}
+	}
+	return Block{}, fmt.Errorf("block %q is none of tensor, channel, group=N", s)
+}
+
+// ParamShape returns the shape of the scales of a tensor in blocks of b: [] for one scale,
+// [C] by channel, and shape with ⌈D/Size⌉ along the axis by group (ONNX QuantizeLinear, block_size).
+func (b Block) ParamShape(shape []int) []int {
+	switch b.Kind {
+	case Channel:
+		return []int{shape[b.Axis]}
+	case Group:
+		s := slices.Clone(shape)
+		s[b.Axis] = (s[b.Axis] + b.Size - 1) / b.Size
+		return s
+	}
+	return []int{}
+}
+
+// view folds a shape around the axis into (outer, axis, inner) and returns the number of
+// elements along the axis that share a scale.
+func (b Block) view(shape []int) (outer, axis, inner, run int) {
+	if b.Kind == Whole {
+		return 1, 1, tensor.Elements(shape), 1
+	}
+	outer, axis, inner = tensor.Elements(shape[:b.Axis]), shape[b.Axis], tensor.Elements(shape[b.Axis+1:])
+	if b.Kind == Channel {
+		return outer, axis, inner, 1
+	}
+	return outer, axis, inner, b.Size
+}
+
+// index returns which scale the element run at (outer o, axis a) and inner position i uses.
+func (b Block) index(o, a, i, axis, inner, run int) int {
+	switch b.Kind {
+	case Channel:
+		return a
+	case Group:
+		return (o*((axis+run-1)/run)+a/run)*inner + i
+	}
+	return 0
+}
+
+// Ranges returns the minimum and maximum of the values of each block, in the order of ParamShape.
+func (b Block) Ranges(x []float32, shape []int) (lo, hi []float32) {
+	n := tensor.Elements(b.ParamShape(shape))
+	lo, hi = make([]float32, n), make([]float32, n)
+	b.each(x, shape, func(k int, v []float32) {
+		for _, e := range v {
+			lo[k], hi[k] = min(lo[k], e), max(hi[k], e)
+		}
+	})
+	return lo, hi
+}
+
+// each calls f with runs of consecutive elements that share parameter k.
+func (b Block) each(x []float32, shape []int, f func(k int, v []float32)) {
+	outer, axis, inner, run := b.view(shape)
+	for o := range outer {
+		for a := range axis {
+			row := x[(o*axis+a)*inner:][:inner]
+			if b.Kind != Group {
+				f(b.index(o, a, 0, axis, inner, run), row)
+				continue
+			}
+			for i := range row {
+				f(b.index(o, a, i, axis, inner, run), row[i:i+1])
+			}
+		}
+	}
+}
+
+// QuantizeTensor writes a float32 tensor in format f with the parameters of each block and
+// returns the codes, of f's element type and the same shape.
+func (f *Format) QuantizeTensor(t *tensor.Tensor, b Block, p []Params) (*tensor.Tensor, error) {
+	if t.DType != tensor.Float32 {
+		return nil, fmt.Errorf("%s tensor where float is wanted", t.DType)
+	}
+	x := tensor.Of[float32](t)
+	if n := tensor.Elements(b.ParamShape(t.Shape)); n != len(p) {
+		return nil, fmt.Errorf("%d parameters for %d blocks", len(p), n)
+	}
+	codes := make([]int32, len(x))
+	at := 0
+	b.each(x, t.Shape, func(k int, v []float32) {
+		f.Encode(codes[at:at+len(v)], v, p[k])
+		at += len(v)
+	})
+	wide := make([]int64, len(codes))
+	for i, c := range codes {
+		wide[i] = int64(c)
+	}
+	return FromInts(f.Elem, wide, t.Shape...)
+}
+
+// DequantizeTensor is the inverse of QuantizeTensor.
+func (f *Format) DequantizeTensor(codes *tensor.Tensor, b Block, p []Params) (*tensor.Tensor, error) {
+	wide, err := codes.Ints()
+	if err != nil {
+		return nil, err
+	}
+	y := tensor.New(tensor.Float32, codes.Shape...)
+	out := tensor.Of[float32](y)
+	at := 0
+	b.each(out, codes.Shape, func(k int, v []float32) {
+		for i := range v {
+			v[i] = float32(int32(wide[at+i])-p[k].Zero) * p[k].Scale
+		}
+		at += len(v)
+	})
+	return y, nil
+}
