@@ -35,12 +35,33 @@ const (
 
 // Quant is how an operator takes part in quantization. The zero value leaves it in float.
 type Quant struct {
-	In      []Role // by input position; the last one repeats
-	Axis    int    // the output-channel axis of the weight, negative from the end
-	Share   bool   // moves values without changing them: the output keeps its input's parameters
-	Output  bool   // the output is worth quantizing too
-	Integer string // the ONNX operator that computes it on integers (QOperator style); "com.microsoft:" in front where needed
-	Fixed   *Fixed // the output's parameters where the operator's range is known
+	In        []Role // by input position; the last one repeats
+	Axis      int    // the output-channel axis of the weight, negative from the end
+	AxisOf    func(n *graph.Node) int
+	Share     bool   // moves values without changing them: the output keeps its input's parameters
+	Output    bool   // the output is worth quantizing too
+	Clamp     bool   // only limits its input's range: saturation of the quantized input's producer does it
+	FloatOut  bool   // its integer form may also write float, so that the output need not be quantized
+	ShapeOnly bool   // reads its input's shape and not its elements
+	Integer   string // the ONNX operator that computes it on integers (QOperator style); "com.microsoft:" in front where needed
+	Fixed     *Fixed // the output's parameters where the operator's range is known
+}
+
+// WeightAxis returns the output-channel axis of node n's weight, negative from the end; AxisOf
+// decides where an attribute does.
+func (q *Quant) WeightAxis(n *graph.Node) int {
+	if q.AxisOf != nil {
+		return q.AxisOf(n)
+	}
+	return q.Axis
+}
+
+// Role returns the role of input i.
+func (q *Quant) Role(i int) Role {
+	if len(q.In) == 0 {
+		return Float
+	}
+	return q.In[min(i, len(q.In)-1)]
 }
 
 // Fixed is a known output range, such as [0,1] of a sigmoid.
