@@ -1,4 +1,23 @@
 package op
 
+// qdqPool is how operators that average activations are quantized.
+var qdqPool = Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearAveragePool"}
+
 // netOps are products, convolutions, pooling, normalization, recurrence, attention, losses.
-var netOps = []*Op{}
+var netOps = []*Op{
+	{Name: "MatMul", Infer: inferMatMul, Eval: evalMatMul,
+		Quant: Quant{In: []Role{Act, Weight}, Axis: -1, Output: true, Integer: "QLinearMatMul"}},
+	{Name: "Gemm", Infer: inferGemm, Eval: evalGemm,
+		Quant: Quant{In: []Role{Act, Weight, Bias}, AxisOf: gemmAxis, Output: true, FloatOut: true, Integer: "com.microsoft:QGemm"}},
+	{Name: "Conv", Infer: inferConv, Eval: evalConv,
+		Quant: Quant{In: []Role{Act, Weight, Bias}, Output: true, Integer: "QLinearConv"}},
+	{Name: "MaxPool", Infer: inferPool, Eval: evalMaxPool,
+		Quant: Quant{In: []Role{Act}, Share: true, Output: true, Integer: "MaxPool"}},
+	{Name: "AveragePool", Infer: inferPool, Eval: evalAveragePool, Quant: qdqPool},
+	{Name: "LpPool", Infer: inferPool, Eval: evalLpPool},
+	{Name: "GlobalAveragePool", Infer: inferGlobalPool, Eval: globalPool(meanOfPlane),
+		Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearGlobalAveragePool"}},
+	{Name: "GlobalMaxPool", Infer: inferGlobalPool, Eval: globalPool(maxOfPlane), Quant: Quant{In: []Role{Act}, Share: true, Output: true}},
+	{Name: "GlobalLpPool", Infer: inferGlobalPool, Eval: globalPool(normOfPlane)},
+	{Name: "BatchNormalization", Infer: inferBatchNorm, Eval: evalBatchNorm},
+}

@@ -1,0 +1,75 @@
+package op
+
+import (
+	"math"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// globalPool returns the evaluation of a pooling over all spatial axes of (N,C,D...); f sees one plane.
+func globalPool(f func(c *Call, plane []float64) float64) func(*Call) ([]*tensor.Tensor, error) {
+	return func(c *Call) ([]*tensor.Tensor, error) {
+		x := c.In[0]
+		if err := wantRank("input", x.Shape, 2); err != nil {
+			return nil, err
+		}
+		size := product(x.Shape[2:])
+		if size == 0 {
+			return nil, invalidf("input of shape %v has no elements to pool", x.Shape)
+		}
+		data, err := floats(x)
+		if err != nil {
+			return nil, err
+		}
+		shape := append([]int{}, x.Shape...)
+		for i := range shape[2:] {
+			shape[2+i] = 1
+		}
+		y := make([]float64, product(shape))
+		for i := range y {
+			y[i] = f(c, data[i*size:(i+1)*size])
+		}
+		return one(fromFloats(x.DType, y, shape))
+	}
+}
+
+func meanOfPlane(_ *Call, plane []float64) float64 {
+	s := 0.0
+	for _, v := range plane {
+		s += v
+	}
+	return s / float64(len(plane))
+}
+
+func maxOfPlane(_ *Call, plane []float64) float64 {
+	m := math.Inf(-1)
+	for _, v := range plane {
+		m = max(m, v)
+	}
+	return m
+}
+
+func normOfPlane(c *Call, plane []float64) float64 {
+	p := float64(c.Int("p", 2))
+	s := 0.0
+	for _, v := range plane {
+		s += math.Pow(math.Abs(v), p)
+	}
+	return math.Pow(s, 1/p)
+}
+
+func inferGlobalPool(c *Inference) ([]Fact, error) {
+	x := c.Input(0)
+	if !x.Ranked {
+		return Typed(graph.Unranked(x.DType)), nil
+	}
+	if len(x.Shape) < 2 {
+		return nil, invalidf("%s, at least 2 dimensions are needed", x.Type)
+	}
+	dims := append([]graph.Dim{}, x.Shape...)
+	for i := range dims[2:] {
+		dims[2+i] = graph.Known(1)
+	}
+	return Typed(graph.OfDims(x.DType, dims)), nil
+}
