@@ -145,6 +145,15 @@ type Const struct {
 type Sparse struct {
 	Values, Indices *tensor.Tensor
 	Shape           []int
+	Info            [2]TensorInfo // of Values and Indices
+	Unknown         []byte
+}
+
+// A TensorInfo is what a file says of a tensor besides its numbers.
+type TensorInfo struct {
+	Name, Doc string
+	Meta      []Prop
+	Unknown   []byte
 }
 
 // Consts returns the graph's initializers in file order. The slice is not to be changed.

@@ -23,8 +23,9 @@ type Attr struct {
 	Name, Doc string
 	Value     any
 	Ref       string
-	RefType   int32  // AttributeProto.type of a reference
-	TensorID  string // the name that a tensor value carries in the file
+	RefType   int32        // AttributeProto.type of a reference
+	TensorID  string       // the name that a tensor value carries in the file
+	Info      []TensorInfo // of tensor values, in order; may be shorter than their list
 	Unknown   []byte
 }
 

@@ -1,0 +1,191 @@
+// Package atomicfile writes files that are either there, whole, or not there at all, even if the
+// process is killed or the disk is full: the content goes to a temporary file in the same folder,
+// to the disk, and is then given its name.
+package atomicfile
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"lowbit/internal/fault"
+)
+
+// Options of a write. The zero value refuses to replace a file.
+type Options struct {
+	Force   bool     // replace a file that is there
+	Sources []string // files that are never replaced: what is being read
+	Size    int64    // bytes that will be written, 0 if not known; more than the disk has is refused
+}
+
+// bufferSize gathers small writes.
+const bufferSize = 256 << 10
+
+// Write creates the file at path with what fill writes. On an error the path is as it was, and
+// nothing is left beside it. Temporary files that a process left behind when it was killed are
+// removed first. A full disk, or one with less than o.Size bytes free, is a fault of kind Limit.
+func Write(path string, fill func(io.Writer) error, o Options) error {
+	if err := Check(path, o); err != nil {
+		return err
+	}
+	temp, err := create(path)
+	if err != nil {
+		return ioFault(path, err)
+	}
+	err = complete(temp, fill)
+	if err == nil {
+		err = rename(temp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+		return ioFault(path, err)
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return ioFault(path, err)
+	}
+	return nil
+}
+
+// Check says whether Write would refuse before it begins: because a file is there, is a source,
+// or does not fit on the disk.
+func Check(path string, o Options) error {
+	dir := filepath.Dir(path)
+	removeStale(path)
+	if err := checkTarget(path, o); err != nil {
+		return err
+	}
+	free, ok := freeBytes(dir)
+	if ok && o.Size > 0 && uint64(o.Size) > free {
+		return fault.Limitf(path, "needs %d bytes, the disk has %d left", o.Size, free).
+			WithHint("free some space, or write to another disk")
+	}
+	return nil
+}
+
+func checkTarget(path string, o Options) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return ioFault(path, err)
+	}
+	if info.IsDir() {
+		return fault.Invalidf(path, "is a folder")
+	}
+	if info.Mode().Type()&^fs.ModeSymlink != 0 {
+		return fault.Invalidf(path, "is not a plain file")
+	}
+	for _, s := range o.Sources {
+		if sameFile(path, s) {
+			return fault.Invalidf(path, "is what is being read").WithHint("write to another file")
+		}
+	}
+	if !o.Force {
+		return fault.Invalidf(path, "exists already").WithHint("replace it with --force")
+	}
+	return nil
+}
+
+// sameFile says whether two names lead to one file.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// create makes a new temporary file beside path: .name.tmp-PID-RANDOM, locked while it is open.
+func create(path string) (*os.File, error) {
+	if err := fault.Point(fault.StepCreate); err != nil {
+		return nil, err
+	}
+	dir, name := filepath.Split(path)
+	for range 100 {
+		temp := filepath.Join(dir, fmt.Sprintf("%s%d-%08x", tempPrefix(name), os.Getpid(), rand.Uint32()))
+		f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err == nil {
+			lock(f)
+		}
+		return f, err
+	}
+	return nil, fs.ErrExist
+}
+
+func tempPrefix(name string) string { return "." + name + ".tmp-" }
+
+// complete fills the file and brings it to the disk. It closes f in any case.
+func complete(f *os.File, fill func(io.Writer) error) error {
+	w := bufio.NewWriterSize(stepWriter{f}, bufferSize)
+	err := fill(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err == nil {
+		err = syncFile(f)
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// A stepWriter announces each write to the file.
+type stepWriter struct{ f *os.File }
+
+func (w stepWriter) Write(b []byte) (int, error) {
+	err := fault.Point(fault.StepWrite)
+	if err == nil {
+		return w.f.Write(b)
+	}
+	n := 0
+	if errors.Is(err, io.ErrShortWrite) {
+		n, _ = w.f.Write(b[:len(b)/2])
+	}
+	return n, err
+}
+
+func syncFile(f *os.File) error {
+	if err := fault.Point(fault.StepSync); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func rename(from, to string) error {
+	if err := fault.Point(fault.StepRename); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
+// ioFault classifies an error of the file system; one that is classified stays as it is.
+func ioFault(path string, err error) error {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	var l *os.LinkError
+	if errors.As(err, &l) {
+		err = l.Err
+	}
+	if isFull(err) {
+		return &fault.Error{Kind: fault.Limit, Place: path, Msg: "the disk is full", Err: err,
+			Hint: "free some space, or write to another disk"}
+	}
+	return fault.IOf(path, err)
+}

@@ -1,0 +1,224 @@
+package onnx
+
+import (
+	"bytes"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// EncodeTensor writes a dense tensor as a TensorProto of that name.
+func EncodeTensor(name string, t *tensor.Tensor) ([]byte, error) {
+	e := &encoder{}
+	return flatten(e, e.tensor(t, graph.TensorInfo{Name: name}))
+}
+
+// EncodeSequence writes a sequence as a SequenceProto of that name.
+func EncodeSequence(name string, t *tensor.Tensor) ([]byte, error) {
+	e := &encoder{}
+	return flatten(e, e.container(name, t, tensor.Sequence))
+}
+
+// EncodeOptional writes an optional as an OptionalProto of that name.
+func EncodeOptional(name string, t *tensor.Tensor) ([]byte, error) {
+	e := &encoder{}
+	return flatten(e, e.container(name, t, tensor.Optional))
+}
+
+func flatten(e *encoder, m *message) ([]byte, error) {
+	if err := e.errs.Err(); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.Grow(int(m.size()))
+	_, err := m.WriteTo(&b)
+	return b.Bytes(), err
+}
+
+// tensor writes a TensorProto, with raw data for everything but strings.
+func (e *encoder) tensor(t *tensor.Tensor, info graph.TensorInfo) *message {
+	msg := &message{}
+	if t == nil || t.Kind != tensor.Dense {
+		e.invalid(info.Name, "a tensor is wanted")
+		return msg
+	}
+	for _, d := range t.Shape {
+		msg.varint(1, int64(d))
+	}
+	msg.varint(2, int64(t.DType))
+	n, err := tensor.CheckedElements(t.Shape)
+	spot, external := e.out.find(t)
+	switch {
+	case err != nil:
+		e.invalid(info.Name, "%v", err)
+	case t.DType == tensor.String && n == len(t.Str):
+		msg.strs(6, t.Str)
+	case t.DType != tensor.String && len(t.Raw) == t.DType.ByteLen(n) && n > 0:
+	case n > 0 || len(t.Raw) > 0 || len(t.Str) > 0:
+		e.invalid(info.Name, "%s has %d bytes and %d strings", t, len(t.Raw), len(t.Str))
+	}
+	msg.text(8, info.Name)
+	if t.DType != tensor.String && !external && len(t.Raw) > 0 {
+		msg.data(9, t.Raw)
+	}
+	msg.text(12, info.Doc)
+	if external {
+		props(msg, 13, spot)
+		msg.varint(14, 1)
+	}
+	props(msg, 16, info.Meta)
+	msg.raw(info.Unknown)
+	return msg
+}
+
+// sparse writes a SparseTensorProto; name, if it is not empty, goes to its values.
+func (e *encoder) sparse(s *graph.Sparse, name string) *message {
+	msg := &message{}
+	info := s.Info[0]
+	if name != "" {
+		info.Name = name
+	}
+	msg.sub(1, e.tensor(s.Values, info))
+	msg.sub(2, e.tensor(s.Indices, s.Info[1]))
+	for _, d := range s.Shape {
+		msg.varint(3, int64(d))
+	}
+	msg.raw(s.Unknown)
+	return msg
+}
+
+// container writes a SequenceProto or OptionalProto.
+func (e *encoder) container(name string, t *tensor.Tensor, want tensor.Kind) *message {
+	msg := &message{}
+	if t == nil || t.Kind != want {
+		e.invalid(name, "a value of another kind is wanted")
+		return msg
+	}
+	msg.text(1, name)
+	elem := int64(dataUndefined)
+	var items message
+	for _, v := range t.Items {
+		var sub *message
+		var num protowire.Number
+		switch v.Kind {
+		case tensor.Dense:
+			elem, num, sub = dataTensor, 3, e.tensor(v, graph.TensorInfo{})
+		case tensor.Sequence:
+			elem, num, sub = dataSequence, 5, e.container("", v, tensor.Sequence)
+		case tensor.Optional:
+			elem, num, sub = dataOptional, 7, e.container("", v, tensor.Optional)
+		}
+		items.sub(num, sub)
+	}
+	if elem == dataUndefined && want == tensor.Sequence {
+		elem = dataTensor
+	}
+	msg.varint(2, elem)
+	msg.buf, msg.splice, msg.extra = append(msg.buf, items.buf...), shift(items.splice, len(msg.buf)), items.extra
+	return msg
+}
+
+func shift(list []splice, by int) []splice {
+	for i := range list {
+		list[i].at += by
+	}
+	return list
+}
+
+// attr writes an AttributeProto of the node or function called owner.
+func (e *encoder) attr(owner string, a *graph.Attr) *message {
+	msg := &message{}
+	msg.text(1, a.Name)
+	code := int64(a.RefType)
+	if a.Ref == "" {
+		code = e.attrValue(msg, a)
+		if code == 0 {
+			e.errs.Add(fault.Invalidf(owner, "attribute %q has a value of type %T", a.Name, a.Value))
+		}
+	}
+	msg.text(13, a.Doc)
+	msg.number(20, code)
+	msg.text(21, a.Ref)
+	msg.raw(a.Unknown)
+	return msg
+}
+
+// attrValue writes the field of the attribute's value, and returns its AttributeProto type.
+func (e *encoder) attrValue(msg *message, a *graph.Attr) int64 {
+	switch v := a.Value.(type) {
+	case float32:
+		msg.float(2, v)
+		return 1
+	case int64:
+		msg.varint(3, v)
+		return 2
+	case string:
+		msg.str(4, v)
+		return 3
+	case *tensor.Tensor:
+		info := infoOf(a, 0)
+		info.Name = a.TensorID
+		msg.sub(5, e.tensor(v, info))
+		return 4
+	case *graph.Graph:
+		msg.sub(6, e.graph(v))
+		return 5
+	case *graph.Sparse:
+		msg.sub(22, e.sparse(v, ""))
+		return 11
+	case graph.Type:
+		msg.sub(14, e.typ(v))
+		return 13
+	}
+	return e.attrList(msg, a)
+}
+
+func (e *encoder) attrList(msg *message, a *graph.Attr) int64 {
+	switch v := a.Value.(type) {
+	case []float32:
+		for _, x := range v {
+			msg.float(7, x)
+		}
+		return 6
+	case []int64:
+		for _, x := range v {
+			msg.varint(8, x)
+		}
+		return 7
+	case []string:
+		msg.strs(9, v)
+		return 8
+	case []*tensor.Tensor:
+		for i, t := range v {
+			msg.sub(10, e.tensor(t, infoOf(a, i)))
+		}
+		return 9
+	case []*graph.Graph:
+		for _, g := range v {
+			msg.sub(11, e.graph(g))
+		}
+		return 10
+	case []*graph.Sparse:
+		for _, s := range v {
+			msg.sub(23, e.sparse(s, ""))
+		}
+		return 12
+	case []graph.Type:
+		for _, t := range v {
+			msg.sub(15, e.typ(t))
+		}
+		return 14
+	}
+	return 0
+}
+
+// infoOf returns what is kept of the attribute's i-th tensor.
+func infoOf(a *graph.Attr, i int) graph.TensorInfo {
+	if i < len(a.Info) {
+		return a.Info[i]
+	}
+	return graph.TensorInfo{}
+}
