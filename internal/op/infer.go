@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"maps"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
@@ -15,11 +16,12 @@ const foldLimit = 1 << 12
 // Facts maps the values of one graph to what is known of them.
 type Facts map[string]Fact
 
-// Infer finds the types and shapes of all values of the main graph. in gives known types
-// of inputs, which replace the declared ones; nil takes the file's word. Operators that are
-// unknown leave their outputs open. A contradiction with the file's declarations is an error.
+// Infer finds the types and shapes of all values, those of subgraphs included where their names
+// are not also the main graph's. in gives known types of inputs, which replace the declared ones;
+// nil takes the file's word. Operators that are unknown leave their outputs open. A contradiction
+// with the file's declarations is an error.
 func Infer(m *graph.Model, in map[string]graph.Type) (Facts, error) {
-	inf := &inferer{model: m}
+	inf := &inferer{model: m, inner: Facts{}}
 	env := &factScope{vals: Facts{}}
 	for _, v := range m.Graph.In {
 		t := v.Type
@@ -31,11 +33,17 @@ func Infer(m *graph.Model, in map[string]graph.Type) (Facts, error) {
 	if err := inf.graph(m.Graph, env, m.Opsets); err != nil {
 		return nil, err
 	}
+	for name, f := range inf.inner {
+		if _, ok := env.vals[name]; !ok {
+			env.vals[name] = f
+		}
+	}
 	return env.vals, nil
 }
 
 type inferer struct {
 	model *graph.Model
+	inner Facts // of subgraphs; the last visit stands
 	depth int
 }
 
@@ -181,6 +189,7 @@ func (inf *inferer) subgraph(g *graph.Graph, args []Fact, outer *factScope, opse
 	if err := inf.graph(g, env, opsets); err != nil {
 		return nil, err
 	}
+	maps.Copy(inf.inner, env.vals)
 	out := make([]Fact, len(g.Out))
 	for i, v := range g.Out {
 		out[i], _ = env.get(v.Name)

@@ -16,7 +16,7 @@ const MaxDepth = 100
 // Options change how a model is evaluated.
 type Options struct {
 	Seed    uint64                                                       // of the random operators
-	Watch   func(value string, t *tensor.Tensor)                         // sees every value of the main graph, inputs and constants excluded
+	Watch   func(value string, t *tensor.Tensor)                         // sees every value of the graph and its subgraphs, inputs and constants excluded
 	Context context.Context                                              // cancels between nodes; nil never does
 	Outputs []string                                                     // values wanted; nil means the graph's outputs
 	Replace func(n *graph.Node, c *Call) ([]*tensor.Tensor, bool, error) // tried before Eval where not nil
@@ -47,7 +47,7 @@ func Run(m *graph.Model, in map[string]*tensor.Tensor, opt Options) (map[string]
 			want = append(want, v.Name)
 		}
 	}
-	if err := r.nodes(g.Nodes, m.Opsets, env, want, true); err != nil {
+	if err := r.nodes(g.Nodes, m.Opsets, env, want); err != nil {
 		return nil, err
 	}
 	out := make(map[string]*tensor.Tensor, len(want))
@@ -132,7 +132,7 @@ func (r *runner) graph(g *graph.Graph, outer *scope, in []*tensor.Tensor) ([]*te
 	for i, v := range g.Out {
 		want[i] = v.Name
 	}
-	if err := r.nodes(g.Nodes, r.opsets(), env, want, false); err != nil {
+	if err := r.nodes(g.Nodes, r.opsets(), env, want); err != nil {
 		return nil, err
 	}
 	return collect(env, want)
@@ -159,7 +159,7 @@ func collect(env *scope, names []string) ([]*tensor.Tensor, error) {
 }
 
 // nodes evaluates a list of nodes in env and drops values after their last use.
-func (r *runner) nodes(list []*graph.Node, opsets []graph.Opset, env *scope, keep []string, top bool) error {
+func (r *runner) nodes(list []*graph.Node, opsets []graph.Opset, env *scope, keep []string) error {
 	last := lastUse(list, keep)
 	for i, n := range list {
 		if ctx := r.opt.Context; ctx != nil && ctx.Err() != nil {
@@ -186,7 +186,7 @@ func (r *runner) nodes(list []*graph.Node, opsets []graph.Opset, env *scope, kee
 				return fault.Unsupportedf(n.Label(), "output %d %q is not computed", k, name)
 			}
 			env.vals[name] = out[k]
-			if top && r.opt.Watch != nil {
+			if r.opt.Watch != nil && r.fn == nil {
 				r.opt.Watch(name, out[k])
 			}
 		}
@@ -309,7 +309,7 @@ func (r *runner) call(f *graph.Function, n *graph.Node, in []*tensor.Tensor) ([]
 		}
 	}
 	body := &runner{model: r.model, opt: r.opt, depth: r.depth, fn: f, attrs: n}
-	if err := body.nodes(optionalInputs(f, n), f.Opsets, env, f.Out, false); err != nil {
+	if err := body.nodes(optionalInputs(f, n), f.Opsets, env, f.Out); err != nil {
 		return nil, err
 	}
 	return collect(env, f.Out[:min(len(f.Out), len(n.Out))])

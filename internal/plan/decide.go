@@ -1,0 +1,397 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// Decide makes a plan without numbers: which nodes compute on quantized values, and which
+// values that takes. facts are the types of m's values; names have to be unique over all
+// subgraphs. unseen names values that calibration never met, which therefore stay in float.
+func Decide(m *graph.Model, facts op.Facts, set Settings, unseen map[string]bool) *Plan {
+	p := &Plan{Mode: set.Mode, Target: set.Target.Name}
+	d := &decider{plan: p, model: m, facts: facts, set: set, unseen: unseen, values: map[string]*Value{}}
+	for g := range m.Graph.Graphs() {
+		d.graph(g)
+	}
+	return p
+}
+
+type decider struct {
+	plan   *Plan
+	model  *graph.Model
+	facts  op.Facts
+	set    Settings
+	unseen map[string]bool
+	values map[string]*Value // by As
+
+	g   *graph.Graph
+	x   *graph.Index
+	in  map[*graph.Node]bool   // nodes that compute on quantized values
+	why map[*graph.Node]string // why a node that could does not
+}
+
+// graph decides one graph; its subgraphs are decided on their own.
+func (d *decider) graph(g *graph.Graph) {
+	d.g, d.x = g, g.Index()
+	d.in, d.why = map[*graph.Node]bool{}, map[*graph.Node]string{}
+	for _, n := range g.Nodes {
+		d.consider(n)
+	}
+	if d.set.Mode == Static {
+		for changed := true; changed; {
+			changed = false
+			for _, n := range g.Nodes {
+				if d.in[n] && !d.isAnchor(n) && !d.worthwhile(n) {
+					d.in[n], changed = false, true
+				}
+			}
+		}
+	}
+	for _, n := range g.Nodes {
+		q := d.quant(n)
+		if q == nil || len(q.In) == 0 {
+			continue
+		}
+		row := &Node{Name: nodeName(n), Op: op.QualifiedName(n), Quantized: d.in[n], Reason: d.why[n]}
+		d.plan.Nodes = append(d.plan.Nodes, row)
+		if row.Quantized {
+			d.commit(n, q, row)
+		}
+	}
+}
+
+// nodeName is the node's name, or its first output where it has none.
+func nodeName(n *graph.Node) string {
+	if n.Name == "" && len(n.Out) > 0 {
+		return n.Out[0]
+	}
+	return n.Name
+}
+
+// NodeName is the word by which plans call a node: its name, or its first output.
+func NodeName(n *graph.Node) string { return nodeName(n) }
+
+func (d *decider) quant(n *graph.Node) *op.Quant {
+	if o := op.Lookup(n.Domain, n.Op); o != nil {
+		return &o.Quant
+	}
+	return nil
+}
+
+// consider takes a node in, or notes why not.
+func (d *decider) consider(n *graph.Node) {
+	q := d.quant(n)
+	if q == nil || len(q.In) == 0 {
+		return
+	}
+	for _, k := range d.set.Keep {
+		if k.Match(n) {
+			d.why[n] = fmt.Sprintf("kept in float by %q", k)
+			return
+		}
+	}
+	if why := d.obstacle(n, q); why != "" {
+		d.why[n] = why
+		return
+	}
+	d.in[n] = true
+	d.why[n] = "integer form " + q.Integer
+	if q.Integer == "" {
+		d.why[n] = "moves values without changing them"
+	}
+	if d.set.Mode != Static {
+		d.why[n] = "constant weight"
+	}
+}
+
+// obstacle says what keeps a node from computing on quantized values; "" is nothing.
+func (d *decider) obstacle(n *graph.Node, q *op.Quant) string {
+	if slices.Contains(d.set.Target.Float, n.Op) && d.set.Mode == Static {
+		return fmt.Sprintf("target %s computes it in float", d.set.Target.Name)
+	}
+	anchor := d.isAnchor(n)
+	if d.set.Mode != Static {
+		if !anchor {
+			return "only constant weights are quantized in this mode"
+		}
+		if w := weightInput(q); w >= len(n.In) || d.constant(n.In[w]) == nil {
+			return "its weight is not constant"
+		}
+	} else if !anchor && !q.Share && q.Integer == "" && !q.Clamp {
+		return "it has no integer form"
+	}
+	for i, name := range n.In {
+		if r := q.Role(i); name == "" || r == op.Float || r == op.Bias {
+			continue
+		}
+		if f := d.facts[name]; !f.IsTensor() || f.DType != tensor.Float32 {
+			return fmt.Sprintf("input %q is %s, not float", name, f.Type)
+		}
+		if d.unseen[name] {
+			return fmt.Sprintf("calibration never reached %q", name)
+		}
+		if t := d.constant(name); t != nil && t.Len() == 0 {
+			return fmt.Sprintf("constant %q is empty", name)
+		}
+	}
+	if len(n.Out) == 0 || d.unseen[n.Out[0]] {
+		return "calibration never reached it"
+	}
+	return ""
+}
+
+// isAnchor says whether n multiplies by weights: the operators that quantization is for.
+func (d *decider) isAnchor(n *graph.Node) bool {
+	q := d.quant(n)
+	return q != nil && slices.Contains(q.In, op.Weight)
+}
+
+func weightInput(q *op.Quant) int { return slices.Index(q.In, op.Weight) }
+
+// constant returns the initializer that a name means here or in a graph around, or nil.
+func (d *decider) constant(name string) *tensor.Tensor {
+	if t := d.g.ConstTensor(name); t != nil {
+		return t
+	}
+	if f := d.facts[name]; f.Value != nil {
+		return f.Value
+	}
+	return nil
+}
+
+// worthwhile says whether a node without weights, now among the quantized ones, has a quantized
+// neighbour on both sides: integers that nobody made, or that nobody reads, cost more than they save.
+func (d *decider) worthwhile(n *graph.Node) bool {
+	q := d.quant(n)
+	if !d.feeds(n, q) {
+		d.why[n] = "no quantized node feeds it"
+		return false
+	}
+	if q.Clamp && d.absorber(n) != nil && d.isAnchor(d.absorber(n)) {
+		return true
+	}
+	for _, name := range n.Out {
+		if d.x.IsOutput(name) {
+			d.why[n] = "its result leaves the network"
+			return false
+		}
+		uses := d.x.Uses(name)
+		for _, u := range uses {
+			if !d.reads(u) {
+				d.why[n] = fmt.Sprintf("%s, which reads it, stays in float", u.Node.Label())
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// feeds says whether some operand of n comes from a quantized node.
+func (d *decider) feeds(n *graph.Node, q *op.Quant) bool {
+	for i, name := range n.In {
+		if q.Role(i) != op.Float && name != "" && d.in[d.x.Producer(name)] {
+			return true
+		}
+	}
+	return false
+}
+
+// reads says whether a use reads the value in quantized form, or does not look at its elements.
+func (d *decider) reads(u graph.Use) bool {
+	q := d.quant(u.Node)
+	if u.In < 0 || q == nil {
+		return false
+	}
+	return q.ShapeOnly || d.in[u.Node] && q.Role(u.In) != op.Float && q.Role(u.In) != op.Bias
+}
+
+// absorber returns the quantized node whose saturation does the work of clamp n: the one that
+// makes n's input, if nothing else reads that.
+func (d *decider) absorber(n *graph.Node) *graph.Node {
+	p := d.x.Producer(n.In[0])
+	if p == nil || !d.in[p] || p.Out[0] != n.In[0] || d.x.OnlyUse(n.In[0]) != n || !d.isolated(n) {
+		return nil
+	}
+	if q := d.quant(p); q.Share || q.Clamp {
+		return nil
+	}
+	return p
+}
+
+// isolated says whether n is a clamp whose bounds are constants.
+func (d *decider) isolated(n *graph.Node) bool {
+	if q := d.quant(n); q == nil || !q.Clamp {
+		return false
+	}
+	for _, name := range n.In[1:] {
+		if name != "" && d.constant(name) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// result returns the value in which the work of n ends: its first output, or that of the
+// clamp that it absorbs.
+func (d *decider) result(n *graph.Node) string {
+	if u := d.x.OnlyUse(n.Out[0]); u != nil && d.in[u] && u.In[0] == n.Out[0] && d.isolated(u) && d.absorber(u) == n {
+		return u.Out[0]
+	}
+	return n.Out[0]
+}
+
+// commit adds to the plan the values that a quantized node reads and writes.
+func (d *decider) commit(n *graph.Node, q *op.Quant, row *Node) {
+	row.Inputs = make([]string, len(n.In))
+	absorbed := q.Clamp && d.absorber(n) != nil
+	if absorbed {
+		row.Reason = "done by the saturation of " + d.absorber(n).Label()
+		row.Inputs = nil
+		return
+	}
+	weights, acts := d.schemes(n)
+	for i, name := range n.In {
+		if name == "" {
+			continue
+		}
+		switch r := q.Role(i); {
+		case r == op.Bias:
+			row.Inputs[i] = d.bias(n, q, i)
+		case r == op.Float:
+		case d.constant(name) != nil && r == op.Weight:
+			row.Inputs[i] = d.weight(n, q, i, weights)
+		case d.set.Mode != Static:
+		case d.constant(name) != nil:
+			row.Inputs[i] = d.add(&Value{Name: name, Role: RoleConstant, Format: acts.Format.Name, Reason: "constant operand of " + n.Label()})
+		default:
+			row.Inputs[i] = d.activation(name, acts, "read by "+n.Label())
+		}
+	}
+	if d.set.Mode == Static {
+		d.output(n, q, row, acts)
+	}
+}
+
+// output adds the value that a quantized node writes.
+func (d *decider) output(n *graph.Node, q *op.Quant, row *Node, acts Scheme) {
+	if q.Share {
+		for _, name := range n.Out {
+			if name != "" && d.facts[name].DType == tensor.Float32 {
+				v := &Value{Name: name, Role: RoleActivation, Format: d.values[row.Inputs[0]].Format, Like: row.Inputs[0], Reason: n.Op + " keeps the parameters of its input"}
+				d.add(v)
+			}
+		}
+		return
+	}
+	name := d.result(n)
+	if q.FloatOut && !slices.ContainsFunc(d.x.Uses(name), d.reads) {
+		return
+	}
+	as := d.activation(name, acts, "written by "+n.Label())
+	if f := q.Fixed; f != nil && name == n.Out[0] {
+		v := d.values[as]
+		v.Params = []format.Params{acts.Format.Cover(float64(f.Lo), float64(f.Hi), d.set.Symmetric)}
+		v.Reason = fmt.Sprintf("%s is always within [%g, %g]", n.Op, f.Lo, f.Hi)
+	}
+}
+
+// schemes returns the schemes of a node after overrides.
+func (d *decider) schemes(n *graph.Node) (weights, acts Scheme) {
+	weights, acts = d.set.Weights, d.set.Acts
+	for _, o := range d.set.Overrides {
+		if o.Match.Match(n) {
+			if o.Weights != nil {
+				weights = *o.Weights
+			}
+			if o.Acts != nil {
+				acts = *o.Acts
+			}
+		}
+	}
+	return weights, acts
+}
+
+// add takes a value into the plan, unless it is there, and returns its As. A value of the same
+// name that differs in format or block stands beside it under another.
+func (d *decider) add(v *Value) string {
+	v.As = v.Name
+	for k := 2; ; k++ {
+		old := d.values[v.As]
+		if old == nil {
+			d.values[v.As] = v
+			d.plan.Values = append(d.plan.Values, v)
+			return v.As
+		}
+		if old.Role == v.Role && old.Block == v.Block && old.Input == v.Input && old.Weight == v.Weight &&
+			(old.Format == v.Format || v.Role == RoleActivation) {
+			return v.As
+		}
+		v.As = fmt.Sprintf("%s_%d", v.Name, k)
+	}
+}
+
+func (d *decider) activation(name string, s Scheme, reason string) string {
+	return d.add(&Value{Name: name, Role: RoleActivation, Format: s.Format.Name, Reason: reason})
+}
+
+// weight adds a constant weight, blocked along the operator's channel axis.
+func (d *decider) weight(n *graph.Node, q *op.Quant, i int, s Scheme) string {
+	t := d.constant(n.In[i])
+	b := s.Block
+	axis := q.WeightAxis(n)
+	if axis < 0 {
+		axis += t.Rank()
+	}
+	switch {
+	case t.Rank() < 2:
+		b = format.Block{}
+	case b.Kind == format.Channel:
+		b.Axis = axis
+	case b.Kind == format.Group: // groups run along the axis that is summed over
+		b.Axis = reductionAxis(axis, t.Rank())
+	}
+	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: b, Reason: "weight of " + n.Label()})
+}
+
+// reductionAxis is the axis of a weight that its operator sums over: input channels of a
+// convolution, rows of a matrix.
+func reductionAxis(channel, rank int) int {
+	if channel == 0 {
+		return 1
+	}
+	if channel == rank-1 {
+		return rank - 2
+	}
+	return 0
+}
+
+// bias adds an int32 bias where its node's other operands are quantized and it is a constant
+// vector; "" leaves it in float.
+func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
+	t := d.constant(n.In[i])
+	w := weightInput(q)
+	if d.set.Mode != Static || t == nil || t.DType != tensor.Float32 || t.Rank() != 1 || d.constant(n.In[w]) == nil {
+		return ""
+	}
+	if n.Float("alpha", 1) != 1 || n.Float("beta", 1) != 1 {
+		return ""
+	}
+	weights, acts := d.schemes(n)
+	if acts.Format.Bits > 8 || weights.Block.Kind == format.Group {
+		return "" // the product of the scales is too fine for 32 bits, or there are many
+	}
+	return d.add(&Value{Name: n.In[i], Role: RoleBias, Format: "int32", Block: d.biasBlock(n, q, weights), Input: n.In[0], Weight: d.weight(n, q, w, weights), Reason: "bias of " + n.Label()})
+}
+
+func (d *decider) biasBlock(n *graph.Node, q *op.Quant, s Scheme) format.Block {
+	if s.Block.Kind == format.Whole {
+		return format.Block{}
+	}
+	return format.Block{Kind: format.Channel}
+}

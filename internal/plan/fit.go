@@ -1,0 +1,156 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/fault"
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// Fit finds the parameters of every value: of activations from the statistics, of constants
+// from their elements. Values that already have parameters keep them.
+func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings) error {
+	consts := constants(m)
+	byAs := map[string]*Value{}
+	for _, v := range p.Values {
+		byAs[v.As] = v
+		if len(v.Params) > 0 || v.Like != "" || v.Role == RoleBias {
+			continue
+		}
+		if err := v.fit(consts[v.Name], stats[v.Name], set); err != nil {
+			return fault.At(fmt.Sprintf("value %q", v.Name), err)
+		}
+	}
+	for _, v := range p.Values {
+		if v.Like == "" {
+			continue
+		}
+		from := byAs[v.Like]
+		for from != nil && from.Like != "" {
+			from = byAs[from.Like]
+		}
+		if from == nil {
+			return fault.Invalidf(fmt.Sprintf("value %q", v.Name), "takes the parameters of %q, which the plan lacks", v.Like)
+		}
+		v.Params = from.Params
+	}
+	for _, v := range p.Values {
+		if v.Role == RoleBias {
+			if err := v.fitBias(consts[v.Name], byAs[v.Input], byAs[v.Weight]); err != nil {
+				return fault.At(fmt.Sprintf("value %q", v.Name), err)
+			}
+		}
+	}
+	p.measure(consts)
+	return nil
+}
+
+// constants returns the initializers of all graphs by name.
+func constants(m *graph.Model) map[string]*tensor.Tensor {
+	all := map[string]*tensor.Tensor{}
+	for g := range m.Graph.Graphs() {
+		for _, c := range g.Consts() {
+			all[c.Name] = c.Tensor
+		}
+	}
+	return all
+}
+
+func (v *Value) fit(t *tensor.Tensor, s *calib.Stats, set Settings) error {
+	f := format.Lookup(v.Format)
+	switch {
+	case v.Role == RoleActivation && s == nil:
+		return fault.Invalidf("", "calibration never reached it")
+	case v.Role == RoleActivation:
+		p, err := set.Observer.Fit(s, f, set.Symmetric)
+		if err != nil {
+			return fault.Invalidf("", "%v", err)
+		}
+		v.Params = []format.Params{p}
+		v.Reason = fmt.Sprintf("%s; %s over %d samples saw [%.6g, %.6g]", v.Reason, set.Observer.Name, s.Samples, s.Min, s.Max)
+		return nil
+	case t == nil:
+		return fault.Invalidf("", "is not a constant of the model")
+	}
+	symmetric := v.Role == RoleWeight
+	lo, hi := v.Block.Ranges(tensor.Of[float32](t), t.Shape)
+	v.Params = make([]format.Params, len(lo))
+	for i := range lo {
+		if math.IsInf(float64(lo[i]), 0) || math.IsInf(float64(hi[i]), 0) {
+			return fault.Invalidf("", "holds infinite values")
+		}
+		v.Params[i] = f.Cover(float64(lo[i]), float64(hi[i]), symmetric)
+	}
+	return nil
+}
+
+// biasMargin keeps a quantized bias within half of int32, so that the sum of products has room.
+const biasMargin = 1.0001 * 2 / (1<<32 - 2)
+
+// fitBias gives a bias the product of the two scales. Where its largest element would not fit
+// into int32 the weight's scale is raised until it does.
+func (v *Value) fitBias(t *tensor.Tensor, in, w *Value) error {
+	if t == nil || in == nil || w == nil || len(in.Params) != 1 || len(w.Params) == 0 {
+		return fault.Invalidf("", "its input or weight is not in the plan")
+	}
+	b := tensor.Of[float32](t)
+	if len(w.Params) != 1 && len(w.Params) != len(b) {
+		return fault.Invalidf("", "%d elements for %d weight scales", len(b), len(w.Params))
+	}
+	sx := float64(in.Params[0].Scale)
+	for i, e := range b {
+		k := min(i, len(w.Params)-1)
+		least := biasMargin * math.Abs(float64(e)) / sx
+		if least > float64(w.Params[k].Scale) {
+			w.Params[k].Scale = math.Nextafter32(float32(least), float32(math.Inf(1)))
+			w.Reason += fmt.Sprintf("; scale %d raised so that bias %q fits 32 bits", k, v.Name)
+		}
+	}
+	v.Params = make([]format.Params, len(w.Params))
+	for i, p := range w.Params {
+		v.Params[i].Scale = float32(sx * float64(p.Scale))
+	}
+	return nil
+}
+
+// measure records how well each weight survives its format.
+func (p *Plan) measure(consts map[string]*tensor.Tensor) {
+	for _, v := range p.Values {
+		t := consts[v.Name]
+		if v.Role != RoleWeight && v.Role != RoleConstant || t == nil {
+			continue
+		}
+		f := format.Lookup(v.Format)
+		codes, err := f.QuantizeTensor(t, v.Block, v.Params)
+		if err != nil {
+			continue
+		}
+		back, err := f.DequantizeTensor(codes, v.Block, v.Params)
+		if err == nil {
+			v.SQNR = round2(sqnr(tensor.Of[float32](t), tensor.Of[float32](back)))
+		}
+	}
+}
+
+// sqnr is the signal to quantization noise ratio of y against x, in dB; 999 where they are equal.
+func sqnr(x, y []float32) float64 {
+	var signal, noise float64
+	for i, v := range x {
+		d := float64(v) - float64(y[i])
+		signal += float64(v) * float64(v)
+		noise += d * d
+	}
+	if noise == 0 {
+		return 999
+	}
+	if signal == 0 {
+		return 0
+	}
+	return 10 * math.Log10(signal/noise)
+}
+
+func round2(v float64) float64 { return math.Round(v*100) / 100 }

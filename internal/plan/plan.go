@@ -1,0 +1,250 @@
+// Package plan decides which value takes which number format, and why.
+//
+// A plan is data: what comes before it only looks at the network, what comes after it only
+// obeys. It reads and writes as JSON with one line for each value and each node, so that a
+// person can read, edit and compare it.
+package plan
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/format"
+)
+
+// Schema is the version of the JSON form.
+const Schema = "lowbit.plan/v1"
+
+// Mode is when activations are quantized.
+type Mode string
+
+// The modes of quantization.
+const (
+	Static  Mode = "static"  // with parameters from calibration
+	Dynamic Mode = "dynamic" // with parameters found while running
+	Weights Mode = "weights" // not at all
+)
+
+// A Plan says how every value of a network is to be stored.
+type Plan struct {
+	Mode   Mode
+	Target string
+	Values []*Value // in the order of the graph
+	Nodes  []*Node  // those that could compute in few bits, in the order of the graph
+}
+
+// The roles of a value.
+const (
+	RoleActivation = "activation" // flows while running
+	RoleWeight     = "weight"     // a constant factor, quantized along its channels
+	RoleConstant   = "constant"   // a constant that takes part like an activation
+	RoleBias       = "bias"       // int32 at the product of two scales
+)
+
+// A Value is one line of a plan.
+type Value struct {
+	Name   string // in the graph
+	As     string // the name that nodes call it by: Name, or another where one constant is quantized in two ways
+	Role   string
+	Format string
+	Block  format.Block
+	Params []format.Params // empty until fitted
+	Like   string          // takes the parameters of the value of that name
+	Input  string          // of a bias: the activation whose scale it multiplies
+	Weight string          // of a bias: the weight whose scale it multiplies
+	SQNR   float64         // of a constant: signal to quantization noise in dB
+	Reason string
+}
+
+// A Node says whether a node computes on quantized values.
+type Node struct {
+	Name, Op  string
+	Quantized bool
+	Reason    string
+
+	// Inputs names for each input the quantized value to read; "" reads the input as it is.
+	Inputs []string
+}
+
+// Value returns the line that nodes call by that name, or nil.
+func (p *Plan) Value(as string) *Value {
+	for _, v := range p.Values {
+		if v.As == as {
+			return v
+		}
+	}
+	return nil
+}
+
+// Observed returns the names of the values whose range calibration has to find.
+func (p *Plan) Observed() []string {
+	var list []string
+	for _, v := range p.Values {
+		if v.Role == RoleActivation && v.Like == "" && len(v.Params) == 0 {
+			list = append(list, v.Name)
+		}
+	}
+	return list
+}
+
+// Quantized returns how many nodes compute on quantized values.
+func (p *Plan) Quantized() int {
+	n := 0
+	for _, d := range p.Nodes {
+		if d.Quantized {
+			n++
+		}
+	}
+	return n
+}
+
+// valueJSON and nodeJSON are the lines of the JSON form.
+type valueJSON struct {
+	Value  string    `json:"value"`
+	As     string    `json:"as,omitempty"`
+	Role   string    `json:"role"`
+	Format string    `json:"format"`
+	Block  string    `json:"block"`
+	Axis   *int      `json:"axis,omitempty"`
+	Scale  []float32 `json:"scale,omitempty"`
+	Zero   []int32   `json:"zero,omitempty"`
+	Like   string    `json:"like,omitempty"`
+	Input  string    `json:"input,omitempty"`
+	Weight string    `json:"weight,omitempty"`
+	SQNR   float64   `json:"sqnr_db,omitempty"`
+	Reason string    `json:"reason"`
+}
+
+type nodeJSON struct {
+	Node      string   `json:"node"`
+	Op        string   `json:"op"`
+	Quantized bool     `json:"quantized"`
+	Inputs    []string `json:"inputs,omitempty"`
+	Reason    string   `json:"reason"`
+}
+
+type planJSON struct {
+	Schema string            `json:"schema"`
+	Mode   Mode              `json:"mode"`
+	Target string            `json:"target"`
+	Values []json.RawMessage `json:"values"`
+	Nodes  []json.RawMessage `json:"nodes"`
+}
+
+// MarshalJSON writes the plan with one line for each value and node.
+func (p *Plan) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "{\"schema\":%q,\"mode\":%q,\"target\":%q,\n\"values\":[", Schema, p.Mode, p.Target)
+	for i, v := range p.Values {
+		if err := writeLine(&b, i, v.line()); err != nil {
+			return nil, err
+		}
+	}
+	b.WriteString("\n],\"nodes\":[")
+	for i, n := range p.Nodes {
+		if err := writeLine(&b, i, nodeJSON{n.Name, n.Op, n.Quantized, n.Inputs, n.Reason}); err != nil {
+			return nil, err
+		}
+	}
+	b.WriteString("\n]}")
+	return b.Bytes(), nil
+}
+
+// Encode returns the JSON form as a file holds it.
+func (p *Plan) Encode() ([]byte, error) {
+	b, err := p.MarshalJSON()
+	return append(b, '\n'), err
+}
+
+func writeLine(b *bytes.Buffer, i int, v any) error {
+	if i > 0 {
+		b.WriteByte(',')
+	}
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	b.Write(line)
+	return nil
+}
+
+func (v *Value) line() valueJSON {
+	l := valueJSON{Value: v.Name, Role: v.Role, Format: v.Format, Block: v.Block.String(), Like: v.Like,
+		Input: v.Input, Weight: v.Weight, SQNR: v.SQNR, Reason: v.Reason}
+	if v.As != v.Name {
+		l.As = v.As
+	}
+	if v.Block.Kind != format.Whole {
+		l.Axis = &v.Block.Axis
+	}
+	for _, p := range v.Params {
+		l.Scale = append(l.Scale, p.Scale)
+		l.Zero = append(l.Zero, p.Zero)
+	}
+	return l
+}
+
+// UnmarshalJSON reads the form that MarshalJSON writes. Unknown keys are errors.
+func (p *Plan) UnmarshalJSON(data []byte) error {
+	var in planJSON
+	if err := strict(data, &in); err != nil {
+		return err
+	}
+	if in.Schema != Schema {
+		return fault.Invalidf("plan", "schema %q is not %q", in.Schema, Schema)
+	}
+	*p = Plan{Mode: in.Mode, Target: in.Target}
+	for i, raw := range in.Values {
+		v, err := parseValue(raw)
+		if err != nil {
+			return fault.Invalidf(fmt.Sprintf("plan: values[%d]", i), "%v", err)
+		}
+		p.Values = append(p.Values, v)
+	}
+	for i, raw := range in.Nodes {
+		var n nodeJSON
+		if err := strict(raw, &n); err != nil {
+			return fault.Invalidf(fmt.Sprintf("plan: nodes[%d]", i), "%v", err)
+		}
+		p.Nodes = append(p.Nodes, &Node{n.Node, n.Op, n.Quantized, n.Reason, n.Inputs})
+	}
+	return nil
+}
+
+func strict(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
+
+func parseValue(raw []byte) (*Value, error) {
+	var l valueJSON
+	if err := strict(raw, &l); err != nil {
+		return nil, err
+	}
+	v := &Value{Name: l.Value, As: cmp.Or(l.As, l.Value), Role: l.Role, Format: l.Format, Like: l.Like, Input: l.Input, Weight: l.Weight, SQNR: l.SQNR, Reason: l.Reason}
+	var err error
+	if v.Block, err = format.ParseBlock(l.Block); err != nil {
+		return nil, err
+	}
+	if l.Axis != nil {
+		v.Block.Axis = *l.Axis
+	}
+	if v.Role != RoleBias && format.Lookup(v.Format) == nil {
+		return nil, fmt.Errorf("%q: unknown format %q", l.Value, l.Format)
+	}
+	if len(l.Scale) != len(l.Zero) {
+		return nil, fmt.Errorf("%q: %d scales and %d zero points", l.Value, len(l.Scale), len(l.Zero))
+	}
+	for i, s := range l.Scale {
+		if !(s > 0) || s > 1e38 {
+			return nil, fmt.Errorf("%q: scale %v is not positive and finite", l.Value, s)
+		}
+		v.Params = append(v.Params, format.Params{Scale: s, Zero: l.Zero[i]})
+	}
+	return v, nil
+}

@@ -1,0 +1,32 @@
+package plan
+
+import "slices"
+
+// A Target is a runtime that quantized files are made for.
+type Target struct {
+	Name string
+	Doc  string
+	// Float lists operators that run faster, or more exactly than eight bits allow, in float.
+	Float []string
+	// Acts is the activation format it computes fastest with.
+	Acts string
+	// PerTensorBias is set where a bias takes one scale only.
+	PerTensorWeights bool
+}
+
+// Targets lists the targets in the order that help prints them.
+var Targets = []*Target{
+	{
+		Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8",
+		Float: []string{"Softmax", "LogSoftmax", "LayerNormalization", "Exp", "Log", "Erf", "Gelu", "Pow", "Sqrt", "Div", "Sub", "Tanh", "LSTM", "GRU", "RNN"},
+	},
+}
+
+// LookupTarget returns the target of that name, or nil.
+func LookupTarget(name string) *Target {
+	i := slices.IndexFunc(Targets, func(t *Target) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return Targets[i]
+}
