@@ -1,4 +1,6 @@
 package op
 
 // controlOps are control flow, sequences and optional values.
-var controlOps = []*Op{}
+var controlOps = []*Op{
+	{Name: "If", Eval: evalIf, Infer: inferIf},
+}

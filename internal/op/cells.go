@@ -1,0 +1,170 @@
+package op
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/tensor"
+)
+
+// maxBytes bounds a single result. Arguments that ask for more are refused before anything
+// is allocated.
+const maxBytes = 1 << 31
+
+// checkSize returns the number of elements of a result, and refuses a shape that is negative
+// or needs more than maxBytes.
+func checkSize(d tensor.DType, shape []int) (int, error) {
+	n, err := tensor.CheckedElements(shape)
+	if err != nil {
+		return 0, invalidf("%v", err)
+	}
+	bits := d.Bits()
+	if d == tensor.String {
+		bits = 128
+	}
+	if n > maxBytes/16 && n > maxBytes*8/max(bits, 1) {
+		return 0, fault.Limitf("", "a result of shape %v and type %s is larger than %d bytes", shape, d, maxBytes)
+	}
+	return n, nil
+}
+
+// newChecked is tensor.New behind checkSize.
+func newChecked(d tensor.DType, shape ...int) (*tensor.Tensor, error) {
+	if _, err := checkSize(d, shape); err != nil {
+		return nil, err
+	}
+	return tensor.New(d, shape...), nil
+}
+
+// cells are the elements of a tensor for operators that move values without looking at them:
+// size bytes each, or strings. Elements smaller than a byte take one byte each.
+type cells struct {
+	raw  []byte
+	str  []string
+	size int
+}
+
+// cellsOf returns the elements of t, sharing memory where they are whole bytes.
+func cellsOf(t *tensor.Tensor) cells {
+	switch bits := t.DType.Bits(); {
+	case bits == 0:
+		return cells{str: t.Str}
+	case bits < 8:
+		return cells{raw: tensor.Unpack(t), size: 1}
+	default:
+		return cells{raw: t.Raw, size: bits / 8}
+	}
+}
+
+// newCells returns zeroed elements for a result of the given shape.
+func newCells(d tensor.DType, shape []int) (cells, error) {
+	n, err := checkSize(d, shape)
+	if err != nil {
+		return cells{}, err
+	}
+	if d == tensor.String {
+		return cells{str: make([]string, n)}, nil
+	}
+	size := max(1, d.Bits()/8)
+	return cells{raw: tensor.Aligned[byte](n * size), size: size}, nil
+}
+
+// tensor returns the elements as a tensor, packed where the type is smaller than a byte.
+func (c cells) tensor(d tensor.DType, shape []int) *tensor.Tensor {
+	switch bits := d.Bits(); {
+	case bits == 0:
+		return tensor.Strings(c.str, shape...)
+	case bits < 8:
+		return tensor.Pack(d, c.raw, shape...)
+	}
+	return &tensor.Tensor{DType: d, Shape: slices.Clone(shape), Raw: c.raw}
+}
+
+// copy sets n elements from position at on to those of src from position from on.
+func (c cells) copy(at int, src cells, from, n int) {
+	if c.str != nil {
+		copy(c.str[at:at+n], src.str[from:from+n])
+		return
+	}
+	copy(c.raw[at*c.size:(at+n)*c.size], src.raw[from*c.size:])
+}
+
+// fill sets n elements from position at on to one element of src.
+func (c cells) fill(at, n int, src cells, from int) {
+	if n <= 0 {
+		return
+	}
+	c.copy(at, src, from, 1)
+	for done := 1; done < n; done *= 2 {
+		c.copy(at+done, c, at, min(done, n-done))
+	}
+}
+
+// copyStep sets n elements from position at on to every step-th one of src.
+func (c cells) copyStep(at int, src cells, from, step, n int) {
+	switch {
+	case step == 1 || n == 1:
+		c.copy(at, src, from, n)
+	case step == 0:
+		c.fill(at, n, src, from)
+	case c.size == 4:
+		dst := c.raw[at*4 : (at+n)*4]
+		for i := range n {
+			binary.LittleEndian.PutUint32(dst[i*4:], binary.LittleEndian.Uint32(src.raw[(from+i*step)*4:]))
+		}
+	case c.size == 1:
+		dst := c.raw[at : at+n]
+		for i := range dst {
+			dst[i] = src.raw[from+i*step]
+		}
+	default:
+		for i := range n {
+			c.copy(at+i, src, from+i*step, 1)
+		}
+	}
+}
+
+// copyStrided fills c, of the given shape, from src: element (i0,i1,…) comes from position
+// start + Σ ik·step[k].
+func (c cells) copyStrided(shape []int, src cells, start int, step []int) {
+	shape, step = collapse(shape, step)
+	if tensor.Elements(shape) == 0 {
+		return
+	}
+	last := len(shape) - 1
+	if last < 0 {
+		c.copy(0, src, start, 1)
+		return
+	}
+	run := shape[last]
+	eachIndex(shape[:last], [][]int{step[:last]}, func(i int, off []int) {
+		c.copyStep(i*run, src, start+off[0], step[last], run)
+	})
+}
+
+// collapse joins neighbouring axes that one stride can walk.
+func collapse(shape, step []int) (outShape, outStep []int) {
+	for k, d := range shape {
+		if d == 1 {
+			continue
+		}
+		if n := len(outShape); n > 0 && outStep[n-1] == step[k]*d {
+			outShape[n-1] *= d
+			outStep[n-1] = step[k]
+			continue
+		}
+		outShape, outStep = append(outShape, d), append(outStep, step[k])
+	}
+	return outShape, outStep
+}
+
+// strided returns a tensor of the given shape whose elements are t's, as copyStrided takes them.
+func strided(t *tensor.Tensor, shape []int, start int, step []int) (*tensor.Tensor, error) {
+	dst, err := newCells(t.DType, shape)
+	if err != nil {
+		return nil, err
+	}
+	dst.copyStrided(shape, cellsOf(t), start, step)
+	return dst.tensor(t.DType, shape), nil
+}

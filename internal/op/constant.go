@@ -1,0 +1,108 @@
+package op
+
+import (
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// constantForms reads the attributes that may carry a Constant's value.
+var constantForms = map[string]func(v any) (*tensor.Tensor, error){
+	"value":        func(v any) (*tensor.Tensor, error) { return v.(*tensor.Tensor), nil },
+	"sparse_value": func(v any) (*tensor.Tensor, error) { return densify(v.(*graph.Sparse)) },
+	"value_float":  func(v any) (*tensor.Tensor, error) { return tensor.Scalar(v.(float32)), nil },
+	"value_int":    func(v any) (*tensor.Tensor, error) { return tensor.Int64s([]int64{v.(int64)}), nil },
+	"value_string": func(v any) (*tensor.Tensor, error) { return tensor.Strings([]string{v.(string)}), nil },
+	"value_floats": func(v any) (*tensor.Tensor, error) {
+		return tensor.Float32s(v.([]float32), len(v.([]float32))), nil
+	},
+	"value_ints":    func(v any) (*tensor.Tensor, error) { return tensor.Vector(v.([]int64)...), nil },
+	"value_strings": func(v any) (*tensor.Tensor, error) { return tensor.Strings(v.([]string), len(v.([]string))), nil },
+}
+
+func densify(s *graph.Sparse) (*tensor.Tensor, error) {
+	if s == nil || s.Values == nil || s.Indices == nil {
+		return nil, invalidf("the sparse value is empty")
+	}
+	if _, err := checkSize(s.Values.DType, s.Shape); err != nil {
+		return nil, err
+	}
+	t, err := Densify(s)
+	if err != nil {
+		return nil, invalidf("%v", err)
+	}
+	return t, nil
+}
+
+func evalConstant(c *Call) ([]*tensor.Tensor, error) { return one(constantOf(c.Node)) }
+
+func constantOf(n *graph.Node) (*tensor.Tensor, error) {
+	for _, a := range n.Attrs {
+		read := constantForms[a.Name]
+		if read == nil {
+			continue
+		}
+		t, err := read(a.Value)
+		if err == nil && t == nil {
+			err = invalidf("attribute %q is empty", a.Name)
+		}
+		return t, err
+	}
+	return nil, invalidf("no attribute holds the value")
+}
+
+func inferConstant(c *Inference) ([]Fact, error) {
+	t, err := constantOf(c.Node)
+	if err != nil {
+		return nil, err
+	}
+	return []Fact{factOf(t)}, nil
+}
+
+// ConstantOfShape
+
+// fillValue returns the one element that a ConstantOfShape repeats.
+func fillValue(n *graph.Node) (*tensor.Tensor, error) {
+	v := n.Tensor("value")
+	if v == nil {
+		return tensor.Scalar(0), nil
+	}
+	if v.Len() != 1 {
+		return nil, invalidf("the value has %d elements, not 1", v.Len())
+	}
+	return v, nil
+}
+
+func evalConstantOfShape(c *Call) ([]*tensor.Tensor, error) {
+	v, err := fillValue(c.Node)
+	if err != nil {
+		return nil, err
+	}
+	shape, err := indices(c.In[0])
+	if err != nil {
+		return nil, err
+	}
+	dst, err := newCells(v.DType, shape)
+	if err != nil {
+		return nil, err
+	}
+	dst.fill(0, tensor.Elements(shape), cellsOf(v), 0)
+	return []*tensor.Tensor{dst.tensor(v.DType, shape)}, nil
+}
+
+func inferConstantOfShape(c *Inference) ([]Fact, error) {
+	v, err := fillValue(c.Node)
+	if err != nil {
+		return nil, err
+	}
+	dims, ok := elemsOf(c.Input(0))
+	if !ok {
+		return Typed(graph.Unranked(v.DType)), nil
+	}
+	t := graph.OfDims(v.DType, dims)
+	if x, err := v.Ints(); err == nil && len(dims) == 1 && dims[0].IsKnown() && dims[0].Size <= foldLimit && followsElems(t) && x[0] >= 0 {
+		return []Fact{elemsFact(v.DType, slices.Repeat([]graph.Dim{graph.Known(int(x[0]))}, dims[0].Size), false)}, nil
+	}
+	return Typed(t), nil
+}

@@ -1,0 +1,283 @@
+package op
+
+import (
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A poly is a dimension as a sum of products of symbols: the coefficient of each product,
+// which is written as its sorted symbols joined by "*". The constant term's key is "".
+type poly map[string]int
+
+// maxTerms bounds a poly; larger ones become unknown.
+const maxTerms = 8
+
+// polyOf reads a dimension, whose name may be a polynomial that polyDim wrote. It is nil where
+// nothing is known, and for names that polyDim would write differently.
+func polyOf(d graph.Dim) poly {
+	if d.IsKnown() {
+		return poly{"": d.Size}
+	}
+	if d.Name == "" || strings.ContainsAny(d.Name, " /()") {
+		return nil
+	}
+	p := poly{}
+	for _, term := range strings.Split(strings.ReplaceAll(d.Name, "-", "+-"), "+") {
+		term, negative := strings.CutPrefix(term, "-")
+		coef, syms := 1, []string(nil)
+		for _, f := range strings.Split(term, "*") {
+			if n, err := strconv.Atoi(f); err == nil {
+				coef *= n
+			} else if f != "" {
+				syms = append(syms, f)
+			}
+		}
+		if negative {
+			coef = -coef
+		}
+		if term != "" {
+			p[strings.Join(syms, "*")] += coef
+		}
+	}
+	if polyDim(p).Name != d.Name {
+		return nil
+	}
+	return p
+}
+
+// polyDim writes a polynomial as a dimension: a size, or a canonical name such as "12*N+1".
+func polyDim(p poly) graph.Dim {
+	if p == nil {
+		return graph.Unknown
+	}
+	var keys []string
+	for k, c := range p {
+		if c != 0 && k != "" {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 {
+		if p[""] < 0 {
+			return graph.Unknown
+		}
+		return graph.Known(p[""])
+	}
+	if len(keys) > maxTerms {
+		return graph.Unknown
+	}
+	sort.Strings(keys)
+	var b strings.Builder
+	for _, k := range keys {
+		writeTerm(&b, p[k], k)
+	}
+	if p[""] != 0 {
+		writeTerm(&b, p[""], "")
+	}
+	return graph.Symbol(b.String())
+}
+
+func writeTerm(b *strings.Builder, coef int, syms string) {
+	if coef > 0 && b.Len() > 0 {
+		b.WriteByte('+')
+	}
+	switch {
+	case syms == "":
+		b.WriteString(strconv.Itoa(coef))
+	case coef == 1:
+		b.WriteString(syms)
+	case coef == -1:
+		b.WriteString("-" + syms)
+	default:
+		b.WriteString(strconv.Itoa(coef) + "*" + syms)
+	}
+}
+
+// addDims returns a + sign·b, as precisely as it is known.
+func addDims(a, b graph.Dim, sign int) graph.Dim {
+	if b.IsKnown() && b.Size == 0 {
+		return a
+	}
+	p, q := polyOf(a), polyOf(b)
+	if p == nil || q == nil {
+		return graph.Unknown
+	}
+	out := poly{}
+	for k, c := range p {
+		out[k] = c
+	}
+	for k, c := range q {
+		out[k] += sign * c
+	}
+	return polyDim(out)
+}
+
+// mulDims returns the product of dimensions, as precisely as it is known.
+func mulDims(dims ...graph.Dim) graph.Dim {
+	dims = slices.DeleteFunc(slices.Clone(dims), func(d graph.Dim) bool { return d.Size == 1 })
+	if len(dims) == 1 {
+		return dims[0]
+	}
+	for _, d := range dims {
+		if d.IsKnown() && d.Size == 0 {
+			return d
+		}
+	}
+	out := poly{"": 1}
+	for _, d := range dims {
+		p := polyOf(d)
+		if p == nil || len(p)*len(out) > 4*maxTerms {
+			return graph.Unknown
+		}
+		out = mulPoly(out, p)
+	}
+	return polyDim(out)
+}
+
+func mulPoly(p, q poly) poly {
+	out := poly{}
+	for k, c := range p {
+		for l, e := range q {
+			syms := symbols(k, l)
+			out[syms] += c * e
+		}
+	}
+	return out
+}
+
+// symbols is the product of two products of symbols.
+func symbols(k, l string) string {
+	var list []string
+	for _, s := range []string{k, l} {
+		if s != "" {
+			list = append(list, strings.Split(s, "*")...)
+		}
+	}
+	sort.Strings(list)
+	return strings.Join(list, "*")
+}
+
+// divDims returns a/b where the division is exact for every value of the symbols, which are
+// taken to be nonzero; otherwise an unknown dimension.
+func divDims(a, b graph.Dim) graph.Dim {
+	if b.Size == 1 {
+		return a
+	}
+	if a.Same(b) && !(a.IsKnown() && a.Size == 0) {
+		return graph.Known(1)
+	}
+	p, q := polyOf(a), polyOf(b)
+	if p == nil || q == nil {
+		return graph.Unknown
+	}
+	if len(q) != 1 {
+		return divSums(p, q)
+	}
+	out := poly{}
+	for l, e := range q {
+		for k, c := range p {
+			rest, ok := cancel(k, l)
+			if !ok || e == 0 || c%e != 0 {
+				return graph.Unknown
+			}
+			out[rest] += c / e
+		}
+	}
+	return polyDim(out)
+}
+
+// divSums divides by a sum of several products where the quotient is a single product.
+func divSums(p, q poly) graph.Dim {
+	lead := func(x poly) string {
+		best := ""
+		for k, c := range x {
+			if c != 0 && (best == "" || len(k) > len(best) || len(k) == len(best) && k > best) {
+				best = k
+			}
+		}
+		return best
+	}
+	k, l := lead(p), lead(q)
+	rest, ok := cancel(k, l)
+	if !ok || q[l] == 0 || p[k]%q[l] != 0 {
+		return graph.Unknown
+	}
+	quot := poly{rest: p[k] / q[l]}
+	d := polyDim(quot)
+	if back := polyDim(mulPoly(q, quot)); !back.Same(polyDim(p)) {
+		return graph.Unknown
+	}
+	return d
+}
+
+// cancel removes the symbols of l from those of k, false where one is missing.
+func cancel(k, l string) (string, bool) {
+	if l == "" {
+		return k, true
+	}
+	if k == "" {
+		return "", false
+	}
+	list := strings.Split(k, "*")
+	for _, s := range strings.Split(l, "*") {
+		i := slices.Index(list, s)
+		if i < 0 {
+			return "", false
+		}
+		list = slices.Delete(list, i, i+1)
+	}
+	return strings.Join(list, "*"), true
+}
+
+// elemsOf returns what is known of each element of an integer scalar or vector: its constant
+// elements (negative ones as unknown), those that inference followed, or as many unknown ones
+// as its shape says. It is false where even their number is unknown.
+func elemsOf(f Fact) ([]graph.Dim, bool) {
+	if f.Value != nil && f.Value.Rank() <= 1 && f.Value.Len() <= foldLimit {
+		if v, err := f.Value.Ints(); err == nil {
+			out := make([]graph.Dim, len(v))
+			for i, x := range v {
+				out[i] = graph.Known(int(max(x, -1)))
+			}
+			return out, true
+		}
+	}
+	if f.Elems != nil {
+		return f.Elems, true
+	}
+	shape, ok := f.Static()
+	if !ok || len(shape) > 1 || tensor.Elements(shape) > foldLimit {
+		return nil, false
+	}
+	return slices.Repeat([]graph.Dim{graph.Unknown}, tensor.Elements(shape)), true
+}
+
+// elemsFact is an integer scalar or vector of which elements are known; where all are, it is
+// a constant.
+func elemsFact(d tensor.DType, elems []graph.Dim, scalar bool) Fact {
+	f := Fact{Type: graph.Of(d, len(elems)), Elems: elems}
+	if scalar {
+		f.Type = graph.Of(d)
+	}
+	v := make([]int64, len(elems))
+	for i, e := range elems {
+		if !e.IsKnown() {
+			return f
+		}
+		v[i] = int64(e.Size)
+	}
+	shape, _ := f.Static()
+	if t, err := fromInts(d, v, shape); err == nil {
+		f.Value = t
+	}
+	return f
+}
+
+// followsElems says whether a type is an integer scalar or vector, whose elements inference follows.
+func followsElems(t graph.Type) bool {
+	return t.IsTensor() && t.Ranked && len(t.Shape) <= 1 && (t.DType == tensor.Int64 || t.DType == tensor.Int32)
+}

@@ -1,0 +1,194 @@
+package op
+
+import (
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// wrapIndex resolves an index into an axis of size d, which may count from its end.
+func wrapIndex(i, d int) (int, error) {
+	if i < -d || i >= d {
+		return 0, invalidf("index %d is outside dimension %d", i, d)
+	}
+	if i < 0 {
+		i += d
+	}
+	return i, nil
+}
+
+func evalGather(c *Call) ([]*tensor.Tensor, error) {
+	x := c.In[0]
+	axis, err := axisOf(c.Int("axis", 0), x.Rank())
+	if err != nil {
+		return nil, err
+	}
+	idx, err := indices(c.In[1])
+	if err != nil {
+		return nil, err
+	}
+	shape := slices.Concat(x.Shape[:axis], c.In[1].Shape, x.Shape[axis+1:])
+	dst, err := newCells(x.DType, shape)
+	if err != nil {
+		return nil, err
+	}
+	src := cellsOf(x)
+	outer, run := tensor.Elements(x.Shape[:axis]), tensor.Elements(x.Shape[axis+1:])
+	for k, i := range idx {
+		if i, err = wrapIndex(i, x.Shape[axis]); err != nil {
+			return nil, err
+		}
+		for o := range outer {
+			dst.copy((o*len(idx)+k)*run, src, (o*x.Shape[axis]+i)*run, run)
+		}
+	}
+	return []*tensor.Tensor{dst.tensor(x.DType, shape)}, nil
+}
+
+func inferGather(c *Inference) ([]Fact, error) {
+	x, idx := c.Input(0), c.Input(1)
+	if !x.Ranked || !idx.Ranked {
+		return Typed(graph.Unranked(x.DType)), nil
+	}
+	axis, err := axisOf(c.Int("axis", 0), len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	t := graph.OfDims(x.DType, slices.Concat(x.Shape[:axis], idx.Shape, x.Shape[axis+1:]))
+	elems, ok := elemsOf(x)
+	list, known := c.Ints(1)
+	if !ok || !known || len(x.Shape) != 1 || !followsElems(t) {
+		return Typed(t), nil
+	}
+	out := make([]graph.Dim, len(list))
+	for k, i := range list {
+		if i, err = wrapIndex(i, len(elems)); err != nil {
+			return nil, err
+		}
+		out[k] = elems[i]
+	}
+	return []Fact{elemsFact(x.DType, out, len(idx.Shape) == 0)}, nil
+}
+
+func evalGatherElements(c *Call) ([]*tensor.Tensor, error) {
+	x, at := c.In[0], c.In[1]
+	axis, err := axisOf(c.Int("axis", 0), x.Rank())
+	if err != nil {
+		return nil, err
+	}
+	dst, err := newCells(x.DType, at.Shape)
+	if err != nil {
+		return nil, err
+	}
+	src := cellsOf(x)
+	err = eachAlong(x.Shape, at, axis, func(i, pos int) { dst.copy(i, src, pos, 1) })
+	if err != nil {
+		return nil, err
+	}
+	return []*tensor.Tensor{dst.tensor(x.DType, at.Shape)}, nil
+}
+
+// eachAlong calls f with the number of every index in at and the position in a tensor of the
+// given shape that it names: the index's own position with its coordinate along axis replaced.
+func eachAlong(shape []int, at *tensor.Tensor, axis int, f func(i, pos int)) error {
+	idx, err := indices(at)
+	if err != nil {
+		return err
+	}
+	if at.Rank() != len(shape) {
+		return invalidf("indices of shape %v for rank %d", at.Shape, len(shape))
+	}
+	for k, d := range at.Shape {
+		if k != axis && d > shape[k] {
+			return invalidf("indices of shape %v reach outside %v", at.Shape, shape)
+		}
+	}
+	own := strides(shape)
+	step := slices.Clone(own)
+	step[axis] = 0
+	var failed error
+	eachIndex(at.Shape, [][]int{step}, func(i int, off []int) {
+		k, err := wrapIndex(idx[i], shape[axis])
+		if err != nil {
+			failed = err
+		}
+		if failed == nil {
+			f(i, off[0]+k*own[axis])
+		}
+	})
+	return failed
+}
+
+func inferGatherElements(c *Inference) ([]Fact, error) {
+	x, idx := c.Input(0), c.Input(1)
+	if !idx.Ranked {
+		return Typed(graph.Unranked(x.DType)), nil
+	}
+	return Typed(graph.OfDims(x.DType, idx.Shape)), nil
+}
+
+func evalGatherND(c *Call) ([]*tensor.Tensor, error) {
+	x, at := c.In[0], c.In[1]
+	batch := c.Int("batch_dims", 0)
+	if batch < 0 || batch >= at.Rank() || batch > x.Rank() || !slices.Equal(x.Shape[:batch], at.Shape[:batch]) {
+		return nil, invalidf("%d batch dimensions in %s and %s", batch, x, at)
+	}
+	tuples := at.Shape[:at.Rank()-1]
+	pos, run, err := tuplePositions(at, x.Shape[batch:])
+	if err != nil {
+		return nil, err
+	}
+	width := at.Shape[at.Rank()-1]
+	shape := slices.Concat(tuples, x.Shape[batch+width:])
+	dst, err := newCells(x.DType, shape)
+	if err != nil {
+		return nil, err
+	}
+	src := cellsOf(x)
+	inner := tensor.Elements(x.Shape[batch:])
+	perBatch := max(1, tensor.Elements(tuples[batch:]))
+	for i, p := range pos {
+		dst.copy(i*run, src, i/perBatch*inner+p, run)
+	}
+	return []*tensor.Tensor{dst.tensor(x.DType, shape)}, nil
+}
+
+// tuplePositions reads the last axis of at as index tuples into a tensor of the given shape.
+// It returns the position that each names and the number of elements that lie there.
+func tuplePositions(at *tensor.Tensor, shape []int) (pos []int, run int, err error) {
+	idx, err := indices(at)
+	if err != nil {
+		return nil, 0, err
+	}
+	if at.Rank() == 0 || at.Shape[at.Rank()-1] > len(shape) {
+		return nil, 0, invalidf("index tuples of shape %v for shape %v", at.Shape, shape)
+	}
+	width := at.Shape[at.Rank()-1]
+	own := strides(shape)
+	pos = make([]int, tensor.Elements(at.Shape[:at.Rank()-1]))
+	for i := range pos {
+		for k := range width {
+			v, err := wrapIndex(idx[i*width+k], shape[k])
+			if err != nil {
+				return nil, 0, err
+			}
+			pos[i] += v * own[k]
+		}
+	}
+	return pos, tensor.Elements(shape[width:]), nil
+}
+
+func inferGatherND(c *Inference) ([]Fact, error) {
+	x, idx := c.Input(0), c.Input(1)
+	batch := c.Int("batch_dims", 0)
+	if !x.Ranked || !idx.Ranked || len(idx.Shape) == 0 || !idx.Shape[len(idx.Shape)-1].IsKnown() {
+		return Typed(graph.Unranked(x.DType)), nil
+	}
+	last := len(idx.Shape) - 1
+	width := idx.Shape[last].Size
+	if batch < 0 || batch > last || width > len(x.Shape)-batch {
+		return nil, invalidf("index tuples of %s with %d batch dimensions for %s", idx.Type, batch, x.Type)
+	}
+	return Typed(graph.OfDims(x.DType, slices.Concat(idx.Shape[:last], x.Shape[batch+width:]))), nil
+}
