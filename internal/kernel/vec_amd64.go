@@ -4,11 +4,52 @@ package kernel
 
 import "unsafe"
 
-var (
-	binaryAsm [numBinary]variants[binaryFn]
-	unaryAsm  [numUnary]variants[unaryFn]
-	affineAsm variants[affineFn]
-)
+// both lists an AVX-512 and an AVX2 body.
+func both[F any](avx512, avx2 F) variants[F] {
+	return variants[F]{{AVX512, avx512}, {AVX2, avx2}}
+}
+
+var binaryAsm = [numBinary]variants[binaryFn]{
+	Add:     both[binaryFn](addAVX512, addAVX2),
+	Sub:     both[binaryFn](subAVX512, subAVX2),
+	Mul:     both[binaryFn](mulAVX512, mulAVX2),
+	Div:     both[binaryFn](divAVX512, divAVX2),
+	Min:     both[binaryFn](minAVX512, minAVX2),
+	Max:     both[binaryFn](maxAVX512, maxAVX2),
+	PRelu:   both[binaryFn](preluAVX512, preluAVX2),
+	AddRelu: both[binaryFn](addReluAVX512, addReluAVX2),
+}
+
+var unaryAsm = [numUnary]variants[unaryFn]{
+	Relu:        both[unaryFn](reluAVX512, reluAVX2),
+	Neg:         both[unaryFn](negAVX512, negAVX2),
+	Abs:         both[unaryFn](absAVX512, absAVX2),
+	Square:      both[unaryFn](squareAVX512, squareAVX2),
+	Sqrt:        both[unaryFn](sqrtAVX512, sqrtAVX2),
+	Reciprocal:  both[unaryFn](reciprocalAVX512, reciprocalAVX2),
+	Floor:       both[unaryFn](floorAVX512, floorAVX2),
+	Ceil:        both[unaryFn](ceilAVX512, ceilAVX2),
+	Round:       both[unaryFn](roundAVX512, roundAVX2),
+	Exp:         both[unaryFn](expAVX512, expAVX2),
+	Log:         both[unaryFn](logAVX512, logAVX2),
+	Tanh:        both[unaryFn](tanhAVX512, tanhAVX2),
+	Erf:         both[unaryFn](erfAVX512, erfAVX2),
+	Sigmoid:     both[unaryFn](sigmoidAVX512, sigmoidAVX2),
+	Gelu:        both[unaryFn](geluAVX512, geluAVX2),
+	GeluTanh:    both[unaryFn](geluTanhAVX512, geluTanhAVX2),
+	Silu:        both[unaryFn](siluAVX512, siluAVX2),
+	HardSwish:   both[unaryFn](hardSwishAVX512, hardSwishAVX2),
+	Softplus:    both[unaryFn](softplusAVX512, softplusAVX2),
+	Softsign:    both[unaryFn](softsignAVX512, softsignAVX2),
+	Mish:        both[unaryFn](mishAVX512, mishAVX2),
+	Clamp:       both[unaryFn](clampAVX512, clampAVX2),
+	Elu:         both[unaryFn](eluAVX512, eluAVX2),
+	HardSigmoid: both[unaryFn](hardSigmoidAVX512, hardSigmoidAVX2),
+	ScaleShift:  both[unaryFn](scaleShiftAVX512, scaleShiftAVX2),
+}
+
+var affineAsm = both[affineFn](affineAVX512, affineAVX2)
+
 var (
 	reduceAsm [numReduce]variants[reduceFn]
 	minMaxAsm variants[minMaxFn]

@@ -1,0 +1,178 @@
+package main
+
+import "fmt"
+
+// A loop is one assembly function over n elements: a main part of several vectors per turn, one of
+// single vectors, and a tail under a mask.
+type loop struct {
+	name, doc string
+	width     int
+	args      []arg
+	bytes     int    // of the arguments, results included
+	n         string // name of the argument that counts elements
+	body      *body
+	unroll    int // vectors per turn of the main part; 1: no main part
+	per       int // vectors that the body itself takes
+	noTail    bool
+	pinned    []int // registers that the body has pinned
+	pro, epi  func(f *file)
+}
+
+// arg is one argument: pointers advance by size bytes per element, or after a main turn by the
+// argument that step names; floats are broadcast to register vec.
+type arg struct {
+	name, typ string
+	off       int
+	reg       string // general register; "": it stays in memory
+	size      int
+	step      string // register that holds the step of a main turn
+	vec       int    // vector register of a float, if typ is float32
+}
+
+func (l *loop) lanes() int { return l.width / 4 * max(l.per, 1) }
+
+// free lists the vector registers that the body may use.
+func (l *loop) free() (r []int) {
+	last := 32
+	taken := map[int]bool{}
+	for _, p := range l.pinned {
+		taken[p] = true
+	}
+	if l.width == 32 {
+		last = 16
+		if !l.noTail {
+			for h := range max(l.per, 1) {
+				taken[maskReg[h]] = true
+			}
+		}
+	}
+	for i := range last {
+		if !taken[i] {
+			r = append(r, i)
+		}
+	}
+	return r
+}
+
+func (l *loop) emit(f *file, consts constSet) {
+	sig := ""
+	for i, a := range l.args {
+		if i > 0 {
+			sig += ", "
+		}
+		sig += a.name + " " + a.typ
+	}
+	result := ""
+	if l.bytes < 0 {
+		l.bytes, result = -l.bytes, "float32"
+	}
+	f.textResult(l.doc, l.name, sig, result, l.bytes)
+	for _, a := range l.args {
+		switch {
+		case a.typ == "float32":
+			f.p("VBROADCASTSS %s+%d(FP), %s", a.name, a.off, reg(l.width, a.vec))
+		case a.reg != "":
+			f.p("MOVQ %s+%d(FP), %s", a.name, a.off, a.reg)
+		}
+	}
+	consts.add(l.body)
+	c := l.body.assign(l.free())
+	c.prologue(f)
+	if l.pro != nil {
+		l.pro(f)
+	}
+	l.turns(f, c)
+	if l.epi != nil {
+		l.epi(f)
+	}
+	f.ret()
+}
+
+// turns writes the parts of the loop; CX counts the elements that are left.
+func (l *loop) turns(f *file, c *code) {
+	lanes, per := l.lanes(), max(l.per, 1)
+	if l.unroll > 1 {
+		n := lanes * l.unroll
+		f.p("SUBQ $%d, CX", n)
+		f.p("JLT few")
+		f.p("PCALIGN $32")
+		f.p("many:")
+		for u := range l.unroll {
+			c.write(f, place{vec: u * per})
+		}
+		l.advance(f, n, true)
+		f.p("SUBQ $%d, CX", n)
+		f.p("JGE many")
+		f.p("few:")
+		f.p("ADDQ $%d, CX", n)
+	}
+	f.p("SUBQ $%d, CX", lanes)
+	f.p("JLT rest")
+	if l.unroll <= 1 {
+		f.p("PCALIGN $32")
+	}
+	f.p("one:")
+	c.write(f, place{})
+	l.advance(f, lanes, false)
+	f.p("SUBQ $%d, CX", lanes)
+	f.p("JGE one")
+	f.p("rest:")
+	if !l.noTail {
+		f.p("ADDQ $%d, CX", lanes)
+		f.p("JEQ done")
+		f.tailMask(l.width, per)
+		c.write(f, place{tail: true})
+		f.p("done:")
+	}
+}
+
+func (l *loop) advance(f *file, n int, main bool) {
+	for _, a := range l.args {
+		switch {
+		case a.size == 0:
+		case main && a.step != "":
+			f.p("ADDQ %s, %s", a.step, a.reg)
+		default:
+			f.p("ADDQ $%d, %s", n*a.size, a.reg)
+		}
+	}
+}
+
+// tailMask masks the first CX lanes of one or two vectors. It uses AX and DX.
+func (f *file) tailMask(width, per int) {
+	if width == 64 {
+		f.p("MOVL $1, AX")
+		f.p("SHLL CX, AX")
+		f.p("DECL AX")
+		f.p("KMOVW AX, %s", tailK)
+		return
+	}
+	f.p("LEAQ laneMask<>+64(SB), AX")
+	f.p("SHLQ $2, CX")
+	f.p("SUBQ CX, AX")
+	for h := range per {
+		f.p("VMOVDQU %d(AX), %s", h*32, reg(32, maskReg[h]))
+	}
+}
+
+// masks declares 16 lanes of ones and 16 of zeros, which tailMask reads from the middle.
+func (f *file) masks() {
+	w := make([]uint64, 16)
+	for i := range 8 {
+		w[i] = ^uint64(0)
+	}
+	f.words("laneMask", w...)
+}
+
+// textResult opens a function that may have a result.
+func (f *file) textResult(doc, name, args, result string, argBytes int) {
+	fmt.Fprintf(&f.decl, "// %s %s\n//\n//go:noescape\nfunc %s(%s) %s\n\n", name, doc, name, args, result)
+	fmt.Fprintf(&f.asm, "// func %s(%s) %s\n", name, args, result)
+	f.p("TEXT ·%s(SB), NOSPLIT, $0-%d", name, argBytes)
+}
+
+// isa are the two widths with the suffix of their functions.
+var isa = []struct {
+	width  int
+	suffix string
+}{{32, "AVX2"}, {64, "AVX512"}}
