@@ -1,4 +1,110 @@
 package op
 
+import "math"
+
+// Roles that many rows share.
+var (
+	quantUnary  = Quant{In: []Role{Act}, Output: true}
+	quantClamp  = Quant{In: []Role{Act, Float}, Output: true, Clamp: true}
+	quantBinary = Quant{In: []Role{Act}, Output: true}
+	quantKeep   = Quant{In: []Role{Act, Float}, Share: true}
+	quantReduce = Quant{In: []Role{Act, Float}, Output: true}
+	quantUnit   = Quant{In: []Role{Act}, Output: true, Fixed: &Fixed{0, 1}}
+)
+
 // mathOps are elementwise arithmetic, reductions, casts and random numbers.
-var mathOps = []*Op{}
+var mathOps = []*Op{
+	{Name: "Add", Infer: addArith.infer, Eval: addArith.eval, Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearAdd"}},
+	{Name: "Sub", Infer: subArith.infer, Eval: subArith.eval, Quant: quantBinary},
+	{Name: "Mul", Infer: mulArith.infer, Eval: mulArith.eval, Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearMul"}},
+	{Name: "Div", Infer: divArith.infer, Eval: divArith.eval},
+	{Name: "Mod", Infer: floorMod.infer, Eval: evalMod},
+	{Name: "Pow", Infer: inferZip, Eval: evalPow},
+	{Name: "Max", Infer: inferFold, Eval: evalFold(maxArith), Quant: quantBinary},
+	{Name: "Min", Infer: inferFold, Eval: evalFold(minArith), Quant: quantBinary},
+	{Name: "Sum", Infer: inferFold, Eval: evalFold(addArith), Quant: quantBinary},
+	{Name: "Mean", Infer: inferFold, Eval: evalMean, Quant: quantBinary},
+
+	{Name: "Equal", Infer: inferCompare, Eval: evalEqual},
+	{Name: "Greater", Infer: inferCompare, Eval: evalGreater},
+	{Name: "GreaterOrEqual", Infer: inferCompare, Eval: evalGreaterOrEqual},
+	{Name: "Less", Infer: inferCompare, Eval: evalLess},
+	{Name: "LessOrEqual", Infer: inferCompare, Eval: evalLessOrEqual},
+	{Name: "And", Infer: inferCompare, Eval: evalAnd},
+	{Name: "Or", Infer: inferCompare, Eval: evalOr},
+	{Name: "Xor", Infer: inferCompare, Eval: evalXor},
+	{Name: "Not", Infer: inferSame, Eval: evalNot},
+	{Name: "BitwiseAnd", Infer: andBits.infer, Eval: andBits.eval},
+	{Name: "BitwiseOr", Infer: orBits.infer, Eval: orBits.eval},
+	{Name: "BitwiseXor", Infer: xorBits.infer, Eval: xorBits.eval},
+	{Name: "BitwiseNot", Infer: inferSame, Eval: evalBitwiseNot},
+	{Name: "BitShift", Infer: inferZip, Eval: evalBitShift},
+
+	{Name: "Abs", Infer: inferSame, Eval: evalAbs, Quant: quantUnary},
+	{Name: "Acos", Infer: inferSame, Eval: elementwise(math.Acos)},
+	{Name: "Acosh", Infer: inferSame, Eval: elementwise(math.Acosh)},
+	{Name: "Asin", Infer: inferSame, Eval: elementwise(math.Asin)},
+	{Name: "Asinh", Infer: inferSame, Eval: elementwise(math.Asinh)},
+	{Name: "Atan", Infer: inferSame, Eval: elementwise(math.Atan)},
+	{Name: "Atanh", Infer: inferSame, Eval: elementwise(math.Atanh)},
+	{Name: "Ceil", Infer: inferSame, Eval: elementwise(math.Ceil)},
+	{Name: "Cos", Infer: inferSame, Eval: elementwise(math.Cos)},
+	{Name: "Cosh", Infer: inferSame, Eval: elementwise(math.Cosh)},
+	{Name: "Erf", Infer: inferSame, Eval: elementwiseInt(math.Erf, erfInt)},
+	{Name: "Exp", Infer: inferSame, Eval: elementwise(math.Exp)},
+	{Name: "Floor", Infer: inferSame, Eval: elementwise(math.Floor)},
+	{Name: "Log", Infer: inferSame, Eval: elementwise(math.Log)},
+	{Name: "Neg", Infer: inferSame, Eval: elementwiseInt(func(x float64) float64 { return -x }, func(x int64) int64 { return -x }), Quant: quantUnary},
+	{Name: "Reciprocal", Infer: inferSame, Eval: elementwise(func(x float64) float64 { return 1 / x })},
+	{Name: "Round", Infer: inferSame, Eval: elementwise(math.RoundToEven)},
+	{Name: "Sign", Infer: inferSame, Eval: evalSign},
+	{Name: "Sin", Infer: inferSame, Eval: elementwise(math.Sin)},
+	{Name: "Sinh", Infer: inferSame, Eval: elementwise(math.Sinh)},
+	{Name: "Sqrt", Infer: inferSame, Eval: elementwise(math.Sqrt)},
+	{Name: "Tan", Infer: inferSame, Eval: elementwise(math.Tan)},
+	{Name: "IsNaN", Infer: inferTest, Eval: evalIsNaN},
+	{Name: "IsInf", Infer: inferTest, Eval: evalIsInf},
+
+	{Name: "Celu", Infer: inferSame, Eval: activation(celu), Quant: quantUnary},
+	{Name: "Clip", Infer: inferClip, Eval: evalClip, Quant: quantClamp},
+	{Name: "Elu", Infer: inferSame, Eval: activation(elu), Quant: quantUnary},
+	{Name: "Gelu", Infer: inferSame, Eval: evalGelu, Quant: quantUnary},
+	{Name: "HardSigmoid", Infer: inferSame, Eval: activation(hardSigmoid), Quant: quantUnit},
+	{Name: "HardSwish", Infer: inferSame, Eval: elementwise(hardSwish), Quant: quantUnary},
+	{Name: "LeakyRelu", Infer: inferSame, Eval: activation(leakyRelu), Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearLeakyRelu"}},
+	{Name: "Mish", Infer: inferSame, Eval: elementwise(mish), Quant: quantUnary},
+	{Name: "PRelu", Infer: inferSame, Eval: evalPRelu, Quant: quantReduce},
+	{Name: "Relu", Infer: inferSame, Eval: elementwiseInt(relu, func(x int64) int64 { return max(x, 0) }), Quant: quantClamp},
+	{Name: "Selu", Infer: inferSame, Eval: activation(selu), Quant: quantUnary},
+	{Name: "Shrink", Infer: inferSame, Eval: evalShrink},
+	{Name: "Sigmoid", Infer: inferSame, Eval: elementwise(sigmoid), Quant: Quant{In: []Role{Act}, Output: true, Fixed: &Fixed{0, 1}, Integer: "com.microsoft:QLinearSigmoid"}},
+	{Name: "Softplus", Infer: inferSame, Eval: elementwise(softplus)},
+	{Name: "Softsign", Infer: inferSame, Eval: elementwise(softsign)},
+	{Name: "SwiGLU", Infer: inferSame, Eval: evalSwiGLU},
+	{Name: "Swish", Infer: inferSame, Eval: activation(swish), Quant: quantUnary},
+	{Name: "Tanh", Infer: inferSame, Eval: elementwise(math.Tanh), Quant: Quant{In: []Role{Act}, Output: true, Fixed: &Fixed{-1, 1}}},
+	{Name: "ThresholdedRelu", Infer: inferSame, Eval: activation(thresholdedRelu)},
+	{Name: "Softmax", Infer: inferSoftmax, Eval: alongAxis(softmaxRow), Quant: Quant{In: []Role{Act}, Output: true, Fixed: &Fixed{0, 1}, Integer: "com.microsoft:QLinearSoftmax"}},
+	{Name: "LogSoftmax", Infer: inferSoftmax, Eval: alongAxis(logSoftmaxRow)},
+	{Name: "Hardmax", Infer: inferSoftmax, Eval: alongAxis(hardmaxRow)},
+
+	{Name: "ReduceSum", Infer: inferReduce, Eval: reduceSum.eval, Quant: quantReduce},
+	{Name: "ReduceMean", Infer: inferReduce, Eval: reduceMean.eval, Quant: quantReduce},
+	{Name: "ReduceMax", Infer: inferReduce, Eval: reduceMax.eval, Quant: quantKeep},
+	{Name: "ReduceMin", Infer: inferReduce, Eval: reduceMin.eval, Quant: quantKeep},
+	{Name: "ReduceProd", Infer: inferReduce, Eval: reduceProd.eval},
+	{Name: "ReduceL1", Infer: inferReduce, Eval: reduceL1.eval},
+	{Name: "ReduceL2", Infer: inferReduce, Eval: reduceL2.eval},
+	{Name: "ReduceSumSquare", Infer: inferReduce, Eval: reduceSumSquare.eval},
+	{Name: "ReduceLogSum", Infer: inferReduce, Eval: reduceLogSum.eval},
+	{Name: "ReduceLogSumExp", Infer: inferReduce, Eval: reduceLogSumExp.eval},
+	{Name: "ArgMax", Infer: inferArg, Eval: argOf(func(a, b float64) bool { return a > b })},
+	{Name: "ArgMin", Infer: inferArg, Eval: argOf(func(a, b float64) bool { return a < b })},
+
+	{Name: "Cast", Infer: inferCast, Eval: evalCast},
+	{Name: "CastLike", Infer: inferCastLike, Eval: evalCastLike},
+	{Name: "BitCast", Infer: inferBitCast, Eval: evalBitCast},
+	{Name: "Identity", Infer: inferIdentity, Eval: evalIdentity, Quant: quantKeep},
+	{Name: "Where", Infer: inferWhere, Eval: evalWhere, Quant: Quant{In: []Role{Float, Act, Act}, Output: true}},
+	{Name: "Range", Infer: inferRange, Eval: evalRange},
+}

@@ -1,0 +1,78 @@
+package op
+
+import (
+	"math"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// evalRange counts from start to limit, which is excluded, in steps of delta.
+func evalRange(c *Call) ([]*tensor.Tensor, error) {
+	d := c.In[0].DType
+	if d.IsFloat() {
+		return one(rangeFloats(c, d))
+	}
+	v := make([]int64, 3)
+	for i := range v {
+		var err error
+		if v[i], err = c.intScalarOf(i); err != nil {
+			return nil, err
+		}
+	}
+	n, err := rangeLen(float64(v[0]), float64(v[1]), float64(v[2]), d)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int64, n)
+	for i := range out {
+		out[i] = v[0] + int64(i)*v[2]
+	}
+	return one(fromInts(d, out, []int{n}))
+}
+
+func rangeFloats(c *Call, d tensor.DType) (*tensor.Tensor, error) {
+	v := make([]float64, 3)
+	for i := range v {
+		var err error
+		if v[i], err = c.scalarOf(i); err != nil {
+			return nil, err
+		}
+	}
+	n, err := rangeLen(v[0], v[1], v[2], d)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = v[0] + float64(i)*v[2]
+	}
+	return fromFloats(d, out, []int{n})
+}
+
+// rangeLen returns max(0, ⌈(limit-start)/delta⌉).
+func rangeLen(start, limit, delta float64, d tensor.DType) (int, error) {
+	if delta == 0 {
+		return 0, invalidf("delta is 0")
+	}
+	n := math.Ceil((limit - start) / delta)
+	if n != n || n > maxBytes {
+		return 0, invalidf("from %g to %g by %g are too many numbers", start, limit, delta)
+	}
+	return checkSize(d, []int{int(max(0, n))})
+}
+
+// inferRange finds the length of 0, 1, 2, … n-1, which counts dimensions. (Constant
+// arguments are evaluated ahead.)
+func inferRange(c *Inference) ([]Fact, error) {
+	d := c.Input(0).DType
+	n := graph.Unknown
+	start, okStart := elemsOf(c.Input(0))
+	limit, okLimit := elemsOf(c.Input(1))
+	delta, okDelta := elemsOf(c.Input(2))
+	if okStart && okLimit && okDelta && len(start) == 1 && len(limit) == 1 && len(delta) == 1 &&
+		start[0].Size == 0 && delta[0].Size == 1 && d.IsInt() {
+		n = limit[0]
+	}
+	return Typed(graph.OfDims(d, []graph.Dim{n})), nil
+}

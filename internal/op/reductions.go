@@ -1,0 +1,97 @@
+package op
+
+import (
+	"math"
+
+	"lowbit/internal/tensor"
+)
+
+// intRange returns the smallest and the largest value of an integer type or bool. Of uint64
+// it is the part that int64 holds.
+func intRange(d tensor.DType) (lo, hi int64) {
+	bits := d.Bits()
+	switch {
+	case d == tensor.Bool:
+		return 0, 1
+	case d.Class() == tensor.ClassUint && bits < 64:
+		return 0, 1<<bits - 1
+	case d.Class() == tensor.ClassUint:
+		return 0, math.MaxInt64
+	}
+	return -1 << (bits - 1), 1<<(bits-1) - 1
+}
+
+// total adds term(v) of all elements.
+func total[T float64 | int64](term func(T) T) func(x []T) T {
+	return func(x []T) T {
+		var sum T
+		for _, v := range x {
+			sum += term(v)
+		}
+		return sum
+	}
+}
+
+func same[T any](v T) T { return v }
+
+func square[T float64 | int64](v T) T { return v * v }
+
+func product1[T float64 | int64](x []T) T {
+	p := T(1)
+	for _, v := range x {
+		p *= v
+	}
+	return p
+}
+
+func extreme[T int64 | uint64](start T, pick func(a, b T) T) func([]T) T {
+	return func(x []T) T {
+		v := start
+		for _, w := range x {
+			v = pick(v, w)
+		}
+		return v
+	}
+}
+
+func minOf(x []float64) float64 {
+	low := math.Inf(1)
+	for _, v := range x {
+		low = min(low, v)
+	}
+	return low
+}
+
+var (
+	sumFloats = total(same[float64])
+	sumInts   = total(same[int64])
+
+	reduceSum       = &reduction{f: sumFloats, i: sumInts}
+	reduceSumSquare = &reduction{f: total(square[float64]), i: total(square[int64])}
+	reduceL1        = &reduction{f: total(math.Abs), i: total(func(v int64) int64 { return max(v, -v) }), u: sumUints}
+	reduceL2        = &reduction{f: func(x []float64) float64 { return math.Sqrt(total(square[float64])(x)) }}
+	reduceProd      = &reduction{f: product1[float64], i: product1[int64]}
+	reduceMean      = &reduction{f: func(x []float64) float64 { return sumFloats(x) / float64(len(x)) }}
+	reduceLogSum    = &reduction{f: func(x []float64) float64 { return math.Log(sumFloats(x)) }}
+
+	reduceLogSumExp = &reduction{f: logSumExp}
+
+	reduceMax = &reduction{
+		f: maxOf,
+		i: extreme(math.MinInt64, func(a, b int64) int64 { return max(a, b) }),
+		u: extreme(0, func(a, b uint64) uint64 { return max(a, b) }),
+	}
+	reduceMin = &reduction{
+		f: minOf,
+		i: extreme(math.MaxInt64, func(a, b int64) int64 { return min(a, b) }),
+		u: extreme(math.MaxUint64, func(a, b uint64) uint64 { return min(a, b) }),
+	}
+)
+
+func sumUints(x []uint64) uint64 {
+	var sum uint64
+	for _, v := range x {
+		sum += v
+	}
+	return sum
+}
