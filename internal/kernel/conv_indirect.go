@@ -18,8 +18,9 @@ type Window struct {
 type Indirect struct {
 	Rows, Taps int
 	off        []int32 // [Rows+spareRows][Taps] element offsets; -1: padding
-	win        Window  // KH = 0 where the offsets were given
 	span       int     // the greatest offset
+	win        Window  // KH = 0 where the offsets were given
+	rel        []int32 // [KH*KW] offsets from the first tap, inside of the image
 }
 
 // spareRows repeat the last row so that a kernel may read the offsets of a
@@ -36,7 +37,38 @@ func (w Window) Indirect() *Indirect {
 	}
 	ix := NewIndirect(off, w.KH*w.KW)
 	ix.win = w
+	for ky := range w.KH {
+		for kx := range w.KW {
+			ix.rel = append(ix.rel, int32((ky*w.DilH*w.W+kx*w.DilW)*w.Pitch))
+		}
+	}
 	return ix
+}
+
+// tapRows gives the kernel rows [k0, k1) that meet the image at output row oy.
+func (w *Window) tapRows(oy int) (k0, k1 int) {
+	y := oy*w.StrideH - w.Top
+	k0, k1 = 0, w.KH
+	for k0 < k1 && y+k0*w.DilH < 0 {
+		k0++
+	}
+	for k0 < k1 && y+(k1-1)*w.DilH >= w.H {
+		k1--
+	}
+	return k0, k1
+}
+
+// inner gives the output columns [x0, x1) whose taps all lie inside of the
+// image's columns.
+func (w *Window) inner() (x0, x1 int) {
+	x0 = (w.Left + w.StrideW - 1) / w.StrideW
+	x1 = w.OW
+	if room := w.W - 1 + w.Left - (w.KW-1)*w.DilW; room < 0 {
+		x1 = 0
+	} else {
+		x1 = min(x1, room/w.StrideW+1)
+	}
+	return min(x0, x1), x1
 }
 
 func (w Window) appendPixel(off []int32, oy, ox int) []int32 {

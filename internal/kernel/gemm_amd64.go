@@ -156,7 +156,3 @@ func aligned[T any](n int) []T {
 	skip := int(-uintptr(unsafe.Pointer(&b[0]))&63) / size
 	return b[skip:][:n:n]
 }
-
-func (d *DepthwiseF32) runFast(rows[float32], *OutF32, int, int) bool { return false }
-
-func (d *DepthwiseU8S8) runFast(rows[uint8], uint8, *OutU8S8, int, int) bool { return false }

@@ -10,6 +10,10 @@ func (p *PackedU8S8) pack(w []int8, o Order) { p.packGeneric(w, o) }
 
 func (p *PackedU8S8) runFast(rows[uint8], uint8, *OutU8S8, Range) bool { return false }
 
+func (d *DepthwiseF32) pack() {}
+
+func (d *DepthwiseU8S8) pack() {}
+
 func (d *DepthwiseF32) runFast(rows[float32], *OutF32, int, int) bool { return false }
 
 func (d *DepthwiseU8S8) runFast(rows[uint8], uint8, *OutU8S8, int, int) bool { return false }

@@ -29,10 +29,11 @@ func vex(r, x, b bool, vvvv, l, prefix, opcode byte) []byte {
 	return []byte{0xC4, (1-bit(r))<<7 | (1-bit(x))<<6 | (1-bit(b))<<5 | 2, (^vvvv&15)<<3 | l<<2 | prefix, opcode}
 }
 
-// dpbusdVEX is the AVX-VNNI form: dst += dot4(u8 of y register u, s8 of y register s).
-func (f *file) dpbusdVEX(s, u, dst int) {
-	f.p("// VPDPBUSD Y%d, Y%d, Y%d (VEX)", s, u, dst)
-	f.raw(append(vex(dst > 7, false, s > 7, byte(u), 1, prefix66, 0x50), 0xC0|byte(dst&7)<<3|byte(s&7))...)
+// dpbusdVEX is the AVX-VNNI form on registers of width 16 or 32 bytes:
+// dst += dot4(u8 of u, s8 of s).
+func (f *file) dpbusdVEX(width, s, u, dst int) {
+	f.p("// VPDPBUSD %s, %s, %s (VEX)", reg(width, s), reg(width, u), reg(width, dst))
+	f.raw(append(vex(dst > 7, false, s > 7, byte(u), byte(width/32), prefix66, 0x50), 0xC0|byte(dst&7)<<3|byte(s&7))...)
 }
 
 // sib addresses disp(base)(index*1) with a 32-bit displacement.

@@ -34,7 +34,7 @@ func (f *file) microInt(name string, width, mr, nv, size, spare int, pro func(*m
 
 func stepVNNI(m *micro, b, a, acc string) { m.p("VPDPBUSD %s, %s, %s", b, a, acc) }
 
-func stepAVXVNNI(m *micro, b, a, acc string) { m.dpbusdVEX(number(b), number(a), number(acc)) }
+func stepAVXVNNI(m *micro, b, a, acc string) { m.dpbusdVEX(32, number(b), number(a), number(acc)) }
 
 // stepPairs multiplies two int16 of k at once, exactly.
 func stepPairs(m *micro, b, a, acc string) {

@@ -1,0 +1,194 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// randWindow draws a geometry with at least one output pixel.
+func randWindow(r *rand.Rand, pitch int) Window {
+	for {
+		w := Window{
+			H: 1 + r.IntN(9), W: 1 + r.IntN(12), Pitch: pitch, KH: 1 + r.IntN(4), KW: 1 + r.IntN(4),
+			StrideH: 1 + r.IntN(2), StrideW: 1 + r.IntN(3), DilH: 1 + r.IntN(2), DilW: 1 + r.IntN(2),
+			Top: r.IntN(4), Left: r.IntN(4),
+		}
+		w.OH = (w.H+w.Top+r.IntN(3)-(w.KH-1)*w.DilH-1)/w.StrideH + 1
+		w.OW = (w.W+w.Left+r.IntN(3)-(w.KW-1)*w.DilW-1)/w.StrideW + 1
+		if w.OH > 0 && w.OW > 0 {
+			return w
+		}
+	}
+}
+
+// pixel gives the index of the pixel that tap (ky, kx) of an output reads, or
+// -1 for padding.
+func (w Window) pixel(i, tap int) int {
+	y := i/w.OW*w.StrideH - w.Top + tap/w.KW*w.DilH
+	x := i%w.OW*w.StrideW - w.Left + tap%w.KW*w.DilW
+	if y < 0 || y >= w.H || x < 0 || x >= w.W {
+		return -1
+	}
+	return y*w.W + x
+}
+
+func TestConvF32(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(7, 8))
+		for range 150 {
+			c, n := 1+r.IntN(20), 1+r.IntN(80)
+			w := randWindow(r, c+r.IntN(3))
+			x := randFloats(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
+			taps, m := w.KH*w.KW, w.OH*w.OW
+			wt := randFloats(r, n*taps*c)
+			p := l.PackF32(wt, n, c, taps, Order{N: taps * c, Tap: c, K: 1})
+			out := &OutF32{C: make([]float32, m*n), Ldc: n}
+			p.Conv(x, w.Indirect(), out, p.All(m))
+			for i := range m {
+				for j := range n {
+					sum, mag := 0.0, 0.0
+					for tap := range taps {
+						for q := range c {
+							if px := w.pixel(i, tap); px >= 0 {
+								v := float64(x[px*w.Pitch+q]) * float64(wt[(j*taps+tap)*c+q])
+								sum, mag = sum+v, mag+math.Abs(v)
+							}
+						}
+					}
+					sameF32(t, out.C[i*n+j], sum, mag, taps*c, fmt.Sprintf("%+v at (%d,%d)", w, i, j))
+				}
+			}
+		}
+	})
+}
+
+func TestConvU8S8(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(9, 10))
+		for i := range 200 {
+			c, n, pad := 1+r.IntN(20), 1+r.IntN(80), uint8(r.UintN(256))
+			w := randWindow(r, c+r.IntN(3))
+			x := randU8(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
+			taps, m := w.KH*w.KW, w.OH*w.OW
+			wt := randS8(r, n*taps*c)
+			p := l.PackU8S8(wt, n, c, taps, Order{N: taps * c, Tap: 1, K: taps})
+			out := newIntOut(r, []string{"u8", "s8", "i32", "f32"}[i%4], m, n, c*taps)
+			p.Conv(x, pad, w.Indirect(), out, p.All(m))
+			checkInt(t, out, m, n, func(i, j int) (v int32) {
+				for tap := range taps {
+					for q := range c {
+						v += int32(w.at(x, pad, i, tap, q)) * int32(wt[j*taps*c+q*taps+tap])
+					}
+				}
+				return v
+			}, fmt.Sprintf("%+v", w))
+		}
+	})
+}
+
+// at reads channel c of the pixel that a tap of output i sees.
+func (w Window) at(x []uint8, pad uint8, i, tap, c int) uint8 {
+	if px := w.pixel(i, tap); px >= 0 {
+		return x[px*w.Pitch+c]
+	}
+	return pad
+}
+
+func TestColumnSums(t *testing.T) {
+	p := AVX2.PackU8S8([]int8{1, 2, 3, -4, 5, -6}, 2, 3, 1, Order{N: 3, K: 1})
+	sameBits(t, p.ColumnSums(), []int32{6, -5}, "column sums")
+}
+
+// TestRowTaps compares a first layer by rows with the convolution by taps.
+func TestRowTaps(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(11, 12))
+		for range 60 {
+			const c, n = 3, 20
+			w := randWindow(r, c)
+			w.DilW = 1
+			w.OW = max(1, (w.W+2*w.Left-w.KW)/w.StrideW+1)
+			taps, m := w.KH*w.KW, w.OH*w.OW
+			x, wt := randU8(r, w.H*w.W*c), randS8(r, n*taps*c)
+			whole := &OutU8S8{I32: make([]int32, m*n), Ldc: n}
+			p := l.PackU8S8(wt, n, c, taps, Order{N: taps * c, Tap: c, K: 1})
+			p.Conv(x, 9, w.Indirect(), whole, p.All(m))
+
+			byRows := &OutU8S8{I32: make([]int32, m*n), Ldc: n}
+			padded := make([]uint8, w.PaddedLen())
+			PadImage(padded, x, w, 9)
+			p = l.PackU8S8(wt, n, w.KW*c, w.KH, Order{N: taps * c, Tap: w.KW * c, K: 1})
+			p.Conv(padded, 0, w.RowTaps(), byRows, p.All(m))
+			sameBits(t, byRows.I32, whole.I32, fmt.Sprintf("%+v", w))
+		}
+	})
+}
+
+func TestDepthwiseF32(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(13, 14))
+		for range 200 {
+			c := 1 + r.IntN(150)
+			w := randWindow(r, c+r.IntN(3))
+			x := randFloats(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
+			taps, m := w.KH*w.KW, w.OH*w.OW
+			wt, ldc := randFloats(r, c*taps), c+r.IntN(3)
+			d := l.PackDepthwiseF32(wt, c, taps, Order{N: taps, Tap: 1})
+			out := &OutF32{C: make([]float32, m*ldc+70), Ldc: ldc, Bias: randFloats(r, c)}
+			fill(out.C, guardF32)
+			if r.IntN(2) == 0 {
+				out.Add, out.LdAdd = randFloats(r, m*c), c
+			}
+			ix := w.Indirect()
+			if r.IntN(4) == 0 {
+				ix = NewIndirect(ix.off[:m*taps:m*taps], taps)
+			}
+			cut := r.IntN(m + 1)
+			d.Run(x, ix, out, 0, cut)
+			d.Run(x, ix, out, cut, m)
+			for i := range m {
+				for j := range c {
+					sum := float64(out.Bias[j])
+					mag := math.Abs(sum) + 4
+					for tap := range taps {
+						if px := w.pixel(i, tap); px >= 0 {
+							v := float64(x[px*w.Pitch+j]) * float64(wt[j*taps+tap])
+							sum, mag = sum+v, mag+math.Abs(v)
+						}
+					}
+					if out.Add != nil {
+						sum += float64(out.Add[i*c+j])
+					}
+					sameF32(t, out.C[i*ldc+j], sum, mag, taps, fmt.Sprintf("%+v at (%d,%d)", w, i, j))
+				}
+			}
+			checkGuard(t, out.C, m, c, ldc, guardF32)
+		}
+	})
+}
+
+func TestDepthwiseU8S8(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(15, 16))
+		for i := range 300 {
+			c, pad := 1+r.IntN(150), uint8(r.UintN(256))
+			w := randWindow(r, c+r.IntN(3))
+			x := randU8(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
+			taps, m := w.KH*w.KW, w.OH*w.OW
+			wt := randS8(r, c*taps)
+			d := l.PackDepthwiseU8S8(wt, c, taps, Order{N: 1, Tap: c})
+			out := newIntOut(r, []string{"u8", "s8", "u8", "i32", "f32"}[i%5], m, c, taps)
+			ix, cut := w.Indirect(), r.IntN(m+1)
+			d.Run(x, pad, ix, out, 0, cut)
+			d.Run(x, pad, ix, out, cut, m)
+			checkInt(t, out, m, c, func(i, j int) (v int32) {
+				for tap := range taps {
+					v += int32(w.at(x, pad, i, tap, j)) * int32(wt[tap*c+j])
+				}
+				return v
+			}, fmt.Sprintf("%+v C=%d", w, c))
+		}
+	})
+}

@@ -1,0 +1,48 @@
+package kernel
+
+import (
+	"fmt"
+	"testing"
+)
+
+// gops reports 2*m*n*k per call as GOP/s.
+func gops(b *testing.B, m, n, k int) {
+	b.ReportMetric(2*float64(m)*float64(n)*float64(k)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GOP/s")
+}
+
+var benchShapes = [][3]int{{512, 512, 512}, {1024, 1024, 1024}, {784, 128, 576}, {12544, 32, 32}, {3136, 64, 64}, {196, 256, 1024}, {49, 512, 2048}, {1, 1000, 1280}, {128, 384, 384}}
+
+func BenchmarkGemmF32(b *testing.B) {
+	for _, l := range Levels()[1:] {
+		for _, s := range benchShapes {
+			m, n, k := s[0], s[1], s[2]
+			b.Run(fmt.Sprintf("%v/%dx%dx%d", l, m, n, k), func(b *testing.B) {
+				a, w := make([]float32, m*k), make([]float32, n*k)
+				fill(a, 1)
+				p := l.PackF32(w, n, k, 1, Order{N: 1, K: n})
+				out := &OutF32{C: make([]float32, m*n), Ldc: n, Bias: make([]float32, n), Min: 0, Max: 6}
+				for b.Loop() {
+					p.Gemm(a, k, out, p.All(m))
+				}
+				gops(b, m, n, k)
+			})
+		}
+	}
+}
+
+func BenchmarkGemmU8S8(b *testing.B) {
+	for _, l := range Levels()[1:] {
+		for _, s := range benchShapes {
+			m, n, k := s[0], s[1], s[2]
+			b.Run(fmt.Sprintf("%v/%dx%dx%d", l, m, n, k), func(b *testing.B) {
+				a, w := make([]uint8, m*k), make([]int8, n*k)
+				p := l.PackU8S8(w, n, k, 1, Order{N: 1, K: n})
+				out := &OutU8S8{U8: make([]uint8, m*n), Ldc: n, Bias: make([]int32, n), Scale: make([]float32, n), Zero: 3, Max: 255}
+				for b.Loop() {
+					p.Gemm(a, k, out, p.All(m))
+				}
+				gops(b, m, n, k)
+			})
+		}
+	}
+}
