@@ -1,0 +1,105 @@
+package op
+
+import (
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+func evalOneHot(c *Call) ([]*tensor.Tensor, error) {
+	at, values := c.In[0], c.In[2]
+	depth, err := floats(c.In[1])
+	if err != nil {
+		return nil, err
+	}
+	if len(depth) != 1 || !(depth[0] >= 0 && depth[0] <= maxBytes) || values.Len() != 2 {
+		return nil, invalidf("depth %v with %d values", depth, values.Len())
+	}
+	axis, err := axisOf(c.Int("axis", -1), at.Rank()+1)
+	if err != nil {
+		return nil, err
+	}
+	idx, err := floats(at)
+	if err != nil {
+		return nil, err
+	}
+	n := int(depth[0])
+	shape := slices.Insert(slices.Clone(at.Shape), axis, n)
+	dst, err := newCells(values.DType, shape)
+	if err != nil {
+		return nil, err
+	}
+	src := cellsOf(values)
+	dst.fill(0, tensor.Elements(shape), src, 0)
+	inner := tensor.Elements(at.Shape[axis:])
+	for i, v := range idx {
+		if v >= -depth[0] && v < depth[0] { // others stay off
+			k := int(v)
+			if k < 0 {
+				k += n
+			}
+			dst.copy((i/inner*n+k)*inner+i%inner, src, 1, 1)
+		}
+	}
+	return []*tensor.Tensor{dst.tensor(values.DType, shape)}, nil
+}
+
+func inferOneHot(c *Inference) ([]Fact, error) {
+	at, d := c.Input(0), c.Input(2).DType
+	if !at.Ranked {
+		return Typed(graph.Unranked(d)), nil
+	}
+	axis, err := axisOf(c.Int("axis", -1), len(at.Shape)+1)
+	if err != nil {
+		return nil, err
+	}
+	depth := graph.Unknown
+	if v := c.Input(1).Value; v != nil && v.Len() == 1 {
+		if x, err := floats(v); err == nil && x[0] >= 0 && x[0] <= maxBytes {
+			depth = graph.Known(int(x[0]))
+		}
+	} else if elems, ok := elemsOf(c.Input(1)); ok && len(elems) == 1 {
+		depth = elems[0]
+	}
+	return Typed(graph.OfDims(d, slices.Insert(slices.Clone(at.Shape), axis, depth))), nil
+}
+
+// evalEyeLike has ones on the k-th diagonal of a matrix as large as the input.
+func evalEyeLike(c *Call) ([]*tensor.Tensor, error) {
+	x := c.In[0]
+	if x.Rank() != 2 {
+		return nil, invalidf("%s is not a matrix", x)
+	}
+	d := eyeType(c.Node, x.DType)
+	k := c.Int("k", 0)
+	v, err := fromInts(d, []int64{1}, nil)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := newCells(d, x.Shape)
+	if err != nil {
+		return nil, err
+	}
+	one := cellsOf(v)
+	rows, cols := x.Shape[0], x.Shape[1]
+	for i := range rows {
+		if k < cols && k > -rows && i+k >= 0 && i+k < cols {
+			dst.copy(i*cols+i+k, one, 0, 1)
+		}
+	}
+	return []*tensor.Tensor{dst.tensor(d, x.Shape)}, nil
+}
+
+func eyeType(n *graph.Node, d tensor.DType) tensor.DType {
+	if v := n.Int("dtype", 0); v > 0 && v < 256 {
+		return tensor.DType(v)
+	}
+	return d
+}
+
+func inferEyeLike(c *Inference) ([]Fact, error) {
+	t := c.Input(0).Type
+	t.DType = eyeType(c.Node, t.DType)
+	return Typed(t), nil
+}
