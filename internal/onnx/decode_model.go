@@ -104,7 +104,8 @@ func (d *decoder) checkModel(m *graph.Model) {
 	}
 }
 
-// opset appends an OperatorSetIdProto to list.
+// opset appends an OperatorSetIdProto to list. Of a domain that stands there twice the last version
+// counts, as in onnx and ONNX Runtime.
 func (d *decoder) opset(list []graph.Opset, f *reader) []graph.Opset {
 	d.push("opset_import", len(list))
 	defer d.pop()
@@ -123,12 +124,13 @@ func (d *decoder) opset(list []graph.Opset, f *reader) []graph.Opset {
 	if version < 1 || version > math.MaxInt32 {
 		d.invalid("version %d", version)
 	}
-	for _, p := range list {
-		if graph.CanonicalDomain(p.Domain) == graph.CanonicalDomain(o.Domain) && int64(p.Version) != version {
-			d.invalid("a second version of the same domain: %d and %d", p.Version, version)
+	o.Version = int(version)
+	for i, p := range list {
+		if graph.CanonicalDomain(p.Domain) == graph.CanonicalDomain(o.Domain) {
+			list[i].Version = o.Version
+			return list
 		}
 	}
-	o.Version = int(version)
 	return append(list, o)
 }
 
