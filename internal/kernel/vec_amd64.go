@@ -50,12 +50,23 @@ var unaryAsm = [numUnary]variants[unaryFn]{
 
 var affineAsm = both[affineFn](affineAVX512, affineAVX2)
 
-var (
-	reduceAsm [numReduce]variants[reduceFn]
-	minMaxAsm variants[minMaxFn]
-	expSumAsm variants[expSumFn]
-	normAsm   variants[normFn]
+var reduceAsm = [numReduce]variants[reduceFn]{
+	ReduceSum:       both[reduceFn](sumAVX512, sumAVX2),
+	ReduceSumSquare: both[reduceFn](sumSquareAVX512, sumSquareAVX2),
+	ReduceL1:        both[reduceFn](l1AVX512, l1AVX2),
+	ReduceDeviation: both[reduceFn](deviationAVX512, deviationAVX2),
+	ReduceMax:       both[reduceFn](reduceMaxAVX512, reduceMaxAVX2),
+	ReduceMin:       both[reduceFn](reduceMinAVX512, reduceMinAVX2),
+}
 
+var (
+	minMaxAsm      = both[minMaxFn](minMaxAVX512, minMaxAVX2)
+	expSumAsm      = both[expSumFn](expSumAVX512, expSumAVX2)
+	expSumStoreAsm = both[expSumFn](expSumStoreAVX512, expSumStoreAVX2)
+	normAsm        = both[normFn](normAVX512, normAVX2)
+)
+
+var (
 	quantU8Asm    variants[quantFn[uint8]]
 	quantS8Asm    variants[quantFn[int8]]
 	quantU16Asm   variants[quantFn[uint16]]

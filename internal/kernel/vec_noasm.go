@@ -10,10 +10,11 @@ var (
 	affineAsm variants[affineFn]
 )
 var (
-	reduceAsm [numReduce]variants[reduceFn]
-	minMaxAsm variants[minMaxFn]
-	expSumAsm variants[expSumFn]
-	normAsm   variants[normFn]
+	reduceAsm      [numReduce]variants[reduceFn]
+	minMaxAsm      variants[minMaxFn]
+	expSumAsm      variants[expSumFn]
+	expSumStoreAsm variants[expSumFn]
+	normAsm        variants[normFn]
 
 	quantU8Asm    variants[quantFn[uint8]]
 	quantS8Asm    variants[quantFn[int8]]

@@ -2,8 +2,8 @@ package kernel
 
 import "math"
 
-// expSumFn is an assembly body: e = exp(x−m) for n ≥ 1 elements, stored where dst is not nil;
-// it returns the sum in the order of [ReduceSum].
+// expSumFn is an assembly body: it returns the sum of exp(x−m) over n ≥ 1 elements in the order of
+// [ReduceSum]. One form stores the terms in dst, the other takes no notice of dst.
 type expSumFn func(dst, x *float32, n int, m float32) float32
 
 // normFn is an assembly body: dst = (x−mean)·inv·gamma + beta for n elements.
@@ -14,7 +14,7 @@ func (l Level) SoftmaxRows(dst, x []float32, cols int) {
 	x = x[:len(dst)]
 	spans(len(dst), cols, func(i, n int) {
 		row := dst[i : i+n]
-		s := l.expSum(row, x[i:i+n], l.Reduce(ReduceMax, x[i:i+n], 0))
+		s := l.ExpSum(row, x[i:i+n], l.Reduce(ReduceMax, x[i:i+n], 0))
 		l.BinaryScalar(Mul, row, row, 1/s)
 	})
 }
@@ -25,7 +25,7 @@ func (l Level) LogSoftmaxRows(dst, x []float32, cols int) {
 	spans(len(dst), cols, func(i, n int) {
 		row := dst[i : i+n]
 		m := l.Reduce(ReduceMax, x[i:i+n], 0)
-		s := l.expSum(nil, x[i:i+n], m)
+		s := l.ExpSum(nil, x[i:i+n], m)
 		l.BinaryScalar(Sub, row, x[i:i+n], m)
 		l.BinaryScalar(Sub, row, row, logOne(s))
 	})
@@ -33,14 +33,13 @@ func (l Level) LogSoftmaxRows(dst, x []float32, cols int) {
 
 // ExpSum sets dst[i] = exp(x[i]−m) and returns the sum of them: one step of a softmax that is
 // computed in parts. A nil dst only sums. dst may be x itself.
-func (l Level) ExpSum(dst, x []float32, m float32) float32 { return l.expSum(dst, x, m) }
-
-func (l Level) expSum(dst, x []float32, m float32) float32 {
-	if f, ok := expSumAsm.pick(l); ok && len(x) > 0 {
-		if dst == nil {
-			return f(nil, &x[0], len(x), m)
-		}
-		return f(&dst[:len(x)][0], &x[0], len(x), m)
+func (l Level) ExpSum(dst, x []float32, m float32) float32 {
+	asm, out := expSumAsm, (*float32)(nil)
+	if dst != nil && len(x) > 0 {
+		asm, out = expSumStoreAsm, &dst[:len(x)][0]
+	}
+	if f, ok := asm.pick(l); ok && len(x) > 0 {
+		return f(out, &x[0], len(x), m)
 	}
 	var s [lanes]float32
 	for i, v := range x {

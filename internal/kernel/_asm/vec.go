@@ -58,7 +58,9 @@ func (b *body) value(v value) val {
 func (b *body) pin(r int) val { return b.value(value{pinned: r}) }
 
 // k is a float constant, bits a constant of 32 bits, in all lanes.
-func (b *body) k(x float64) val { return b.bits(math.Float32bits(float32(x))) }
+func (b *body) k(x float64) val { return b.bits(bitsOf(x)) }
+
+func bitsOf(x float64) uint32 { return math.Float32bits(float32(x)) }
 
 func (b *body) bits(u uint32) val {
 	if v, ok := b.pools[u]; ok {

@@ -14,7 +14,8 @@ type loop struct {
 	unroll    int // vectors per turn of the main part; 1: no main part
 	per       int // vectors that the body itself takes
 	noTail    bool
-	pinned    []int // registers that the body has pinned
+	pinned    []int    // registers that the body has pinned
+	extra     []uint32 // constants that pro reads
 	pro, epi  func(f *file)
 }
 
@@ -76,6 +77,9 @@ func (l *loop) emit(f *file, consts constSet) {
 		}
 	}
 	consts.add(l.body)
+	for _, u := range l.extra {
+		consts[u] = true
+	}
 	c := l.body.assign(l.free())
 	c.prologue(f)
 	if l.pro != nil {
