@@ -44,6 +44,11 @@ func dwF32PixelAVX5121(t *microArgs)
 //go:noescape
 func dwF32RunAVX5121(t *microArgs)
 
+// dwF32MaskedAVX5121 convolves 16 channels of pixels, 1 at a time.
+//
+//go:noescape
+func dwF32MaskedAVX5121(t *microArgs)
+
 // dwF32PixelAVX22 convolves 16 channels of pixels, 1 at a time.
 //
 //go:noescape

@@ -27,13 +27,18 @@ var (
 	}
 )
 
-// pack cuts the channels into vectors. AVX2 has no masks here: what fills no
-// vector is left to Go.
+// pack cuts the channels into panels of whole vectors. Only AVX-512 has a body
+// for the channels that fill no vector; else they are left to Go.
 func (d *DepthwiseF32) pack() {
 	switch {
 	case d.level.use(AVX512):
 		d.lanes = 16
-		d.data = aligned[float32](d.cut(widthsZ))
+		d.data = aligned[float32](d.cut(func(vectors int) []int {
+			if d.n%16 == 0 {
+				return widthsZ(vectors)
+			}
+			return append(widthsZ(vectors-1), 1)
+		}))
 	case d.level.use(AVX2):
 		d.lanes = 8
 		whole := d.shape
@@ -68,7 +73,10 @@ func (d *DepthwiseF32) runFast(a rows[float32], out *OutF32, m0, m1 int) bool {
 			s.bias = vectors(out.Bias, pn.n0, pn.n1, pn.nv*d.lanes, s.biasF32[:])
 		}
 		run := dwRun{s, d, &a, out, pn, &set[pn.nv]}
-		if a.ix.rel != nil {
+		if pn.n1-pn.n0 < pn.nv*d.lanes {
+			run.k = &dwKernel{pixel: dwF32MaskedAVX5121}
+			run.pixels(m0, m1)
+		} else if a.ix.rel != nil {
 			run.image(m0, m1)
 		} else {
 			run.pixels(m0, m1)

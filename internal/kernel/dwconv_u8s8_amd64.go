@@ -9,20 +9,35 @@ package kernel
 //go:noescape
 func dwU8S8VNNI64(t *microArgs)
 
+// dwU8S8VNNI32 convolves 32 channels of pixels, one at a time.
+//
+//go:noescape
+func dwU8S8VNNI32(t *microArgs)
+
+// dwU8S8VNNI16 convolves 16 channels of pixels, one at a time.
+//
+//go:noescape
+func dwU8S8VNNI16(t *microArgs)
+
+// dwU8S8VNNI16Masked convolves 16 channels of pixels, one at a time.
+//
+//go:noescape
+func dwU8S8VNNI16Masked(t *microArgs)
+
 // dwU8S8AVXVNNI32 convolves 32 channels of pixels, one at a time.
 //
 //go:noescape
 func dwU8S8AVXVNNI32(t *microArgs)
 
-// dwU8S8AVXVNNI16 convolves 16 channels of pixels, one at a time.
-//
-//go:noescape
-func dwU8S8AVXVNNI16(t *microArgs)
-
 // dwU8S8AVX232 convolves 32 channels of pixels, one at a time.
 //
 //go:noescape
 func dwU8S8AVX232(t *microArgs)
+
+// dwU8S8AVXVNNI16 convolves 16 channels of pixels, one at a time.
+//
+//go:noescape
+func dwU8S8AVXVNNI16(t *microArgs)
 
 // dwU8S8AVX216 convolves 16 channels of pixels, one at a time.
 //

@@ -4,11 +4,12 @@ package kernel
 
 import "unsafe"
 
-// dwBodies are the bodies of one level by channels.
+// dwBodies are the bodies of one level by channels; 0 is for the last ones,
+// fewer than 16.
 type dwBodies map[int]func(*microArgs)
 
 var (
-	dwU8S8VNNI    = dwBodies{64: dwU8S8VNNI64}
+	dwU8S8VNNI    = dwBodies{64: dwU8S8VNNI64, 32: dwU8S8VNNI32, 16: dwU8S8VNNI16, 0: dwU8S8VNNI16Masked}
 	dwU8S8AVXVNNI = dwBodies{32: dwU8S8AVXVNNI32, 16: dwU8S8AVXVNNI16}
 	dwU8S8AVX2    = dwBodies{32: dwU8S8AVX232, 16: dwU8S8AVX216}
 )
@@ -25,8 +26,8 @@ func (d *DepthwiseU8S8) bodies() dwBodies {
 	return nil
 }
 
-// pack cuts the channels into blocks. Only AVX-512 has masks for a block that
-// is not full; else what fills no block of 16 is left to Go.
+// pack cuts the channels into blocks. Channels that fill no block of 16 are
+// left to Go where the level has no masks.
 func (d *DepthwiseU8S8) pack() {
 	bodies := d.bodies()
 	if bodies == nil {
@@ -35,12 +36,11 @@ func (d *DepthwiseU8S8) pack() {
 	groups := (d.taps + 3) / 4
 	off, c := 0, 0
 	for c < d.n {
-		width := 16
-		if d.level.use(VNNI) {
-			width = 64
-		} else if d.n-c >= 32 {
-			width = 32
-		} else if d.n-c < 16 {
+		width := 64
+		for width > 16 && (width > d.n-c || bodies[width] == nil) {
+			width /= 2
+		}
+		if width > d.n-c && bodies[0] == nil {
 			break
 		}
 		d.blocks = append(d.blocks, dwBlock{c, min(d.n, c+width), width, off})
@@ -107,10 +107,14 @@ func (d *DepthwiseU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 i
 		}
 		s.scale = vectors(out.Scale, b.c0, b.c1, b.width, s.scaleF32[:])
 		s.a = unsafe.Pointer(&a.x[b.c0])
+		body := bodies[b.width]
+		if b.c1-b.c0 < b.width {
+			body = bodies[0]
+		}
 		for m := m0; m < m1; m += dwCall {
 			s.off, s.rows = &a.ix.off[m*d.taps], min(dwCall, m1-m)
 			s.c, _ = out.at(m*out.Ldc + b.c0)
-			bodies[b.width](&s.microArgs)
+			body(&s.microArgs)
 		}
 	}
 	s.microArgs = microArgs{}

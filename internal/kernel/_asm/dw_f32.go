@@ -9,12 +9,13 @@ import "fmt"
 func init() {
 	register("dwconv_f32", func(f *file) {
 		for _, t := range []tile{{6, 4}, {6, 3}, {8, 2}, {8, 1}} {
-			f.dwF32(64, 1, t.nv, true)
-			f.dwF32(64, t.mr, t.nv, false)
+			f.dwF32(64, 1, t.nv, true, false)
+			f.dwF32(64, t.mr, t.nv, false, false)
 		}
+		f.dwF32(64, 1, 1, true, true)
 		for _, t := range []tile{{5, 2}, {8, 1}} {
-			f.dwF32(32, 1, t.nv, true)
-			f.dwF32(32, t.mr, t.nv, false)
+			f.dwF32(32, 1, t.nv, true, false)
+			f.dwF32(32, t.mr, t.nv, false, false)
 		}
 	})
 }
@@ -22,12 +23,13 @@ func init() {
 type dwF32 struct {
 	*file
 	width, px, nv int
+	masked        bool
 }
 
 func (d *dwF32) acc(p, v int) string { return reg(d.width, p*d.nv+v) }
 func (d *dwF32) wv(v int) string     { return reg(d.width, d.px*d.nv+v) }
 func (d *dwF32) mask(v int) string {
-	if d.width == 64 {
+	if d.masked {
 		return fmt.Sprintf("K%d, ", v+1)
 	}
 	return ""
@@ -38,15 +40,19 @@ var dwPixels = []string{"SI", "R8", "R9", "R10", "R11", "R12", "R13", "DX"}
 
 // dwF32 emits a kernel of px pixels at a time. Indirect ones have offsets for
 // each pixel; direct ones share the offsets of the taps, and pixels lie
-// argAStep bytes apart. The rows must be a multiple of px.
-func (f *file) dwF32(width, px, nv int, indirect bool) {
-	d := &dwF32{f, width, px, nv}
+// argAStep bytes apart. The rows must be a multiple of px. Masked ones touch
+// only the channels of argMask.
+func (f *file) dwF32(width, px, nv int, indirect, masked bool) {
+	d := &dwF32{f, width, px, nv, masked}
 	isa, kind := "AVX512", "Run"
 	if width == 32 {
 		isa = "AVX2"
 	}
 	if indirect {
 		kind = "Pixel"
+	}
+	if masked {
+		kind = "Masked"
 	}
 	f.text(fmt.Sprintf("convolves %d channels of pixels, %d at a time.", nv*width/4, px),
 		fmt.Sprintf("dwF32%s%s%d", kind, isa, nv), "t *microArgs", 40, 8)
@@ -72,7 +78,7 @@ func (d *dwF32) open() {
 		d.p("MOVQ %d(DI), AX", c.arg)
 		d.p("MOVQ AX, %s", c.cur)
 	}
-	if d.width == 64 {
+	if d.masked {
 		d.p("MOVQ %d(DI), AX", argMask)
 		for v := range d.nv {
 			d.p("KMOVW AX, K%d", v+1)

@@ -11,37 +11,42 @@ import "fmt"
 func init() {
 	register("dwconv_u8s8", func(f *file) {
 		f.words("lowbytes", 0x00FF00FF00FF00FF)
-		f.dwInt("VNNI", 64, 1)
-		f.dwInt("AVXVNNI", 32, 1)
-		f.dwInt("AVXVNNI", 16, 1)
-		f.dwInt("AVX2", 32, 2)
-		f.dwInt("AVX2", 16, 2)
+		for _, width := range []int{64, 32, 16} {
+			f.dwInt("VNNI", width, false)
+		}
+		f.dwInt("VNNI", 16, true)
+		for _, width := range []int{32, 16} {
+			f.dwInt("AVXVNNI", width, false)
+			f.dwInt("AVX2", width, false)
+		}
 	})
 }
 
 type dwInt struct {
 	*file
-	isa   string
-	width int
-	words int // vectors of weights per accumulator and group
+	isa    string
+	width  int
+	masked bool
 }
 
 // r names register i: 0-3 accumulators, 4-7 bytes, 8-11 interleaved, 12 temporary.
 func (d *dwInt) r(i int) string { return reg(d.width, i) }
 
-func (d *dwInt) mask(k string) string {
-	if d.width == 64 {
-		return k
-	}
-	return ""
-}
+// wide says that weights take 16 bits: there is no VPDPBUSD.
+func (d *dwInt) wide() bool { return d.isa == "AVX2" }
 
 // local addresses vector i of the frame: bias 0-3, scale 4-7.
 func (d *dwInt) local(i int) string { return fmt.Sprintf("v%d-%d(SP)", i, (i+1)*d.width) }
 
-func (f *file) dwInt(isa string, width, words int) {
-	d := &dwInt{f, isa, width, words}
-	f.text(fmt.Sprintf("convolves %d channels of pixels, one at a time.", width), fmt.Sprintf("dwU8S8%s%d", isa, width), "t *microArgs", 8*width+8, 8)
+// dwInt emits a body for width channels; the masked one stores, and reads,
+// only those of argMask.
+func (f *file) dwInt(isa string, width int, masked bool) {
+	d := &dwInt{f, isa, width, masked}
+	name := fmt.Sprintf("dwU8S8%s%d", isa, width)
+	if masked {
+		name += "Masked"
+	}
+	f.text(fmt.Sprintf("convolves %d channels of pixels, one at a time.", width), name, "t *microArgs", 8*width+8, 8)
 	f.p("MOVQ t+0(FP), DI")
 	d.factors(argBias, 0)
 	d.factors(argScale, 4)
@@ -51,15 +56,16 @@ func (f *file) dwInt(isa string, width, words int) {
 	}{{argA, "SI"}, {argZero, "DX"}, {argOff, "R12"}, {argOffRow, "R13"}, {argC, "R14"}, {argLdc, "R15"}, {argRows, "CX"}} {
 		f.p("MOVQ %d(DI), %s", c.arg, c.to)
 	}
-	if width == 64 {
+	if masked {
 		f.p("KMOVQ %d(DI), K1", argMask)
-	} else if words == 2 {
+	}
+	if d.wide() {
 		f.p("VPBROADCASTQ lowbytes<>(SB), %s", d.r(13))
 	}
 	f.p("PCALIGN $32")
 	f.p("pixel:")
 	for v := range 4 {
-		f.p("VMOVDQU%s %s, %s", d.mask("32"), d.local(v), d.r(v))
+		f.p("VMOVUPS %s, %s", d.local(v), d.r(v))
 	}
 	f.p("MOVQ t+0(FP), DI")
 	f.p("MOVQ %d(DI), BX", argB)
@@ -116,17 +122,17 @@ func (d *dwInt) group() {
 		d.p("CMOVQLT DX, %s", x)
 	}
 	for i, x := range ptr {
-		if d.width == 64 {
+		if d.masked {
 			d.p("VMOVDQU8.Z (%s), K1, %s", x, d.r(4+i))
 		} else {
-			d.p("VMOVDQU (%s), %s", x, d.r(4+i))
+			d.p("VMOVUPS (%s), %s", x, d.r(4+i))
 		}
 	}
 	d.interleave()
 	for v := range 4 {
 		d.dot(v)
 	}
-	d.p("ADDQ $%d, BX", 4*d.words*d.width)
+	d.p("ADDQ $%d, BX", 4*d.width*(1+int(bit(d.wide()))))
 	d.p("ADDQ $16, AX")
 }
 
@@ -147,9 +153,9 @@ func (d *dwInt) interleave() {
 func (d *dwInt) dot(v int) {
 	x, acc, t := d.r(4+v), d.r(v), d.r(12)
 	switch {
-	case d.width == 64:
-		d.p("VPDPBUSD %d(BX), %s, %s", v*64, x, acc)
-	case d.words == 1:
+	case d.isa == "VNNI":
+		d.p("VPDPBUSD %d(BX), %s, %s", v*d.width, x, acc)
+	case d.isa == "AVXVNNI":
 		d.p("VMOVDQU %d(BX), %s", v*d.width, t)
 		d.dpbusdVEX(d.width, 12, 4+v, v)
 	default:
@@ -178,16 +184,20 @@ func (d *dwInt) finish() {
 	d.p("VPADDSW %s, %s, %s", t, d.r(0), d.r(0))
 	d.p("VPADDSW %s, %s, %s", t, d.r(2), d.r(2))
 	d.p("VPACKUSWB %s, %s, %s", d.r(2), d.r(0), d.r(0))
+	xor := "VPXOR"
+	if d.width == 64 {
+		xor = "VPXORD"
+	}
 	for _, c := range []struct {
 		arg int
 		op  string
-	}{{argQLo, "VPMAXUB"}, {argQHi, "VPMINUB"}, {argFlip, "VPXOR" + d.mask("D")}} {
+	}{{argQLo, "VPMAXUB"}, {argQHi, "VPMINUB"}, {argFlip, xor}} {
 		d.p("VPBROADCASTD %d(DI), %s", c.arg, t)
 		d.p("%s %s, %s, %s", c.op, t, d.r(0), d.r(0))
 	}
-	if d.width == 64 {
+	if d.masked {
 		d.p("VMOVDQU8 %s, K1, (R14)", d.r(0))
 	} else {
-		d.p("VMOVDQU %s, (R14)", d.r(0))
+		d.p("VMOVUPS %s, (R14)", d.r(0))
 	}
 }
