@@ -1,0 +1,52 @@
+package op
+
+import "lowbit/internal/tensor"
+
+// evalDequantizeLinear is (x-zero)·scale: the difference rounded to float32, the product to
+// the type of the result.
+func evalDequantizeLinear(c *Call) ([]*tensor.Tensor, error) {
+	x, scale, zero := c.In[0], c.In[1], c.Input(2)
+	if err := checkZero(zero, scale); err != nil {
+		return nil, err
+	}
+	g, err := granularityOf(c.Node, x.Shape, scale.Shape)
+	if err != nil {
+		return nil, err
+	}
+	to, err := dtypeAttr(c.Node, "output_dtype", scale.DType)
+	if err != nil {
+		return nil, err
+	}
+	if to == tensor.Undefined {
+		to = scale.DType
+	}
+	s, err := floats(scale)
+	if err != nil {
+		return nil, err
+	}
+	z, err := zeros(zero, scale.Len())
+	if err != nil {
+		return nil, err
+	}
+	v, err := floats(x)
+	if err != nil {
+		return nil, err
+	}
+	y := make([]float64, len(v))
+	g.runs(func(lo, hi, k int) {
+		for i := lo; i < hi; i++ {
+			y[i] = float64(float32(v[i]-float64(z[k]))) * s[k]
+		}
+	})
+	return one(fromFloats(to, y, x.Shape))
+}
+
+func inferDequantizeLinear(c *Inference) ([]Fact, error) {
+	t := c.Input(0).Type
+	d, err := dtypeAttr(c.Node, "output_dtype", tensor.Undefined)
+	if d == tensor.Undefined {
+		d = c.Input(1).DType
+	}
+	t.DType = d
+	return Typed(t), err
+}
