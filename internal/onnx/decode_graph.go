@@ -26,6 +26,8 @@ func (d *decoder) graph(b []byte) *graph.Graph {
 			g.Out = d.value("output", g.Out, &r)
 		case 13:
 			g.Info = d.value("value_info", g.Info, &r)
+		case 14:
+			r.keep(&g.Unknown, "quantization_annotation", annotated)
 		case 15:
 			d.sparseInitializer(g, &r)
 		case 16:
@@ -69,6 +71,8 @@ func (d *decoder) node(list []*graph.Node, field *reader) []*graph.Node {
 			n.Overload = r.name()
 		case 9:
 			n.Meta = d.prop(n.Meta, &r)
+		case 10:
+			r.keep(&n.Unknown, "device_configurations", sharding)
 		default:
 			n.Unknown = append(n.Unknown, r.raw...)
 		}

@@ -71,6 +71,8 @@ func (d *decoder) model(b []byte) *graph.Model {
 			m.Unknown = append(m.Unknown, r.raw...)
 		case 25:
 			d.function(m, &r)
+		case 26:
+			r.keep(&m.Unknown, "configuration", device)
 		default:
 			m.Unknown = append(m.Unknown, r.raw...)
 		}
@@ -211,6 +213,7 @@ func (d *decoder) training(field *reader) {
 	ext := d.ext
 	d.ext = nil
 	defer func() { d.ext = ext }()
+	d.conforms(field.bytes(), bindings)
 	r := d.read(field.bytes())
 	for r.next() {
 		if r.num == 1 || r.num == 2 {

@@ -28,7 +28,7 @@ func (d *decoder) typ(b []byte) graph.Type {
 			d.invalid("a type of two kinds")
 		case kind == graph.OpaqueType:
 			t.Kind = kind
-			t.Unknown = append(t.Unknown, r.raw...)
+			r.keep(&t.Unknown, "opaque_type", opaque)
 		case ok:
 			t.Kind = kind
 			d.typeBody(&t, r.bytes())

@@ -1,0 +1,154 @@
+package onnx_test
+
+import (
+	"fmt"
+	"regexp"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/onnx"
+)
+
+// build writes a ModelProto given as protobuf text.
+func build(t testing.TB, text string) []byte {
+	t.Helper()
+	return buildAs(t, "ModelProto", text)
+}
+
+// dataTypes finds element types by name: the schema has data_type as a plain number.
+var dataTypes = regexp.MustCompile(`(data_type|elem_type|key_type): ([A-Z][A-Z0-9]*)`)
+
+// buildAs writes a message of the named type given as protobuf text, in which element types may
+// have names.
+func buildAs(t testing.TB, name protoreflect.Name, text string) []byte {
+	t.Helper()
+	m := newMessage(name)
+	enum := newMessage("TensorProto").Descriptor().Enums().ByName("DataType")
+	text = dataTypes.ReplaceAllStringFunc(text, func(s string) string {
+		part := dataTypes.FindStringSubmatch(s)
+		return fmt.Sprintf("%s: %d", part[1], enum.Values().ByName(protoreflect.Name(part[2])).Number())
+	})
+	if err := prototext.Unmarshal([]byte(text), m); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return mustMarshal(t, m)
+}
+
+// tinyText is a model that uses most of what the format has.
+const tinyText = `
+ir_version: 10 producer_name: "test" producer_version: "1" domain: "d" model_version: 3 doc_string: "doc"
+opset_import { domain: "" version: 21 } opset_import { domain: "local" version: 1 }
+metadata_props { key: "k" value: "v" }
+graph {
+  name: "g" doc_string: "graph"
+  node { input: "x" input: "w" output: "y" name: "mul" op_type: "Mul" metadata_props { key: "a" value: "b" } }
+  node { input: "y" input: "" output: "z" name: "if" op_type: "If" doc_string: "if"
+    attribute { name: "then_branch" type: GRAPH g { node { input: "y" output: "t" op_type: "Relu" } output { name: "t" } } }
+    attribute { name: "else_branch" type: GRAPH g { node { input: "z0" output: "e" op_type: "Neg" } output { name: "e" }
+      initializer { dims: 1 data_type: FLOAT float_data: 2 name: "z0" } } } }
+  node { input: "z" output: "o" op_type: "Twice" domain: "local" overload: "v2"
+    attribute { name: "alpha" type: FLOAT f: 0.5 } attribute { name: "n" type: INT i: -3 } attribute { name: "s" type: STRING s: "s" }
+    attribute { name: "fs" type: FLOATS floats: 1 floats: 2 } attribute { name: "is" type: INTS ints: 1 ints: -1 }
+    attribute { name: "ss" type: STRINGS strings: "a" strings: "" }
+    attribute { name: "t" type: TENSOR t { dims: 2 data_type: INT8 int32_data: -1 int32_data: 5 name: "tn" doc_string: "td" } }
+    attribute { name: "ts" type: TENSORS tensors { dims: 0 data_type: FLOAT name: "a" } tensors { data_type: INT64 int64_data: -9 } }
+    attribute { name: "tp" type: TYPE_PROTO tp { sequence_type { elem_type { tensor_type { elem_type: 1 } } } } }
+    attribute { name: "sp" type: SPARSE_TENSOR sparse_tensor { dims: 4 values { dims: 1 data_type: FLOAT float_data: 3 }
+      indices { dims: 1 data_type: INT64 int64_data: 2 } } } }
+  initializer { dims: 2 dims: 2 data_type: FLOAT name: "w" raw_data: "\000\000\200?\000\000\000@\000\000@@\000\000\200@" }
+  initializer { dims: 3 data_type: INT4 name: "w4" int32_data: 33 int32_data: 3 }
+  initializer { dims: 2 data_type: STRING name: "ws" string_data: "a" string_data: "\377" }
+  initializer { dims: 2 data_type: FLOAT16 name: "wh" int32_data: 15360 int32_data: 64512 metadata_props { key: "m" value: "n" } }
+  sparse_initializer { dims: 2 dims: 3 values { dims: 2 data_type: FLOAT float_data: 1 float_data: 2 name: "wsp" }
+    indices { dims: 2 dims: 2 data_type: INT64 int64_data: 0 int64_data: 1 int64_data: 1 int64_data: 2 } }
+  input { name: "x" type { denotation: "IMAGE" tensor_type { elem_type: 1 shape { dim { dim_param: "N" denotation: "B" } dim { dim_value: 2 } dim {} } } } }
+  input { name: "m" type { map_type { key_type: 7 value_type { tensor_type { elem_type: 1 } } } } }
+  input { name: "q" type { opaque_type { domain: "od" name: "on" } } }
+  input { name: "op" type { optional_type { elem_type { sparse_tensor_type { elem_type: 1 shape {} } } } } }
+  output { name: "o" type { tensor_type { elem_type: 1 shape {} } } doc_string: "out" }
+  value_info { name: "y" type { tensor_type { elem_type: 1 } } metadata_props { key: "vi" value: "x" } }
+  quantization_annotation { tensor_name: "y" quant_parameter_tensor_names { key: "SCALE_TENSOR" value: "s" } }
+  metadata_props { key: "gm" value: "gv" }
+}
+training_info { algorithm { node { output: "c" op_type: "Constant" attribute { name: "value" type: TENSOR t { data_type: FLOAT float_data: 1 } } } } }
+functions { name: "Twice" domain: "local" overload: "v2" input: "a" output: "b" attribute: "n" doc_string: "fd"
+  attribute_proto { name: "alpha" type: FLOAT f: 1 }
+  opset_import { domain: "" version: 21 }
+  node { input: "a" output: "b" op_type: "Elu" attribute { name: "alpha" type: FLOAT ref_attr_name: "alpha" } }
+  value_info { name: "b" } metadata_props { key: "fm" value: "fv" } }
+configuration { name: "dev" num_devices: 2 device: "a" device: "b" }
+`
+
+func tinyModel(t testing.TB) []byte { return build(t, tinyText) }
+
+// inNodeOrder returns the model in b with its main graph's nodes in the order that m has them in.
+func inNodeOrder(t testing.TB, b []byte, m *graph.Model) []byte {
+	t.Helper()
+	x, err := oracle(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := newMessage("ModelProto")
+	written, err := onnx.Encode(&graph.Model{IR: m.IR, Graph: m.Graph})
+	if err == nil {
+		err = proto.Unmarshal(written, fresh)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sortLike(x.Get(field(x, "graph")).Message(), fresh.Get(field(fresh, "graph")).Message())
+	return mustMarshal(t, x)
+}
+
+// sortLike brings x's nodes into the order of like's: nodes are told apart by their outputs.
+func sortLike(x, like protoreflect.Message) {
+	if !x.IsValid() || !like.IsValid() {
+		return
+	}
+	nodes := x.Get(field(x, "node")).List()
+	order := like.Get(field(like, "node")).List()
+	byKey := map[string][]protoreflect.Value{}
+	for i := range nodes.Len() {
+		k := nodeKey(nodes.Get(i).Message())
+		byKey[k] = append(byKey[k], nodes.Get(i))
+	}
+	for i := range order.Len() {
+		k := nodeKey(order.Get(i).Message())
+		if len(byKey[k]) == 0 {
+			return
+		}
+		nodes.Set(i, byKey[k][0])
+		byKey[k] = byKey[k][1:]
+	}
+}
+
+func nodeKey(n protoreflect.Message) string {
+	key := n.Get(field(n, "op_type")).String() + "/" + n.Get(field(n, "name")).String()
+	for _, f := range []protoreflect.Name{"output", "input"} {
+		list := n.Get(field(n, f)).List()
+		for i := range list.Len() {
+			key += "," + list.Get(i).String()
+		}
+	}
+	return key
+}
+
+func tensorSeeds(t testing.TB) [][]byte {
+	var list [][]byte
+	for _, text := range []string{
+		`dims: 2 data_type: FLOAT float_data: 1 float_data: 2 name: "x"`,
+		`dims: 1 dims: 2 data_type: INT64 int64_data: -1 int64_data: 7`,
+		`dims: 2 data_type: STRING string_data: "a" string_data: "bc"`,
+		`dims: 5 data_type: UINT2 int32_data: 200 int32_data: 1`,
+		`dims: 1 data_type: COMPLEX128 double_data: 1 double_data: 2`,
+		`dims: 3 data_type: UINT64 uint64_data: 1 uint64_data: 2 uint64_data: 18446744073709551615`,
+		`dims: 2 data_type: BFLOAT16 raw_data: "1234"`,
+	} {
+		list = append(list, buildAs(t, "TensorProto", text))
+	}
+	return list
+}
