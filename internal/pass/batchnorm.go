@@ -1,0 +1,157 @@
+package pass
+
+import (
+	"math"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// BatchNorm folds a BatchNormalization into the Conv, ConvTranspose, Gemm or MatMul before it:
+// with k = scale/√(var+ε), weights become W·k by output channel and the bias (b−mean)·k + shift
+// (Jacob et al., Quantization and Training of Neural Networks, 2018, section 3.2).
+var BatchNorm = &Pass{
+	Name: "batchnorm", Doc: "fold BatchNormalization into the weights before it",
+	Run: func(m *graph.Model) error {
+		used := namesOf(m)
+		for g := range m.Graph.Graphs() {
+			x := g.Index()
+			var rest []*graph.Node
+			for _, n := range g.Nodes {
+				if n.Op != "BatchNormalization" || !foldBatchNorm(g, x, used, n) {
+					rest = append(rest, n)
+					continue
+				}
+				x = g.Index()
+			}
+			g.Nodes = rest
+		}
+		return nil
+	},
+}
+
+// affine is a factor and a shift for each channel.
+type affine struct{ factor, shift []float32 }
+
+// foldBatchNorm folds one node into its producer and says whether it could.
+func foldBatchNorm(g *graph.Graph, x *graph.Index, used names, n *graph.Node) bool {
+	p := x.Producer(n.In[0])
+	if p == nil || len(p.In) < 2 || x.OnlyUse(p.Out[0]) != n || len(n.Out) > 1 && anyNamed(n.Out[1:]) {
+		return false
+	}
+	axis, ok := channelAxis(g, p)
+	if !ok {
+		return false
+	}
+	a, ok := normAffine(g, n)
+	w := floatConst(g, p.In[1])
+	if !ok || w == nil || w.Shape[axis] == 0 {
+		return false
+	}
+	bias := make([]float32, len(a.factor))
+	if len(p.In) > 2 && p.In[2] != "" {
+		b := floatConst(g, p.In[2])
+		if b == nil || b.Len() != len(bias) {
+			return false
+		}
+		copy(bias, tensor.Of[float32](b))
+	}
+	scaled, ok := scaleChannels(w, axis, p.Int("group", 1), p.Op == "ConvTranspose", a.factor)
+	if !ok {
+		return false
+	}
+	for i := range bias {
+		bias[i] = float32(float64(bias[i])*float64(a.factor[i]) + float64(a.shift[i]))
+	}
+	wName, bName := used.fresh(p.In[1]+"_folded"), used.fresh(p.Out[0]+"_bias_folded")
+	g.SetConst(wName, scaled)
+	g.SetConst(bName, tensor.Float32s(bias, len(bias)))
+	p.In = []string{p.In[0], wName, bName}
+	p.Out[0] = n.Out[0]
+	return true
+}
+
+func anyNamed(names []string) bool {
+	for _, s := range names {
+		if s != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// channelAxis is the axis of the weight that makes p's output channels; false where p cannot
+// take a normalization in.
+func channelAxis(g *graph.Graph, p *graph.Node) (int, bool) {
+	switch {
+	case graph.CanonicalDomain(p.Domain) != "":
+		return 0, false
+	case p.Op == "Conv":
+		return 0, true
+	case p.Op == "ConvTranspose":
+		return 1, true
+	case p.Op == "Gemm" && p.Float("alpha", 1) == 1 && p.Float("beta", 1) == 1:
+		return 1 - p.Int("transB", 0), true
+	}
+	return 0, false
+}
+
+// normAffine returns a BatchNormalization of constants as a factor and a shift.
+func normAffine(g *graph.Graph, n *graph.Node) (affine, bool) {
+	var c [4][]float32
+	for i := range c {
+		t := floatConst(g, n.In[1+i])
+		if t == nil {
+			return affine{}, false
+		}
+		c[i] = tensor.Of[float32](t)
+		if len(c[i]) != len(c[0]) {
+			return affine{}, false
+		}
+	}
+	if n.Bool("training_mode", false) || n.Int("spatial", 1) != 1 {
+		return affine{}, false
+	}
+	eps := float64(n.Float("epsilon", 1e-5))
+	a := affine{make([]float32, len(c[0])), make([]float32, len(c[0]))}
+	for i := range a.factor {
+		k := float64(c[0][i]) / math.Sqrt(float64(c[3][i])+eps)
+		a.factor[i] = float32(k)
+		a.shift[i] = float32(float64(c[1][i]) - float64(c[2][i])*k)
+	}
+	return a, true
+}
+
+func floatConst(g *graph.Graph, name string) *tensor.Tensor {
+	if t := g.ConstTensor(name); isFloat(t) && g.Input(name) == nil {
+		return t
+	}
+	return nil
+}
+
+// scaleChannels returns w with each slice along the channel axis multiplied by its factor. The
+// weights of a grouped ConvTranspose hold the channels of one group only: (C, M/group, …).
+func scaleChannels(w *tensor.Tensor, axis, group int, transposed bool, k []float32) (*tensor.Tensor, bool) {
+	per := w.Shape[axis]
+	groups := 1
+	if transposed {
+		groups = group
+	}
+	if per*groups != len(k) || groups > 1 && w.Shape[0]%groups != 0 {
+		return nil, false
+	}
+	inner := tensor.Elements(w.Shape[axis+1:])
+	out := w.Clone()
+	x := tensor.Of[float32](out)
+	rows := len(x) / max(1, inner)
+	for r := range rows {
+		c := r % per
+		if groups > 1 {
+			c += r / per / (w.Shape[0] / groups) * per
+		}
+		for i := range inner {
+			x[r*inner+i] *= k[c]
+		}
+	}
+	return out, true
+}

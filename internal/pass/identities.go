@@ -1,0 +1,63 @@
+package pass
+
+import "lowbit/internal/graph"
+
+// Identities removes nodes that pass their input on: Identity, and Dropout outside training.
+var Identities = &Pass{
+	Name: "identities", Doc: "remove Identity and inference-time Dropout",
+	Run: func(m *graph.Model) error {
+		for g := range m.Graph.Graphs() {
+			var rest []*graph.Node
+			for _, n := range g.Nodes {
+				if !passesOn(g, n) || !bypass(g, n) {
+					rest = append(rest, n)
+				}
+			}
+			g.Nodes = rest
+		}
+		return nil
+	},
+}
+
+// passesOn says whether output 0 of n is its input 0 and nothing else is asked of it.
+func passesOn(g *graph.Graph, n *graph.Node) bool {
+	if graph.CanonicalDomain(n.Domain) != "" || len(n.In) == 0 || len(n.Out) == 0 {
+		return false
+	}
+	switch n.Op {
+	case "Identity":
+		return true
+	case "Dropout":
+		if len(n.Out) > 1 && n.Out[1] != "" {
+			return false
+		}
+		if len(n.In) < 3 || n.In[2] == "" {
+			return true
+		}
+		t := g.ConstTensor(n.In[2])
+		return t != nil && t.Len() == 1 && t.Raw[0] == 0
+	}
+	return false
+}
+
+// bypass makes the readers of n's output read its input. A graph's output cannot take another
+// name, so there the producer has to write to it; where that is impossible the node stays.
+func bypass(g *graph.Graph, n *graph.Node) bool {
+	in, out := n.In[0], n.Out[0]
+	if g.Output(out) == nil {
+		rename(g, out, in)
+		return true
+	}
+	x := g.Index()
+	p := x.Producer(in)
+	if p == nil || x.IsOutput(in) {
+		return false
+	}
+	for i, o := range p.Out {
+		if o == in {
+			p.Out[i] = out
+		}
+	}
+	rename(g, in, out)
+	return true
+}

@@ -1,0 +1,247 @@
+package pass
+
+import (
+	"fmt"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// QDQ writes a static or weights-only plan into the graph as QuantizeLinear and
+// DequantizeLinear: constants stored quantized with a DequantizeLinear behind them, activations
+// through the pair. Every runtime that knows ONNX's quantization reads that form.
+func QDQ(m *graph.Model, p *plan.Plan) error {
+	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operands{}}
+	for _, v := range p.Values {
+		q.values[v.As] = v
+	}
+	for _, n := range p.Nodes {
+		if n.Quantized {
+			q.nodes[n.Name] = n
+		}
+	}
+	for g := range m.Graph.Graphs() {
+		w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
+		if err := w.run(); err != nil {
+			return err
+		}
+	}
+	dropUnusedConsts(m.Graph)
+	return nil
+}
+
+type qdq struct {
+	m      *graph.Model
+	used   names
+	values map[string]*plan.Value // by As
+	nodes  map[string]*plan.Node  // the quantized ones
+	stored map[string]operands    // by As
+}
+
+// operands are the names of the constants that a value's Q and DQ read.
+type operands struct{ codes, scale, zero string }
+
+// A weaver puts Q and DQ nodes into one graph.
+type weaver struct {
+	*qdq
+	g     *graph.Graph
+	back  map[string]string        // by As: the name of the dequantized value
+	front []*graph.Node            // to stand before all nodes: of constants, inputs and captures
+	after map[string][]*graph.Node // to stand behind the producer of a value
+}
+
+func (w *weaver) run() error {
+	for _, n := range w.g.Nodes {
+		if w.nodes[plan.NodeName(n)] == nil {
+			continue
+		}
+		for i, name := range n.Out {
+			if v := w.values[name]; v != nil && v.Role == plan.RoleActivation {
+				if err := w.written(n, i, v); err != nil {
+					return fault.At(n.Label(), err)
+				}
+			}
+		}
+	}
+	for _, n := range w.g.Nodes {
+		row := w.nodes[plan.NodeName(n)]
+		if row == nil {
+			continue
+		}
+		for i, as := range row.Inputs {
+			if as == "" || i >= len(n.In) {
+				continue
+			}
+			back, err := w.read(as)
+			if err != nil {
+				return fault.At(n.Label(), err)
+			}
+			n.In[i] = back
+		}
+	}
+	w.assemble()
+	return nil
+}
+
+// written sends all readers of output i of a quantized node through Q and DQ, so that a runtime
+// can compute the node on integers alone. An output of the graph keeps its name.
+func (w *weaver) written(n *graph.Node, i int, v *plan.Value) error {
+	name := v.Name
+	raw, back := name, ""
+	if w.g.Output(name) != nil {
+		raw, back = w.used.fresh(name+"_float"), name
+		n.Out[i] = raw
+	} else {
+		back = w.used.fresh(name + "_dequantized")
+		rename(w.g, name, back)
+	}
+	pair, err := w.pair(v, raw, back)
+	w.back[v.As] = back
+	w.after[raw] = append(w.after[raw], pair...)
+	return err
+}
+
+// read returns the name of the dequantized form of a value, which it makes at the first call.
+func (w *weaver) read(as string) (string, error) {
+	if back := w.back[as]; back != "" {
+		return back, nil
+	}
+	v := w.values[as]
+	if v == nil {
+		return "", fault.Invalidf("", "the plan lacks value %q", as)
+	}
+	back := w.used.fresh(as + "_dequantized")
+	w.back[as] = back
+	if v.Role != plan.RoleActivation {
+		n, err := w.constant(v, back)
+		w.front = append(w.front, n)
+		return back, err
+	}
+	pair, err := w.pair(v, v.Name, back)
+	if w.produces(v.Name) {
+		w.after[v.Name] = append(w.after[v.Name], pair...)
+	} else {
+		w.front = append(w.front, pair...)
+	}
+	return back, err
+}
+
+func (w *weaver) produces(name string) bool {
+	for _, n := range w.g.Nodes {
+		for _, o := range n.Out {
+			if o == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// assemble puts the new nodes in their places.
+func (w *weaver) assemble() {
+	list := w.front
+	for _, n := range w.g.Nodes {
+		list = append(list, n)
+		for _, name := range n.Out {
+			list = append(list, w.after[name]...)
+		}
+	}
+	w.g.Nodes = list
+}
+
+// pair makes Q and DQ of a value that flows.
+func (w *weaver) pair(v *plan.Value, from, to string) ([]*graph.Node, error) {
+	ops, err := w.operands(v)
+	if err != nil {
+		return nil, err
+	}
+	code := w.used.fresh(v.As + "_quantized")
+	return []*graph.Node{
+		{Op: "QuantizeLinear", Name: w.used.fresh(v.As + "_QuantizeLinear"), In: []string{from, ops.scale, ops.zero}, Out: []string{code}},
+		{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DequantizeLinear"), In: []string{code, ops.scale, ops.zero}, Out: []string{to}},
+	}, nil
+}
+
+// constant makes the DQ behind a constant's codes.
+func (w *weaver) constant(v *plan.Value, to string) (*graph.Node, error) {
+	ops, err := w.operands(v)
+	n := &graph.Node{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DequantizeLinear"), In: []string{ops.codes, ops.scale, ops.zero}, Out: []string{to}}
+	if v.Block.Kind != format.Whole {
+		n.SetAttr("axis", int64(v.Block.Axis))
+	}
+	if v.Block.Kind == format.Group {
+		n.SetAttr("block_size", int64(v.Block.Size))
+	}
+	return n, err
+}
+
+// operands stores a value's parameters, and a constant's codes, in the main graph, once.
+func (q *qdq) operands(v *plan.Value) (operands, error) {
+	if ops, ok := q.stored[v.As]; ok {
+		return ops, nil
+	}
+	if len(v.Params) == 0 {
+		return operands{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "has no parameters")
+	}
+	var ops operands
+	elem, shape := tensor.Int32, []int{}
+	if f := format.Lookup(v.Format); f != nil {
+		elem = f.Elem
+	}
+	if v.Role != plan.RoleActivation {
+		t := q.find(v.Name)
+		codes, err := encode(t, v)
+		if err != nil {
+			return operands{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+		}
+		ops.codes = q.used.fresh(v.As + "_quantized")
+		q.m.Graph.SetConst(ops.codes, codes)
+		shape = v.Block.ParamShape(t.Shape)
+	}
+	scale := make([]float32, len(v.Params))
+	zero := make([]int64, len(v.Params))
+	for i, p := range v.Params {
+		scale[i], zero[i] = p.Scale, int64(p.Zero)
+	}
+	zeros, err := format.FromInts(elem, zero, shape...)
+	if err != nil {
+		return operands{}, err
+	}
+	ops.scale, ops.zero = q.used.fresh(v.As+"_scale"), q.used.fresh(v.As+"_zero_point")
+	q.m.Graph.SetConst(ops.scale, tensor.Wrap(tensor.Float32, scale, shape...))
+	q.m.Graph.SetConst(ops.zero, zeros)
+	q.stored[v.As] = ops
+	return ops, nil
+}
+
+// encode returns the codes of a constant.
+func encode(t *tensor.Tensor, v *plan.Value) (*tensor.Tensor, error) {
+	if !isFloat(t) {
+		return nil, fmt.Errorf("is not a float constant of the model")
+	}
+	if n := tensor.Elements(v.Block.ParamShape(t.Shape)); n != len(v.Params) {
+		return nil, fmt.Errorf("has %d parameters, %s by %s needs %d", len(v.Params), t, v.Block, n)
+	}
+	if v.Role != plan.RoleBias {
+		return format.Lookup(v.Format).QuantizeTensor(t, v.Block, v.Params)
+	}
+	codes := tensor.New(tensor.Int32, t.Shape...)
+	out := tensor.Of[int32](codes)
+	for i, e := range tensor.Of[float32](t) {
+		out[i] = format.Int32.Code(float64(e), v.Params[min(i, len(v.Params)-1)])
+	}
+	return codes, nil
+}
+
+// find returns the constant of that name in any graph of the model.
+func (q *qdq) find(name string) *tensor.Tensor {
+	for g := range q.m.Graph.Graphs() {
+		if t := g.ConstTensor(name); t != nil {
+			return t
+		}
+	}
+	return nil
+}
