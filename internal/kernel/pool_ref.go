@@ -89,12 +89,12 @@ func avgPoolCodes[T uint8 | int8](l Level, sum variants[poolFn[T, int32]], mean 
 		poolPixel(l, sum, sumTapsCode[T], sums, x, taps)
 		zero := q.XZero * int32(valid(taps))
 		div := float32(q.OutScale * p.divisor(i, taps))
-		if f, ok := mean.pick(l); ok && len(out) > 0 {
-			f(&out[0], &sums[0], len(out), zero, div, q)
-			continue
+		f, m := mean.part(l, len(out))
+		if m > 0 {
+			f(&out[0], &sums[0], m, zero, div, q)
 		}
-		for c, s := range sums {
-			out[c] = T(quantOne(float32(float32(s-zero)*q.XScale), div, q.OutZero, q.Lo, q.Hi))
+		for c := m; c < len(out); c++ {
+			out[c] = T(quantOne(float32(float32(sums[c]-zero)*q.XScale), div, q.OutZero, q.Lo, q.Hi))
 		}
 	}
 }

@@ -53,11 +53,11 @@ func mulOne(x, y float32) float32 { return x * y }
 
 func qbinary[T uint8 | int8](l Level, asm variants[qbinaryFn[T]], op func(x, y float32) float32, q *QBinary, dst, x, y []T) {
 	x, y = x[:len(dst)], y[:len(dst)]
-	if f, ok := asm.pick(l); ok && len(dst) > 0 {
-		f(&dst[0], &x[0], &y[0], len(dst), blockLen, q)
-		return
+	f, m := asm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &x[0], &y[0], m, blockLen, q)
 	}
-	for i := range dst {
+	for i := m; i < len(dst); i++ {
 		a := float32(int32(x[i])-q.XZero) * q.XScale
 		b := float32(int32(y[i])-q.YZero) * q.YScale
 		dst[i] = T(quantOne(op(float32(a), float32(b)), q.OutScale, q.OutZero, q.Lo, q.Hi))

@@ -31,23 +31,23 @@ func (l Level) EncodeBF16(dst []uint16, src []float32) {
 
 func decodeHalf(l Level, asm variants[decodeHalfFn], ref func(uint16) float32, dst []float32, src []uint16) {
 	src = src[:len(dst)]
-	if f, ok := asm.pick(l); ok && len(dst) > 0 {
-		f(&dst[0], &src[0], len(dst))
-		return
+	f, m := asm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &src[0], m)
 	}
-	for i, v := range src {
-		dst[i] = ref(v)
+	for i := m; i < len(dst); i++ {
+		dst[i] = ref(src[i])
 	}
 }
 
 func encodeHalf(l Level, asm variants[encodeHalfFn], ref func(float32) uint16, dst []uint16, src []float32) {
 	src = src[:len(dst)]
-	if f, ok := asm.pick(l); ok && len(dst) > 0 {
-		f(&dst[0], &src[0], len(dst))
-		return
+	f, m := asm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &src[0], m)
 	}
-	for i, v := range src {
-		dst[i] = ref(v)
+	for i := m; i < len(dst); i++ {
+		dst[i] = ref(src[i])
 	}
 }
 

@@ -146,20 +146,14 @@ func quantizeRows[T code](l Level, asm variants[quantFn[T]], dst []T, x, scale [
 }
 
 func quantizeSpan[T code](l Level, asm variants[quantFn[T]], dst []T, x, scale []float32, zero []int32, step int) {
-	if len(dst) == 0 {
-		return
-	}
-	if f, ok := asm.pick(l); ok {
-		f(&dst[0], &x[0], &scale[0], &zero[0], len(dst), step)
-		return
+	f, m := asm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &x[0], &scale[0], &zero[0], m, step)
 	}
 	lo, hi := limits[T]()
-	for i, v := range x {
-		j := i
-		if step == 0 {
-			j = 0
-		}
-		dst[i] = T(quantOne(v, scale[j], zero[j], lo, hi))
+	for i := m; i < len(dst); i++ {
+		j := i * step / blockBytes
+		dst[i] = T(quantOne(x[i], scale[j], zero[j], lo, hi))
 	}
 }
 
@@ -176,19 +170,13 @@ func dequantizeRows[T code | int32](l Level, asm variants[dequantFn[T]], dst []f
 }
 
 func dequantizeSpan[T code | int32](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale []float32, zero []int32, step int) {
-	if len(dst) == 0 {
-		return
+	f, m := asm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &x[0], &scale[0], &zero[0], m, step)
 	}
-	if f, ok := asm.pick(l); ok {
-		f(&dst[0], &x[0], &scale[0], &zero[0], len(dst), step)
-		return
-	}
-	for i, v := range x {
-		j := i
-		if step == 0 {
-			j = 0
-		}
-		dst[i] = float32(int32(v)-zero[j]) * scale[j]
+	for i := m; i < len(dst); i++ {
+		j := i * step / blockBytes
+		dst[i] = float32(int32(x[i])-zero[j]) * scale[j]
 	}
 }
 

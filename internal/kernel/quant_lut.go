@@ -30,12 +30,12 @@ func (l Level) LUT8F32(dst []float32, src []uint8, table *[256]float32) {
 // with zero point z+128, and back. dst may be src itself.
 func (l Level) FlipSign(dst, src []uint8) {
 	src = src[:len(dst)]
-	if f, ok := flipSignAsm.pick(l); ok && len(dst) > 0 {
-		f(&dst[0], &src[0], len(dst))
-		return
+	f, m := flipSignAsm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &src[0], m)
 	}
-	for i, v := range src {
-		dst[i] = v ^ 0x80
+	for i := m; i < len(dst); i++ {
+		dst[i] = src[i] ^ 0x80
 	}
 }
 
@@ -51,11 +51,11 @@ func (l Level) UnpackS4(dst []int8, src []uint8) { l.unpack4(unpackS4Asm, asUint
 // unpack4 computes (code xor bias) − bias: with bias 8 that extends the sign.
 func (l Level) unpack4(asm variants[bytesFn], dst, src []uint8, bias uint8) {
 	src = src[:(len(dst)+1)/2]
-	if f, ok := asm.pick(l); ok && len(dst) > 0 {
-		f(&dst[0], &src[0], len(dst))
-		return
+	f, m := asm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &src[0], m)
 	}
-	for i := range dst {
+	for i := m; i < len(dst); i++ {
 		c := src[i/2] >> (i % 2 * 4) & 15
 		dst[i] = c ^ bias - bias
 	}

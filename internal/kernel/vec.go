@@ -1,8 +1,10 @@
 package kernel
 
-// variant is one assembly body and the level it is written for.
+// variant is one assembly body, the level it is written for, and the number of elements of which
+// it takes whole multiples; the rest is left to Go.
 type variant[F any] struct {
 	level Level
+	unit  int
 	fn    F
 }
 
@@ -17,6 +19,16 @@ func (v variants[F]) pick(l Level) (fn F, ok bool) {
 		}
 	}
 	return fn, false
+}
+
+// part finds the best body and how many of n elements it takes: 0 where there is none.
+func (v variants[F]) part(l Level, n int) (fn F, m int) {
+	for i := range v {
+		if l.use(v[i].level) {
+			return v[i].fn, n - n%v[i].unit
+		}
+	}
+	return fn, 0
 }
 
 // One block is what an elementwise kernel takes per turn of its main loop.

@@ -4,9 +4,14 @@ package kernel
 
 import "unsafe"
 
-// both lists an AVX-512 and an AVX2 body.
+// both lists an AVX-512 and an AVX2 body for any number of elements.
 func both[F any](avx512, avx2 F) variants[F] {
-	return variants[F]{{AVX512, avx512}, {AVX2, avx2}}
+	return variants[F]{{AVX512, 1, avx512}, {AVX2, 1, avx2}}
+}
+
+// eights lists an AVX-512 body for any number of elements and an AVX2 one that takes eights.
+func eights[F any](avx512, avx2 F) variants[F] {
+	return variants[F]{{AVX512, 1, avx512}, {AVX2, 8, avx2}}
 }
 
 var binaryAsm = [numBinary]variants[binaryFn]{
@@ -67,28 +72,28 @@ var (
 )
 
 var (
-	quantU8Asm    variants[quantFn[uint8]]
-	quantS8Asm    variants[quantFn[int8]]
-	quantU16Asm   variants[quantFn[uint16]]
-	quantS16Asm   variants[quantFn[int16]]
-	dequantU8Asm  variants[dequantFn[uint8]]
-	dequantS8Asm  variants[dequantFn[int8]]
-	dequantU16Asm variants[dequantFn[uint16]]
-	dequantS16Asm variants[dequantFn[int16]]
-	dequantS32Asm variants[dequantFn[int32]]
+	quantU8Asm    = eights[quantFn[uint8]](quantU8AVX512, quantU8AVX2)
+	quantS8Asm    = eights[quantFn[int8]](quantS8AVX512, quantS8AVX2)
+	quantU16Asm   = eights[quantFn[uint16]](quantU16AVX512, quantU16AVX2)
+	quantS16Asm   = eights[quantFn[int16]](quantS16AVX512, quantS16AVX2)
+	dequantU8Asm  = eights[dequantFn[uint8]](dequantU8AVX512, dequantU8AVX2)
+	dequantS8Asm  = eights[dequantFn[int8]](dequantS8AVX512, dequantS8AVX2)
+	dequantU16Asm = eights[dequantFn[uint16]](dequantU16AVX512, dequantU16AVX2)
+	dequantS16Asm = eights[dequantFn[int16]](dequantS16AVX512, dequantS16AVX2)
+	dequantS32Asm = both[dequantFn[int32]](dequantS32AVX512, dequantS32AVX2)
 
-	qaddU8Asm variants[qbinaryFn[uint8]]
-	qaddS8Asm variants[qbinaryFn[int8]]
-	qmulU8Asm variants[qbinaryFn[uint8]]
-	qmulS8Asm variants[qbinaryFn[int8]]
+	qaddU8Asm = eights[qbinaryFn[uint8]](qaddU8AVX512, qaddU8AVX2)
+	qaddS8Asm = eights[qbinaryFn[int8]](qaddS8AVX512, qaddS8AVX2)
+	qmulU8Asm = eights[qbinaryFn[uint8]](qmulU8AVX512, qmulU8AVX2)
+	qmulS8Asm = eights[qbinaryFn[int8]](qmulS8AVX512, qmulS8AVX2)
 
 	flipSignAsm   variants[bytesFn]
 	unpackU4Asm   variants[bytesFn]
 	unpackS4Asm   variants[bytesFn]
-	decodeF16Asm  variants[decodeHalfFn]
-	decodeBF16Asm variants[decodeHalfFn]
-	encodeF16Asm  variants[encodeHalfFn]
-	encodeBF16Asm variants[encodeHalfFn]
+	decodeF16Asm  = eights[decodeHalfFn](decodeF16AVX512, decodeF16AVX2)
+	decodeBF16Asm = eights[decodeHalfFn](decodeBF16AVX512, decodeBF16AVX2)
+	encodeF16Asm  = eights[encodeHalfFn](encodeF16AVX512, encodeF16AVX2)
+	encodeBF16Asm = eights[encodeHalfFn](encodeBF16AVX512, encodeBF16AVX2)
 
 	maxPoolF32Asm variants[poolFn[float32, float32]]
 	maxPoolU8Asm  variants[poolFn[uint8, uint8]]
@@ -96,8 +101,8 @@ var (
 	sumPoolF32Asm variants[poolFn[float32, float32]]
 	sumPoolU8Asm  variants[poolFn[uint8, int32]]
 	sumPoolS8Asm  variants[poolFn[int8, int32]]
-	meanU8Asm     variants[meanFn[uint8]]
-	meanS8Asm     variants[meanFn[int8]]
+	meanU8Asm     = eights[meanFn[uint8]](meanU8AVX512, meanU8AVX2)
+	meanS8Asm     = eights[meanFn[int8]](meanS8AVX512, meanS8AVX2)
 )
 
 func lut8(Level) (lut8Fn, bool) { return nil, false }

@@ -20,14 +20,14 @@ type loop struct {
 }
 
 // arg is one argument: pointers advance by size bytes per element, or after a main turn by the
-// argument that step names; floats are broadcast to register vec.
+// argument that step names; single floats and integers are broadcast to register vec.
 type arg struct {
 	name, typ string
 	off       int
 	reg       string // general register; "": it stays in memory
 	size      int
 	step      string // register that holds the step of a main turn
-	vec       int    // vector register of a float, if typ is float32
+	vec       int    // vector register of a float32 or int32
 }
 
 func (l *loop) lanes() int { return l.width / 4 * max(l.per, 1) }
@@ -70,7 +70,7 @@ func (l *loop) emit(f *file, consts constSet) {
 	f.textResult(l.doc, l.name, sig, result, l.bytes)
 	for _, a := range l.args {
 		switch {
-		case a.typ == "float32":
+		case a.typ == "float32", a.typ == "int32":
 			f.p("VBROADCASTSS %s+%d(FP), %s", a.name, a.off, reg(l.width, a.vec))
 		case a.reg != "":
 			f.p("MOVQ %s+%d(FP), %s", a.name, a.off, a.reg)

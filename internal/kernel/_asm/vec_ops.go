@@ -119,20 +119,21 @@ func (b *body) chooseSign(m, yes, no val) val {
 }
 
 // elem is how elements lie in memory: their size, and the instructions that turn a vector of them
-// into 32-bit lanes and back. AVX2 stores f32 only.
+// into 32-bit lanes and back.
 type elem struct {
 	size        int
 	load, store string
+	direct      bool // store is one instruction in AVX2 too
 }
 
 var (
-	f32 = elem{size: 4, load: "VMOVUPS", store: "VMOVUPS"}
-	s32 = elem{size: 4, load: "VMOVUPS", store: "VMOVUPS"}
+	f32 = elem{size: 4, load: "VMOVUPS", store: "VMOVUPS", direct: true}
+	s32 = elem{size: 4, load: "VMOVUPS", store: "VMOVUPS", direct: true}
 	u8  = elem{size: 1, load: "VPMOVZXBD", store: "VPMOVUSDB"}
 	s8  = elem{size: 1, load: "VPMOVSXBD", store: "VPMOVSDB"}
 	u16 = elem{size: 2, load: "VPMOVZXWD", store: "VPMOVUSDW"}
 	s16 = elem{size: 2, load: "VPMOVSXWD", store: "VPMOVSDW"}
-	f16 = elem{size: 2, load: "VCVTPH2PS", store: "VCVTPS2PH"}
+	f16 = elem{size: 2, load: "VCVTPH2PS", store: "VCVTPS2PH $0,", direct: true}
 )
 
 // load reads the vector number half from the place that ptr points to.
@@ -151,16 +152,16 @@ func (b *body) load(e elem, ptr string, half int) val {
 }
 
 // store writes x as the vector number half of the place that ptr points to. Lanes beyond the
-// range of e saturate; with AVX2 that takes two temporaries.
+// range of e saturate; with AVX2 that takes a temporary.
 func (b *body) store(e elem, ptr string, half int, x val) {
 	o := op{args: []val{x}, needReg: []bool{true}}
-	if !b.wide() && e.size < 4 {
+	if !b.wide() && !e.direct {
 		o.temps = 1
 	}
 	o.write = func(f *file, at place, _ string, a, t []string) {
 		addr := b.address(e, ptr, half, at)
 		switch {
-		case !b.wide() && e.size < 4:
+		case !b.wide() && !e.direct:
 			f.narrow(e, a[0], t[0], addr)
 		case !at.tail:
 			f.p("%s %s, %s", e.store, a[0], addr)
