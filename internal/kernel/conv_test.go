@@ -68,24 +68,28 @@ func TestConvU8S8(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		r := rand.New(rand.NewPCG(9, 10))
 		for i := range 200 {
-			c, n, pad := 1+r.IntN(20), 1+r.IntN(80), uint8(r.UintN(256))
-			w := randWindow(r, c+r.IntN(3))
-			x := randU8(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
-			taps, m := w.KH*w.KW, w.OH*w.OW
-			wt := randS8(r, n*taps*c)
-			p := l.PackU8S8(wt, n, c, taps, Order{N: taps * c, Tap: 1, K: taps})
-			out := newIntOut(r, []string{"u8", "s8", "i32", "f32"}[i%4], m, n, c*taps)
-			p.Conv(x, pad, w.Indirect(), out, p.All(m))
-			checkInt(t, out, m, n, func(i, j int) (v int32) {
-				for tap := range taps {
-					for q := range c {
-						v += int32(w.at(x, pad, i, tap, q)) * int32(wt[j*taps*c+q*taps+tap])
-					}
-				}
-				return v
-			}, fmt.Sprintf("%+v", w))
+			checkConvU8S8(t, l, r, 1+r.IntN(20), 1+r.IntN(80), []string{"u8", "s8", "i32", "f32"}[i%4])
 		}
 	})
+}
+
+func checkConvU8S8(t *testing.T, l Level, r *rand.Rand, c, n int, kind string) {
+	t.Helper()
+	w, pad := randWindow(r, c+r.IntN(3)), uint8(r.UintN(256))
+	x := randU8(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
+	taps, m := w.KH*w.KW, w.OH*w.OW
+	wt := randS8(r, n*taps*c)
+	p := l.PackU8S8(wt, n, c, taps, Order{N: taps * c, Tap: 1, K: taps})
+	out := newIntOut(r, kind, m, n, c*taps)
+	p.Conv(x, pad, w.Indirect(), out, p.All(m))
+	checkInt(t, out, m, n, func(i, j int) (v int32) {
+		for tap := range taps {
+			for q := range c {
+				v += int32(w.at(x, pad, i, tap, q)) * int32(wt[j*taps*c+q*taps+tap])
+			}
+		}
+		return v
+	}, fmt.Sprintf("%s %+v", kind, w))
 }
 
 // at reads channel c of the pixel that a tap of output i sees.

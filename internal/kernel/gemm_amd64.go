@@ -61,6 +61,8 @@ type scratch struct {
 	scaleF32 [64]float32
 	shiftF32 [64]float32
 	tile     [tileRows * 16]int32
+	amx      amxArgs
+	sums     []int32
 	pad      []uint8
 	wide     []int16
 	block    []uint8

@@ -23,6 +23,8 @@ var microPairs = microSet{
 // VPMADDWD.
 func (p *PackedU8S8) pack(w []int8, o Order) {
 	switch l := p.level; {
+	case l.use(AMX):
+		p.packAMX(w, o)
 	case l.use(VNNI):
 		p.lanes, p.per, p.kd, p.set = 16, 4, (p.k+3)/4, &microVNNI
 		p.data = aligned[int8](p.cut(widthsZ))
@@ -41,14 +43,17 @@ func (p *PackedU8S8) pack(w []int8, o Order) {
 }
 
 func (p *PackedU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, r Range) bool {
-	if p.set == nil || p.k == 0 {
+	if p.k == 0 || p.set == nil && p.tiles == 0 {
 		return false
 	}
 	s := scratches.Get().(*scratch)
 	s.setOutput(out)
-	if p.wide != nil {
+	switch {
+	case p.tiles > 0:
+		p.runAMX(s, &a, pad, out, r)
+	case p.wide != nil:
 		p.runWide(s, &a, pad, out, r)
-	} else {
+	default:
 		p.runBytes(s, &a, pad, out, r)
 	}
 	s.microArgs = microArgs{}
@@ -143,16 +148,21 @@ func (p *PackedU8S8) column(s *scratch, pi int, out *OutU8S8) {
 	} else {
 		s.b = unsafe.Pointer(&p.data[pn.off])
 	}
-	width := pn.nv * p.lanes
+	s.factors(out, pn.n0, pn.n1, pn.nv*p.lanes)
+}
+
+// factors points s at the factors of the columns n0 to n1-1, in whole vectors
+// of width columns in all.
+func (s *scratch) factors(out *OutU8S8, n0, n1, width int) {
 	s.bias, s.scale, s.shift = unsafe.Pointer(&zeros), unsafe.Pointer(&zeros), unsafe.Pointer(&negZeros)
 	if out.Bias != nil {
-		s.bias = vectors(out.Bias, pn.n0, pn.n1, width, s.biasI32[:])
+		s.bias = vectors(out.Bias, n0, n1, width, s.biasI32[:])
 	}
 	if s.kind != 1 {
-		s.scale = vectors(out.Scale, pn.n0, pn.n1, width, s.scaleF32[:])
+		s.scale = vectors(out.Scale, n0, n1, width, s.scaleF32[:])
 	}
 	if s.kind == 2 && out.Shift != nil {
-		s.shift = vectors(out.Shift, pn.n0, pn.n1, width, s.shiftF32[:])
+		s.shift = vectors(out.Shift, n0, n1, width, s.shiftF32[:])
 	}
 }
 

@@ -45,6 +45,7 @@ type micro struct {
 	unroll int
 	spare  int // registers that step needs beside acc, B and A
 	pro    func(*micro)
+	fill   func(*micro) // makes the accumulators
 	step   func(m *micro, b, a, acc string)
 	finish func(*micro) // from accumulators to memory; may use all registers
 	next   int
@@ -66,14 +67,6 @@ func (m *micro) av(r int) string {
 		panic(m.name + " needs too many registers")
 	}
 	return reg(m.width, first+r%n)
-}
-
-// move is the unaligned load and store of a whole vector.
-func (m *micro) move() string {
-	if m.width == 64 {
-		return "VMOVUPS"
-	}
-	return "VMOVUPS"
 }
 
 // rowRegs hold the ends of the rows; the last four are in use while the
@@ -108,16 +101,21 @@ func (m *micro) emit(doc string) {
 		m.pro(m)
 	}
 	m.p("tile:")
+	m.fill(m)
+	m.p("MOVQ t+0(FP), DI")
+	m.finish(m)
+	m.advance()
+	m.ret()
+}
+
+// product is the usual fill: bias plus A times B.
+func product(m *micro) {
 	m.start()
 	m.p("taploop:")
 	m.addresses()
 	m.steps()
 	m.p("DECQ %s", curTaps)
 	m.p("JNE taploop")
-	m.p("MOVQ t+0(FP), DI")
-	m.finish(m)
-	m.advance()
-	m.ret()
 }
 
 // start loads the bias into each row of accumulators.
@@ -125,7 +123,7 @@ func (m *micro) start() {
 	m.p("MOVQ t+0(FP), DI")
 	m.p("MOVQ %d(DI), AX", argBias)
 	for v := range m.nv {
-		m.p("%s %d(AX), %s", m.move(), v*m.width, m.acc(0, v))
+		m.p("VMOVUPS %d(AX), %s", v*m.width, m.acc(0, v))
 	}
 	for r := 1; r < m.mr; r++ {
 		for v := range m.nv {

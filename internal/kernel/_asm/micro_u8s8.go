@@ -9,10 +9,14 @@ const (
 	kindF32
 )
 
+// transpose4 is the index of a VPERMD that turns four rows of dwords into
+// columns.
+var transpose4 = []uint64{0x0000000400000000, 0x0000000c00000008, 0x0000000500000001, 0x0000000d00000009,
+	0x0000000600000002, 0x0000000e0000000a, 0x0000000700000003, 0x0000000f0000000b}
+
 func init() {
 	register("gemm_u8s8", func(f *file) {
-		f.words("transpose4", 0x0000000400000000, 0x0000000c00000008, 0x0000000500000001, 0x0000000d00000009,
-			0x0000000600000002, 0x0000000e0000000a, 0x0000000700000003, 0x0000000f0000000b)
+		f.words("transpose4", transpose4...)
 		for _, t := range zmmTiles {
 			f.microInt("gemmU8S8VNNI", 64, t.mr, t.nv, 1, 0, nil, stepVNNI)
 		}
@@ -24,7 +28,7 @@ func init() {
 }
 
 func (f *file) microInt(name string, width, mr, nv, size, spare int, pro func(*micro), step func(m *micro, b, a, acc string)) {
-	m := &micro{file: f, name: fmt.Sprintf("%s%dx%d", name, mr, nv*width/4), width: width, mr: mr, nv: nv, size: size, unroll: 4, spare: spare, pro: pro, step: step}
+	m := &micro{file: f, name: fmt.Sprintf("%s%dx%d", name, mr, nv*width/4), width: width, mr: mr, nv: nv, size: size, unroll: 4, fill: product, spare: spare, pro: pro, step: step}
 	m.finish = finishIntZ
 	if width == 32 {
 		m.finish = finishIntY
