@@ -53,11 +53,11 @@ func alongAxis(f func(row []float64)) func(c *Call) ([]*tensor.Tensor, error) {
 
 // eachRow copies every row of v along the middle of (outer,n,inner), lets f rewrite it, and
 // stores it in out.
-func eachRow(v, out []float64, outer, n, inner int, f func(row []float64)) {
+func eachRow[T any](v, out []T, outer, n, inner int, f func(row []T)) {
 	if len(v) == 0 {
 		return
 	}
-	row := make([]float64, n)
+	row := make([]T, n)
 	for o := range outer {
 		for i := range inner {
 			at := o*n*inner + i

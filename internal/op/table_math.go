@@ -1,6 +1,10 @@
 package op
 
-import "math"
+import (
+	"math"
+
+	"lowbit/internal/tensor"
+)
 
 // Roles that many rows share.
 var (
@@ -101,10 +105,25 @@ var mathOps = []*Op{
 	{Name: "ArgMax", Infer: inferArg, Eval: argOf(func(a, b float64) bool { return a > b })},
 	{Name: "ArgMin", Infer: inferArg, Eval: argOf(func(a, b float64) bool { return a < b })},
 
+	{Name: "CumSum", Infer: inferSame, Eval: cumSum.eval},
+	{Name: "CumProd", Infer: inferSame, Eval: cumProd.eval},
+
 	{Name: "Cast", Infer: inferCast, Eval: evalCast},
 	{Name: "CastLike", Infer: inferCastLike, Eval: evalCastLike},
 	{Name: "BitCast", Infer: inferBitCast, Eval: evalBitCast},
 	{Name: "Identity", Infer: inferIdentity, Eval: evalIdentity, Quant: quantKeep},
 	{Name: "Where", Infer: inferWhere, Eval: evalWhere, Quant: Quant{In: []Role{Float, Act, Act}, Output: true}},
 	{Name: "Range", Infer: inferRange, Eval: evalRange},
+	{Name: "BlackmanWindow", Infer: inferSignalWindow, Eval: signalWindow(0.42, -0.5, 0.08)},
+	{Name: "HammingWindow", Infer: inferSignalWindow, Eval: signalWindow(25.0/46, -21.0/46)},
+	{Name: "HannWindow", Infer: inferSignalWindow, Eval: signalWindow(0.5, -0.5)},
+	{Name: "MelWeightMatrix", Infer: inferMelWeightMatrix, Eval: evalMelWeightMatrix},
+
+	{Name: "Dropout", Infer: inferDropout, Eval: evalDropout, Quant: quantKeep, Random: true},
+	{Name: "Bernoulli", Infer: inferAs("dtype", tensor.Undefined), Eval: evalBernoulli, Random: true},
+	{Name: "Multinomial", Infer: inferMultinomial, Eval: evalMultinomial, Random: true},
+	{Name: "RandomNormal", Infer: inferRandom, Eval: randomShape(drawNormal), Random: true},
+	{Name: "RandomNormalLike", Infer: inferAs("dtype", tensor.Undefined), Eval: randomLike(drawNormal), Random: true},
+	{Name: "RandomUniform", Infer: inferRandom, Eval: randomShape(drawUniform), Random: true},
+	{Name: "RandomUniformLike", Infer: inferAs("dtype", tensor.Undefined), Eval: randomLike(drawUniform), Random: true},
 }
