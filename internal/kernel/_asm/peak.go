@@ -1,0 +1,53 @@
+package main
+
+// The limits of the instructions that carry the kernels: chains of them on
+// independent registers, without loads.
+
+func init() {
+	register("peak", func(f *file) {
+		f.peak("peakFMA512", 12, func(i int) { f.p("VFMADD231PS Z14, Z15, Z%d", i) })
+		f.peak("peakFMA256", 12, func(i int) { f.p("VFMADD231PS Y14, Y15, Y%d", i) })
+		f.peak("peakVNNI512", 12, func(i int) { f.p("VPDPBUSD Z14, Z15, Z%d", i) })
+		f.peak("peakVNNI256", 12, func(i int) { f.dpbusdVEX(32, 14, 15, i) })
+		f.peak("peakPairs256", 6, func(i int) {
+			f.p("VPMADDWD Y14, Y15, Y%d", i+6)
+			f.p("VPADDD Y%d, Y%d, Y%d", i+6, i, i)
+		})
+		f.peakAMX()
+	})
+}
+
+// peak emits a loop of n instructions that f writes.
+func (f *file) peak(name string, n int, ins func(i int)) {
+	f.text("repeats its instructions n times.", name, "n int", 0, 8)
+	f.p("MOVQ n+0(FP), CX")
+	for i := range 16 {
+		f.p("VPXOR X%d, X%d, X%d", i, i, i)
+	}
+	f.p("loop:")
+	for i := range n {
+		ins(i)
+	}
+	f.p("DECQ CX")
+	f.p("JNE loop")
+	f.ret()
+}
+
+func (f *file) peakAMX() {
+	f.text("repeats four TDPBUSD on zero tiles n times.", "peakTiles", "cfg *tileConfig, n int", 0, 16)
+	f.p("MOVQ cfg+0(FP), AX")
+	f.p("MOVQ n+8(FP), CX")
+	f.tileConfig("AX")
+	for t := range byte(8) {
+		f.tileZero(t)
+	}
+	f.p("loop:")
+	for t := range byte(4) {
+		f.tileDot(t, 4+t/2, 6+t%2)
+	}
+	f.p("DECQ CX")
+	f.p("JNE loop")
+	f.tileRelease()
+	f.p("RET")
+	f.asm.WriteByte('\n')
+}

@@ -1,0 +1,20 @@
+package kernel
+
+import "testing"
+
+func TestPeak(t *testing.T) {
+	for _, l := range Levels() {
+		f, i := l.PeakF32(), l.PeakU8S8()
+		if l == Generic {
+			if f != (Peak{}) || i != (Peak{}) {
+				t.Errorf("generic has peaks %v, %v", f, i)
+			}
+			continue
+		}
+		// Any core does more than one vector in ten cycles of a slow clock.
+		if f.GOPS < 1 || i.GOPS < 1 {
+			t.Errorf("%v: peaks %v, %v are too low", l, f, i)
+		}
+		t.Logf("%v: %v %v", l, f, i)
+	}
+}
