@@ -17,11 +17,8 @@ const staleAge = 24 * time.Hour
 // removeStale removes the temporary files for path whose writers are gone. What it cannot remove
 // does no harm, so it has no error.
 func removeStale(path string) {
-	dir, name := filepath.Split(path)
-	entries, err := os.ReadDir(filepath.Clean("./" + dir))
-	if filepath.IsAbs(dir) {
-		entries, err = os.ReadDir(dir)
-	}
+	dir, name := filepath.Dir(path), filepath.Base(path)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
 	}
