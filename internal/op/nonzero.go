@@ -24,26 +24,13 @@ func evalCompress(c *Call) ([]*tensor.Tensor, error) {
 	if cond.Rank() != 1 || cond.Len() > x.Shape[axis] {
 		return nil, invalidf("a condition of shape %v for dimension %d", cond.Shape, x.Shape[axis])
 	}
-	var parts []*tensor.Tensor
-	own := strides(x.Shape)
-	shape := slices.Clone(x.Shape)
-	add := func(from, n int) error {
-		shape[axis] = n
-		p, err := strided(x, shape, from*own[axis], own)
-		parts = append(parts, p)
-		return err
-	}
-	if err := add(0, 0); err != nil {
-		return nil, err
-	}
+	var keep []int64
 	for i, v := range cond.Raw {
 		if v != 0 {
-			if err := add(i, 1); err != nil {
-				return nil, err
-			}
+			keep = append(keep, int64(i))
 		}
 	}
-	return one(concat(parts, axis))
+	return one(sliceAt(x, axis, keep))
 }
 
 func inferCompress(c *Inference) ([]Fact, error) {

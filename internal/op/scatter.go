@@ -142,7 +142,7 @@ func evalTensorScatter(c *Call) ([]*tensor.Tensor, error) {
 	}
 	size, n := cache.Shape[axis], update.Shape[axis]
 	for _, s := range starts {
-		if s < 0 || mode == "linear" && s > size-n || s >= max(size, 1) && n > 0 {
+		if s < 0 || mode == "linear" && s > size-n {
 			return nil, invalidf("write index %d is outside dimension %d", s, size)
 		}
 	}
@@ -154,7 +154,7 @@ func evalTensorScatter(c *Call) ([]*tensor.Tensor, error) {
 	return one(scatter(cache, update, "none", func(put func(at, from, n int)) error {
 		for o := range len(starts) * perBatch {
 			for i := range n {
-				at := (starts[o/perBatch] + i) % size
+				at := (starts[o/perBatch]%size + i) % size
 				put((o*size+at)*inner, (o*n+i)*inner, inner)
 			}
 		}

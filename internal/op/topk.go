@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
@@ -32,8 +33,6 @@ func comparer(t *tensor.Tensor) (func(i, j int) int, error) {
 func elementOrder[T cmp.Ordered](x []T) func(i, j int) int {
 	return func(i, j int) int { return cmp.Compare(x[i], x[j]) }
 }
-
-// topK
 
 // topCount returns the attribute (opset 7 to 9) or the input k.
 func topCount(c *Call) (int, error) {
@@ -100,4 +99,21 @@ func evalTopK(c *Call) ([]*tensor.Tensor, error) {
 		}
 	}
 	return []*tensor.Tensor{values.tensor(x.DType, shape), at}, nil
+}
+
+func inferTopK(c *Inference) ([]Fact, error) {
+	x := c.Input(0)
+	if !x.Ranked {
+		return Typed(graph.Unranked(x.DType), graph.Unranked(tensor.Int64)), nil
+	}
+	axis, err := axisOf(c.Int("axis", -1), len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	dims := slices.Clone(x.Shape)
+	dims[axis] = graph.Known(c.Int("k", -1))
+	if k, ok := elemsOf(c.Input(1)); ok && len(k) == 1 {
+		dims[axis] = k[0]
+	}
+	return Typed(graph.OfDims(x.DType, dims), graph.OfDims(tensor.Int64, dims)), nil
 }
