@@ -114,6 +114,9 @@ func (r *runner) graph(g *graph.Graph, outer *scope, in []*tensor.Tensor) ([]*te
 		return nil, fault.Invalidf(g.Name, "subgraphs and functions nest deeper than %d", MaxDepth)
 	}
 	defer func() { *r.depth-- }()
+	if err := r.cancelled(); err != nil {
+		return nil, err
+	}
 	env := newScope(outer)
 	for _, c := range g.Consts() {
 		t, err := constTensor(c)
@@ -126,6 +129,9 @@ func (r *runner) graph(g *graph.Graph, outer *scope, in []*tensor.Tensor) ([]*te
 		return nil, fault.Invalidf(g.Name, "subgraph takes %d inputs, not %d", len(g.In), len(in))
 	}
 	for i, t := range in {
+		if t != nil && t.Kind != tensor.Optional && g.In[i].Type.Kind == graph.OptionalType {
+			t = tensor.NewOptional(t.DType, t) // a loop may yield the bare value of an optional state
+		}
 		env.vals[g.In[i].Name] = t
 	}
 	want := make([]string, len(g.Out))
@@ -136,6 +142,14 @@ func (r *runner) graph(g *graph.Graph, outer *scope, in []*tensor.Tensor) ([]*te
 		return nil, err
 	}
 	return collect(env, want)
+}
+
+// cancelled returns the cause where the run's context has ended.
+func (r *runner) cancelled() error {
+	if ctx := r.opt.Context; ctx != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 func (r *runner) opsets() []graph.Opset {
@@ -162,8 +176,8 @@ func collect(env *scope, names []string) ([]*tensor.Tensor, error) {
 func (r *runner) nodes(list []*graph.Node, opsets []graph.Opset, env *scope, keep []string) error {
 	last := lastUse(list, keep)
 	for i, n := range list {
-		if ctx := r.opt.Context; ctx != nil && ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err := r.cancelled(); err != nil {
+			return err
 		}
 		in := make([]*tensor.Tensor, len(n.In))
 		for k, name := range n.In {
