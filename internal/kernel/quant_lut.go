@@ -4,15 +4,12 @@ package kernel
 // scale to another. Signed codes index the table by their bits. dst may be src itself.
 func (l Level) LUT8(dst, src []uint8, table *[256]uint8) {
 	src = src[:len(dst)]
-	if len(dst) == 0 {
-		return
+	f, m := lut8Asm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &src[0], m, table)
 	}
-	if f, ok := lut8(l); ok {
-		f(&dst[0], &src[0], len(dst), table)
-		return
-	}
-	for i, v := range src {
-		dst[i] = table[v]
+	for i := m; i < len(dst); i++ {
+		dst[i] = table[src[i]]
 	}
 }
 

@@ -22,21 +22,42 @@ func TransposePitch[T Elem](l Level, dst, src []T, rows, cols, ldd, lds int) {
 		return
 	}
 	dst, src = dst[:(cols-1)*ldd+rows], src[:(rows-1)*lds+cols]
-	r, c := transposeFast(l, unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), rows, cols, ldd, lds, int(unsafe.Sizeof(dst[0])))
-	transposeRef(dst, src, 0, r, c, cols, ldd, lds)
-	transposeRef(dst, src, r, rows, 0, cols, ldd, lds)
+	size := int(unsafe.Sizeof(dst[0]))
+	for _, v := range transposeAsm[size] {
+		k := v.fn
+		if !l.use(v.level) || rows < k.rows || cols < k.cols {
+			continue
+		}
+		r, c := rows-rows%k.rows, cols-cols%k.cols
+		// Strips of columns as wide as a cache line read each line once.
+		spans(c, 64/size, func(i, n int) {
+			k.fn(unsafe.Pointer(&dst[i*ldd]), unsafe.Pointer(&src[i]), ldd*size, lds*size, r, n)
+		})
+		if c < cols {
+			TransposePitch(l, dst[c*ldd:], src[c:], r, cols-c, ldd, lds)
+		}
+		if r < rows {
+			TransposePitch(l, dst[r:], src[r*lds:], rows-r, cols, ldd, lds)
+		}
+		return
+	}
+	transposeRef(dst, src, rows, cols, ldd, lds)
 }
 
-// transposeRef does the rows r0 to r1 of the columns c0 to c1, in blocks that stay in cache.
-func transposeRef[T Elem](dst, src []T, r0, r1, c0, c1, ldd, lds int) {
-	const block = 16
-	for r := r0; r < r1; r += block {
-		re := min(r+block, r1)
-		for c := c0; c < c1; c++ {
-			d := dst[c*ldd+r:][:re-r]
+// transposeBody is an assembly body for whole tiles of rows by cols elements; pitches are in bytes.
+type transposeBody struct {
+	rows, cols int
+	fn         func(dst, src unsafe.Pointer, ldd, lds, rows, cols int)
+}
+
+// transposeRef goes by blocks of rows, so that the lines it reads stay in cache.
+func transposeRef[T Elem](dst, src []T, rows, cols, ldd, lds int) {
+	spans(rows, 16, func(r, n int) {
+		for c := range cols {
+			d := dst[c*ldd+r:][:n]
 			for i := range d {
 				d[i] = src[(r+i)*lds+c]
 			}
 		}
-	}
+	})
 }

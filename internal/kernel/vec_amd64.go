@@ -2,7 +2,16 @@
 
 package kernel
 
-import "unsafe"
+import "golang.org/x/sys/cpu"
+
+// lut8Asm has VBMI first, which a CPU may lack beside the rest of AVX-512.
+var lut8Asm = func() variants[lut8Fn] {
+	v := variants[lut8Fn]{{AVX512, 1, lut8VBMI}, {AVX2, 32, lut8AVX2}}
+	if !cpu.X86.HasAVX512VBMI {
+		v = v[1:]
+	}
+	return v
+}()
 
 // both lists an AVX-512 and an AVX2 body for any number of elements.
 func both[F any](avx512, avx2 F) variants[F] {
@@ -87,9 +96,9 @@ var (
 	qmulU8Asm = eights[qbinaryFn[uint8]](qmulU8AVX512, qmulU8AVX2)
 	qmulS8Asm = eights[qbinaryFn[int8]](qmulS8AVX512, qmulS8AVX2)
 
-	flipSignAsm   variants[bytesFn]
-	unpackU4Asm   variants[bytesFn]
-	unpackS4Asm   variants[bytesFn]
+	flipSignAsm   = variants[bytesFn]{{AVX512, 64, flipSignAVX512}, {AVX2, 32, flipSignAVX2}}
+	unpackU4Asm   = variants[bytesFn]{{AVX512, 64, unpackU4AVX512}, {AVX2, 32, unpackU4AVX2}}
+	unpackS4Asm   = variants[bytesFn]{{AVX512, 64, unpackS4AVX512}, {AVX2, 32, unpackS4AVX2}}
 	decodeF16Asm  = eights[decodeHalfFn](decodeF16AVX512, decodeF16AVX2)
 	decodeBF16Asm = eights[decodeHalfFn](decodeBF16AVX512, decodeBF16AVX2)
 	encodeF16Asm  = eights[encodeHalfFn](encodeF16AVX512, encodeF16AVX2)
@@ -105,8 +114,9 @@ var (
 	meanS8Asm     = eights[meanFn[int8]](meanS8AVX512, meanS8AVX2)
 )
 
-func lut8(Level) (lut8Fn, bool) { return nil, false }
-
-func transposeFast(l Level, dst, src unsafe.Pointer, rows, cols, ldd, lds, size int) (r, c int) {
-	return 0, 0
+// transposeAsm is indexed by the size of an element.
+var transposeAsm = [9]variants[transposeBody]{
+	1: {{AVX2, 1, transposeBody{16, 8, transpose8AVX2}}},
+	2: {{AVX2, 1, transposeBody{8, 8, transpose16AVX2}}},
+	4: {{AVX512, 1, transposeBody{16, 16, transpose32AVX512}}, {AVX2, 1, transposeBody{8, 8, transpose32AVX2}}},
 }

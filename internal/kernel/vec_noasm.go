@@ -2,8 +2,6 @@
 
 package kernel
 
-import "unsafe"
-
 var (
 	binaryAsm [numBinary]variants[binaryFn]
 	unaryAsm  [numUnary]variants[unaryFn]
@@ -31,6 +29,7 @@ var (
 	qmulU8Asm variants[qbinaryFn[uint8]]
 	qmulS8Asm variants[qbinaryFn[int8]]
 
+	lut8Asm       variants[lut8Fn]
 	flipSignAsm   variants[bytesFn]
 	unpackU4Asm   variants[bytesFn]
 	unpackS4Asm   variants[bytesFn]
@@ -49,8 +48,4 @@ var (
 	meanS8Asm     variants[meanFn[int8]]
 )
 
-func lut8(Level) (lut8Fn, bool) { return nil, false }
-
-func transposeFast(l Level, dst, src unsafe.Pointer, rows, cols, ldd, lds, size int) (r, c int) {
-	return 0, 0
-}
+var transposeAsm [9]variants[transposeBody]
