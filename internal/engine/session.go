@@ -3,6 +3,11 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"lowbit/internal/fault"
@@ -25,13 +30,96 @@ type Options struct {
 type Session struct {
 	model *graph.Model
 	opt   Options
+	level kernel.Level
+	crew  *crew
+	packs packCache
+
+	mu       sync.Mutex
+	programs []*keyed // the latest used last
 }
+
+// A keyed program belongs to one set of input types.
+type keyed struct {
+	key  string
+	once sync.Once
+	prog *program
+	err  error
+}
+
+// maxPrograms is how many sets of input shapes a session keeps programs for.
+const maxPrograms = 16
 
 // Compile prepares a model. It does not change m, but keeps its tensors, which must not change while
 // the session lives. Where the declared input shapes are static it compiles for them at once; other
 // shapes compile on the first run that has them.
 func Compile(m *graph.Model, opt Options) (*Session, error) {
-	return &Session{model: m, opt: opt}, nil
+	level, err := kernel.Best()
+	if err != nil {
+		return nil, fault.Invalidf("", "%v", err)
+	}
+	if opt.Level != nil {
+		level = min(level, *opt.Level)
+	}
+	if opt.Threads <= 0 {
+		opt.Threads = runtime.GOMAXPROCS(0)
+	}
+	s := &Session{model: m, opt: opt, level: level, crew: newCrew(opt.Threads)}
+	runtime.AddCleanup(s, func(c *crew) { c.close() }, s.crew)
+	types := map[string]graph.Type{}
+	for _, v := range m.Graph.Required() {
+		if _, ok := v.Type.Static(); !ok || !v.Type.IsTensor() {
+			return s, nil
+		}
+		types[v.Name] = v.Type
+	}
+	if !opt.Reference {
+		_, err = s.program(types, nil)
+	}
+	return s, err
+}
+
+// program returns the program for inputs of the given types, compiled at the first request. The
+// overridden initializers are inputs too.
+func (s *Session) program(types map[string]graph.Type, override []string) (*program, error) {
+	key := typeKey(types)
+	s.mu.Lock()
+	i := slices.IndexFunc(s.programs, func(k *keyed) bool { return k.key == key })
+	k := &keyed{key: key}
+	if i >= 0 {
+		k = s.programs[i]
+		s.programs = slices.Delete(s.programs, i, i+1)
+	} else if len(s.programs) == maxPrograms {
+		s.programs = slices.Delete(s.programs, 0, 1)
+	}
+	s.programs = append(s.programs, k)
+	s.mu.Unlock()
+	k.once.Do(func() { k.prog, k.err = s.compile(types, override) })
+	return k.prog, k.err
+}
+
+// typeKey writes input types as one string.
+func typeKey(types map[string]graph.Type) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		fmt.Fprintf(&b, "%q %s\n", name, types[name])
+	}
+	return b.String()
+}
+
+func (s *Session) compile(types map[string]graph.Type, override []string) (*program, error) {
+	m, facts, err := prepare(s.model, types, override)
+	if err != nil {
+		return nil, err
+	}
+	g, err := buildNet(m, facts, s.opt.Watch)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range passes {
+		p.run(g)
+	}
+	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, packs: &s.packs}
+	return lw.lower()
 }
 
 // Inputs lists what a caller has to feed.
@@ -48,7 +136,54 @@ func (s *Session) Run(ctx context.Context, in map[string]*tensor.Tensor) (map[st
 // RunWatch is [Session.Run] that also shows each value of Options.Watch, as soon as it exists, with the
 // shape and element order that ONNX gives it. A shown tensor is valid until watch returns.
 func (s *Session) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, watch func(name string, t *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
-	return s.reference(ctx, in, watch)
+	if s.opt.Reference {
+		return s.reference(ctx, in, watch)
+	}
+	return s.run(ctx, in, func(f *frame) { f.watch = watch })
+}
+
+// run evaluates the program for the shapes of in.
+func (s *Session) run(ctx context.Context, in map[string]*tensor.Tensor, prepare func(*frame)) (map[string]*tensor.Tensor, error) {
+	types, override, err := inputTypes(s.model.Graph, in)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.program(types, override)
+	if err != nil {
+		return nil, err
+	}
+	if s.crew.acquire() {
+		defer s.crew.release()
+		return p.run(ctx, in, s.crew, prepare)
+	}
+	return p.run(ctx, in, nil, prepare)
+}
+
+// inputTypes holds the given values against the declared inputs and returns their types, and the
+// names among them that override an initializer.
+func inputTypes(g *graph.Graph, in map[string]*tensor.Tensor) (map[string]graph.Type, []string, error) {
+	types := map[string]graph.Type{}
+	var override []string
+	for _, v := range g.Required() {
+		if t := in[v.Name]; t == nil && v.Type.Kind != graph.OptionalType {
+			return nil, nil, fault.Invalidf(fmt.Sprintf("input %q", v.Name), "is missing; it is %s", v.Type)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		v, t := g.Input(name), in[name]
+		place := fmt.Sprintf("input %q", name)
+		if v == nil || t == nil {
+			return nil, nil, fault.Invalidf(place, "is not an input of the model")
+		}
+		types[name] = graph.TypeOf(t)
+		if !v.Type.Accepts(types[name]) && v.Type.Kind != graph.OptionalType {
+			return nil, nil, fault.Invalidf(place, "is %s, the model wants %s", types[name], v.Type)
+		}
+		if g.Const(name) != nil {
+			override = append(override, name)
+		}
+	}
+	return types, override, nil
 }
 
 func (s *Session) reference(ctx context.Context, in map[string]*tensor.Tensor, watch func(string, *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
@@ -82,14 +217,43 @@ func (s *Session) Profile(ctx context.Context, in map[string]*tensor.Tensor, run
 	if runs < 1 {
 		return nil, fault.Invalidf("profile", "needs at least one run, not %d", runs)
 	}
-	start := time.Now()
+	var steps []*step
+	var times [][]time.Duration
 	for range runs {
-		if _, err := s.Run(ctx, in); err != nil {
+		var row []time.Duration
+		_, err := s.run(ctx, in, func(f *frame) {
+			steps, row = f.prog.steps, make([]time.Duration, len(f.prog.steps))
+			f.times = row
+		})
+		if err != nil {
 			return nil, err
 		}
+		times = append(times, row)
 	}
-	return []StepTime{{Node: fmt.Sprintf("graph %q", s.model.Graph.Name), Kernel: "reference", Time: time.Since(start) / time.Duration(runs)}}, nil
+	out := make([]StepTime, len(steps))
+	for i, st := range steps {
+		column := make([]time.Duration, len(times))
+		for r, row := range times {
+			column[r] = row[i]
+		}
+		slices.Sort(column)
+		out[i] = st.describe()
+		out[i].Time = column[len(column)/2]
+	}
+	return out, nil
 }
 
-// Close frees the session's threads. A session that is not closed frees them when it is collected.
-func (s *Session) Close() {}
+func (s *step) describe() StepTime {
+	t := StepTime{Node: s.label(), Kernel: s.kernel, MACs: s.macs}
+	if s.node != nil {
+		t.Op = s.node.onnx.Op
+		if v := s.node.out[0]; v != nil && v.known {
+			t.Out = tensor.FormatShape(v.shape)
+		}
+	}
+	return t
+}
+
+// Close ends the session's threads; later runs work on the caller's alone. A session that is not closed ends them when it is
+// collected.
+func (s *Session) Close() { s.crew.close() }

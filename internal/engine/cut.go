@@ -1,0 +1,56 @@
+package engine
+
+import "lowbit/internal/kernel"
+
+// An image gives the sizes of a convolution's operands: images in a batch, elements of one at either
+// end, and output pixels.
+type image struct{ batch, in, out, rows int }
+
+func imageOf(x, y *value) image {
+	b := x.shape[0]
+	return image{b, x.elems() / b, y.elems() / b, y.elems() / b / y.shape[1]}
+}
+
+// A cut is the part of a product that one thread does: a range of the output of one image.
+type cut struct {
+	image int
+	kernel.Range
+}
+
+// A splitter is a packed weight that knows where its output may be cut.
+type splitter interface {
+	Split(rows, parts int) []kernel.Range
+	Columns(panel int) (n0, n1 int)
+}
+
+// cuts divides a product of batch images that takes some nanoseconds.
+func (lw *lowerer) cuts(w splitter, im image, nanos float64) []cut {
+	parts := (lw.partsFor(nanos, 1<<20) + im.batch - 1) / im.batch
+	var list []cut
+	for i := range im.batch {
+		for _, r := range w.Split(im.rows, parts) {
+			list = append(list, cut{i, r})
+		}
+	}
+	return list
+}
+
+// rowCuts divides work on the rows of batch images, in whole steps of grain.
+func (lw *lowerer) rowCuts(im image, grain int, nanos float64) []cut {
+	lines := im.rows / grain
+	parts := max(1, min(lines, (lw.partsFor(nanos, 1<<20)+im.batch-1)/im.batch))
+	var list []cut
+	for i := range im.batch {
+		for k := range parts {
+			list = append(list, cut{i, kernel.Range{M0: lines * k / parts * grain, M1: lines * (k + 1) / parts * grain}})
+		}
+	}
+	return list
+}
+
+// tile returns the rows and columns of a cut.
+func (c cut) tile(w splitter) tile {
+	n0, _ := w.Columns(c.P0)
+	_, n1 := w.Columns(c.P1 - 1)
+	return tile{c.M0, c.M1, n0, n1}
+}

@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// A gemmSpec says what a "gemm" node computes: rows of operand 0 times a constant matrix. Operand 1,
+// where there is one, is added to the sums before the activation.
+type gemmSpec struct {
+	weight *tensor.Tensor // two-dimensional
+	order  kernel.Order   // how it is read
+	k, n   int
+	tail
+}
+
+func (s *gemmSpec) tailOf() *tail { return &s.tail }
+
+func (s *gemmSpec) clone() product {
+	c := *s
+	c.tail = s.tail.clone()
+	return &c
+}
+
+func (s *gemmSpec) channels() int            { return s.n }
+func (s *gemmSpec) channelAxis(rank int) int { return rank - 1 }
+
+func (s *gemmSpec) scale(by []float32) {
+	s.weight = scaledBy(s.weight, func(i int) float32 { return by[i/s.order.N%s.n] })
+}
+
+// findGemms turns the float products with a constant right side into "gemm" nodes.
+func findGemms(g *net) {
+	for _, n := range g.nodes {
+		row, ok := gemms[n.kind]
+		if !ok || !n.static() || !n.in[0].is(tensor.Float32) || n.in[1].konst == nil || n.in[0].elems() == 0 {
+			continue
+		}
+		if s, ok := row(n); ok && n.out[0].elems() > 0 {
+			n.become("gemm", s, n.in[0])
+		}
+	}
+}
+
+var gemms = map[string]func(n *node) (*gemmSpec, bool){
+	"MatMul": gemmOfMatMul,
+	"Gemm":   gemmOfGemm,
+}
+
+func gemmOfMatMul(n *node) (*gemmSpec, bool) {
+	x, w := n.in[0], n.in[1]
+	if len(w.shape) != 2 || len(x.shape) < 2 {
+		return nil, false
+	}
+	return &gemmSpec{weight: w.konst, k: w.shape[0], n: w.shape[1], order: kernel.Order{N: 1, K: w.shape[1]}}, true
+}
+
+// gemmOfGemm takes alpha·A·B + beta·C with C a row, alpha and beta multiplied in.
+func gemmOfGemm(n *node) (*gemmSpec, bool) {
+	if n.onnx.Bool("transA", false) {
+		return nil, false
+	}
+	w := n.in[1].konst
+	s := &gemmSpec{weight: scaled(w, n.onnx.Float("alpha", 1)), k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
+	if n.onnx.Bool("transB", false) {
+		s.k, s.n, s.order = s.n, s.k, kernel.Order{N: w.Shape[1], K: 1}
+	}
+	if c := n.input(2); c != nil {
+		bias, ok := rowOf(c, s.n)
+		if !ok {
+			return nil, false
+		}
+		s.bias = tensor.Of[float32](scaled(tensor.Float32s(bias, s.n), n.onnx.Float("beta", 1)))
+	}
+	return s, true
+}
+
+// scaled returns a float tensor times a number; the tensor itself for 1.
+func scaled(t *tensor.Tensor, by float32) *tensor.Tensor {
+	if by == 1 {
+		return t
+	}
+	return scaledBy(t, func(int) float32 { return by })
+}
+
+// scaledBy returns a float tensor with element i multiplied by by(i).
+func scaledBy(t *tensor.Tensor, by func(i int) float32) *tensor.Tensor {
+	c := tensor.New(tensor.Float32, t.Shape...)
+	dst := tensor.Of[float32](c)
+	for i, v := range tensor.Of[float32](t) {
+		dst[i] = v * by(i)
+	}
+	return c
+}
+
+// rowOf reads a constant that is broadcast to all rows of n columns: n numbers, or one.
+func rowOf(v *value, n int) ([]float32, bool) {
+	if v == nil || v.konst == nil || !v.is(tensor.Float32) {
+		return nil, false
+	}
+	src := tensor.Of[float32](v.konst)
+	if len(src) == n && (len(v.shape) == 0 || v.shape[len(v.shape)-1] == n) {
+		return src, true
+	}
+	if len(src) != 1 {
+		return nil, false
+	}
+	row := make([]float32, n)
+	for i := range row {
+		row[i] = src[0]
+	}
+	return row, true
+}

@@ -1,0 +1,280 @@
+package engine
+
+import (
+	"slices"
+
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// A lowering turns a node of known shapes into steps. It returns false, having emitted nothing,
+// where it has no fast path for the case at hand.
+type lowering func(lw *lowerer, n *node) bool
+
+// A lowerer collects the steps and slots of a program.
+type lowerer struct {
+	net     *net
+	level   kernel.Level
+	threads int
+	seed    uint64
+	packs   *packCache
+
+	slots []*slot
+	steps []*step
+	forms map[*value]*[numLayouts]*slot
+}
+
+// lower compiles the network into a program.
+func (lw *lowerer) lower() (*program, error) {
+	lw.forms = map[*value]*[numLayouts]*slot{}
+	p := &program{}
+	for _, v := range lw.net.in {
+		s := lw.newSlot(v, rowMajor, inInput)
+		lw.setForm(v, rowMajor, s)
+		p.inputs = append(p.inputs, port{name: v.name, slot: s})
+	}
+	lw.watchEarly()
+	for _, n := range lw.net.nodes {
+		if err := lw.node(n); err != nil {
+			return nil, err
+		}
+		for _, v := range n.out {
+			if v != nil && slices.Contains(lw.net.watch, v) {
+				lw.watch(v)
+			}
+		}
+	}
+	for _, v := range lw.net.out {
+		p.outputs = append(p.outputs, lw.output(v))
+	}
+	p.slots, p.steps = lw.slots, lw.steps
+	lw.live(p)
+	p.arena = planArena(p.slots)
+	return p, nil
+}
+
+// node lowers one node: by the first lowering of its kind that takes it, else by reference.
+func (lw *lowerer) node(n *node) error {
+	if n.static() {
+		for _, f := range lowerings[n.kind] {
+			if f(lw, n) {
+				return nil
+			}
+		}
+	}
+	return lw.eval(n)
+}
+
+// newSlot adds a slot that holds v in a layout.
+func (lw *lowerer) newSlot(v *value, l layout, p place) *slot {
+	s := &slot{id: len(lw.slots), dtype: v.dtype, place: p, name: v.name, first: -1}
+	if v.known {
+		s.shape = l.physical(v.shape)
+		s.bytes = v.dtype.ByteLen(v.elems())
+	}
+	s.root = s
+	lw.slots = append(lw.slots, s)
+	return s
+}
+
+func (lw *lowerer) setForm(v *value, l layout, s *slot) {
+	if lw.forms[v] == nil {
+		lw.forms[v] = &[numLayouts]*slot{}
+	}
+	lw.forms[v][l] = s
+}
+
+// make returns a new slot for a result.
+func (lw *lowerer) make(v *value, l layout) *slot {
+	s := lw.newSlot(v, l, inArena)
+	lw.setForm(v, l, s)
+	return s
+}
+
+// scratch returns a slot of n elements that belongs to no value.
+func (lw *lowerer) scratch(d tensor.DType, n int) *slot {
+	s := &slot{id: len(lw.slots), dtype: d, shape: []int{n}, bytes: d.ByteLen(n), place: inArena, name: "scratch", first: -1}
+	s.root = s
+	lw.slots = append(lw.slots, s)
+	return s
+}
+
+// view makes v, in a layout, share the memory of a slot.
+func (lw *lowerer) view(v *value, l layout, of *slot) *slot {
+	s := lw.newSlot(v, l, of.root.place)
+	if of.root.place == inConst {
+		s.konst = of.konst.Reshape(s.shape...)
+	} else {
+		s.root = of.root
+		of.root.views = append(of.root.views, s)
+	}
+	lw.setForm(v, l, s)
+	return s
+}
+
+// natural returns the layout in which v lies in memory already; constants and neutral shapes have none.
+func (lw *lowerer) natural(v *value) (layout, bool) {
+	if v == nil || v.konst != nil || !v.known || neutral(v.shape) {
+		return rowMajor, false
+	}
+	if f := lw.forms[v]; f != nil && f[channelsLast] != nil {
+		return channelsLast, true
+	}
+	return rowMajor, true
+}
+
+// follow returns the layout that costs the fewest transpositions for operands that must agree.
+func (lw *lowerer) follow(in ...*value) layout {
+	best := rowMajor
+	for _, v := range in {
+		if l, ok := lw.natural(v); ok && l == channelsLast {
+			best = channelsLast
+		}
+	}
+	return best
+}
+
+// use returns v in the wanted layout, converting it where it must be.
+func (lw *lowerer) use(v *value, l layout) *slot {
+	f := lw.forms[v]
+	if f == nil && v.konst != nil {
+		s := lw.newSlot(v, l, inConst)
+		s.konst = v.konst
+		if l == channelsLast && v.known {
+			s.konst = toChannelsLast(lw.level, v.konst)
+		}
+		lw.setForm(v, l, s)
+		return s
+	}
+	if f[l] != nil {
+		return f[l]
+	}
+	if v.konst != nil {
+		s := lw.newSlot(v, l, inConst)
+		if s.konst = v.konst; l == channelsLast {
+			s.konst = toChannelsLast(lw.level, v.konst)
+		}
+		lw.setForm(v, l, s)
+		return s
+	}
+	have := f[1-l]
+	if neutral(v.shape) {
+		return lw.view(v, l, have)
+	}
+	s := lw.make(v, l)
+	lw.emitRelayout(v, have, s, l)
+	return s
+}
+
+// emit adds a step. A step without parts has one.
+func (lw *lowerer) emit(s *step) {
+	s.parts = max(s.parts, 1)
+	lw.steps = append(lw.steps, s)
+}
+
+const (
+	partNanos   = 12e3 // the least work that pays another part
+	partsApiece = 4    // parts for each thread, so that a thread that lags behind takes fewer
+)
+
+// partsFor returns into how many parts to cut work of some nanoseconds, at most limit.
+func (lw *lowerer) partsFor(nanos float64, limit int) int {
+	if lw.threads == 1 {
+		return 1
+	}
+	return max(1, min(int(nanos/partNanos), lw.threads*partsApiece, limit))
+}
+
+// output decides where a result of the graph lies.
+func (lw *lowerer) output(v *value) port {
+	s := lw.use(v, rowMajor)
+	p := port{name: v.name, slot: s}
+	if s.root.place == inArena {
+		s.root.place = inOutput
+	} else {
+		p.fresh = true
+	}
+	return p
+}
+
+// live finds out between which steps each root is in use.
+func (lw *lowerer) live(p *program) {
+	for i, st := range p.steps {
+		for _, s := range slices.Concat(st.in, st.out) {
+			if s.root.first < 0 {
+				s.root.first = i
+			}
+			s.root.last = i
+		}
+	}
+	for _, q := range p.outputs {
+		q.slot.root.last = len(p.steps)
+	}
+	for i := len(p.slots) - 1; i >= 0; i-- {
+		for _, d := range p.slots[i].deps {
+			d.root.last = max(d.root.last, p.slots[i].last)
+		}
+	}
+}
+
+// eval emits the reference evaluation of n.
+func (lw *lowerer) eval(n *node) error {
+	e, err := lw.net.evaluator(n, lw.seed)
+	if err != nil {
+		return err
+	}
+	st := &step{node: n, kernel: "reference"}
+	in := make([]*slot, len(n.in))
+	for i, v := range n.in {
+		if v != nil {
+			in[i] = lw.use(v, rowMajor)
+			st.in = append(st.in, in[i])
+		}
+	}
+	out := make([]*slot, len(n.out))
+	for i, v := range n.out {
+		if v != nil {
+			out[i] = lw.newSlot(v, rowMajor, inHeap)
+			out[i].deps = st.in
+			lw.setForm(v, rowMajor, out[i])
+			st.out = append(st.out, out[i])
+		}
+	}
+	st.run = func(f *frame, _ int) error {
+		args := make([]*tensor.Tensor, len(in))
+		for i, s := range in {
+			if s != nil {
+				args[i] = f.vals[s.id]
+			}
+		}
+		res, err := e.run(f.ctx, args)
+		for i, s := range out {
+			if s != nil && err == nil {
+				f.bind(s, res[i])
+			}
+		}
+		return err
+	}
+	lw.emit(st)
+	return nil
+}
+
+// watchEarly shows watched values that exist before the first node.
+func (lw *lowerer) watchEarly() {
+	for _, v := range lw.net.watch {
+		if v.konst != nil || v.def == nil {
+			lw.watch(v)
+		}
+	}
+}
+
+// watch emits a step that shows v.
+func (lw *lowerer) watch(v *value) {
+	s := lw.use(v, rowMajor)
+	lw.emit(&step{kernel: "watch", in: []*slot{s}, run: func(f *frame, _ int) error {
+		if f.watch != nil {
+			f.watch(v.name, f.vals[s.id])
+		}
+		return nil
+	}})
+}

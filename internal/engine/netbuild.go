@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"fmt"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// buildNet makes the network of a model whose types are known.
+func buildNet(m *graph.Model, facts op.Facts, watch []string) (*net, error) {
+	g := &net{model: m, values: map[string]*value{}}
+	for _, c := range m.Graph.Consts() {
+		t, err := denseConst(c)
+		if err != nil {
+			return nil, fault.At(fmt.Sprintf("initializer %q", c.Name), err)
+		}
+		g.values[c.Name] = g.constant(c.Name, t)
+	}
+	for _, v := range m.Graph.Required() {
+		x := valueOf(v.Name, facts[v.Name])
+		x.konst = nil
+		g.values[v.Name] = x
+		g.in = append(g.in, x)
+	}
+	for _, n := range m.Graph.Nodes {
+		if err := g.add(n, facts); err != nil {
+			return nil, fault.At(n.Label(), err)
+		}
+	}
+	for _, v := range m.Graph.Out {
+		x := g.values[v.Name]
+		if x == nil {
+			return nil, fault.Invalidf(fmt.Sprintf("output %q", v.Name), "is never produced")
+		}
+		x.pinned = true
+		g.out = append(g.out, x)
+	}
+	for _, name := range watch {
+		if x := g.values[name]; x != nil {
+			x.pinned = true
+			g.watch = append(g.watch, x)
+		}
+	}
+	return g, nil
+}
+
+func denseConst(c *graph.Const) (*tensor.Tensor, error) {
+	if c.Tensor != nil {
+		return c.Tensor, nil
+	}
+	return op.Densify(c.Sparse)
+}
+
+func valueOf(name string, f op.Fact) *value {
+	v := &value{name: name, dtype: f.DType, konst: f.Value}
+	if shape, ok := f.Static(); ok && f.IsTensor() && f.DType.Valid() {
+		v.shape, v.known = shape, true
+	}
+	return v
+}
+
+func (g *net) add(n *graph.Node, facts op.Facts) error {
+	m := &node{kind: op.QualifiedName(n), onnx: n, version: opsetVersion(g.model.Opsets, n.Domain)}
+	var in []*value
+	for i, name := range n.In {
+		v := g.values[name]
+		if name != "" && v == nil {
+			return fault.Invalidf("", "input %d %q is never produced", i, name)
+		}
+		in = append(in, v)
+	}
+	for _, name := range captured(n) {
+		if v := g.values[name]; v != nil {
+			in = append(in, v)
+		}
+	}
+	m.setIn(in...)
+	m.formal = len(n.In)
+	for _, name := range n.Out {
+		var v *value
+		if name != "" {
+			v = valueOf(name, facts[name])
+			v.def = m
+			g.values[name] = v
+		}
+		m.out = append(m.out, v)
+	}
+	g.nodes = append(g.nodes, m)
+	return nil
+}
+
+func opsetVersion(opsets []graph.Opset, domain string) int {
+	for _, o := range opsets {
+		if graph.CanonicalDomain(o.Domain) == graph.CanonicalDomain(domain) {
+			return o.Version
+		}
+	}
+	return 1
+}
+
+// captured lists the names that a node's subgraphs read and do not make themselves, in order.
+func captured(n *graph.Node) []string {
+	var list []string
+	seen := map[string]bool{}
+	for _, g := range n.Subgraphs() {
+		for _, name := range freeNames(g) {
+			if !seen[name] {
+				seen[name] = true
+				list = append(list, name)
+			}
+		}
+	}
+	return list
+}
+
+// freeNames lists the names that g reads from the graphs around it.
+func freeNames(g *graph.Graph) []string {
+	own := map[string]bool{"": true}
+	var list []string
+	read := func(name string) {
+		if !own[name] {
+			own[name] = true
+			list = append(list, name)
+		}
+	}
+	for _, v := range g.In {
+		own[v.Name] = true
+	}
+	for _, c := range g.Consts() {
+		own[c.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, name := range n.In {
+			read(name)
+		}
+		for _, name := range captured(n) {
+			read(name)
+		}
+		for _, name := range n.Out {
+			own[name] = true
+		}
+	}
+	for _, v := range g.Out {
+		read(v.Name)
+	}
+	return list
+}

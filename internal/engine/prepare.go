@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// maxInline bounds how often the graph is searched for calls and branches to put in line.
+const maxInline = 50
+
+// prepare returns a copy of m for inputs of the given types, with functions and the branches of decided
+// conditions put in line, and what is known of its values. The overridden initializers become inputs.
+func prepare(m *graph.Model, types map[string]graph.Type, override []string) (*graph.Model, op.Facts, error) {
+	c := *m
+	g := *m.Graph
+	c.Graph = &g
+	if len(override) > 0 {
+		g = *withoutConsts(m.Graph, override)
+	}
+	for range maxInline {
+		facts, err := op.Infer(&c, types)
+		if err != nil {
+			return nil, nil, err
+		}
+		in := inliner{model: &c, facts: facts, taken: takenNames(&g)}
+		nodes := in.nodes(g.Nodes)
+		if !in.changed {
+			return &c, facts, nil
+		}
+		g.Nodes = nodes
+		for _, k := range in.consts {
+			consts := copyConsts(&g)
+			consts.AddConst(k)
+			g = *consts
+		}
+	}
+	facts, err := op.Infer(&c, types)
+	return &c, facts, err
+}
+
+func withoutConsts(g *graph.Graph, names []string) *graph.Graph {
+	c := graph.Graph{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, Info: g.Info}
+	for _, k := range g.Consts() {
+		if !slices.Contains(names, k.Name) {
+			c.AddConst(k)
+		}
+	}
+	return &c
+}
+
+func copyConsts(g *graph.Graph) *graph.Graph { return withoutConsts(g, nil) }
+
+func takenNames(g *graph.Graph) map[string]bool {
+	taken := map[string]bool{}
+	for _, v := range g.In {
+		taken[v.Name] = true
+	}
+	for _, c := range g.Consts() {
+		taken[c.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, o := range n.Out {
+			taken[o] = true
+		}
+	}
+	return taken
+}
+
+// An inliner replaces calls of functions and decided If nodes by the nodes they stand for.
+type inliner struct {
+	model   *graph.Model
+	facts   op.Facts
+	taken   map[string]bool
+	consts  []*graph.Const
+	changed bool
+	count   int
+}
+
+func (in *inliner) nodes(list []*graph.Node) []*graph.Node {
+	var out []*graph.Node
+	for _, n := range list {
+		body := in.expand(n)
+		if body == nil {
+			out = append(out, n)
+			continue
+		}
+		in.changed = true
+		out = append(out, body...)
+	}
+	return out
+}
+
+// expand returns the nodes that replace n, or nil where n stays.
+func (in *inliner) expand(n *graph.Node) []*graph.Node {
+	if f := in.model.Function(n.Domain, n.Op, n.Overload); f != nil {
+		return in.call(n, f)
+	}
+	if n.Op != "If" || graph.CanonicalDomain(n.Domain) != "" || len(n.In) != 1 {
+		return nil
+	}
+	cond := in.facts[n.In[0]].Value
+	if cond == nil || cond.DType != tensor.Bool || cond.Len() != 1 {
+		return nil
+	}
+	branch := n.Graph("else_branch")
+	if tensor.Of[bool](cond)[0] {
+		branch = n.Graph("then_branch")
+	}
+	if branch == nil || len(branch.In) > 0 || len(branch.Out) < len(n.Out) {
+		return nil
+	}
+	return in.body(branch.Nodes, branch.Consts(), valueNames(branch.Out), nil, n.Out)
+}
+
+func valueNames(list []*graph.Value) []string {
+	names := make([]string, len(list))
+	for i, v := range list {
+		names[i] = v.Name
+	}
+	return names
+}
+
+// call puts the body of a function in line. A function whose operators are of other versions than
+// the model's stays a call.
+func (in *inliner) call(n *graph.Node, f *graph.Function) []*graph.Node {
+	for _, o := range f.Opsets {
+		if v := in.model.Opset(o.Domain); v != o.Version && v != 0 {
+			return nil
+		}
+	}
+	for _, o := range f.Opsets {
+		if in.model.Opset(o.Domain) == 0 {
+			in.model.Opsets = append(slices.Clone(in.model.Opsets), o)
+		}
+	}
+	args := map[string]string{}
+	for i, name := range f.In {
+		args[name] = ""
+		if i < len(n.In) {
+			args[name] = n.In[i]
+		}
+	}
+	var nodes []*graph.Node
+	for _, m := range f.Nodes {
+		nodes = append(nodes, op.BindAttrs(m, f, n))
+	}
+	return in.body(nodes, nil, f.Out, args, n.Out)
+}
+
+// body renames the values of a list of nodes so that they can stand in the main graph: formal
+// inputs become args, the formal results become the names in want, all others get new names.
+func (in *inliner) body(nodes []*graph.Node, consts []*graph.Const, results []string, args map[string]string, want []string) []*graph.Node {
+	in.count++
+	names := map[string]string{}
+	for k, v := range args {
+		names[k] = v
+	}
+	own := func(name string) {
+		fresh := name
+		for i := in.count; in.taken[fresh]; i++ {
+			fresh = fmt.Sprintf("%s/%d", name, i)
+		}
+		in.taken[fresh] = true
+		names[name] = fresh
+	}
+	for _, c := range consts {
+		own(c.Name)
+		k := *c
+		k.Name = names[c.Name]
+		in.consts = append(in.consts, &k)
+	}
+	for _, n := range nodes {
+		for _, o := range n.Out {
+			if o != "" {
+				own(o)
+			}
+		}
+	}
+	out := make([]*graph.Node, 0, len(nodes)+len(want))
+	for _, n := range nodes {
+		out = append(out, renamed(n, names))
+	}
+	for i, w := range want {
+		if w != "" {
+			src := results[i]
+			if to, ok := names[src]; ok {
+				src = to
+			}
+			out = append(out, &graph.Node{Op: "Identity", Name: w, In: []string{src}, Out: []string{w}})
+		}
+	}
+	return out
+}
+
+// renamed copies n with the values that names lists renamed, in its subgraphs too.
+func renamed(n *graph.Node, names map[string]string) *graph.Node {
+	c := *n
+	c.In, c.Out = renameAll(n.In, names), renameAll(n.Out, names)
+	c.Attrs = slices.Clone(n.Attrs)
+	for i, a := range n.Attrs {
+		if g, ok := a.Value.(*graph.Graph); ok {
+			b := *a
+			b.Value = renamedGraph(g, names)
+			c.Attrs[i] = &b
+		}
+	}
+	return &c
+}
+
+// renamedGraph renames what a subgraph reads from outside; names of its own hide outer ones.
+func renamedGraph(g *graph.Graph, names map[string]string) *graph.Graph {
+	inner := map[string]string{}
+	for _, name := range freeNames(g) {
+		if to, ok := names[name]; ok {
+			inner[name] = to
+		}
+	}
+	c := *copyConsts(g)
+	c.Nodes = make([]*graph.Node, len(g.Nodes))
+	for i, n := range g.Nodes {
+		c.Nodes[i] = renamed(n, inner)
+	}
+	c.Out = slices.Clone(g.Out)
+	for i, v := range g.Out {
+		if to, ok := inner[v.Name]; ok {
+			w := *v
+			w.Name = to
+			c.Out[i] = &w
+		}
+	}
+	return &c
+}
+
+func renameAll(list []string, names map[string]string) []string {
+	out := make([]string, len(list))
+	for i, name := range list {
+		out[i] = name
+		if to, ok := names[name]; ok {
+			out[i] = to
+		}
+	}
+	return out
+}

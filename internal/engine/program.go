@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/tensor"
+)
+
+// A step is one piece of work of a program, cut into independent parts. Its results do not depend
+// on the number of parts.
+type step struct {
+	node   *node
+	kernel string // what computes it, for people
+	macs   int64
+	parts  int
+	run    func(f *frame, part int) error
+
+	in, out []*slot
+}
+
+func (s *step) label() string {
+	if s.node == nil {
+		return s.kernel
+	}
+	return s.node.onnx.Label()
+}
+
+// A program is a network compiled for one set of input shapes. It is read-only and may be shared.
+type program struct {
+	slots   []*slot
+	steps   []*step
+	inputs  []port
+	outputs []port
+	arena   int
+
+	mu   sync.Mutex
+	free []*frame // frames that no run uses
+}
+
+// A port joins a value of the caller and a slot.
+type port struct {
+	name  string
+	slot  *slot
+	fresh bool // an output's tensor must be copied out of memory that is not the caller's
+}
+
+// A frame is the memory of one run.
+type frame struct {
+	prog  *program
+	vals  []*tensor.Tensor // by slot
+	arena []byte
+	ctx   context.Context
+	watch func(name string, t *tensor.Tensor)
+	times []time.Duration // by step, where asked for
+}
+
+// keptFrames is how many unused frames a program keeps.
+const keptFrames = 4
+
+func (p *program) frame() *frame {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		f := p.free[n-1]
+		p.free = p.free[:n-1]
+		return f
+	}
+	f := &frame{prog: p, vals: make([]*tensor.Tensor, len(p.slots)), arena: tensor.Aligned[byte](p.arena)}
+	for _, s := range p.slots {
+		switch s.root.place {
+		case inArena:
+			end := s.root.offset + s.bytes
+			f.vals[s.id] = s.tensor(f.arena[s.root.offset:end:min(end+arenaSlack, len(f.arena))])
+		case inConst:
+			f.vals[s.id] = s.konst
+		}
+	}
+	return f
+}
+
+// recycle keeps a frame for another run, without what belongs to the caller.
+func (p *program) recycle(f *frame) {
+	for _, s := range p.slots {
+		if s.root.place != inArena && s.root.place != inConst {
+			f.vals[s.id] = nil
+		}
+	}
+	f.ctx, f.watch, f.times = nil, nil, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) < keptFrames {
+		p.free = append(p.free, f)
+	}
+}
+
+// bind sets the tensor of a root slot and of its views.
+func (f *frame) bind(s *slot, t *tensor.Tensor) {
+	f.vals[s.id] = t
+	for _, v := range s.views {
+		f.vals[v.id] = &tensor.Tensor{DType: v.dtype, Shape: v.shape, Raw: t.Raw, Str: t.Str}
+	}
+}
+
+// f32 returns the elements of a float slot.
+func (f *frame) f32(s *slot) []float32 { return tensor.Of[float32](f.vals[s.id]) }
+
+// s32 returns the elements of an int32 slot.
+func (f *frame) s32(s *slot) []int32 { return tensor.Of[int32](f.vals[s.id]) }
+
+// u8 returns the bytes of a slot.
+func (f *frame) u8(s *slot) []byte { return f.vals[s.id].Raw }
+
+// execute runs the program on f, whose inputs are bound. A nil crew means one thread.
+func (p *program) execute(f *frame, c *crew) error {
+	for i, s := range p.steps {
+		if f.ctx.Err() != nil {
+			return context.Cause(f.ctx)
+		}
+		var start time.Time
+		if f.times != nil {
+			start = time.Now()
+		}
+		if err := s.all(f, c); err != nil {
+			return err
+		}
+		if f.times != nil {
+			f.times[i] = time.Since(start)
+		}
+	}
+	return nil
+}
+
+func (s *step) all(f *frame, c *crew) error {
+	if c != nil && s.parts > 1 {
+		return c.do(s, f)
+	}
+	for i := range s.parts {
+		if err := s.part(f, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run evaluates the program for inputs of the right shapes.
+func (p *program) run(ctx context.Context, in map[string]*tensor.Tensor, c *crew, prepare func(*frame)) (map[string]*tensor.Tensor, error) {
+	f := p.frame()
+	f.ctx = ctx
+	if prepare != nil {
+		prepare(f)
+	}
+	for _, q := range p.inputs {
+		f.bind(q.slot, in[q.name])
+	}
+	for _, q := range p.outputs {
+		if r := q.slot.root; r.place == inOutput {
+			f.bind(r, tensor.New(r.dtype, r.shape...))
+		}
+	}
+	if err := p.execute(f, c); err != nil {
+		return nil, err
+	}
+	out := make(map[string]*tensor.Tensor, len(p.outputs))
+	for _, q := range p.outputs {
+		t := f.vals[q.slot.id]
+		if t == nil {
+			return nil, fault.Invalidf(fmt.Sprintf("output %q", q.name), "is never produced")
+		}
+		if q.fresh {
+			t = t.Clone()
+		}
+		out[q.name] = t
+	}
+	p.recycle(f)
+	return out, nil
+}

@@ -1,0 +1,126 @@
+package engine
+
+import "slices"
+
+// lowerSlice copies a box: Slice with constant operands.
+func lowerSlice(lw *lowerer, n *node) bool {
+	x, y := n.in[0], n.out[0]
+	start, step, ok := sliceOf(n, x.shape)
+	if !ok || !movable(x.dtype) {
+		return false
+	}
+	lw.emitBox(n, "slice", x, y, start, step)
+	return true
+}
+
+// emitBox copies the elements start, start+step, … of each ONNX dimension of x to y. A step of 0 repeats.
+func (lw *lowerer) emitBox(n *node, name string, x, y *value, start, step []int) {
+	l, _ := lw.natural(x)
+	src := lw.use(x, l)
+	dst := lw.make(y, l)
+	rank := len(y.shape)
+	dense := denseStrides(src.shape)
+	strides, from := make([]int, rank), 0
+	for p := range strides {
+		a := l.logical(p, rank)
+		strides[p] = dense[p] * step[a]
+		from += dense[p] * start[a]
+	}
+	plan := newCopy(y.dtype.Bits()/8, dst.shape, denseStrides(dst.shape), strides, 0, from)
+	lw.emitCopies(n, name, dst, []*slot{src}, []*copyPlan{plan})
+}
+
+// sliceOf reads the start and step of each dimension: attributes before opset 10, operands since.
+func sliceOf(n *node, shape []int) (start, step []int, ok bool) {
+	starts, axes, steps := n.onnx.Ints("starts"), n.onnx.Ints("axes"), []int(nil)
+	if n.version >= 10 {
+		lists := [3][]int{}
+		for i, at := range []int{1, 3, 4} {
+			if v := n.input(at); v != nil {
+				if lists[i], ok = intsOf(v); !ok {
+					return nil, nil, false
+				}
+			}
+		}
+		starts, axes, steps = lists[0], lists[1], lists[2]
+	}
+	start, step = make([]int, len(shape)), slices.Repeat([]int{1}, len(shape))
+	for i, s := range starts {
+		a, by := i, 1
+		if axes != nil {
+			a = axes[i]
+		}
+		if a < 0 {
+			a += len(shape)
+		}
+		if steps != nil {
+			by = steps[i]
+		}
+		start[a], step[a] = clampStart(s, by, shape[a]), by
+	}
+	return start, step, true
+}
+
+// clampStart is ONNX's rule for the first index of a slice.
+func clampStart(s, step, dim int) int {
+	if s < 0 {
+		s += dim
+	}
+	if step < 0 {
+		return min(max(s, 0), dim-1)
+	}
+	return min(max(s, 0), dim)
+}
+
+// intsOf returns the elements of a constant integer tensor.
+func intsOf(v *value) ([]int, bool) {
+	if v == nil || v.konst == nil {
+		return nil, false
+	}
+	list, err := v.konst.Ints()
+	if err != nil {
+		return nil, false
+	}
+	out := make([]int, len(list))
+	for i, x := range list {
+		out[i] = int(x)
+	}
+	return out, true
+}
+
+// lowerSplit copies each part of a tensor that is cut along an axis.
+func lowerSplit(lw *lowerer, n *node) bool {
+	x := n.in[0]
+	if !movable(x.dtype) {
+		return false
+	}
+	rank := len(x.shape)
+	axis := n.onnx.Int("axis", 0)
+	if axis < 0 {
+		axis += rank
+	}
+	ones, start := slices.Repeat([]int{1}, rank), make([]int, rank)
+	for _, y := range n.out {
+		if y == nil {
+			return false
+		}
+	}
+	for _, y := range n.out {
+		lw.emitBox(n, "split", x, y, slices.Clone(start), ones)
+		start[axis] += y.shape[axis]
+	}
+	return true
+}
+
+// lowerExpand repeats along dimensions of 1.
+func lowerExpand(lw *lowerer, n *node) bool {
+	x, y := n.in[0], n.out[0]
+	if !movable(x.dtype) || len(x.shape) > len(y.shape) {
+		return false
+	}
+	src := lw.use(x, rowMajor)
+	dst := lw.make(y, rowMajor)
+	plan := newCopy(y.dtype.Bits()/8, y.shape, denseStrides(y.shape), repeatStrides(padShape(x.shape, len(y.shape)), y.shape), 0, 0)
+	lw.emitCopies(n, "expand", dst, []*slot{src}, []*copyPlan{plan})
+	return true
+}
