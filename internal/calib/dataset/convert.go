@@ -17,7 +17,7 @@ func convert(t *tensor.Tensor, d tensor.DType) (*tensor.Tensor, error) {
 	case t.DType.Class() == tensor.ClassString || d.Class() == tensor.ClassString,
 		t.DType.Class() == tensor.ClassComplex || d.Class() == tensor.ClassComplex:
 		return nil, fault.Invalidf("", "%s data where the model wants %s", t.DType, d)
-	case d.IsFloat() && t.DType.IsFloat() || d.IsFloat() && t.DType.Bits() < 32:
+	case d.IsFloat() && t.DType.IsFloat():
 		v, err := format.Floats(t)
 		if err != nil {
 			return nil, err

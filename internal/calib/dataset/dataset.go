@@ -31,8 +31,7 @@ type Options struct {
 type Sample struct {
 	Name   string // file or row, for messages
 	Inputs map[string]*tensor.Tensor
-	Label  int              // the class; -1 where there is none
-	Want   []*tensor.Tensor // the outputs that a test set expects, in the graph's order; else nil
+	Label  int // the class; -1 where there is none
 }
 
 // Info describes the data behind a Source.
@@ -71,7 +70,7 @@ type form struct {
 }
 
 // forms lists every form in the order in which they are tried.
-var forms = []form{randomForm, npyForm, npzForm, idxForm, cifarForm, csvForm, imageForm}
+var forms = []form{randomForm, testSetForm, npyForm, npzForm, idxForm, cifarForm, csvForm, imageForm}
 
 // A FormRow is one line of the help text on data.
 type FormRow struct{ Name, Rule string }
