@@ -309,7 +309,7 @@ func (f *dataFile) verify(want string) {
 		f.sum = hex.EncodeToString(sum[:])
 	}
 	if f.sum != want {
-		f.err = fault.Invalidf("", "the external data file %q is not the one that the model was written with: its checksum is %s, not %s",
+		f.err = fault.Invalidf("", "the external data file %q is not the one that the model was written with: its checksum is %s, not %q",
 			shorten(filepath.Base(f.path)), f.sum, shorten(want))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
@@ -40,6 +41,9 @@ func agree(t testing.TB, b []byte) {
 	if err != nil {
 		if k := fault.KindOf(err); k != fault.Invalid && k != fault.Unsupported && k != fault.Limit {
 			t.Fatalf("fault of kind %d: %v", k, err)
+		}
+		if strings.ContainsFunc(err.Error(), unicode.IsControl) {
+			t.Fatalf("the fault is not one line of text: %q", err)
 		}
 		if parseErr == nil && !stricter.MatchString(err.Error()) {
 			t.Fatalf("only lowbit refuses: %v", err)
