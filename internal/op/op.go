@@ -5,6 +5,8 @@
 package op
 
 import (
+	"slices"
+
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
@@ -90,6 +92,14 @@ func (o *Op) Schema(opset int) *Schema {
 		}
 	}
 	return best
+}
+
+// Quantized says whether the operator converts to or from quantized values or computes on them.
+func (o *Op) Quantized() bool {
+	return slices.Contains(quantOps, o) || slices.Contains(contribOps, o) && slices.ContainsFunc(o.Schemas[0].In, func(p Param) bool {
+		types := o.Schemas[0].Vars[p.Type]
+		return slices.Contains(types, "uint8") && !slices.Contains(types, "float")
+	})
 }
 
 // A Call is one evaluation of a node.

@@ -95,7 +95,7 @@ func (w *weaver) written(n *graph.Node, i int, v *plan.Value) error {
 		raw, back = w.used.fresh(name+"_float"), name
 		n.Out[i] = raw
 	} else {
-		back = w.used.fresh(name + "_dequantized")
+		back = w.used.fresh(name + "_dq")
 		rename(w.g, name, back)
 	}
 	pair, err := w.pair(v, raw, back)
@@ -113,7 +113,7 @@ func (w *weaver) read(as string) (string, error) {
 	if v == nil {
 		return "", fault.Invalidf("", "the plan lacks value %q", as)
 	}
-	back := w.used.fresh(as + "_dequantized")
+	back := w.used.fresh(as + "_dq")
 	w.back[as] = back
 	if v.Role != plan.RoleActivation {
 		n, err := w.constant(v, back)
@@ -158,17 +158,20 @@ func (w *weaver) pair(v *plan.Value, from, to string) ([]*graph.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	code := w.used.fresh(v.As + "_quantized")
+	code := w.used.fresh(v.As + "_q")
 	return []*graph.Node{
-		{Op: "QuantizeLinear", Name: w.used.fresh(v.As + "_QuantizeLinear"), In: []string{from, ops.scale, ops.zero}, Out: []string{code}},
-		{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DequantizeLinear"), In: []string{code, ops.scale, ops.zero}, Out: []string{to}},
+		{Op: "QuantizeLinear", Name: w.used.fresh(v.As + "_Q"), In: []string{from, ops.scale, ops.zero}, Out: []string{code}},
+		{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DQ"), In: []string{code, ops.scale, ops.zero}, Out: []string{to}},
 	}, nil
 }
 
 // constant makes the DQ behind a constant's codes.
 func (w *weaver) constant(v *plan.Value, to string) (*graph.Node, error) {
 	ops, err := w.operands(v)
-	n := &graph.Node{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DequantizeLinear"), In: []string{ops.codes, ops.scale, ops.zero}, Out: []string{to}}
+	n := &graph.Node{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DQ"), In: []string{ops.codes, ops.scale}, Out: []string{to}}
+	if ops.zero != "" {
+		n.In = append(n.In, ops.zero)
+	}
 	if v.Block.Kind != format.Whole {
 		n.SetAttr("axis", int64(v.Block.Axis))
 	}
@@ -197,7 +200,7 @@ func (q *qdq) operands(v *plan.Value) (operands, error) {
 		if err != nil {
 			return operands{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
 		}
-		ops.codes = q.used.fresh(v.As + "_quantized")
+		ops.codes = q.used.fresh(v.As + "_q")
 		q.m.Graph.SetConst(ops.codes, codes)
 		shape = v.Block.ParamShape(t.Shape)
 	}
@@ -206,13 +209,16 @@ func (q *qdq) operands(v *plan.Value) (operands, error) {
 	for i, p := range v.Params {
 		scale[i], zero[i] = p.Scale, int64(p.Zero)
 	}
-	zeros, err := format.FromInts(elem, zero, shape...)
-	if err != nil {
-		return operands{}, err
-	}
-	ops.scale, ops.zero = q.used.fresh(v.As+"_scale"), q.used.fresh(v.As+"_zero_point")
+	ops.scale = q.used.fresh(v.As + "_scale")
 	q.m.Graph.SetConst(ops.scale, tensor.Wrap(tensor.Float32, scale, shape...))
-	q.m.Graph.SetConst(ops.zero, zeros)
+	if v.Role != plan.RoleBias { // a bias has none: left out, it is zero, and costs no bytes
+		zeros, err := format.FromInts(elem, zero, shape...)
+		if err != nil {
+			return operands{}, err
+		}
+		ops.zero = q.used.fresh(v.As + "_zp")
+		q.m.Graph.SetConst(ops.zero, zeros)
+	}
 	q.stored[v.As] = ops
 	return ops, nil
 }

@@ -46,7 +46,9 @@ var upgrades = []upgrade{
 
 func nothing(*graph.Node) {}
 
-func dropper(attrs ...string) func(*graph.Node) { return func(n *graph.Node) { dropAttrs(n, attrs...) } }
+func dropper(attrs ...string) func(*graph.Node) {
+	return func(n *graph.Node) { dropAttrs(n, attrs...) }
+}
 
 // keep makes a rewrite of a change in place.
 func keep(f func(n *graph.Node)) func(*upgrader, *graph.Node) ([]*graph.Node, error) {

@@ -38,8 +38,8 @@ func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings) 
 		}
 		v.Params = from.Params
 	}
-	for _, v := range p.Values {
-		if v.Role == RoleBias {
+	for i := range 2 * len(p.Values) { // a weight scale that one bias raises changes every bias that shares it
+		if v := p.Values[i%len(p.Values)]; v.Role == RoleBias {
 			if err := v.fitBias(consts[v.Name], byAs[v.Input], byAs[v.Weight]); err != nil {
 				return fault.At(fmt.Sprintf("value %q", v.Name), err)
 			}

@@ -10,9 +10,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 )
 
 // Schema is the version of the JSON form.
@@ -247,4 +250,83 @@ func parseValue(raw []byte) (*Value, error) {
 		v.Params = append(v.Params, format.Params{Scale: s, Zero: l.Zero[i]})
 	}
 	return v, nil
+}
+
+// Opset is the first default-domain opset that can write a format; 0 for float.
+func (s Scheme) Opset() int {
+	switch {
+	case s.Format == nil:
+		return 0
+	case s.Block.Kind == format.Group:
+		return max(21, s.Format.Opset)
+	}
+	return s.Format.Opset
+}
+
+// Opset is the first default-domain opset that can write the plan.
+func (p *Plan) Opset() int {
+	need := 13
+	for _, v := range p.Values {
+		need = max(need, Scheme{Format: format.Lookup(v.Format), Block: v.Block}.Opset())
+	}
+	return need
+}
+
+// Obstacles sums up why nodes stay in float, most frequent reason first.
+func (p *Plan) Obstacles() string {
+	count := map[string]int{}
+	var order []string
+	for _, n := range p.Nodes {
+		if !n.Quantized {
+			if count[n.Reason] == 0 {
+				order = append(order, n.Reason)
+			}
+			count[n.Reason]++
+		}
+	}
+	slices.SortStableFunc(order, func(a, b string) int { return count[b] - count[a] })
+	if len(order) == 0 {
+		return "it has no operator with weights"
+	}
+	return strings.Join(order[:min(3, len(order))], "; ")
+}
+
+// Check holds a plan that was read from a file against the network it is for.
+func (p *Plan) Check(m *graph.Model) error {
+	known := map[string]bool{}
+	for _, n := range m.Graph.AllNodes() {
+		known[nodeName(n)] = true
+		for _, o := range n.Out {
+			known["="+o] = true
+		}
+	}
+	for g := range m.Graph.Graphs() {
+		for _, c := range g.Consts() {
+			known["="+c.Name] = true
+		}
+		for _, v := range g.In {
+			known["="+v.Name] = true
+		}
+	}
+	as := map[string]bool{}
+	for _, v := range p.Values {
+		as[v.As] = true
+		if !known["="+v.Name] {
+			return fault.Invalidf("plan", "value %q is not in the model", v.Name)
+		}
+		if len(v.Params) == 0 {
+			return fault.Invalidf("plan", "value %q has no scale", v.Name)
+		}
+	}
+	for _, n := range p.Nodes {
+		if !known[n.Name] {
+			return fault.Invalidf("plan", "node %q is not in the model", n.Name)
+		}
+		for _, in := range n.Inputs {
+			if in != "" && !as[in] {
+				return fault.Invalidf("plan", "node %q reads %q, which has no line", n.Name, in)
+			}
+		}
+	}
+	return nil
 }

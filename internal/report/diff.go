@@ -1,0 +1,145 @@
+// Package report measures how far two networks differ, and writes what it found for people.
+package report
+
+import (
+	"math"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A Diff gathers the difference between pairs of tensors: a reference x and its approximation y.
+// The zero value is empty. Sums are float64 in the order in which pairs are added.
+type Diff struct {
+	n                    int
+	signal, noise, other float64 // Σx², Σ(x−y)², Σy²
+	dot                  float64 // Σxy
+	maxAbs               float64
+	broken               int // elements where exactly one of the two is finite
+}
+
+// Add compares two slices of the same length.
+func (d *Diff) Add(x, y []float32) {
+	d.n += len(x)
+	for i, v := range x {
+		a, b := float64(v), float64(y[i])
+		if a == b {
+			d.signal += a * a
+			d.other += a * a
+			d.dot += a * a
+			continue
+		}
+		e := a - b
+		if math.IsNaN(e) || math.IsInf(e, 0) {
+			if !(math.IsNaN(a) && math.IsNaN(b)) {
+				d.broken++
+			}
+			continue
+		}
+		d.signal += a * a
+		d.noise += e * e
+		d.other += b * b
+		d.dot += a * b
+		d.maxAbs = max(d.maxAbs, math.Abs(e))
+	}
+}
+
+// Merge adds what o gathered.
+func (d *Diff) Merge(o Diff) {
+	d.n += o.n
+	d.signal += o.signal
+	d.noise += o.noise
+	d.other += o.other
+	d.dot += o.dot
+	d.maxAbs = max(d.maxAbs, o.maxAbs)
+	d.broken += o.broken
+}
+
+// Exact is the SQNR of values that are equal, in dB: JSON has no infinity.
+const Exact = 999
+
+// SQNR is the signal to quantization noise ratio in dB, Σx² over Σ(x−y)².
+func (d *Diff) SQNR() float64 {
+	switch {
+	case d.noise == 0 && d.broken == 0:
+		return Exact
+	case d.signal == 0 || d.broken > 0:
+		return -Exact
+	}
+	return 10 * math.Log10(d.signal/d.noise)
+}
+
+// Cosine is the cosine of the angle between the two, 1 where both are zero.
+func (d *Diff) Cosine() float64 {
+	if d.signal == 0 || d.other == 0 {
+		if d.signal == d.other {
+			return 1
+		}
+		return 0
+	}
+	return d.dot / math.Sqrt(d.signal*d.other)
+}
+
+// MaxAbs is the largest absolute difference.
+func (d *Diff) MaxAbs() float64 { return d.maxAbs }
+
+// Broken is how many elements are finite in only one of the two.
+func (d *Diff) Broken() int { return d.broken }
+
+// Len is the number of elements compared.
+func (d *Diff) Len() int { return d.n }
+
+// ArgMax returns the index of the largest element, the first on ties; -1 where there is none
+// or one is NaN.
+func ArgMax(x []float32) int {
+	best := -1
+	for i, v := range x {
+		if v != v {
+			return -1
+		}
+		if best < 0 || v > x[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// Floats returns a float32 tensor's elements, and nil for any other type.
+func Floats(t *tensor.Tensor) []float32 {
+	if t == nil || t.DType != tensor.Float32 || t.Kind != tensor.Dense {
+		return nil
+	}
+	return tensor.Of[float32](t)
+}
+
+// Outputs adds the float outputs of two runs to d and returns 1 if the first float output has
+// its largest element at the same place in both, else 0.
+func Outputs(d *Diff, outs []*graph.Value, a, b map[string]*tensor.Tensor) int {
+	agree, first := 1, true
+	for _, v := range outs {
+		x, y := Floats(a[v.Name]), Floats(b[v.Name])
+		if x == nil || len(x) != len(y) {
+			continue
+		}
+		d.Add(x, y)
+		if first && ArgMax(x) != ArgMax(y) {
+			agree = 0
+		}
+		first = false
+	}
+	return agree
+}
+
+// InTop says whether fewer than k elements of x are larger than element i.
+func InTop(x []float32, i, k int) bool {
+	if i < 0 || i >= len(x) || x[i] != x[i] {
+		return false
+	}
+	above := 0
+	for _, v := range x {
+		if v > x[i] {
+			above++
+		}
+	}
+	return above < k
+}
