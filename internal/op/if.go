@@ -35,14 +35,15 @@ func inferIf(c *Inference) ([]Fact, error) {
 		}
 	}
 	a, err := c.Sub(c.Graph("then_branch"), nil)
-	if err != nil {
+	b, err2 := c.Sub(c.Graph("else_branch"), nil)
+	switch {
+	case err != nil && err2 != nil:
 		return nil, err
-	}
-	b, err := c.Sub(c.Graph("else_branch"), nil)
-	if err != nil {
-		return nil, err
-	}
-	if len(a) != len(b) {
+	case err != nil: // a branch that cannot run is not taken
+		return b, nil
+	case err2 != nil:
+		return a, nil
+	case len(a) != len(b):
 		return nil, invalidf("the branches have %d and %d outputs", len(a), len(b))
 	}
 	out := make([]Fact, len(a))

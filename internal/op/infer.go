@@ -3,6 +3,7 @@ package op
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
@@ -30,7 +31,7 @@ func Infer(m *graph.Model, in map[string]graph.Type) (Facts, error) {
 		}
 		env.vals[v.Name] = Fact{Type: t}
 	}
-	if err := inf.graph(m.Graph, env, m.Opsets); err != nil {
+	if err := inf.graph(m.Graph, env, frame{opsets: m.Opsets}); err != nil {
 		return nil, err
 	}
 	for name, f := range inf.inner {
@@ -45,6 +46,18 @@ type inferer struct {
 	model *graph.Model
 	inner Facts // of subgraphs; the last visit stands
 	depth int
+	spent int // nodes visited
+}
+
+// maxVisits bounds the work of inference: loops within loops are visited again and again, and
+// functions once for each call. Beyond it subgraphs and functions stay open.
+const maxVisits = 300_000
+
+// A frame is where a list of nodes stands: the main graph, or a function's body and its call.
+type frame struct {
+	opsets []graph.Opset
+	fn     *graph.Function
+	call   *graph.Node
 }
 
 type factScope struct {
@@ -61,23 +74,29 @@ func (s *factScope) get(name string) (Fact, bool) {
 	return Fact{}, false
 }
 
-// graph infers the nodes of g in env, which already holds its inputs.
-func (inf *inferer) graph(g *graph.Graph, env *factScope, opsets []graph.Opset) error {
-	if inf.depth++; inf.depth > MaxDepth {
-		return fault.Invalidf(g.Name, "subgraphs and functions nest deeper than %d", MaxDepth)
-	}
-	defer func() { inf.depth-- }()
+// graph infers g in env, which already holds its inputs.
+func (inf *inferer) graph(g *graph.Graph, env *factScope, fr frame) error {
 	for _, c := range g.Consts() {
 		env.vals[c.Name] = constFact(c)
 	}
+	return inf.nodes(g.Nodes, slices.Concat(g.Info, g.Out), env, fr)
+}
+
+// nodes infers a list of nodes, of whose values the file declares some.
+func (inf *inferer) nodes(list []*graph.Node, info []*graph.Value, env *factScope, fr frame) error {
+	if inf.depth++; inf.depth > MaxDepth {
+		return fault.Invalidf("", "subgraphs and functions nest deeper than %d", MaxDepth)
+	}
+	defer func() { inf.depth-- }()
 	declared := map[string]graph.Type{}
-	for _, list := range [][]*graph.Value{g.Info, g.Out} {
-		for _, v := range list {
-			declared[v.Name] = v.Type
+	for _, v := range info {
+		declared[v.Name] = v.Type
+		if inf.depth > 1 {
+			declared[v.Name] = nameless(v.Type)
 		}
 	}
-	for _, n := range g.Nodes {
-		out, err := inf.node(n, env, opsets)
+	for _, n := range list {
+		out, err := inf.node(n, env, fr)
 		if err != nil {
 			return fault.At(n.Label(), err)
 		}
@@ -99,6 +118,22 @@ func (inf *inferer) graph(g *graph.Graph, env *factScope, opsets []graph.Opset) 
 		}
 	}
 	return nil
+}
+
+// nameless returns t without the names of its dimensions, for values that exist more than once:
+// the same name may stand for another size each time.
+func nameless(t graph.Type) graph.Type {
+	t.Shape = slices.Clone(t.Shape)
+	for i, d := range t.Shape {
+		if !d.IsKnown() {
+			t.Shape[i] = graph.Unknown
+		}
+	}
+	if t.Elem != nil {
+		e := nameless(*t.Elem)
+		t.Elem = &e
+	}
+	return t
 }
 
 // refine fills what t leaves open from the declaration d.
@@ -140,7 +175,8 @@ func constFact(c *graph.Const) Fact {
 func factOf(t *tensor.Tensor) Fact { return Fact{Type: graph.TypeOf(t), Value: t} }
 
 // node infers one node, and evaluates it where its inputs are small constants.
-func (inf *inferer) node(n *graph.Node, env *factScope, opsets []graph.Opset) ([]Fact, error) {
+func (inf *inferer) node(n *graph.Node, env *factScope, fr frame) ([]Fact, error) {
+	inf.spent++
 	in := make([]Fact, len(n.In))
 	for i, name := range n.In {
 		if name == "" {
@@ -152,10 +188,13 @@ func (inf *inferer) node(n *graph.Node, env *factScope, opsets []graph.Opset) ([
 		}
 		in[i] = f
 	}
-	if inf.model.Function(n.Domain, n.Op, n.Overload) != nil {
-		return nil, nil
+	if fr.call != nil {
+		n = bindAttrs(n, fr.fn, fr.call)
 	}
-	version := versionOf(opsets, n.Domain)
+	if f := inf.model.Function(n.Domain, n.Op, n.Overload); f != nil {
+		return inf.function(f, n, in)
+	}
+	version := versionOf(fr.opsets, n.Domain)
 	o, err := Resolve(n, version)
 	if fault.KindOf(err) == fault.Unsupported {
 		return nil, nil
@@ -165,34 +204,65 @@ func (inf *inferer) node(n *graph.Node, env *factScope, opsets []graph.Opset) ([
 	if err := o.Schema(version).CheckTypes(typesOfFacts(in)); err != nil {
 		return nil, fault.Invalidf("", "%v", err)
 	}
-	if out, ok := inf.fold(o, n, version, in); ok {
-		return out, nil
-	}
 	if o.Infer == nil {
 		return nil, nil
 	}
+	if out, ok := inf.fold(o, n, version, in); ok {
+		return out, nil
+	}
 	c := &Inference{Node: n, Opset: version, In: in}
-	c.sub = func(g *graph.Graph, args []Fact) ([]Fact, error) { return inf.subgraph(g, args, env, opsets) }
+	c.sub = func(g *graph.Graph, args []Fact) ([]Fact, error) { return inf.subgraph(g, args, env, fr) }
 	return o.Infer(c)
 }
 
-func (inf *inferer) subgraph(g *graph.Graph, args []Fact, outer *factScope, opsets []graph.Opset) ([]Fact, error) {
+func (inf *inferer) subgraph(g *graph.Graph, args []Fact, outer *factScope, fr frame) ([]Fact, error) {
+	if len(args) > len(g.In) {
+		return nil, invalidf("subgraph takes %d inputs, not %d", len(g.In), len(args))
+	}
+	out := make([]Fact, len(g.Out))
+	if inf.spent > maxVisits {
+		for i, v := range g.Out {
+			out[i].Type = nameless(v.Type)
+		}
+		return out, nil
+	}
 	env := &factScope{vals: Facts{}, outer: outer}
 	for i, v := range g.In {
-		f := Fact{Type: v.Type}
+		f := Fact{Type: nameless(v.Type)}
 		if i < len(args) {
 			f = args[i]
-			f.Type = refine(f.Type, v.Type)
+			f.Type = refine(f.Type, nameless(v.Type))
 		}
 		env.vals[v.Name] = f
 	}
-	if err := inf.graph(g, env, opsets); err != nil {
+	if err := inf.graph(g, env, fr); err != nil {
 		return nil, err
 	}
 	maps.Copy(inf.inner, env.vals)
-	out := make([]Fact, len(g.Out))
 	for i, v := range g.Out {
 		out[i], _ = env.get(v.Name)
+	}
+	return out, nil
+}
+
+// function infers the body of a model's own function.
+func (inf *inferer) function(f *graph.Function, n *graph.Node, in []Fact) ([]Fact, error) {
+	if inf.spent > maxVisits {
+		return nil, nil
+	}
+	if len(in) > len(f.In) {
+		return nil, invalidf("function %s takes %d inputs, not %d", f.Name, len(f.In), len(in))
+	}
+	env := &factScope{vals: Facts{}}
+	for i, fact := range in {
+		env.vals[f.In[i]] = fact
+	}
+	if err := inf.nodes(optionalInputs(f, n), f.Info, env, frame{f.Opsets, f, n}); err != nil {
+		return nil, err
+	}
+	out := make([]Fact, len(f.Out))
+	for i, name := range f.Out {
+		out[i], _ = env.get(name)
 	}
 	return out, nil
 }
@@ -212,11 +282,10 @@ func (inf *inferer) fold(o *Op, n *graph.Node, version int, in []Fact) ([]Fact, 
 		}
 		args[i] = f.Value
 	}
-	if o.Infer != nil { // a small constant may still ask for a huge result
-		types, err := o.Infer(&Inference{Node: n, Opset: version, In: in})
-		if err != nil || !allSmall(types) {
-			return nil, false
-		}
+	// a small constant may still ask for a huge result
+	types, err := o.Infer(&Inference{Node: n, Opset: version, In: in})
+	if err != nil || !allSmall(types) {
+		return nil, false
 	}
 	out, err := o.Eval(&Call{Node: n, Opset: version, In: args, run: &runner{model: inf.model, depth: new(int)}})
 	if err != nil {

@@ -178,12 +178,13 @@ func evalSequenceMap(c *Call) ([]*tensor.Tensor, error) {
 
 // Inference
 
-// elemType returns the type of a sequence's or optional's values.
+// elemType returns the type of a sequence's or optional's values, which need not agree in the
+// dimensions that are open.
 func elemType(t graph.Type) graph.Type {
 	if t.Elem == nil {
 		return graph.Type{}
 	}
-	return *t.Elem
+	return nameless(*t.Elem)
 }
 
 func inferSequenceAt(c *Inference) ([]Fact, error) { return Typed(elemType(c.Input(0).Type)), nil }
@@ -256,7 +257,7 @@ func inferSequenceMap(c *Inference) ([]Fact, error) {
 	}
 	out, err := c.Sub(c.Graph("body"), args)
 	for i, f := range out {
-		out[i] = Fact{Type: graph.SequenceOf(f.Type)}
+		out[i] = Fact{Type: graph.SequenceOf(nameless(f.Type))}
 	}
 	return out, err
 }
