@@ -86,6 +86,71 @@ func (w Window) appendPixel(off []int32, oy, ox int) []int32 {
 	return off
 }
 
+// first is the element of tap (k, 0) of an output pixel.
+func (w *Window) first(oy, ox, k int) int {
+	return ((oy*w.StrideH-w.Top+k*w.DilH)*w.W + ox*w.StrideW - w.Left) * w.Pitch
+}
+
+// block is a rectangle of output pixels: columns ox to ox+n-1 of the rows oy to
+// oy+lines-1, whose taps lie inside of the image but for kernel rows outside
+// of [k0, k1).
+type block struct{ oy, lines, ox, n, k0, k1 int }
+
+// blockPixels bounds a block, so that a kernel is done with it soon.
+const blockPixels = 1024
+
+// segments cuts the output pixels m0..m1-1 into blocks for inner, and pixels
+// that meet padding on the left or right for edge: n pixels from m on, step
+// apart.
+func (w *Window) segments(m0, m1 int, edge func(m, n, step int), inner func(block)) {
+	x0, x1 := w.inner()
+	if x0 >= x1 {
+		edge(m0, m1-m0, 1)
+		return
+	}
+	for m := m0; m < m1; {
+		oy, ox := m/w.OW, m%w.OW
+		if lines := (m1 - m) / w.OW; ox == 0 && lines > 0 {
+			for x := range w.OW {
+				if x < x0 || x >= x1 {
+					edge(m+x, lines, w.OW)
+				}
+			}
+			w.lines(oy, oy+lines, x0, x1, inner)
+			m += lines * w.OW
+			continue
+		}
+		end := min(w.OW, ox+m1-m)
+		if n := min(x0, end) - ox; n > 0 {
+			edge(m, n, 1)
+		}
+		if from, to := max(ox, x0), min(x1, end); from < to {
+			w.lines(oy, oy+1, from, to, inner)
+		}
+		if from := max(ox, x1); from < end {
+			edge(oy*w.OW+from, end-from, 1)
+		}
+		m += end - ox
+	}
+}
+
+// lines makes blocks of the rows oy to end-1: those that meet all kernel rows
+// go together.
+func (w *Window) lines(oy, end, ox, x1 int, inner func(block)) {
+	most := max(1, blockPixels/(x1-ox))
+	for oy < end {
+		k0, k1 := w.tapRows(oy)
+		b := block{oy, 1, ox, x1 - ox, k0, k1}
+		for whole := k1-k0 == w.KH; whole && b.lines < most && oy+b.lines < end; b.lines++ {
+			if k0, k1 = w.tapRows(oy + b.lines); k1-k0 < w.KH {
+				break
+			}
+		}
+		inner(b)
+		oy += b.lines
+	}
+}
+
 // NewIndirect takes offsets in any order of pixels, [rows][taps]; a negative
 // one reads padding. It keeps off.
 func NewIndirect(off []int32, taps int) *Indirect {

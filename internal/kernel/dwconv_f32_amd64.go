@@ -4,67 +4,127 @@
 
 package kernel
 
-// dwF32PixelAVX5124 convolves 64 channels of pixels, 1 at a time.
+// dwF32PixelAVX5121 convolves 16 channels of pixels, 1 at a time.
 //
 //go:noescape
-func dwF32PixelAVX5124(t *microArgs)
+func dwF32PixelAVX5121(t *microArgs)
 
-// dwF32RunAVX5124 convolves 64 channels of pixels, 6 at a time.
+// dwF32Run6AVX5121 convolves 16 channels of pixels, 6 at a time.
 //
 //go:noescape
-func dwF32RunAVX5124(t *microArgs)
+func dwF32Run6AVX5121(t *microArgs)
 
-// dwF32PixelAVX5123 convolves 48 channels of pixels, 1 at a time.
+// dwF32Run2AVX5121 convolves 16 channels of pixels, 2 at a time.
 //
 //go:noescape
-func dwF32PixelAVX5123(t *microArgs)
+func dwF32Run2AVX5121(t *microArgs)
 
-// dwF32RunAVX5123 convolves 48 channels of pixels, 6 at a time.
+// dwF32Run1AVX5121 convolves 16 channels of pixels, 1 at a time.
 //
 //go:noescape
-func dwF32RunAVX5123(t *microArgs)
+func dwF32Run1AVX5121(t *microArgs)
 
 // dwF32PixelAVX5122 convolves 32 channels of pixels, 1 at a time.
 //
 //go:noescape
 func dwF32PixelAVX5122(t *microArgs)
 
-// dwF32RunAVX5122 convolves 32 channels of pixels, 8 at a time.
+// dwF32Run6AVX5122 convolves 32 channels of pixels, 6 at a time.
 //
 //go:noescape
-func dwF32RunAVX5122(t *microArgs)
+func dwF32Run6AVX5122(t *microArgs)
 
-// dwF32PixelAVX5121 convolves 16 channels of pixels, 1 at a time.
+// dwF32Run2AVX5122 convolves 32 channels of pixels, 2 at a time.
 //
 //go:noescape
-func dwF32PixelAVX5121(t *microArgs)
+func dwF32Run2AVX5122(t *microArgs)
 
-// dwF32RunAVX5121 convolves 16 channels of pixels, 8 at a time.
+// dwF32Run1AVX5122 convolves 32 channels of pixels, 1 at a time.
 //
 //go:noescape
-func dwF32RunAVX5121(t *microArgs)
+func dwF32Run1AVX5122(t *microArgs)
+
+// dwF32PixelAVX5123 convolves 48 channels of pixels, 1 at a time.
+//
+//go:noescape
+func dwF32PixelAVX5123(t *microArgs)
+
+// dwF32Run6AVX5123 convolves 48 channels of pixels, 6 at a time.
+//
+//go:noescape
+func dwF32Run6AVX5123(t *microArgs)
+
+// dwF32Run2AVX5123 convolves 48 channels of pixels, 2 at a time.
+//
+//go:noescape
+func dwF32Run2AVX5123(t *microArgs)
+
+// dwF32Run1AVX5123 convolves 48 channels of pixels, 1 at a time.
+//
+//go:noescape
+func dwF32Run1AVX5123(t *microArgs)
+
+// dwF32PixelAVX5124 convolves 64 channels of pixels, 1 at a time.
+//
+//go:noescape
+func dwF32PixelAVX5124(t *microArgs)
+
+// dwF32Run6AVX5124 convolves 64 channels of pixels, 6 at a time.
+//
+//go:noescape
+func dwF32Run6AVX5124(t *microArgs)
+
+// dwF32Run2AVX5124 convolves 64 channels of pixels, 2 at a time.
+//
+//go:noescape
+func dwF32Run2AVX5124(t *microArgs)
+
+// dwF32Run1AVX5124 convolves 64 channels of pixels, 1 at a time.
+//
+//go:noescape
+func dwF32Run1AVX5124(t *microArgs)
 
 // dwF32MaskedAVX5121 convolves 16 channels of pixels, 1 at a time.
 //
 //go:noescape
 func dwF32MaskedAVX5121(t *microArgs)
 
-// dwF32PixelAVX22 convolves 16 channels of pixels, 1 at a time.
-//
-//go:noescape
-func dwF32PixelAVX22(t *microArgs)
-
-// dwF32RunAVX22 convolves 16 channels of pixels, 5 at a time.
-//
-//go:noescape
-func dwF32RunAVX22(t *microArgs)
-
 // dwF32PixelAVX21 convolves 8 channels of pixels, 1 at a time.
 //
 //go:noescape
 func dwF32PixelAVX21(t *microArgs)
 
-// dwF32RunAVX21 convolves 8 channels of pixels, 8 at a time.
+// dwF32Run6AVX21 convolves 8 channels of pixels, 6 at a time.
 //
 //go:noescape
-func dwF32RunAVX21(t *microArgs)
+func dwF32Run6AVX21(t *microArgs)
+
+// dwF32Run2AVX21 convolves 8 channels of pixels, 2 at a time.
+//
+//go:noescape
+func dwF32Run2AVX21(t *microArgs)
+
+// dwF32Run1AVX21 convolves 8 channels of pixels, 1 at a time.
+//
+//go:noescape
+func dwF32Run1AVX21(t *microArgs)
+
+// dwF32PixelAVX22 convolves 16 channels of pixels, 1 at a time.
+//
+//go:noescape
+func dwF32PixelAVX22(t *microArgs)
+
+// dwF32Run6AVX22 convolves 16 channels of pixels, 6 at a time.
+//
+//go:noescape
+func dwF32Run6AVX22(t *microArgs)
+
+// dwF32Run2AVX22 convolves 16 channels of pixels, 2 at a time.
+//
+//go:noescape
+func dwF32Run2AVX22(t *microArgs)
+
+// dwF32Run1AVX22 convolves 16 channels of pixels, 1 at a time.
+//
+//go:noescape
+func dwF32Run1AVX22(t *microArgs)

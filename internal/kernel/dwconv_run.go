@@ -7,23 +7,28 @@ import (
 	"unsafe"
 )
 
-// dwKernel is the pair of bodies for one number of vectors: pixel takes any
-// pixels one by one, run takes px neighbours at a time inside of the image.
+// dwKernel holds the bodies for one number of vectors: pixel takes any pixels
+// one by one, run some neighbours at a time, the most first.
 type dwKernel struct {
-	px         int
-	pixel, run func(*microArgs)
+	pixel func(*microArgs)
+	run   []dwRunKernel
+}
+
+type dwRunKernel struct {
+	px int
+	fn func(*microArgs)
 }
 
 var (
 	dwF32AVX512 = [5]dwKernel{
-		1: {8, dwF32PixelAVX5121, dwF32RunAVX5121},
-		2: {8, dwF32PixelAVX5122, dwF32RunAVX5122},
-		3: {6, dwF32PixelAVX5123, dwF32RunAVX5123},
-		4: {6, dwF32PixelAVX5124, dwF32RunAVX5124},
+		1: {dwF32PixelAVX5121, []dwRunKernel{{6, dwF32Run6AVX5121}, {2, dwF32Run2AVX5121}, {1, dwF32Run1AVX5121}}},
+		2: {dwF32PixelAVX5122, []dwRunKernel{{6, dwF32Run6AVX5122}, {2, dwF32Run2AVX5122}, {1, dwF32Run1AVX5122}}},
+		3: {dwF32PixelAVX5123, []dwRunKernel{{6, dwF32Run6AVX5123}, {2, dwF32Run2AVX5123}, {1, dwF32Run1AVX5123}}},
+		4: {dwF32PixelAVX5124, []dwRunKernel{{6, dwF32Run6AVX5124}, {2, dwF32Run2AVX5124}, {1, dwF32Run1AVX5124}}},
 	}
 	dwF32AVX2 = [5]dwKernel{
-		1: {8, dwF32PixelAVX21, dwF32RunAVX21},
-		2: {5, dwF32PixelAVX22, dwF32RunAVX22},
+		1: {dwF32PixelAVX21, []dwRunKernel{{6, dwF32Run6AVX21}, {2, dwF32Run2AVX21}, {1, dwF32Run1AVX21}}},
+		2: {dwF32PixelAVX22, []dwRunKernel{{6, dwF32Run6AVX22}, {2, dwF32Run2AVX22}, {1, dwF32Run1AVX22}}},
 	}
 )
 
@@ -61,7 +66,6 @@ func (d *DepthwiseF32) runFast(a rows[float32], out *OutF32, m0, m1 int) bool {
 	}
 	s := scratches.Get().(*scratch)
 	s.zero = unsafe.Pointer(&d.zeros[0])
-	s.ldc, s.ldAdd, s.offRow = out.Ldc*4, out.LdAdd*4, d.taps*4
 	s.lo, s.hi = out.Min, out.Max
 	if out.Min == out.Max {
 		s.lo, s.hi = float32(math.Inf(-1)), float32(math.Inf(1))
@@ -75,11 +79,11 @@ func (d *DepthwiseF32) runFast(a rows[float32], out *OutF32, m0, m1 int) bool {
 		run := dwRun{s, d, &a, out, pn, &set[pn.nv]}
 		if pn.n1-pn.n0 < pn.nv*d.lanes {
 			run.k = &dwKernel{pixel: dwF32MaskedAVX5121}
-			run.pixels(m0, m1)
+			run.pixels(m0, m1-m0, 1)
 		} else if a.ix.rel != nil {
-			run.image(m0, m1)
+			a.ix.win.segments(m0, m1, run.pixels, run.inner)
 		} else {
-			run.pixels(m0, m1)
+			run.pixels(m0, m1-m0, 1)
 		}
 	}
 	s.microArgs = microArgs{}
@@ -100,58 +104,46 @@ type dwRun struct {
 	k   *dwKernel
 }
 
-// image cuts the pixels m0..m1-1 into runs whose columns lie inside of the
-// image, and the rest.
-func (r *dwRun) image(m0, m1 int) {
-	w := &r.a.ix.win
-	x0, x1 := w.inner()
-	for m := m0; m < m1; {
-		oy, ox := m/w.OW, m%w.OW
-		switch {
-		case ox < x0:
-			n := min(m1-m, x0-ox)
-			r.pixels(m, m+n)
-			m += n
-		case ox < x1:
-			n := min(m1-m, x1-ox)
-			r.inner(m, n, oy, ox)
-			m += n
-		default:
-			n := min(m1-m, w.OW-ox)
-			r.pixels(m, m+n)
-			m += n
-		}
-	}
-}
-
-// inner convolves n pixels of output row oy from column ox on, all inside.
-// Kernel rows above and below the image are left out.
-func (r *dwRun) inner(m, n, oy, ox int) {
+// inner takes a block. Kernel rows above and below the image are left out.
+func (r *dwRun) inner(b block) {
 	w, s := &r.a.ix.win, r.s
-	k0, k1 := w.tapRows(oy)
-	whole := n / r.k.px * r.k.px
-	if whole > 0 && k0 < k1 {
-		first := ((oy*w.StrideH-w.Top+k0*w.DilH)*w.W + ox*w.StrideW - w.Left) * w.Pitch
-		s.a = unsafe.Pointer(&r.a.x[first+r.pn.n0])
-		s.aStep = w.StrideW * w.Pitch * 4
-		s.off, s.taps, s.rows = &r.a.ix.rel[0], (k1-k0)*w.KW, whole
-		s.b = unsafe.Pointer(&r.d.data[r.pn.off+k0*w.KW*r.pn.nv*r.d.lanes])
-		r.target(m)
-		r.k.run(&s.microArgs)
-		m, n = m+whole, n-whole
+	if b.k0 >= b.k1 {
+		for i := range b.lines {
+			r.pixels((b.oy+i)*w.OW+b.ox, b.n, 1)
+		}
+		return
 	}
-	r.pixels(m, m+n)
+	step := w.StrideW * w.Pitch * 4
+	s.aStep, s.off, s.taps, s.lines = step, &r.a.ix.rel[0], (b.k1-b.k0)*w.KW, b.lines
+	s.b = unsafe.Pointer(&r.d.data[r.pn.off+b.k0*w.KW*r.pn.nv*r.d.lanes])
+	s.ldc, s.ldAdd = r.out.Ldc*4, r.out.LdAdd*4
+	ox, left := b.ox, b.n
+	for _, k := range r.k.run {
+		n := left / k.px * k.px
+		if n == 0 {
+			continue
+		}
+		s.a = unsafe.Pointer(&r.a.x[w.first(b.oy, ox, b.k0)+r.pn.n0])
+		s.rows = n
+		s.aSkip, s.cSkip = w.StrideH*w.W*w.Pitch*4-n*step, (w.OW-n)*s.ldc
+		s.addSkip = 0
+		if r.out.Add != nil {
+			s.addSkip = (w.OW - n) * s.ldAdd
+		}
+		r.target(b.oy*w.OW + ox)
+		k.fn(&s.microArgs)
+		ox, left = ox+n, left-n
+	}
 }
 
-// dwCall bounds the pixels of one call, which lasts below 100 µs.
-const dwCall = 1024
-
-func (r *dwRun) pixels(m0, m1 int) {
-	s := r.s
-	s.a, s.taps = unsafe.Pointer(&r.a.x[r.pn.n0]), r.d.taps
+// pixels takes any pixels through the list of offsets: n from m on, step apart.
+func (r *dwRun) pixels(m, n, step int) {
+	s, taps := r.s, r.d.taps
+	s.a, s.taps = unsafe.Pointer(&r.a.x[r.pn.n0]), taps
 	s.b = unsafe.Pointer(&r.d.data[r.pn.off])
-	for m := m0; m < m1; m += dwCall {
-		s.off, s.rows = &r.a.ix.off[m*r.d.taps], min(dwCall, m1-m)
+	s.offRow, s.ldc, s.ldAdd = step*taps*4, step*r.out.Ldc*4, step*r.out.LdAdd*4
+	for end := m + n*step; m < end; m += blockPixels * step {
+		s.off, s.rows = &r.a.ix.off[m*taps], min(blockPixels, (end-m)/step)
 		r.target(m)
 		r.k.pixel(&s.microArgs)
 	}

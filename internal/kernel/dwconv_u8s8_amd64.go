@@ -43,3 +43,38 @@ func dwU8S8AVXVNNI16(t *microArgs)
 //
 //go:noescape
 func dwU8S8AVX216(t *microArgs)
+
+// dwU8S8RunVNNI64 convolves 64 channels of neighbouring pixels, 3 by 3.
+//
+//go:noescape
+func dwU8S8RunVNNI64(t *microArgs)
+
+// dwU8S8RunVNNI32 convolves 32 channels of neighbouring pixels, 3 by 3.
+//
+//go:noescape
+func dwU8S8RunVNNI32(t *microArgs)
+
+// dwU8S8RunVNNI16 convolves 16 channels of neighbouring pixels, 3 by 3.
+//
+//go:noescape
+func dwU8S8RunVNNI16(t *microArgs)
+
+// dwU8S8RunAVXVNNI32 convolves 32 channels of neighbouring pixels, 3 by 3.
+//
+//go:noescape
+func dwU8S8RunAVXVNNI32(t *microArgs)
+
+// dwU8S8RunAVX232 convolves 32 channels of neighbouring pixels, 3 by 3.
+//
+//go:noescape
+func dwU8S8RunAVX232(t *microArgs)
+
+// dwU8S8RunAVXVNNI16 convolves 16 channels of neighbouring pixels, 3 by 3.
+//
+//go:noescape
+func dwU8S8RunAVXVNNI16(t *microArgs)
+
+// dwU8S8RunAVX216 convolves 16 channels of neighbouring pixels, 3 by 3.
+//
+//go:noescape
+func dwU8S8RunAVX216(t *microArgs)

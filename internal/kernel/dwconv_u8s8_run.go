@@ -5,23 +5,34 @@ package kernel
 import "unsafe"
 
 // dwBodies are the bodies of one level by channels; 0 is for the last ones,
-// fewer than 16.
-type dwBodies map[int]func(*microArgs)
+// fewer than 16. Those in run take neighbouring pixels of a 3 by 3 kernel.
+type dwBodies struct {
+	pixel, run map[int]func(*microArgs)
+}
 
 var (
-	dwU8S8VNNI    = dwBodies{64: dwU8S8VNNI64, 32: dwU8S8VNNI32, 16: dwU8S8VNNI16, 0: dwU8S8VNNI16Masked}
-	dwU8S8AVXVNNI = dwBodies{32: dwU8S8AVXVNNI32, 16: dwU8S8AVXVNNI16}
-	dwU8S8AVX2    = dwBodies{32: dwU8S8AVX232, 16: dwU8S8AVX216}
+	dwU8S8VNNI = dwBodies{
+		map[int]func(*microArgs){64: dwU8S8VNNI64, 32: dwU8S8VNNI32, 16: dwU8S8VNNI16, 0: dwU8S8VNNI16Masked},
+		map[int]func(*microArgs){64: dwU8S8RunVNNI64, 32: dwU8S8RunVNNI32, 16: dwU8S8RunVNNI16},
+	}
+	dwU8S8AVXVNNI = dwBodies{
+		map[int]func(*microArgs){32: dwU8S8AVXVNNI32, 16: dwU8S8AVXVNNI16},
+		map[int]func(*microArgs){32: dwU8S8RunAVXVNNI32, 16: dwU8S8RunAVXVNNI16},
+	}
+	dwU8S8AVX2 = dwBodies{
+		map[int]func(*microArgs){32: dwU8S8AVX232, 16: dwU8S8AVX216},
+		map[int]func(*microArgs){32: dwU8S8RunAVX232, 16: dwU8S8RunAVX216},
+	}
 )
 
-func (d *DepthwiseU8S8) bodies() dwBodies {
+func (d *DepthwiseU8S8) bodies() *dwBodies {
 	switch l := d.level; {
 	case l.use(VNNI):
-		return dwU8S8VNNI
+		return &dwU8S8VNNI
 	case l.use(AVXVNNI):
-		return dwU8S8AVXVNNI
+		return &dwU8S8AVXVNNI
 	case l.use(AVX2):
-		return dwU8S8AVX2
+		return &dwU8S8AVX2
 	}
 	return nil
 }
@@ -37,10 +48,10 @@ func (d *DepthwiseU8S8) pack() {
 	off, c := 0, 0
 	for c < d.n {
 		width := 64
-		for width > 16 && (width > d.n-c || bodies[width] == nil) {
+		for width > 16 && (width > d.n-c || bodies.pixel[width] == nil) {
 			width /= 2
 		}
-		if width > d.n-c && bodies[0] == nil {
+		if width > d.n-c && bodies.pixel[0] == nil {
 			break
 		}
 		d.blocks = append(d.blocks, dwBlock{c, min(d.n, c+width), width, off})
@@ -90,31 +101,25 @@ func (d *DepthwiseU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 i
 	bodies := d.bodies()
 	s := scratches.Get().(*scratch)
 	s.setOutput(out)
-	s.pad = grow(s.pad, 64)
+	w := &a.ix.win
+	runs := w.KH == 3 && w.KW == 3
+	length := 64
+	if runs {
+		length += 2 * w.DilW * w.Pitch // a padding row under three columns of taps
+	}
+	s.pad = grow(s.pad, length)
 	fill(s.pad, pad)
-	s.zero = unsafe.Pointer(&s.pad[0])
-	s.offRow, s.taps, s.ldc = d.taps*4, (d.taps+3)/4, out.Ldc
-	for _, b := range d.blocks {
-		s.mask = ^uint64(0) >> (64 - (b.c1 - b.c0))
-		if d.wide != nil {
-			s.b = unsafe.Pointer(&d.wide[b.off])
+	for i := range d.blocks {
+		r := dwIntRun{s: s, d: d, a: &a, out: out, b: &d.blocks[i]}
+		r.pixel, r.run = bodies.pixel[r.b.width], bodies.run[r.b.width]
+		if r.b.c1-r.b.c0 < r.b.width {
+			r.pixel, r.run = bodies.pixel[0], nil
+		}
+		r.channels()
+		if runs && r.run != nil {
+			w.segments(m0, m1, r.pixels, r.inner)
 		} else {
-			s.b = unsafe.Pointer(&d.data[b.off])
-		}
-		s.bias = unsafe.Pointer(&zeros)
-		if out.Bias != nil {
-			s.bias = vectors(out.Bias, b.c0, b.c1, b.width, s.biasI32[:])
-		}
-		s.scale = vectors(out.Scale, b.c0, b.c1, b.width, s.scaleF32[:])
-		s.a = unsafe.Pointer(&a.x[b.c0])
-		body := bodies[b.width]
-		if b.c1-b.c0 < b.width {
-			body = bodies[0]
-		}
-		for m := m0; m < m1; m += dwCall {
-			s.off, s.rows = &a.ix.off[m*d.taps], min(dwCall, m1-m)
-			s.c, _ = out.at(m*out.Ldc + b.c0)
-			body(&s.microArgs)
+			r.pixels(m0, m1-m0, 1)
 		}
 	}
 	s.microArgs = microArgs{}
@@ -123,4 +128,59 @@ func (d *DepthwiseU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 i
 		d.runGeneric(a, pad, out, m0, m1, c0)
 	}
 	return true
+}
+
+// dwIntRun is the work of one block of channels.
+type dwIntRun struct {
+	s          *scratch
+	d          *DepthwiseU8S8
+	a          *rows[uint8]
+	out        *OutU8S8
+	b          *dwBlock
+	pixel, run func(*microArgs)
+}
+
+// channels points the arguments at the weights and factors of the block.
+func (r *dwIntRun) channels() {
+	s, b := r.s, r.b
+	s.mask = ^uint64(0) >> (64 - (b.c1 - b.c0))
+	if r.d.wide != nil {
+		s.b = unsafe.Pointer(&r.d.wide[b.off])
+	} else {
+		s.b = unsafe.Pointer(&r.d.data[b.off])
+	}
+	s.factors(r.out, b.c0, b.c1, b.width)
+}
+
+// pixels takes any pixels through the list of offsets: n from m on, step apart.
+func (r *dwIntRun) pixels(m, n, step int) {
+	s, taps := r.s, r.d.taps
+	s.a, s.zero = unsafe.Pointer(&r.a.x[r.b.c0]), unsafe.Pointer(&s.pad[0])
+	s.offRow, s.taps, s.ldc = step*taps*4, (taps+3)/4, step*r.out.Ldc
+	for end := m + n*step; m < end; m += blockPixels * step {
+		s.off, s.rows = &r.a.ix.off[m*taps], min(blockPixels, (end-m)/step)
+		s.c, _ = r.out.at(m*r.out.Ldc + r.b.c0)
+		r.pixel(&s.microArgs)
+	}
+}
+
+// inner takes a block. A kernel row outside of the image reads the padding row
+// and stays there.
+func (r *dwIntRun) inner(b block) {
+	s, w := r.s, &r.a.ix.win
+	var row [3]unsafe.Pointer
+	var step [3]int
+	for k := range 3 {
+		row[k] = unsafe.Pointer(&s.pad[0])
+		if k >= b.k0 && k < b.k1 {
+			row[k] = unsafe.Pointer(&r.a.x[w.first(b.oy, b.ox, k)+r.b.c0])
+			step[k] = w.StrideW * w.Pitch
+		}
+	}
+	s.a, s.zero, s.add = row[0], row[1], row[2]
+	s.aStep, s.offStep, s.ldAdd = step[0], step[1], step[2]
+	s.kb, s.rows, s.lines, s.ldc = w.DilW*w.Pitch, b.n, b.lines, r.out.Ldc
+	s.aSkip, s.cSkip = w.StrideH*w.W*w.Pitch-b.n*step[0], (w.OW-b.n)*r.out.Ldc
+	s.c, _ = r.out.at((b.oy*w.OW+b.ox)*r.out.Ldc + r.b.c0)
+	r.run(&s.microArgs)
 }

@@ -36,6 +36,10 @@ type microArgs struct {
 	qhi     uint32
 	flip    uint32 // 0x80808080 makes codes signed
 	maskV   *[16]int32
+	lines   int // the rest is for depthwise kernels: rows of the output
+	aSkip   int // bytes from behind a row to the next one
+	cSkip   int
+	addSkip int
 }
 
 // microKernel is one body: rows by columns of its tile.

@@ -8,14 +8,18 @@ import "fmt"
 
 func init() {
 	register("dwconv_f32", func(f *file) {
-		for _, t := range []tile{{6, 4}, {6, 3}, {8, 2}, {8, 1}} {
-			f.dwF32(64, 1, t.nv, true, false)
-			f.dwF32(64, t.mr, t.nv, false, false)
+		for nv := 1; nv <= 4; nv++ {
+			f.dwF32(64, 1, nv, true, false)
+			for _, px := range []int{6, 2, 1} {
+				f.dwF32(64, px, nv, false, false)
+			}
 		}
 		f.dwF32(64, 1, 1, true, true)
-		for _, t := range []tile{{5, 2}, {8, 1}} {
-			f.dwF32(32, 1, t.nv, true, false)
-			f.dwF32(32, t.mr, t.nv, false, false)
+		for nv := 1; nv <= 2; nv++ {
+			f.dwF32(32, 1, nv, true, false)
+			for _, px := range []int{6, 2, 1} {
+				f.dwF32(32, px, nv, false, false)
+			}
 		}
 	})
 }
@@ -35,16 +39,20 @@ func (d *dwF32) mask(v int) string {
 	return ""
 }
 
+// curLines counts the rows of the output that are left.
+const curLines = "lines-48(SP)"
+
 // dwPixels are the registers that hold the addresses of neighbouring pixels.
 var dwPixels = []string{"SI", "R8", "R9", "R10", "R11", "R12", "R13", "DX"}
 
 // dwF32 emits a kernel of px pixels at a time. Indirect ones have offsets for
 // each pixel; direct ones share the offsets of the taps, and pixels lie
-// argAStep bytes apart. The rows must be a multiple of px. Masked ones touch
-// only the channels of argMask.
+// argAStep bytes apart; they do argLines rows of the output, and skip from row
+// to row. argRows must be a multiple of px. Masked ones touch only the
+// channels of argMask.
 func (f *file) dwF32(width, px, nv int, indirect, masked bool) {
 	d := &dwF32{f, width, px, nv, masked}
-	isa, kind := "AVX512", "Run"
+	isa, kind := "AVX512", fmt.Sprintf("Run%d", px)
 	if width == 32 {
 		isa = "AVX2"
 	}
@@ -55,7 +63,7 @@ func (f *file) dwF32(width, px, nv int, indirect, masked bool) {
 		kind = "Masked"
 	}
 	f.text(fmt.Sprintf("convolves %d channels of pixels, %d at a time.", nv*width/4, px),
-		fmt.Sprintf("dwF32%s%s%d", kind, isa, nv), "t *microArgs", 40, 8)
+		fmt.Sprintf("dwF32%s%s%d", kind, isa, nv), "t *microArgs", 48, 8)
 	d.open()
 	f.p("pixel:")
 	d.start(indirect)
@@ -74,7 +82,7 @@ func (d *dwF32) open() {
 	for _, c := range []struct {
 		arg int
 		cur string
-	}{{argOff, curOff}, {argA, curA}, {argC, curC}, {argAdd, curAdd}, {argRows, curRows}} {
+	}{{argOff, curOff}, {argA, curA}, {argC, curC}, {argAdd, curAdd}, {argRows, curRows}, {argLines, curLines}} {
 		d.p("MOVQ %d(DI), AX", c.arg)
 		d.p("MOVQ AX, %s", c.cur)
 	}
@@ -172,4 +180,18 @@ func (d *dwF32) advance(indirect bool) {
 	}
 	d.p("SUBQ $%d, %s", d.px, curRows)
 	d.p("JG pixel")
+	if indirect {
+		return
+	}
+	d.p("DECQ %s", curLines)
+	d.p("JEQ end")
+	for _, c := range []struct {
+		arg int
+		cur string
+	}{{argASkip, curA}, {argCSkip, curC}, {argAddSkip, curAdd}, {argRows, curRows}} {
+		d.p("MOVQ %d(DI), AX", c.arg)
+		d.p("ADDQ AX, %s", c.cur)
+	}
+	d.p("JMP pixel")
+	d.p("end:")
 }

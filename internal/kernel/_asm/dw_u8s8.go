@@ -19,6 +19,13 @@ func init() {
 			f.dwInt("AVXVNNI", width, false)
 			f.dwInt("AVX2", width, false)
 		}
+		for _, width := range []int{64, 32, 16} {
+			f.dwInt3x3("VNNI", width)
+		}
+		for _, width := range []int{32, 16} {
+			f.dwInt3x3("AVXVNNI", width)
+			f.dwInt3x3("AVX2", width)
+		}
 	})
 }
 
@@ -130,9 +137,9 @@ func (d *dwInt) group() {
 	}
 	d.interleave()
 	for v := range 4 {
-		d.dot(v)
+		d.dot(v, 0)
 	}
-	d.p("ADDQ $%d, BX", 4*d.width*(1+int(bit(d.wide()))))
+	d.p("ADDQ $%d, BX", d.groupBytes())
 	d.p("ADDQ $16, AX")
 }
 
@@ -148,26 +155,38 @@ func (d *dwInt) interleave() {
 	d.p("VPUNPCKHWD %s, %s, %s", d.r(11), d.r(9), d.r(7))
 }
 
-// dot adds four products per channel. Without VPDPBUSD the taps 0 and 2 of a
-// dword, then 1 and 3, are multiplied as 16-bit pairs.
-func (d *dwInt) dot(v int) {
+// groupBytes is the size of the weights of four taps.
+func (d *dwInt) groupBytes() int {
+	if d.wide() {
+		return 8 * d.width
+	}
+	return 4 * d.width
+}
+
+// dot adds four products per channel, of the taps of group g behind BX.
+// Without VPDPBUSD the taps 0 and 2 of a dword, then 1 and 3, are multiplied
+// as 16-bit pairs.
+func (d *dwInt) dot(v, g int) {
 	x, acc, t := d.r(4+v), d.r(v), d.r(12)
-	switch {
-	case d.isa == "VNNI":
-		d.p("VPDPBUSD %d(BX), %s, %s", v*d.width, x, acc)
-	case d.isa == "AVXVNNI":
-		d.p("VMOVDQU %d(BX), %s", v*d.width, t)
+	at := g * d.groupBytes()
+	switch d.isa {
+	case "VNNI":
+		d.p("VPDPBUSD %d(BX), %s, %s", at+v*d.width, x, acc)
+	case "AVXVNNI":
+		d.p("VMOVDQU %d(BX), %s", at+v*d.width, t)
 		d.dpbusdVEX(d.width, 12, 4+v, v)
 	default:
 		d.p("VPAND %s, %s, %s", d.r(13), x, t)
 		d.p("VPSRLW $8, %s, %s", x, x)
-		d.p("VPMADDWD %d(BX), %s, %s", 2*v*d.width, t, t)
-		d.p("VPMADDWD %d(BX), %s, %s", (2*v+1)*d.width, x, x)
+		d.p("VPMADDWD %d(BX), %s, %s", at+2*v*d.width, t, t)
+		d.p("VPMADDWD %d(BX), %s, %s", at+(2*v+1)*d.width, x, x)
 		d.p("VPADDD %s, %s, %s", t, acc, acc)
 		d.p("VPADDD %s, %s, %s", x, acc, acc)
 	}
 }
 
+// finish turns the accumulators into codes and stores them. The factors that
+// all channels share are read again for each pixel.
 func (d *dwInt) finish() {
 	d.p("MOVQ t+0(FP), DI")
 	t := d.r(4)
@@ -179,21 +198,29 @@ func (d *dwInt) finish() {
 		d.p("VCVTPS2DQ %s, %s", d.r(v), d.r(v))
 	}
 	d.p("VPBROADCASTD %d(DI), %s", argZ, t)
+	d.codes(t, func(arg int) string {
+		d.p("VPBROADCASTD %d(DI), %s", arg, t)
+		return t
+	})
+}
+
+// codes packs the int32 accumulators, adds the zero point z and clamps to the
+// factors that load finds.
+func (d *dwInt) codes(z string, load func(arg int) string) {
 	d.p("VPACKSSDW %s, %s, %s", d.r(1), d.r(0), d.r(0))
 	d.p("VPACKSSDW %s, %s, %s", d.r(3), d.r(2), d.r(2))
-	d.p("VPADDSW %s, %s, %s", t, d.r(0), d.r(0))
-	d.p("VPADDSW %s, %s, %s", t, d.r(2), d.r(2))
+	d.p("VPADDSW %s, %s, %s", z, d.r(0), d.r(0))
+	d.p("VPADDSW %s, %s, %s", z, d.r(2), d.r(2))
 	d.p("VPACKUSWB %s, %s, %s", d.r(2), d.r(0), d.r(0))
 	xor := "VPXOR"
-	if d.width == 64 {
+	if d.isa == "VNNI" {
 		xor = "VPXORD"
 	}
 	for _, c := range []struct {
 		arg int
 		op  string
 	}{{argQLo, "VPMAXUB"}, {argQHi, "VPMINUB"}, {argFlip, xor}} {
-		d.p("VPBROADCASTD %d(DI), %s", c.arg, t)
-		d.p("%s %s, %s, %s", c.op, t, d.r(0), d.r(0))
+		d.p("%s %s, %s, %s", c.op, load(c.arg), d.r(0), d.r(0))
 	}
 	if d.masked {
 		d.p("VMOVDQU8 %s, K1, (R14)", d.r(0))

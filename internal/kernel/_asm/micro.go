@@ -34,6 +34,10 @@ const (
 	argQHi     = 168
 	argFlip    = 172
 	argMaskV   = 176
+	argLines   = 184
+	argASkip   = 192
+	argCSkip   = 200
+	argAddSkip = 208
 )
 
 type micro struct {
