@@ -1,0 +1,125 @@
+package op
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A box is a rectangle with its corners in order.
+type box struct{ y1, x1, y2, x2 float64 }
+
+// boxOf reads four numbers: two opposite corners (y,x,y,x), or centre and size (x,y,w,h).
+func boxOf(v []float64, center bool) box {
+	if center {
+		return box{v[1] - v[3]/2, v[0] - v[2]/2, v[1] + v[3]/2, v[0] + v[2]/2}
+	}
+	return box{min(v[0], v[2]), min(v[1], v[3]), max(v[0], v[2]), max(v[1], v[3])}
+}
+
+func (b box) area() float64 { return (b.y2 - b.y1) * (b.x2 - b.x1) }
+
+// overlap returns intersection over union; 0 where either is empty.
+func (b box) overlap(o box) float64 {
+	h, w := min(b.y2, o.y2)-max(b.y1, o.y1), min(b.x2, o.x2)-max(b.x1, o.x1)
+	if h <= 0 || w <= 0 || b.area() <= 0 || o.area() <= 0 {
+		return 0
+	}
+	return h * w / (b.area() + o.area() - h*w)
+}
+
+// scalarOr returns the only element of input i as a number, or def where it is absent or empty.
+func (c *Call) scalarOr(i int, def float64) (float64, error) {
+	if c.operand(i) == nil {
+		return def, nil
+	}
+	return c.scalarOf(i)
+}
+
+// A suppression holds the operands of NonMaxSuppression: boxes (N,B,4), scores (N,C,B).
+type suppression struct {
+	batch, classes, count int
+	boxes, scores         []float64
+	most                  int
+	overlap, least        float64
+	center                bool
+}
+
+func newSuppression(c *Call) (*suppression, error) {
+	b, s := c.In[0], c.In[1]
+	if b.Rank() != 3 || s.Rank() != 3 || b.Shape[2] != 4 || s.Shape[0] != b.Shape[0] || s.Shape[2] != b.Shape[1] {
+		return nil, invalidf("boxes of shape %v and scores of shape %v", b.Shape, s.Shape)
+	}
+	v := &suppression{batch: s.Shape[0], classes: s.Shape[1], count: s.Shape[2], center: c.Bool("center_point_box", false)}
+	most, err := c.scalarOr(2, 0)
+	if err != nil {
+		return nil, err
+	}
+	v.most = int(clamp(most, 0, float64(v.count)))
+	if v.overlap, err = c.scalarOr(3, 0); err != nil {
+		return nil, err
+	}
+	if v.overlap < 0 || v.overlap > 1 {
+		return nil, invalidf("iou_threshold %v is outside [0,1]", v.overlap)
+	}
+	if v.least, err = c.scalarOr(4, math.Inf(-1)); err != nil {
+		return nil, err
+	}
+	in, err := floatsOf(b, s)
+	if err != nil {
+		return nil, err
+	}
+	v.boxes, v.scores = in[0], in[1]
+	return v, nil
+}
+
+// choose returns the boxes kept of one class, best first.
+func (v *suppression) choose(n, class int) []int {
+	if v.most == 0 {
+		return nil
+	}
+	score := v.scores[(n*v.classes+class)*v.count:][:v.count]
+	var order []int
+	for i, s := range score {
+		if s > v.least {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(score[b], score[a]) })
+	var kept []int
+	var boxes []box
+	for _, i := range order {
+		b := boxOf(v.boxes[(n*v.count+i)*4:][:4], v.center)
+		if slices.ContainsFunc(boxes, func(k box) bool { return k.overlap(b) > v.overlap }) {
+			continue
+		}
+		kept, boxes = append(kept, i), append(boxes, b)
+		if len(kept) == v.most {
+			break
+		}
+	}
+	return kept
+}
+
+func evalNMS(c *Call) ([]*tensor.Tensor, error) {
+	v, err := newSuppression(c)
+	if err != nil {
+		return nil, err
+	}
+	var out []int64
+	for n := range v.batch {
+		for class := range v.classes {
+			for _, i := range v.choose(n, class) {
+				out = append(out, int64(n), int64(class), int64(i))
+			}
+		}
+	}
+	return one(tensor.Int64s(out, len(out)/3, 3), nil)
+}
+
+func inferNMS(*Inference) ([]Fact, error) {
+	return Typed(graph.OfDims(tensor.Int64, []graph.Dim{graph.Unknown, graph.Known(3)})), nil
+}
