@@ -1,4 +1,31 @@
 package op
 
+import "lowbit/internal/graph"
+
+const microsoft = "com.microsoft"
+
 // contribOps are operators of the com.microsoft domain that quantizers write.
-var contribOps = []*Op{}
+var contribOps = []*Op{
+	{Domain: microsoft, Name: "QuantizeLinear", Infer: inferQuantizeLinear, Eval: evalQuantizeLinear},
+	{Domain: microsoft, Name: "DequantizeLinear", Infer: inferDequantizeLinear, Eval: evalDequantizeLinear},
+	{Domain: microsoft, Name: "QLinearAdd", Infer: inferQLinearBinary, Eval: qlinearBinary(addArith.f)},
+	{Domain: microsoft, Name: "QLinearMul", Infer: inferQLinearBinary, Eval: qlinearBinary(mulArith.f)},
+	{Domain: microsoft, Name: "QLinearConcat", Infer: inferQLinearConcat, Eval: evalQLinearConcat},
+	{Domain: microsoft, Name: "QLinearSigmoid", Infer: inferSame, Eval: qlinearUnary(func(*graph.Node) func(float64) float64 { return sigmoid })},
+	{Domain: microsoft, Name: "QLinearLeakyRelu", Infer: inferSame, Eval: qlinearUnary(leakyRelu)},
+	{Domain: microsoft, Name: "QLinearSoftmax", Infer: inferSame, Eval: evalQLinearSoftmax},
+	{Domain: microsoft, Name: "QLinearAveragePool", Infer: inferQLinearPool(inferPool), Eval: qlinearPool(evalAveragePool)},
+	{Domain: microsoft, Name: "QLinearGlobalAveragePool", Infer: inferQLinearPool(inferGlobalPool), Eval: qlinearPool(globalPool(meanOfPlane))},
+	{Domain: microsoft, Name: "QGemm", Infer: inferQGemm, Eval: evalQGemm},
+	{Domain: microsoft, Name: "MatMulIntegerToFloat", Infer: inferMatMulIntegerToFloat, Eval: evalMatMulIntegerToFloat},
+	{Domain: microsoft, Name: "DynamicQuantizeMatMul", Infer: inferDynamicQuantizeMatMul, Eval: evalDynamicQuantizeMatMul},
+	{Domain: microsoft, Name: "MatMulNBits", Infer: inferMatMulNBits, Eval: evalMatMulNBits},
+	{Domain: microsoft, Name: "MatMulBnb4", Infer: inferMatMulBnb4, Eval: evalMatMulBnb4},
+	{Domain: microsoft, Name: "FusedConv", Infer: inferConv, Eval: evalFusedConv},
+	{Domain: microsoft, Name: "FusedMatMul", Infer: inferFusedMatMul, Eval: evalFusedMatMul},
+	{Domain: microsoft, Name: "Gelu", Infer: inferSame, Eval: biased(geluErf), Quant: quantUnary},
+	{Domain: microsoft, Name: "BiasGelu", Infer: inferSame, Eval: biased(geluErf)},
+	{Domain: microsoft, Name: "FastGelu", Infer: inferSame, Eval: biased(fastGelu)},
+	{Domain: microsoft, Name: "QuickGelu", Infer: inferSame, Eval: activation(quickGelu)},
+	{Domain: microsoft, Name: "SkipLayerNormalization", Infer: inferSkipLayerNormalization, Eval: evalSkipLayerNormalization},
+}

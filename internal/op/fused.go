@@ -1,0 +1,141 @@
+package op
+
+import (
+	"math"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// fusedActivations are the functions that FusedConv may apply, by name, with how many
+// numbers of activation_params they take.
+var fusedActivations = map[string]struct {
+	params int
+	of     func(p []float32) func(float64) float64
+}{
+	"Relu":    {0, func([]float32) func(float64) float64 { return relu }},
+	"Tanh":    {0, func([]float32) func(float64) float64 { return math.Tanh }},
+	"Sigmoid": {0, func([]float32) func(float64) float64 { return sigmoid }},
+	"LeakyRelu": {1, func(p []float32) func(float64) float64 {
+		return leakyRelu(&graph.Node{Attrs: []*graph.Attr{{Name: "alpha", Value: p[0]}}})
+	}},
+	"Clip": {2, func(p []float32) func(float64) float64 {
+		return func(x float64) float64 { return clamp(x, float64(p[0]), float64(p[1])) }
+	}},
+	"HardSigmoid": {2, func(p []float32) func(float64) float64 {
+		return func(x float64) float64 { return clamp(float64(p[0])*x+float64(p[1]), 0, 1) }
+	}},
+}
+
+// fusedActivation returns the function that a node's attribute activation names; nil if none.
+func fusedActivation(n *graph.Node) (func(float64) float64, error) {
+	name := n.Str("activation", "")
+	if name == "" {
+		return nil, nil
+	}
+	a, ok := fusedActivations[name]
+	if !ok {
+		return nil, unsupportedf("activation %q", name)
+	}
+	p := n.Floats("activation_params")
+	if len(p) < a.params {
+		return nil, invalidf("activation %q with %d parameters, %d are needed", name, len(p), a.params)
+	}
+	return a.of(p), nil
+}
+
+// evalFusedConv is Conv, plus Z of the result's shape, then an activation.
+func evalFusedConv(c *Call) ([]*tensor.Tensor, error) {
+	f, err := fusedActivation(c.Node)
+	if err != nil {
+		return nil, err
+	}
+	out, err := evalConv(&Call{Node: c.Node, Opset: c.Opset, In: c.In[:min(3, len(c.In))]})
+	if err != nil {
+		return nil, err
+	}
+	y := out[0]
+	if z := c.Input(3); z != nil {
+		if err := wantShape("input Z", z, y.Shape...); err != nil {
+			return nil, err
+		}
+		if y, err = addArith.apply(y, z); err != nil {
+			return nil, err
+		}
+	}
+	if f == nil {
+		return one(y, nil)
+	}
+	return one(mapFloats(y, f))
+}
+
+// fusedOrder returns the order of the axes that a matrix operand of FusedMatMul takes: with
+// batch, the first axis moves behind the batch axes; with swap, the last two change places.
+func fusedOrder(rank int, swap, batch bool) []int {
+	order := make([]int, rank)
+	for i := range order {
+		order[i] = i
+	}
+	if rank < 2 {
+		return order
+	}
+	if batch {
+		order = moved(order, 0, rank-2)
+	}
+	if swap {
+		order[rank-1], order[rank-2] = order[rank-2], order[rank-1]
+	}
+	return order
+}
+
+// evalFusedMatMul is alpha times the product of operands that are transposed first.
+func evalFusedMatMul(c *Call) ([]*tensor.Tensor, error) {
+	var in [2]*tensor.Tensor
+	for i, side := range []string{"A", "B"} {
+		t := c.In[i]
+		order := fusedOrder(t.Rank(), c.Bool("trans"+side, false), c.Bool("transBatch"+side, false))
+		var err error
+		if in[i], err = permuted(t, order); err != nil {
+			return nil, err
+		}
+	}
+	s, err := newMatmul(in[0].Shape, in[1].Shape)
+	if err != nil {
+		return nil, err
+	}
+	v, err := floatsOf(in[0], in[1])
+	if err != nil {
+		return nil, err
+	}
+	y := multiply(s, v[0], v[1])
+	alpha := float64(c.Float("alpha", 1))
+	for i := range y {
+		y[i] *= alpha
+	}
+	return one(fromFloats(in[0].DType, y, s.out))
+}
+
+// permuted returns t with its axes in another order.
+func permuted(t *tensor.Tensor, order []int) (*tensor.Tensor, error) {
+	own := strides(t.Shape)
+	shape, step := make([]int, len(order)), make([]int, len(order))
+	for i, from := range order {
+		shape[i], step[i] = t.Shape[from], own[from]
+	}
+	return strided(t, shape, 0, step)
+}
+
+func inferFusedMatMul(c *Inference) ([]Fact, error) {
+	in := []Fact{c.Input(0), c.Input(1)}
+	for i, side := range []string{"A", "B"} {
+		order := fusedOrder(len(in[i].Shape), c.Bool("trans"+side, false), c.Bool("transBatch"+side, false))
+		dims := make([]graph.Dim, len(order))
+		for k, from := range order {
+			dims[k] = in[i].Shape[from]
+		}
+		if in[i].Ranked {
+			in[i] = Fact{Type: graph.OfDims(in[i].DType, dims)}
+		}
+	}
+	return inferProduct(in[0].DType, in[0], in[1])
+}

@@ -1,0 +1,181 @@
+package op
+
+import (
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A nbits is a weight (N,K) in blocks of codes along K, packed low bits first, each block with
+// its scale and zero point.
+type nbits struct {
+	k, n, block, bits, blocks int
+}
+
+// nbitsOf reads the geometry from the attributes.
+func nbitsOf(node *graph.Node) (*nbits, error) {
+	w := &nbits{k: node.Int("K", 0), n: node.Int("N", 0), block: node.Int("block_size", 0), bits: node.Int("bits", 4)}
+	if w.k < 1 || w.n < 1 || w.block < 16 || w.block&(w.block-1) != 0 || w.block > maxStep {
+		return nil, invalidf("K %d, N %d, block_size %d", w.k, w.n, w.block)
+	}
+	if w.bits != 2 && w.bits != 4 && w.bits != 8 {
+		return nil, unsupportedf("weights of %d bits", w.bits)
+	}
+	w.blocks = (w.k-1)/w.block + 1
+	_, err := checkSize(tensor.Float64, []int{w.n, w.k})
+	return w, err
+}
+
+// code returns the i-th code of a packed row.
+func (w *nbits) code(row []byte, i int) float64 {
+	per := 8 / w.bits
+	return float64(row[i/per] >> (i % per * w.bits) & byte(1<<w.bits-1))
+}
+
+// weights returns the real weights, transposed to (K,N). Inputs of the call: A, codes
+// (N,blocks,block·bits/8), scales, zero points (packed, or of A's type), block of each row of K.
+func (w *nbits) weights(c *Call) ([]float64, error) {
+	codes, scales := c.In[1].Raw, c.In[2]
+	perRow := w.blocks * w.block * w.bits / 8
+	if len(codes) != w.n*perRow {
+		return nil, invalidf("%d bytes of codes, %d are needed", len(codes), w.n*perRow)
+	}
+	s, err := floats(scales)
+	if err != nil {
+		return nil, err
+	}
+	if len(s) != w.n*w.blocks {
+		return nil, invalidf("%d scales, %d are needed", len(s), w.n*w.blocks)
+	}
+	zero, err := w.zeroPoints(c.Input(3))
+	if err != nil {
+		return nil, err
+	}
+	group, err := w.groups(c.Input(4))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float64, w.k*w.n)
+	for j := range w.n {
+		row := codes[j*perRow:][:perRow]
+		for i := range w.k {
+			at := j*w.blocks + group[i]
+			out[i*w.n+j] = s[at] * (w.code(row, i) - zero[at])
+		}
+	}
+	return out, nil
+}
+
+// zeroPoints returns one number for each block.
+func (w *nbits) zeroPoints(t *tensor.Tensor) ([]float64, error) {
+	count := w.n * w.blocks
+	if t == nil {
+		z := make([]float64, count)
+		fill(z, float64(int(1)<<(w.bits-1)))
+		return z, nil
+	}
+	if t.DType != tensor.Uint8 {
+		z, err := floats(t)
+		if err == nil && len(z) != count {
+			return nil, invalidf("%d zero points, %d are needed", len(z), count)
+		}
+		return z, err
+	}
+	perRow := (w.blocks*w.bits + 7) / 8
+	if len(t.Raw) != w.n*perRow {
+		return nil, invalidf("%d bytes of zero points, %d are needed", len(t.Raw), w.n*perRow)
+	}
+	z := make([]float64, 0, count)
+	for j := range w.n {
+		for b := range w.blocks {
+			z = append(z, w.code(t.Raw[j*perRow:][:perRow], b))
+		}
+	}
+	return z, nil
+}
+
+// groups returns the block of each row of K.
+func (w *nbits) groups(t *tensor.Tensor) ([]int, error) {
+	list := make([]int, w.k)
+	for i := range list {
+		list[i] = i / w.block
+	}
+	if t == nil {
+		return list, nil
+	}
+	given, err := indices(t)
+	if err != nil {
+		return nil, err
+	}
+	if len(given) < w.k {
+		return nil, invalidf("g_idx has %d elements, %d are needed", len(given), w.k)
+	}
+	for _, g := range given[:w.k] {
+		if g < 0 || g >= w.blocks {
+			return nil, invalidf("g_idx %d of %d blocks", g, w.blocks)
+		}
+	}
+	return given[:w.k], nil
+}
+
+// evalMatMulNBits multiplies A (...,K) with a weight of few bits. An empty weight counts as zero.
+func evalMatMulNBits(c *Call) ([]*tensor.Tensor, error) {
+	w, err := nbitsOf(c.Node)
+	if err != nil {
+		return nil, err
+	}
+	if c.Int("weight_prepacked", 0) != 0 {
+		return nil, unsupportedf("weights in a device's own layout")
+	}
+	weights := make([]float64, 0)
+	if c.In[1].Len() == 0 {
+		weights = make([]float64, w.k*w.n)
+	} else if weights, err = w.weights(c); err != nil {
+		return nil, err
+	}
+	return one(timesWeight(c.In[0], weights, w.k, w.n, c.Input(5)))
+}
+
+// timesWeight multiplies a (...,k) with real weights (k,n) and adds a bias (n), which may be nil.
+func timesWeight(a *tensor.Tensor, weights []float64, k, n int, bias *tensor.Tensor) (*tensor.Tensor, error) {
+	s, err := newMatmul(a.Shape, []int{k, n})
+	if err != nil {
+		return nil, err
+	}
+	if err := wantShape("bias", bias, n); err != nil {
+		return nil, err
+	}
+	in, err := floatsOf(a, bias)
+	if err != nil {
+		return nil, err
+	}
+	y := multiply(s, in[0], weights)
+	if bias != nil {
+		for i := range y {
+			y[i] += in[1][i%n]
+		}
+	}
+	return fromFloats(a.DType, y, s.out)
+}
+
+func inferMatMulNBits(c *Inference) ([]Fact, error) {
+	w, err := nbitsOf(c.Node)
+	if err != nil {
+		return nil, err
+	}
+	return inferTimesWeight(c.Input(0), w.n)
+}
+
+// inferTimesWeight replaces the last dimension by n.
+func inferTimesWeight(a Fact, n int) ([]Fact, error) {
+	if !a.Ranked {
+		return Typed(graph.Unranked(a.DType)), nil
+	}
+	if len(a.Shape) == 0 {
+		return nil, invalidf("a scalar has no product")
+	}
+	dims := slices.Clone(a.Shape)
+	dims[len(dims)-1] = graph.Known(n)
+	return Typed(graph.OfDims(a.DType, dims)), nil
+}
