@@ -23,11 +23,21 @@ type Options struct {
 	Size    int64    // bytes that will be written, 0 if not known; more than the disk has is refused
 }
 
+// ErrInPlace is among the causes of an error of Write if the file has its name and is whole, but the
+// folder could not be brought to the disk: after a power cut the old file may be there again.
+var ErrInPlace = errors.New("the file is in place, but not yet safe on the disk")
+
+// inPlace is the cause of an error that counts as ErrInPlace too.
+type inPlace struct{ error }
+
+func (e inPlace) Is(target error) bool { return target == ErrInPlace }
+func (e inPlace) Unwrap() error        { return e.error }
+
 // bufferSize gathers small writes.
 const bufferSize = 256 << 10
 
-// Write creates the file at path with what fill writes. On an error the path is as it was, and
-// nothing is left beside it. Temporary files that a process left behind when it was killed are
+// Write creates the file at path with what fill writes. On an error, ErrInPlace aside, the path is
+// as it was, and nothing is left beside it. Temporary files that a process left behind when it was killed are
 // removed first. A full disk, or one with less than o.Size bytes free, is a fault of kind Limit.
 func Write(path string, fill func(io.Writer) error, o Options) error {
 	if err := Check(path, o); err != nil {
@@ -46,7 +56,8 @@ func Write(path string, fill func(io.Writer) error, o Options) error {
 		return ioFault(path, err)
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
-		return ioFault(path, err)
+		e := ioFault(path, err)
+		return &fault.Error{Kind: fault.KindOf(e), Place: path, Msg: ErrInPlace.Error(), Err: inPlace{err}, Hint: fault.HintOf(e)}
 	}
 	return nil
 }

@@ -173,8 +173,11 @@ func TestEveryCallFails(t *testing.T) {
 			if fault.KindOf(err) != want || !errors.Is(err, cause) {
 				t.Fatalf("call %d: %v", n, err)
 			}
-			if got := content(t, path); got != "old" && got != big {
-				t.Fatalf("call %d left %d bytes", n, len(got))
+			if got := content(t, path); (got == big) != errors.Is(err, ErrInPlace) || got != big && got != "old" {
+				t.Fatalf("call %d left %d bytes with %v", n, len(got), err)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Fatalf("more than one line: %v", err)
 			}
 			if got := names(t, dir); got != "out" {
 				t.Fatalf("call %d left %s", n, got)

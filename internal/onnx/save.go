@@ -5,7 +5,6 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -56,11 +55,18 @@ func writer(msg *message) func(io.Writer) error {
 	}
 }
 
-// saveBoth writes the data file under a name that nothing refers to yet, then the model.
+// saveBoth writes the data file under a name that nothing refers to yet, then the model. The data
+// files of a model that was replaced are removed last.
 func saveBoth(path string, m *graph.Model, l *layout, out atomicfile.Options) error {
-	old := dataFiles(path)
+	var old []string
+	if _, err := os.Lstat(path); err == nil {
+		old = dataFiles(path)
+	}
 	data, err := l.save(path, out)
 	if err != nil {
+		if errors.Is(err, atomicfile.ErrInPlace) {
+			os.Remove(data)
+		}
 		return err
 	}
 	msg, err := encodeModel(m, l)
@@ -69,33 +75,48 @@ func saveBoth(path string, m *graph.Model, l *layout, out atomicfile.Options) er
 		err = atomicfile.Write(path, writer(msg), out)
 	}
 	if err != nil {
-		os.Remove(data)
+		if !errors.Is(err, atomicfile.ErrInPlace) {
+			os.Remove(data)
+		}
 		return err
 	}
 	for _, f := range old {
-		if f != data {
+		if !isOneOf(f, append(out.Sources, data)) {
 			os.Remove(f)
 		}
 	}
 	return nil
 }
 
-// save writes the data file beside a model and returns its path. Where NAME.data is taken by the
-// model that is about to be replaced, the name carries the start of the checksum.
+// save writes the data file beside a model and returns its path. Where NAME.data is taken, perhaps
+// by the model that is about to be replaced, the name carries the start of the checksum.
 func (l *layout) save(model string, out atomicfile.Options) (string, error) {
-	sum := sha1.New()
-	if err := l.write(sum); err != nil {
-		return "", err
-	}
-	l.checksum = hex.EncodeToString(sum.Sum(nil))
 	path := model + ".data"
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		path = fmt.Sprintf("%s-%s", path, l.checksum[:12])
+		sum, err := checksum(l.write, io.Discard)
+		if err != nil {
+			return "", err
+		}
+		path += "-" + sum[:hashLen]
 	}
 	l.file = filepath.Base(path)
 	out.Size = l.size
-	return path, atomicfile.Write(path, l.write, out)
+	return path, atomicfile.Write(path, func(w io.Writer) error {
+		var err error
+		l.checksum, err = checksum(l.write, w)
+		return err
+	}, out)
 }
+
+// checksum passes what write writes on to w, and returns its sha1 in hex.
+func checksum(write func(io.Writer) error, w io.Writer) (string, error) {
+	sum := sha1.New()
+	err := write(io.MultiWriter(sum, w))
+	return hex.EncodeToString(sum.Sum(nil)), err
+}
+
+// hashLen is how much of a checksum goes into the name of a data file.
+const hashLen = 12
 
 // dataFiles lists the files beside a model that Save may have made for it.
 func dataFiles(model string) []string {
@@ -106,9 +127,24 @@ func dataFiles(model string) []string {
 	var list []string
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(e.Name(), filepath.Base(model)+".data")
-		if ok && e.Type().IsRegular() && (rest == "" || len(rest) == 13 && rest[0] == '-') {
+		if ok && e.Type().IsRegular() && (rest == "" || len(rest) == 1+hashLen && rest[0] == '-') {
 			list = append(list, filepath.Join(filepath.Dir(model), e.Name()))
 		}
 	}
 	return list
+}
+
+// isOneOf says whether path leads to the same file as one of the list.
+func isOneOf(path string, list []string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	for _, p := range list {
+		other, err := os.Stat(p)
+		if err == nil && os.SameFile(info, other) {
+			return true
+		}
+	}
+	return false
 }
