@@ -1,0 +1,192 @@
+"""Writes golden.json: single nodes with the outputs that ONNX Runtime computes for them.
+
+    python make_golden.py > golden.json        (needs onnx, onnxruntime, numpy)
+"""
+import json
+
+import numpy as np
+import onnxruntime as ort
+from onnx import TensorProto, helper
+
+rng = np.random.default_rng(7)
+MS = "com.microsoft"
+cases = []
+
+
+def plain(v):
+    v = np.asarray(v).reshape(-1)
+    short = [float(str(x)) for x in v] if v.dtype.kind == "f" else v.tolist()
+    return [x if np.isfinite(x) else str(x) for x in short]
+
+
+def text(dtype):
+    return {"float32": "float", "float64": "double"}.get(str(dtype), str(dtype))
+
+
+def case(name, op, inputs, outputs=1, domain="", version=21, tol=0, **attrs):
+    """tol is the number of code steps, for integers, or the relative tolerance that may part us."""
+    names = [f"i{k}" if v is not None else "" for k, v in enumerate(inputs)]
+    wanted = outputs if isinstance(outputs, list) else [f"o{k}" for k in range(outputs)]
+    node = helper.make_node(op, names, wanted, domain=domain, **attrs)
+    given = {n: np.asarray(v) for n, v in zip(names, inputs) if n}
+    values = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in given.items()]
+    outs = [helper.make_empty_tensor_value_info(n) for n in wanted if n]
+    graph = helper.make_graph([node], "g", values, outs)
+    imports = [helper.make_opsetid("", version)] + ([helper.make_opsetid(MS, 1)] if domain else [])
+    model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+    so = ort.SessionOptions()
+    so.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    so.log_severity_level = 3
+    got = ort.InferenceSession(model.SerializeToString(), so, providers=["CPUExecutionProvider"]).run(None, given)
+    tensor = lambda v: {"type": text(v.dtype), "shape": list(v.shape), "data": plain(v)}
+    cases.append({
+        "name": name, "op": op, "domain": domain, "opset": 1 if domain else version, "tol": tol,
+        "attrs": {k: {"ints": v} if isinstance(v, list) and isinstance(v[0], int) else {"floats": v} if isinstance(v, list)
+                  else {type(v).__name__: v} for k, v in attrs.items()},
+        "in": [tensor(np.asarray(v)) if v is not None else None for v in inputs],
+        "out": [tensor(v) for v in got], "outNames": wanted,
+    })
+
+
+def f32(*shape, scale=1.0):
+    return (rng.standard_normal(shape) * scale).astype(np.float32).round(3)
+
+
+def codes(dtype, *shape, lo=None, hi=None):
+    i = np.iinfo(dtype)
+    return rng.integers(i.min if lo is None else lo, (i.max if hi is None else hi) + 1, shape).astype(dtype)
+
+
+def s(v):
+    return np.float32(v)
+
+
+# QLinear operators, unsigned and signed
+for t, z in ((np.uint8, 128), (np.int8, -3)):
+    a, b = codes(t, 2, 3, 4), codes(t, 4)
+    n = np.dtype(t).name
+    case(f"qlinearadd {n}", "QLinearAdd", [a, s(0.02), t(z), b, s(0.05), t(5), s(0.04), t(9)], domain=MS, tol=1)
+    case(f"qlinearmul {n}", "QLinearMul", [a, s(0.02), t(z), b, s(0.05), t(5), s(0.04), t(9)], domain=MS, tol=1)
+    case(f"qlinearsigmoid {n}", "QLinearSigmoid", [a, s(0.05), t(z), s(1 / 256), t(np.iinfo(t).min)], domain=MS, tol=1)
+    case(f"qlinearleakyrelu {n}", "QLinearLeakyRelu", [a, s(0.05), t(z), s(0.03), t(20)], domain=MS, tol=1, alpha=0.2)
+    case(f"qlinearsoftmax {n}", "QLinearSoftmax", [a, s(0.05), t(z), s(1 / 256), t(np.iinfo(t).min)], domain=MS, tol=1, axis=1, opset=13)
+    case(f"qlinearsoftmax coerced {n}", "QLinearSoftmax", [a, s(0.05), t(z), s(1 / 256), t(np.iinfo(t).min)], domain=MS, tol=1, axis=1, opset=12)
+    case(f"qlinearconcat {n}", "QLinearConcat", [s(0.03), t(2), a, s(0.02), t(z), codes(t, 2, 1, 4), s(0.05), t(1)], domain=MS, tol=1, axis=1)
+    x = codes(t, 1, 2, 5, 5)
+    case(f"qlinearaveragepool {n}", "QLinearAveragePool", [x, s(0.05), t(z), s(0.04), t(3)], domain=MS, tol=1, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1])
+    case(f"qlinearaveragepool counts padding {n}", "QLinearAveragePool", [x, s(0.05), t(z), s(0.04), t(3)], domain=MS, tol=1, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)
+    case(f"qlinearaveragepool channels last {n}", "QLinearAveragePool", [codes(t, 1, 4, 4, 2), s(0.05), t(z), s(0.04), t(3)], domain=MS, tol=1, kernel_shape=[2, 2], channels_last=1)
+    case(f"qlinearglobalaveragepool {n}", "QLinearGlobalAveragePool", [x, s(0.05), t(z), s(0.02), t(3)], domain=MS, tol=1)
+    case(f"qlinearglobalaveragepool channels last {n}", "QLinearGlobalAveragePool", [codes(t, 2, 3, 3, 2), s(0.05), t(z), s(0.02), t(3)], domain=MS, tol=1, channels_last=1)
+
+# products of codes
+a, b = codes(np.uint8, 3, 8), codes(np.int8, 8, 4)
+col, wide = np.array([0.01, 0.02, 0.005, 0.03], np.float32), codes(np.int32, 4, lo=-3000, hi=3000)
+zero4 = np.array([0, 3, -2, 1], np.int8)
+case("qgemm", "QGemm", [a, s(0.02), np.uint8(120), b, s(0.01), np.int8(0), wide, s(0.1), np.uint8(100)], domain=MS, tol=1)
+case("qgemm per column transposed", "QGemm", [a.T.copy(), s(0.02), np.uint8(120), b.T.copy(), col, zero4, wide, s(0.1), np.uint8(100)], domain=MS, tol=1, transA=1, transB=1)
+case("qgemm to float", "QGemm", [a, s(0.02), np.uint8(120), b, s(0.01), np.int8(0), wide], domain=MS, tol=1e-5, alpha=0.5)
+case("matmulintegertofloat", "MatMulIntegerToFloat", [a, b, s(0.02), col, np.uint8(120), zero4, f32(4)], domain=MS, tol=1e-5)
+case("matmulintegertofloat bare", "MatMulIntegerToFloat", [a, codes(np.uint8, 8, 2), s(0.02), s(0.1)], domain=MS, tol=1e-5)
+case("dynamicquantizematmul", "DynamicQuantizeMatMul", [f32(2, 3, 8), b, col, zero4, f32(4)], domain=MS, tol=1e-4)
+case("matmulinteger per column", "MatMulInteger", [a, b, np.uint8(3), zero4])
+case("matmulinteger batch", "MatMulInteger", [codes(np.uint8, 2, 3, 5), codes(np.uint8, 5, 2), np.uint8(7), np.uint8(9)])
+case("qlinearmatmul per column", "QLinearMatMul", [a, s(0.02), np.uint8(120), b, col, zero4, s(0.1), np.uint8(100)], tol=1)
+x, w = codes(np.uint8, 1, 4, 5, 5), codes(np.int8, 6, 2, 3, 3)
+case("qlinearconv grouped per channel", "QLinearConv", [x, s(0.02), np.uint8(120), w, (rng.random(6) * 0.02).astype(np.float32), np.zeros(6, np.int8), s(0.1), np.uint8(100), codes(np.int32, 6, lo=-3000, hi=3000)],
+     tol=1, group=2, pads=[1, 1, 0, 0], strides=[2, 1])
+case("convinteger", "ConvInteger", [x, codes(np.uint8, 6, 4, 3, 3), np.uint8(120), np.uint8(7)], pads=[1, 1, 1, 1], dilations=[1, 2])
+
+# weights of few bits
+for bits, n, k, block in ((2, 5, 40, 16), (4, 3, 50, 16), (8, 4, 33, 32)):
+    blocks = -(-k // block)
+    w, scales = codes(np.uint8, n, blocks, block * bits // 8), (rng.random((n, blocks)) * 0.1).astype(np.float32)
+    at = dict(K=k, N=n, bits=bits, block_size=block)
+    case(f"matmulnbits {bits}", "MatMulNBits", [f32(2, 2, k), w, scales], domain=MS, tol=1e-4, **at)
+    case(f"matmulnbits {bits} packed zero points", "MatMulNBits", [f32(2, k), w, scales, codes(np.uint8, n, -(-blocks * bits // 8))], domain=MS, tol=1e-4, **at)
+k, n = 50, 3
+w, scales = codes(np.uint8, n, 4, 8), (rng.random((n, 4)) * 0.1).astype(np.float32)
+case("matmulnbits float zero points and bias", "MatMulNBits", [f32(2, k), w, scales, (rng.random((n, 4)) * 15).astype(np.float32), None, f32(n)], domain=MS, tol=1e-4, K=k, N=n, bits=4, block_size=16)
+for kind in (0, 1):
+    k, n = 24, 5
+    case(f"matmulbnb4 {kind}", "MatMulBnb4", [f32(3, k), codes(np.uint8, (n * k + 1) // 2), (rng.random(-(-n * k // 16)) + 0.1).astype(np.float32)], domain=MS, tol=1e-4, K=k, N=n, block_size=16, quant_type=kind)
+
+# fusions
+x, w = f32(1, 2, 4, 4), f32(3, 2, 3, 3)
+for act, params in (("Relu", None), ("Tanh", None), ("Sigmoid", None), ("LeakyRelu", [0.1]), ("Clip", [-0.5, 1.0]), ("HardSigmoid", [0.2, 0.4])):
+    extra = {"activation_params": params} if params else {}
+    case(f"fusedconv {act}", "FusedConv", [x, w, f32(3)], domain=MS, tol=1e-4, activation=act, pads=[1, 1, 1, 1], **extra)
+case("fusedconv sum", "FusedConv", [x, w, f32(3), f32(1, 3, 2, 2)], domain=MS, tol=1e-4, activation="Relu")
+case("fusedmatmul", "FusedMatMul", [f32(2, 4, 3), f32(2, 5, 4)], domain=MS, tol=1e-5, transA=1, transB=1, alpha=0.5)
+case("fusedmatmul batch first", "FusedMatMul", [f32(3, 2, 4), f32(2, 4, 5)], domain=MS, tol=1e-5, transBatchA=1)
+case("fusedmatmul batch last", "FusedMatMul", [f32(4, 2, 3), f32(5, 2, 4)], domain=MS, tol=1e-5, transBatchA=1, transA=1, transBatchB=1, transB=1)
+x = f32(2, 3, 6, scale=2)
+case("gelu", "Gelu", [x], domain=MS, tol=1e-5)
+case("biasgelu", "BiasGelu", [x, f32(6)], domain=MS, tol=1e-5)
+case("fastgelu", "FastGelu", [x], domain=MS, tol=1e-4)
+case("fastgelu bias", "FastGelu", [x, f32(6)], domain=MS, tol=1e-4)
+case("quickgelu", "QuickGelu", [x], domain=MS, tol=1e-4, alpha=1.5)
+case("skiplayernormalization", "SkipLayerNormalization", [x, f32(2, 3, 6), f32(6), f32(6), f32(6)], outputs=["y", "", "", "sum"], domain=MS, tol=1e-4, epsilon=1e-3)
+case("skiplayernormalization broadcast", "SkipLayerNormalization", [x, f32(3, 6), f32(6)], domain=MS, tol=1e-4)
+
+# linear quantization
+x = f32(3, 4, 5, scale=40)
+scale4, zero_u16 = np.array([0.3, 0.5, 0.2, 1.0], np.float32), np.array([0, 30000, 100, 65535], np.uint16)
+case("quantizelinear ties", "QuantizeLinear", [np.array([0.5, 1.5, 2.5, -0.5, 300, -300, 254.5], np.float32), s(1), np.uint8(1)])
+case("quantizelinear default zero point", "QuantizeLinear", [x, s(0.4)])
+case("quantizelinear axis", "QuantizeLinear", [x, scale4, zero_u16], axis=1)
+case("quantizelinear contrib int16", "QuantizeLinear", [x, s(0.01), np.int16(-7)], domain=MS)
+case("quantizelinear contrib axis", "QuantizeLinear", [x, scale4, np.array([1, 2, 3, 4], np.int8)], domain=MS, axis=1)
+case("quantizelinear blocks", "QuantizeLinear", [x, (rng.random((3, 2, 5)) + 0.2).astype(np.float32), codes(np.int8, 3, 2, 5)], axis=1, block_size=2)
+case("dequantizelinear blocks", "DequantizeLinear", [codes(np.int8, 3, 4, 5), (rng.random((3, 2, 5)) + 0.2).astype(np.float32), codes(np.int8, 3, 2, 5)], axis=-2, block_size=2, tol=1e-6)
+case("dequantizelinear bias", "DequantizeLinear", [codes(np.int32, 4), scale4], axis=0, tol=1e-6)
+case("dequantizelinear contrib uint16", "DequantizeLinear", [codes(np.uint16, 3, 4), scale4, zero_u16], domain=MS, axis=1, tol=1e-6)
+case("quantizelinear half", "QuantizeLinear", [x.astype(np.float16), np.float16(0.37), np.int8(3)])
+case("dynamicquantizelinear", "DynamicQuantizeLinear", [x], outputs=3, tol=1e-6)
+case("dynamicquantizelinear zeros", "DynamicQuantizeLinear", [np.zeros((2, 2), np.float32)], outputs=3)
+case("dynamicquantizelinear positive", "DynamicQuantizeLinear", [np.array([1, 2, 7.5], np.float32)], outputs=3, tol=1e-6)
+
+# corners of the arithmetic operators
+i8 = codes(np.int8, 6)
+case("add wraps", "Add", [np.array([2147483647, -5], np.int32), np.array([1, 2], np.int32)])
+case("div truncates", "Div", [np.array([-7, 7, -7], np.int32), np.array([2, -2, -2], np.int32)])
+case("mod floors", "Mod", [np.array([-7, 7, -7, 6], np.int64), np.array([3, -3, -3, 3], np.int64)])
+case("mod fmod", "Mod", [f32(6, scale=9), f32(6, scale=3)], fmod=1, tol=1e-5)
+case("pow mixed", "Pow", [np.array([2, 3, -2], np.int32), np.array([2.5, 2, 3], np.float32)])
+case("pow integers", "Pow", [np.array([2, 3, -2], np.int64), np.array([10, 4, 3], np.int64)])
+case("max broadcast", "Max", [f32(2, 3), f32(3), f32(2, 1)])
+case("min nan", "Min", [np.array([np.nan, 1], np.float32), np.array([0, np.nan], np.float32)])
+case("mean", "Mean", [f32(2, 3), f32(3)], tol=1e-5)
+case("clip crossed bounds", "Clip", [f32(5), s(1), s(-1)])
+case("clip int8", "Clip", [i8, np.int8(-20), np.int8(30)])
+case("softmax coerced", "Softmax", [f32(2, 3, 4)], version=11, axis=1, tol=1e-5)
+case("softmax", "Softmax", [f32(2, 3, 4)], version=13, axis=1, tol=1e-5)
+case("logsoftmax", "LogSoftmax", [f32(2, 3, 4, scale=60)], tol=1e-5)
+case("hardmax coerced", "Hardmax", [np.array([[[1, 5], [5, 2]], [[3, 3], [2, 1]]], np.float32)], version=11, axis=1)
+case("argmax last", "ArgMax", [np.array([[1, 5, 5], [2, 2, 0]], np.float32)], axis=-1, select_last_index=1, keepdims=0)
+case("reducesum no axes is a no-op", "ReduceSum", [f32(2, 3), np.zeros(0, np.int64)], noop_with_empty_axes=1)
+case("reducemean int32", "ReduceMean", [np.array([[1, 2], [-3, -4]], np.int32), np.array([1], np.int64)])
+case("reducemax int8", "ReduceMax", [i8.reshape(2, 3)], version=13, axes=[1], keepdims=0)
+case("reducelogsumexp", "ReduceLogSumExp", [f32(2, 3, scale=200), np.array([-1], np.int64)], tol=1e-5)
+case("reduceprod of nothing", "ReduceProd", [np.zeros((2, 0), np.float32), np.array([1], np.int64)])
+case("cumsum exclusive reverse", "CumSum", [f32(2, 4), np.int64(1)], exclusive=1, reverse=1, tol=1e-5)
+case("cast truncates", "Cast", [np.array([1.9, -1.9, 300.7], np.float32)], to=int(TensorProto.INT32))
+case("cast wraps", "Cast", [np.array([200, -129], np.int32)], to=int(TensorProto.INT8))
+case("cast half overflows", "Cast", [np.array([70000, 1e-8, 0.1], np.float32)], to=int(TensorProto.FLOAT16))
+case("cast to bool", "Cast", [np.array([0, -0.0, 0.5, np.nan], np.float32)], to=int(TensorProto.BOOL))
+case("bitshift", "BitShift", [np.array([200, 3], np.uint8), np.array([1, 7], np.uint8)], direction="LEFT")
+case("prelu", "PRelu", [f32(2, 3, 2), f32(3, 1)], tol=1e-6)
+case("range down", "Range", [np.int64(10), np.int64(3), np.int64(-3)])
+case("range float", "Range", [s(0.5), s(2.1), s(0.4)], tol=1e-6)
+case("erf", "Erf", [f32(8, scale=2)], tol=1e-5)
+case("round", "Round", [np.array([0.5, 1.5, -2.5, 2.6], np.float32)])
+case("celu", "Celu", [f32(8)], alpha=0.7, tol=1e-5)
+case("shrink", "Shrink", [f32(8)], lambd=0.3, bias=0.1, tol=1e-6)
+case("mish", "Mish", [f32(8, scale=5)], tol=1e-5)
+case("hardswish", "HardSwish", [f32(8, scale=5)], tol=1e-5)
+case("gelu tanh", "Gelu", [f32(8, scale=2)], approximate="tanh", tol=1e-5)
+case("selu", "Selu", [f32(8)], tol=1e-5)
+case("melweightmatrix", "MelWeightMatrix", [np.int64(4), np.int64(16), np.int64(8000), s(100), s(3000)], tol=1e-5)
+case("hammingwindow symmetric", "HammingWindow", [np.int64(6)], periodic=0, tol=1e-5)
+
+print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
