@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
@@ -47,6 +48,9 @@ type inferer struct {
 	inner Facts // of subgraphs; the last visit stands
 	depth int
 	spent int // nodes visited
+
+	symbols int             // tried so far
+	taken   map[string]bool // the file's own symbols
 }
 
 // maxVisits bounds the work of inference: loops within loops are visited again and again, and
@@ -114,10 +118,28 @@ func (inf *inferer) nodes(list []*graph.Node, info []*graph.Value, env *factScop
 				}
 				f.Type = refine(f.Type, d)
 			}
+			if inf.depth == 1 {
+				f.Type = inf.named(f.Type)
+			}
 			env.vals[name] = f
 		}
 	}
 	return nil
+}
+
+// named gives every open dimension of a value that exists once a symbol of its own, so that
+// inference can tell where it goes.
+func (inf *inferer) named(t graph.Type) graph.Type {
+	if !t.Ranked {
+		return t
+	}
+	t.Shape = slices.Clone(t.Shape)
+	for i, d := range t.Shape {
+		if !d.IsKnown() && d.Name == "" {
+			t.Shape[i] = inf.fresh()
+		}
+	}
+	return t
 }
 
 // nameless returns t without the names of its dimensions, for values that exist more than once:
@@ -134,6 +156,26 @@ func nameless(t graph.Type) graph.Type {
 		t.Elem = &e
 	}
 	return t
+}
+
+// fresh returns a symbol that the file does not use.
+func (inf *inferer) fresh() graph.Dim {
+	if inf.taken == nil {
+		inf.taken = map[string]bool{}
+		g := inf.model.Graph
+		for _, v := range slices.Concat(g.In, g.Info, g.Out) {
+			for _, d := range v.Type.Shape {
+				inf.taken[d.Name] = true
+			}
+		}
+	}
+	for {
+		name := "u" + strconv.Itoa(inf.symbols)
+		inf.symbols++
+		if !inf.taken[name] {
+			return graph.Symbol(name)
+		}
+	}
 }
 
 // refine fills what t leaves open from the declaration d.
