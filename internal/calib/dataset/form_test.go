@@ -55,6 +55,8 @@ func TestForms(t *testing.T) {
 			Options{Inputs: inputs(input("v", tensor.Float32, -1, 2))}, 3, 1, 6, "v", []int{1, 2}, 5, "", ""},
 		{"csv", write(t, "d.tsv", "h\tw\ty\n1\t2\t3\n"), "d.tsv", Options{Inputs: inputs(input("v", tensor.Float32, -1, 2))}, 1, 0, 3, "v", []int{1, 2}, 1, "", ""},
 		{"csv", write(t, "d.csv", "h,y\n11,3\n"), "d.csv", Options{}, 1, 0, 3, "h", []int{1}, 11, "", ""},
+		{"array folder", write(t, "b.npz", zipOf(t, npz.Array{Name: "v", Tensor: ramp(2, 2)}), "a.npy", npyOf(t, ramp(1, 2)), "note.md", "x"), "",
+			Options{Inputs: inputs(input("v", tensor.Float32, -1, 2))}, 3, 2, -1, "v", []int{1, 2}, 2, "", ""},
 		{"onnx test sets", write(t, "test_data_set_2/input_0.pb", tensorOf(t, "", ramp(1)), "test_data_set_10/input_0.pb", tensorOf(t, "", tensor.Scalar(9).Reshape(1))), "",
 			Options{Inputs: inputs(input("v", tensor.Float32, 1))}, 2, 1, -1, "v", []int{1}, 9, "", ""},
 	}

@@ -198,3 +198,24 @@ func TestBomb(t *testing.T) {
 	_, err = readImage(big)
 	refused(t, "large file", err, fault.Limit, "big.png")
 }
+
+func FuzzPreprocess(f *testing.F) {
+	for _, name := range Presets() {
+		p, err := LoadPreprocess(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(p.JSON()))
+	}
+	f.Add([]byte("resize: {width: 32, height: 16}\nstd: [4, 5, 6]\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := ParsePreprocess(text)
+		if err != nil {
+			refused(t, string(text), err, fault.Invalid)
+			return
+		}
+		if back, err := ParsePreprocess([]byte(p.JSON())); err != nil || back.JSON() != p.JSON() {
+			t.Errorf("%s is read back as %+v: %v", p.JSON(), back, err)
+		}
+	})
+}
