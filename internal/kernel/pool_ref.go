@@ -111,11 +111,14 @@ func poolPixel[T, U any](l Level, asm variants[poolFn[T, U]], ref func(dst []U, 
 			_ = x[o:][:len(dst)]
 		}
 	}
-	if f, ok := asm.pick(l); ok && len(dst) > 0 && len(x) > 0 && len(taps) > 0 {
-		f(&dst[0], &x[0], &taps[0], len(taps), len(dst))
-		return
+	f, m := asm.part(l, len(dst))
+	if m > 0 && len(x) > 0 && len(taps) > 0 {
+		f(&dst[0], &x[0], &taps[0], len(taps), m)
+		dst, x = dst[m:], x[min(m, len(x)):]
 	}
-	ref(dst, x, taps)
+	if len(dst) > 0 {
+		ref(dst, x, taps)
+	}
 }
 
 // row is the offsets of output pixel i.

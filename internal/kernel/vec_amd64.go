@@ -104,12 +104,12 @@ var (
 	encodeF16Asm  = eights[encodeHalfFn](encodeF16AVX512, encodeF16AVX2)
 	encodeBF16Asm = eights[encodeHalfFn](encodeBF16AVX512, encodeBF16AVX2)
 
-	maxPoolF32Asm variants[poolFn[float32, float32]]
-	maxPoolU8Asm  variants[poolFn[uint8, uint8]]
-	maxPoolS8Asm  variants[poolFn[int8, int8]]
-	sumPoolF32Asm variants[poolFn[float32, float32]]
-	sumPoolU8Asm  variants[poolFn[uint8, int32]]
-	sumPoolS8Asm  variants[poolFn[int8, int32]]
+	maxPoolF32Asm = both[poolFn[float32, float32]](maxPoolF32AVX512, maxPoolF32AVX2)
+	maxPoolU8Asm  = eights[poolFn[uint8, uint8]](maxPoolU8AVX512, maxPoolU8AVX2)
+	maxPoolS8Asm  = eights[poolFn[int8, int8]](maxPoolS8AVX512, maxPoolS8AVX2)
+	sumPoolF32Asm = both[poolFn[float32, float32]](sumPoolF32AVX512, sumPoolF32AVX2)
+	sumPoolU8Asm  = eights[poolFn[uint8, int32]](sumPoolU8AVX512, sumPoolU8AVX2)
+	sumPoolS8Asm  = eights[poolFn[int8, int32]](sumPoolS8AVX512, sumPoolS8AVX2)
 	meanU8Asm     = eights[meanFn[uint8]](meanU8AVX512, meanU8AVX2)
 	meanS8Asm     = eights[meanFn[int8]](meanS8AVX512, meanS8AVX2)
 )

@@ -71,6 +71,13 @@ func (r reduction) loop(l *loop, term func(b *body, h int, p val) val, ret int) 
 	}
 }
 
+// set moves x to the accumulator.
+func (b *body) set(acc, x val) {
+	b.into(acc, op{args: []val{x}, needReg: []bool{true}, write: func(f *file, _ place, d string, a, _ []string) {
+		f.p("VMOVAPS %s, %s", a[0], d)
+	}})
+}
+
 // keep moves x to the accumulator; in a tail only the lanes that are there.
 func (b *body) keep(half int, acc, x val) {
 	b.into(acc, op{args: []val{x, acc}, needReg: []bool{true, true}, write: func(f *file, at place, d string, a, _ []string) {
@@ -104,10 +111,7 @@ func fold(f *file, l *loop, step func(b *body, acc, x val) val) {
 func foldStep(f *file, step func(b *body, acc, x val) val) {
 	b := newBody(32)
 	acc := b.pin(accRegs[0])
-	x := step(b, acc, b.pin(accRegs[1]))
-	b.into(acc, op{args: []val{x}, needReg: []bool{true}, write: func(f *file, _ place, d string, a, _ []string) {
-		f.p("VMOVAPS %s, %s", a[0], d)
-	}})
+	b.set(acc, step(b, acc, b.pin(accRegs[1])))
 	b.assign([]int{3, 4, 5, 6}).write(f, place{})
 }
 
