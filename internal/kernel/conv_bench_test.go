@@ -88,3 +88,56 @@ func BenchmarkDepthwiseU8S8(b *testing.B) {
 		}
 	}
 }
+
+// firstShapes are size, N, K, stride of first layers with three channels.
+var firstShapes = [][4]int{{224, 64, 7, 2}, {224, 32, 3, 2}}
+
+func BenchmarkFirstLayer(b *testing.B) {
+	const c = 3
+	for _, l := range Levels()[1:] {
+		for _, s := range firstShapes {
+			w := square(s[0], c, s[2], s[3])
+			n, k, taps, m := s[1], w.KW*c, w.KH, w.OH*w.OW
+			order := Order{N: taps * k, Tap: k, K: 1}
+			b.Run(fmt.Sprintf("%v/f32/%v", l, s), func(b *testing.B) {
+				p, ix := l.PackF32(make([]float32, n*taps*k), n, k, taps, order), w.RowTaps()
+				x, padded := make([]float32, w.H*w.W*c), make([]float32, w.PaddedLen())
+				out := &OutF32{C: make([]float32, m*n), Ldc: n, Bias: make([]float32, n), Max: 6}
+				for b.Loop() {
+					PadImage(padded, x, w, 0)
+					p.Conv(padded, ix, out, p.All(m))
+				}
+				gops(b, m, n, taps*k)
+			})
+			b.Run(fmt.Sprintf("%v/u8/%v", l, s), func(b *testing.B) {
+				p, ix := l.PackU8S8(make([]int8, n*taps*k), n, k, taps, order), w.RowTaps()
+				x, padded := make([]uint8, w.H*w.W*c), make([]uint8, w.PaddedLen(), w.PaddedLen()+3)
+				out := &OutU8S8{U8: make([]uint8, m*n), Ldc: n, Bias: make([]int32, n), Scale: make([]float32, n), Max: 255}
+				for b.Loop() {
+					PadImage(padded, x, w, 3)
+					p.Conv(padded, 0, ix, out, p.All(m))
+				}
+				gops(b, m, n, taps*k)
+			})
+		}
+	}
+}
+
+func BenchmarkPack(b *testing.B) {
+	const n, k, taps = 512, 512, 9
+	l := Levels()[len(Levels())-1]
+	b.Run("f32", func(b *testing.B) {
+		w := make([]float32, n*k*taps)
+		b.SetBytes(n * k * taps * 4)
+		for b.Loop() {
+			l.PackF32(w, n, k, taps, Order{N: k * taps, Tap: k, K: 1})
+		}
+	})
+	b.Run("u8s8", func(b *testing.B) {
+		w := make([]int8, n*k*taps)
+		b.SetBytes(n * k * taps)
+		for b.Loop() {
+			l.PackU8S8(w, n, k, taps, Order{N: k * taps, Tap: k, K: 1})
+		}
+	})
+}

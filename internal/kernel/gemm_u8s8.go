@@ -45,6 +45,16 @@ func (l Level) PackU8S8(w []int8, n, k, taps int, o Order) *PackedU8S8 {
 func columnSums(w []int8, n, k, taps int, o Order) []int32 {
 	s := make([]int32, n)
 	for tap := range taps {
+		if o.K == 1 {
+			for j := range s {
+				sum := int32(0)
+				for _, v := range w[j*o.N+tap*o.Tap:][:k] {
+					sum += int32(v)
+				}
+				s[j] += sum
+			}
+			continue
+		}
 		for i := range k {
 			for j := range s {
 				s[j] += int32(w[j*o.N+tap*o.Tap+i*o.K])

@@ -28,11 +28,11 @@ func (p *PackedU8S8) pack(w []int8, o Order) {
 	case l.use(VNNI):
 		p.lanes, p.per, p.kd, p.set = 16, 4, (p.k+3)/4, &microVNNI
 		p.data = aligned[int8](p.cut(widthsZ))
-		packPanels(p.data, w, &p.shape, o)
+		packBytes(p.data, w, &p.shape, o)
 	case l.use(AVXVNNI):
 		p.lanes, p.per, p.kd, p.set = 8, 4, (p.k+3)/4, &microAVXVNNI
 		p.data = aligned[int8](p.cut(widthsY))
-		packPanels(p.data, w, &p.shape, o)
+		packBytes(p.data, w, &p.shape, o)
 	case l.use(AVX2):
 		p.lanes, p.per, p.kd, p.set = 8, 2, (p.k+1)/2, &microPairs
 		p.wide = aligned[int16](p.cut(widthsY))

@@ -97,18 +97,66 @@ func single(nv int) func(int) []int {
 	}
 }
 
+// packSpan is the number of k taken at a time from each column: a cache line
+// of float32.
+const packSpan = 16
+
 // packPanels writes [panel][tap][kd][column][per], zero where the weight has
 // no element.
 func packPanels[D, T uint8 | int8 | int16 | float32](dst []D, w []T, s *shape, o Order) {
 	for _, p := range s.panels {
-		d := dst[p.off:]
 		width := p.nv * s.lanes * s.per
+		var at [packSpan]int // where the k of a span go
+		for k := range at {
+			at[k] = k/s.per*width + k%s.per
+		}
 		for tap := range s.taps {
-			for k := range s.k {
-				row := d[(tap*s.kd+k/s.per)*width+k%s.per:]
-				src := w[tap*o.Tap+k*o.K:]
+			for k := 0; k < s.k; k += packSpan {
+				d := dst[p.off+(tap*s.kd+k/s.per)*width:]
+				span := at[:min(packSpan, s.k-k)]
 				for i := range p.n1 - p.n0 {
-					row[i*s.per] = D(src[(p.n0+i)*o.N])
+					packSpanOf(d[i*s.per:], w[(p.n0+i)*o.N+tap*o.Tap+k*o.K:], span, o.K)
+				}
+			}
+		}
+	}
+}
+
+func packSpanOf[D, T uint8 | int8 | int16 | float32](dst []D, src []T, at []int, step int) {
+	if step == 1 && len(at) == packSpan {
+		src := (*[packSpan]T)(src)
+		for k, to := range (*[packSpan]int)(at) {
+			dst[to] = D(src[k])
+		}
+		return
+	}
+	for k, to := range at {
+		dst[to] = D(src[k*step])
+	}
+}
+
+// packBytes is packPanels for four bytes to a dword; where these lie side by
+// side it moves them as one.
+func packBytes(dst, w []int8, s *shape, o Order) {
+	if o.K != 1 {
+		packPanels(dst, w, s, o)
+		return
+	}
+	for _, p := range s.panels {
+		width := p.nv * s.lanes * 4
+		for tap := range s.taps {
+			for k := 0; k < s.k; k += 4 * packSpan {
+				d := dst[p.off+(tap*s.kd+k/4)*width:]
+				for i := range p.n1 - p.n0 {
+					src := w[(p.n0+i)*o.N+tap*o.Tap+k:][:min(4*packSpan, s.k-k)]
+					to := i * 4
+					for ; len(src) >= 4; src = src[4:] {
+						*(*[4]int8)(d[to:]) = [4]int8(src)
+						to += width
+					}
+					if len(src) > 0 {
+						copy(d[to:], src)
+					}
 				}
 			}
 		}
