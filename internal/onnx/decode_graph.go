@@ -57,7 +57,7 @@ func (d *decoder) node(list []*graph.Node, field *reader) []*graph.Node {
 		case 2:
 			n.Out = append(n.Out, r.name())
 		case 3:
-			n.Name = r.name()
+			n.Name = r.ownName()
 			d.called(n.Name)
 		case 4:
 			n.Op = r.name()

@@ -22,6 +22,7 @@ func (d *decoder) open(b []byte) (*graph.Model, error) {
 		return nil, err
 	}
 	m := d.model(b)
+	d.names = nil
 	if d.faults.Len() == 0 {
 		found := graph.Check(m, d.lim.structure())
 		for _, e := range found.Errors() {
@@ -149,9 +150,9 @@ func (d *decoder) pair(b []byte) graph.Prop {
 	for r.next() {
 		switch r.num {
 		case 1:
-			p.Key = r.text(d.lim.MetaBytes)
+			p.Key = r.meta()
 		case 2:
-			p.Value = r.text(d.lim.MetaBytes)
+			p.Value = r.meta()
 		}
 	}
 	return p

@@ -121,28 +121,38 @@ func (r *reader) bytes() []byte {
 	return r.b
 }
 
-// text returns the field as a string of at most limit bytes.
-func (r *reader) text(limit int) string {
+// bounded returns the field's bytes if they are at most limit.
+func (r *reader) bounded(limit int) []byte {
 	b := r.bytes()
 	if len(b) > limit {
 		r.d.limit("a text of %s bytes, the limit is %s", commas(len(b)), commas(limit))
-		return ""
+		return nil
 	}
-	return r.d.intern(b)
+	return b
 }
 
-// name returns the field as a name: UTF-8 of bounded length.
-func (r *reader) name() string {
-	s := r.text(r.d.lim.NameBytes)
-	if !utf8.ValidString(s) {
-		r.d.invalid("the name %q is not UTF-8", shorten(s))
-		return ""
+// utf8 returns the field's bytes if they can be a name: UTF-8 of bounded length.
+func (r *reader) utf8() []byte {
+	b := r.bounded(r.d.lim.NameBytes)
+	if !utf8.Valid(b) {
+		r.d.invalid("the name %q is not UTF-8", shorten(string(b)))
+		return nil
 	}
-	return s
+	return b
 }
+
+// name returns the field as a name that stands in the file more than once, as that of a value or
+// an operator does.
+func (r *reader) name() string { return r.d.intern(r.utf8()) }
+
+// ownName returns the field as a name that nothing refers to.
+func (r *reader) ownName() string { return string(r.utf8()) }
+
+// meta returns the field as a key or value of metadata.
+func (r *reader) meta() string { return string(r.bounded(r.d.lim.MetaBytes)) }
 
 // doc returns the field as documentation, in which any bytes are kept.
-func (r *reader) doc() string { return r.text(r.d.lim.DocBytes) }
+func (r *reader) doc() string { return string(r.bounded(r.d.lim.DocBytes)) }
 
 // floats appends the values of a packed or single field of floats.
 func (r *reader) floats(list []float32) []float32 {
