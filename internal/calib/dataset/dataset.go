@@ -22,7 +22,7 @@ type Options struct {
 	Preprocess *Preprocess    // of images; nil leaves pixels as they are, 0 to 255
 	Labels     string         // a file of labels, where the data holds none
 	Split      string         // "train" or "test", where a folder holds both
-	Samples    int            // draw this many, each sample being equally likely; 0 takes all
+	Samples    int            // draw this many at most, each sample being equally likely; 0 takes all
 	Seed       uint64         // of that draw, and of random data
 }
 
@@ -104,12 +104,24 @@ func Open(path string, o Options) (*Source, error) {
 	if o.Samples > 0 && o.Samples < info.Total {
 		s.picks = draw(info.Total, o.Samples, o.Seed)
 	}
-	if o.Samples > info.Total {
-		s.info.Warnings = append(s.info.Warnings,
-			fmt.Sprintf("%s: %d samples are wanted, %d are there", path, o.Samples, info.Total))
-	}
 	return s, nil
 }
+
+// New returns a source of info.Total samples that a function makes. The function may be called
+// from several goroutines, and must return equal samples for equal numbers.
+func New(info Info, sample func(i int) (*Sample, error)) *Source {
+	return &Source{info: info, data: made{info.Total, sample}}
+}
+
+// made is samples that a function makes.
+type made struct {
+	n    int
+	make func(i int) (*Sample, error)
+}
+
+func (m made) len() int                      { return m.n }
+func (m made) sample(i int) (*Sample, error) { return m.make(i) }
+func (m made) close() error                  { return nil }
 
 func detect(path string) (form, error) {
 	st, err := os.Stat(path)
