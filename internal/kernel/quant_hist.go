@@ -10,6 +10,18 @@ import "math"
 func (l Level) HistF32(neg, pos []uint64, x []float32, exp int) (outside int) {
 	neg = neg[:len(pos)]
 	inv := pow2(int32(-exp))
+	f, m := histAsm.part(l, len(x))
+	if m > 0 && len(pos) > 0 {
+		f(&neg[0], &pos[0], &x[0], m, inv, float32(len(pos)), &outside)
+		x = x[m:]
+	}
+	return outside + histRef(neg, pos, x, inv)
+}
+
+// histFn is an assembly body of [Level.HistF32].
+type histFn func(neg, pos *uint64, x *float32, n int, inv, limit float32, outside *int)
+
+func histRef(neg, pos []uint64, x []float32, inv float32) (outside int) {
 	for _, v := range x {
 		a := absOne(v) * inv
 		switch {
@@ -34,9 +46,44 @@ type Scan struct {
 	Infs     int // ±∞
 }
 
+// scanFn is an assembly body of [Level.Scan]. It takes and leaves the lanes of the least and the
+// greatest value, as float32 bits, and of the numbers of zeros, NaNs and infinities.
+type scanFn func(x *float32, n int, out *[5][lanes]uint32)
+
+// scanMax is how many values one call scans, so that no lane's count can overflow.
+const scanMax = 1 << 30
+
 // Scan looks at all values of x.
 func (l Level) Scan(x []float32) Scan {
 	s := Scan{Min: float32(math.Inf(1)), Max: float32(math.Inf(-1))}
+	if f, ok := scanAsm.pick(l); ok {
+		spans(len(x), scanMax, func(i, n int) {
+			var out [5][lanes]uint32
+			for j := range lanes {
+				out[0][j], out[1][j] = math.Float32bits(s.Min), math.Float32bits(s.Max)
+			}
+			f(&x[i], n, &out)
+			s.join(&out)
+		})
+	} else {
+		scanRef(&s, x)
+	}
+	s.Finite = len(x) - s.NaNs - s.Infs
+	s.Min, s.Max = s.Min+0, s.Max+0
+	return s
+}
+
+func (s *Scan) join(out *[5][lanes]uint32) {
+	for j := range lanes {
+		s.Min = min(s.Min, math.Float32frombits(out[0][j]))
+		s.Max = max(s.Max, math.Float32frombits(out[1][j]))
+		s.Zeros += int(out[2][j])
+		s.NaNs += int(out[3][j])
+		s.Infs += int(out[4][j])
+	}
+}
+
+func scanRef(s *Scan, x []float32) {
 	for _, v := range x {
 		switch b := math.Float32bits(v) &^ signBit; {
 		case b > 0x7f800000:
@@ -48,14 +95,6 @@ func (l Level) Scan(x []float32) Scan {
 		case b == 0:
 			s.Zeros++
 		}
-		s.Finite++
-		if v < s.Min {
-			s.Min = v
-		}
-		if v > s.Max {
-			s.Max = v
-		}
+		s.Min, s.Max = min(s.Min, v), max(s.Max, v)
 	}
-	s.Min, s.Max = s.Min+0, s.Max+0
-	return s
 }

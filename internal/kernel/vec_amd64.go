@@ -114,6 +114,12 @@ var (
 	meanS8Asm     = eights[meanFn[int8]](meanS8AVX512, meanS8AVX2)
 )
 
+var (
+	scanAsm   = both[scanFn](scanAVX512, scanAVX2)
+	histAsm   = variants[histFn]{{AVX512, 16, histAVX512}, {AVX2, 8, histAVX2}}
+	momentAsm = variants[momentFn]{{AVX512, 16, momentsAVX512}, {AVX2, 8, momentsAVX2}}
+)
+
 // transposeAsm is indexed by the size of an element.
 var transposeAsm = [9]variants[transposeBody]{
 	1: {{AVX2, 1, transposeBody{16, 8, transpose8AVX2}}},

@@ -49,3 +49,9 @@ var (
 )
 
 var transposeAsm [9]variants[transposeBody]
+
+var (
+	scanAsm   variants[scanFn]
+	histAsm   variants[histFn]
+	momentAsm variants[momentFn]
+)

@@ -1,0 +1,213 @@
+package main
+
+func init() { register("quant_hist", emitHist) }
+
+func emitHist(f *file) {
+	consts := constSet{}
+	f.masks()
+	f.words("lane8", 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120)
+	for _, v := range isa {
+		emitScan(f, consts, v.width, v.suffix)
+		f.moments(v.width, "moments"+v.suffix)
+	}
+	f.histAVX512()
+	f.histAVX2()
+	consts.write(f)
+}
+
+// scanRegs hold the lanes of Scan: least, greatest, zeros, NaNs, infinities.
+var scanRegs = []int{0, 1, 2, 3, 4}
+
+func emitScan(f *file, consts constSet, width int, suffix string) {
+	b := newBody(width)
+	var acc [5]val
+	for i, r := range scanRegs {
+		acc[i] = b.pin(r)
+	}
+	x := b.load(f32, "SI", 0)
+	a, inf := b.abs(x), b.bits(0x7f800000)
+	count := func(i, pred int, x, y val) {
+		b.keep(0, acc[i], b.addInt(acc[i], b.choose(pred, x, y, b.bits(1), b.bits(0))))
+	}
+	b.keep(0, acc[0], b.less(b.choose(lt, a, inf, x, inf), acc[0]))
+	b.keep(0, acc[1], b.more(b.choose(lt, a, inf, x, b.bits(0xff800000)), acc[1]))
+	count(2, eq, x, b.bits(0))
+	count(3, unord, x, x)
+	count(4, eq, a, inf)
+	l := loop{name: "scan" + suffix, width: width, body: b, pinned: scanRegs, unroll: 1,
+		doc: "leaves what [Level.Scan] counts in lanes: the least, the greatest, zeros, NaNs, infinities.", bytes: 24,
+		args: []arg{
+			{name: "x", typ: "*float32", off: 0, reg: "SI", size: 4},
+			{name: "n", typ: "int", off: 8, reg: "CX"},
+			{name: "out", typ: "*[5][16]uint32", off: 16, reg: "DI"},
+		}}
+	l.pro = func(f *file) {
+		for i, r := range scanRegs {
+			f.p("VMOVUPS %d(DI), %s", i*64, reg(width, r))
+		}
+	}
+	l.epi = func(f *file) {
+		for i, r := range scanRegs {
+			f.p("VMOVUPS %s, %d(DI)", reg(width, r), i*64)
+		}
+	}
+	l.emit(f, consts)
+}
+
+// moments adds the significand and its square of each element to the pair of its exponent. Four
+// tables in turn keep additions to one pair apart.
+func (f *file) moments(width int, name string) {
+	lanes := width / 4
+	frame := lanes*16 + width
+	f.text("adds (significand, square) to table[i mod 4][exponent], n a multiple of the vector.", name,
+		"table *momentTable, x *float32, n int", frame, 24)
+	r := func(i int) string { return reg(width, i) }
+	half := func(i int) string { return reg(width/2, i) }
+	f.p("MOVQ table+0(FP), DI")
+	f.p("MOVQ x+8(FP), SI")
+	f.p("MOVQ n+16(FP), CX")
+	f.splat(width, 15, 0xff0)
+	f.splat(width, 14, 1<<23-1)
+	f.splat(width, 13, 1<<23)
+	f.p("VXORPS %s, %s, %s", r(12), r(12), r(12))
+	f.p("loop:")
+	f.p("VMOVUPS (SI), %s", r(0))
+	f.p("VPSRLD $19, %s, %s", r(0), r(1))
+	f.p("VANDPS %s, %s, %s", r(15), r(1), r(1)) // 16·exponent
+	f.p("VMOVUPS %s, off-%d(SP)", r(1), width)
+	f.p("VANDPS %s, %s, %s", r(14), r(0), r(2))
+	f.p("VORPS %s, %s, %s", r(13), r(2), r(3))
+	f.p("VPSRAD $31, %s, %s", r(0), r(4))
+	if width == 64 {
+		f.p("VPCMPEQD %s, %s, K1", r(12), r(1))
+		f.p("VMOVAPS %s, K1, %s", r(2), r(3))
+	} else {
+		f.p("VPCMPEQD %s, %s, %s", r(12), r(1), r(1))
+		f.p("VBLENDVPS %s, %s, %s, %s", r(1), r(2), r(3), r(3))
+	}
+	f.p("VXORPS %s, %s, %s", r(4), r(3), r(3)) // minus where negative
+	f.p("VPSUBD %s, %s, %s", r(4), r(3), r(3))
+	if width == 64 {
+		f.p("VEXTRACTI64X4 $1, Z3, Y5")
+	} else {
+		f.p("VEXTRACTI128 $1, Y3, X5")
+	}
+	for h, src := range []int{3, 5} {
+		f.p("VPMOVSXDQ %s, %s", half(src), r(6))
+		f.p("VPMULDQ %s, %s, %s", r(6), r(6), r(7))
+		f.p("VPUNPCKLQDQ %s, %s, %s", r(7), r(6), r(8)) // elements 0, 2, … of this half
+		f.p("VPUNPCKHQDQ %s, %s, %s", r(7), r(6), r(9)) // elements 1, 3, …
+		f.p("VMOVUPS %s, pair-%d(SP)", r(8), frame-h*2*width)
+		f.p("VMOVUPS %s, pair-%d(SP)", r(9), frame-h*2*width-width)
+	}
+	for i := range lanes {
+		inHalf := i % (lanes / 2)
+		slot := i/(lanes/2)*2*width + inHalf%2*width + inHalf/2*16
+		f.p("MOVL off-%d(SP), AX", width-i*4)
+		f.p("VMOVDQU pair-%d(SP), X0", frame-slot)
+		f.p("VPADDQ %d(DI)(AX*1), X0, X0", i%4*4096)
+		f.p("VMOVDQU X0, %d(DI)(AX*1)", i%4*4096)
+	}
+	f.p("ADDQ $%d, SI", width)
+	f.p("SUBQ $%d, CX", lanes)
+	f.p("JGT loop")
+	f.ret()
+}
+
+// histHead loads the arguments: in registers 10 and 11 the addresses of the tables, in 12 and 13 one on
+// the stack for each lane that is not counted, in 14 the factor, in 15 the limit.
+func (f *file) histHead(name string, width int) {
+	f.text("counts n elements and says how many lay outside; n is a multiple of the vector.", name,
+		"neg, pos *uint64, x *float32, n int, inv, limit float32, outside *int", 256, 48)
+	f.p("MOVQ x+16(FP), SI")
+	f.p("MOVQ n+24(FP), CX")
+	f.p("VPBROADCASTQ neg+0(FP), %s", reg(width, 10))
+	f.p("VPBROADCASTQ pos+8(FP), %s", reg(width, 11))
+	f.p("LEAQ dummy-128(SP), AX")
+	f.p("VMOVQ AX, X12")
+	f.p("VPBROADCASTQ X12, %s", reg(width, 12))
+	f.p("VPADDQ lane8<>+%d(SB), %s, %s", width, reg(width, 12), reg(width, 13))
+	f.p("VPADDQ lane8<>(SB), %s, %s", reg(width, 12), reg(width, 12))
+	f.p("VBROADCASTSS inv+32(FP), %s", reg(width, 14))
+	f.p("VBROADCASTSS limit+36(FP), %s", reg(width, 15))
+	f.splat(width, 9, ^uint32(signBit))
+	f.p("XORL BX, BX")
+	f.p("loop:")
+	f.p("VMOVUPS (SI), %s", reg(width, 0))
+	f.p("VANDPS %s, %s, %s", reg(width, 9), reg(width, 0), reg(width, 1))
+	f.p("VMULPS %s, %s, %s", reg(width, 14), reg(width, 1), reg(width, 1))
+	f.p("VCVTTPS2DQ %s, %s", reg(width, 1), reg(width, 2))
+}
+
+// histTail adds one at each of the addresses on the stack.
+func (f *file) histTail(width int) {
+	for i := range width / 4 {
+		f.p("MOVQ addr-%d(SP), AX", 256-i*8)
+		f.p("INCQ (AX)")
+	}
+	f.p("ADDQ $%d, SI", width)
+	f.p("SUBQ $%d, CX", width/4)
+	f.p("JGT loop")
+	f.p("MOVQ outside+40(FP), DI")
+	f.p("MOVQ BX, (DI)")
+	f.ret()
+}
+
+func (f *file) histAVX512() {
+	f.histHead("histAVX512", 64)
+	f.p("VCMPPS $%d, Z15, Z1, K1", lt)
+	f.p("VXORPS Z3, Z3, Z3")
+	f.p("VCMPPS $%d, Z3, Z0, K2", eq)
+	f.p("VCMPPS $%d, Z0, Z0, K3", unord)
+	f.p("KORW K1, K3, K3")
+	f.p("KNOTW K3, K3")
+	f.p("KMOVW K3, AX")
+	f.p("POPCNTL AX, AX")
+	f.p("ADDQ AX, BX")
+	f.p("KANDNW K1, K2, K1") // inside and not zero
+	f.p("VPMOVD2M Z0, K2")
+	f.p("VEXTRACTI64X4 $1, Z2, Y3")
+	for h, src := range []int{2, 3} {
+		if h == 1 {
+			f.p("KSHIFTRW $8, K1, K1")
+			f.p("KSHIFTRW $8, K2, K2")
+		}
+		f.p("VPMOVZXDQ Y%d, Z4", src)
+		f.p("VPSLLQ $3, Z4, Z4")
+		f.p("VPBLENDMQ Z10, Z11, K2, Z5")
+		f.p("VPADDQ Z4, Z5, Z5")
+		f.p("VPBLENDMQ Z5, Z%d, K1, Z5", 12+h)
+		f.p("VMOVDQU64 Z5, addr-%d(SP)", 256-h*64)
+	}
+	f.histTail(64)
+}
+
+func (f *file) histAVX2() {
+	f.histHead("histAVX2", 32)
+	f.p("VCMPPS $%d, Y15, Y1, Y3", lt)
+	f.p("VCMPPS $%d, Y0, Y0, Y4", unord)
+	f.p("VORPS Y3, Y4, Y4")
+	f.p("VMOVMSKPS Y4, AX")
+	f.p("XORL $255, AX")
+	f.p("POPCNTL AX, AX")
+	f.p("ADDQ AX, BX")
+	f.p("VXORPS Y4, Y4, Y4")
+	f.p("VCMPPS $%d, Y4, Y0, Y4", eq)
+	f.p("VANDNPS Y3, Y4, Y3") // inside and not zero
+	for h := range 2 {
+		if h == 1 {
+			for _, r := range []int{0, 2, 3} {
+				f.p("VEXTRACTF128 $1, Y%d, X%d", r, r)
+			}
+		}
+		f.p("VPMOVZXDQ X2, Y4")
+		f.p("VPSLLQ $3, Y4, Y4")
+		f.p("VPMOVSXDQ X0, Y5")
+		f.p("VBLENDVPD Y5, Y10, Y11, Y5")
+		f.p("VPADDQ Y4, Y5, Y5")
+		f.p("VPMOVSXDQ X3, Y6")
+		f.p("VBLENDVPD Y6, Y5, Y%d, Y5", 12+h)
+		f.p("VMOVDQU Y5, addr-%d(SP)", 256-h*32)
+	}
+	f.histTail(32)
+}
