@@ -37,7 +37,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVarP(&q.out, "output", "o", "", "file to write")
 	f.StringVar(&q.scheme, "scheme", "W8A8", "W8A8, W8A16, float")
 	f.StringVar(&q.mode, "mode", "static", "static, dynamic or weights")
-	f.StringVar(&q.observer, "observer", "minmax", calib.Names())
+	f.StringVar(&q.observer, "observer", "average", calib.Names())
 	f.StringVar(&q.weights, "weights", "", "format of weights and its block, such as int8:channel")
 	f.StringVar(&q.acts, "acts", "", "format of activations, such as uint8")
 	f.StringVar(&q.target, "target", "ort-cpu", "runtime to make the file for; see lowbit targets")

@@ -128,3 +128,9 @@ func (f *Format) Decode(x []float32, codes []int32, p Params) {
 func (f *Format) Range(p Params) (lo, hi float32) {
 	return p.Scale * float32(int32(f.Lo)-p.Zero), p.Scale * float32(int32(f.Hi)-p.Zero)
 }
+
+// Code returns the code of one number computed in float64: for int32, which float32 cannot hold.
+func (f *Format) Code(x float64, p Params) int32 {
+	t := math.RoundToEven(x/float64(p.Scale)) + float64(p.Zero)
+	return int32(max(float64(f.Lo), min(float64(f.Hi), t)))
+}

@@ -19,3 +19,6 @@ var Int4 = &Format{Name: "int4", Bits: 4, Kind: Linear, Lo: -8, Hi: 7, Elem: ten
 
 // Uint4 is the grid 0…15 with a zero point.
 var Uint4 = &Format{Name: "uint4", Bits: 4, Kind: Linear, Lo: 0, Hi: 15, Elem: tensor.Uint4, Zero: true, Opset: 21, Act: "uint8"}
+
+// Int32 is the grid of quantized biases. It is no row of All: no value is quantized to it freely.
+var Int32 = &Format{Name: "int32", Bits: 32, Kind: Linear, Lo: -1 << 31, Hi: 1<<31 - 1, Elem: tensor.Int32, Opset: 10}

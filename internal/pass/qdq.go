@@ -14,6 +14,19 @@ import (
 // DequantizeLinear: constants stored quantized with a DequantizeLinear behind them, activations
 // through the pair. Every runtime that knows ONNX's quantization reads that form.
 func QDQ(m *graph.Model, p *plan.Plan) error {
+	q := newQDQ(m, p)
+	for g := range m.Graph.Graphs() {
+		w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
+		if err := w.run(); err != nil {
+			return err
+		}
+	}
+	dropUnusedConsts(m.Graph)
+	return nil
+}
+
+// newQDQ indexes a plan for a rewrite of m.
+func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
 	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operands{}}
 	for _, v := range p.Values {
 		q.values[v.As] = v
@@ -23,14 +36,7 @@ func QDQ(m *graph.Model, p *plan.Plan) error {
 			q.nodes[n.Name] = n
 		}
 	}
-	for g := range m.Graph.Graphs() {
-		w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
-		if err := w.run(); err != nil {
-			return err
-		}
-	}
-	dropUnusedConsts(m.Graph)
-	return nil
+	return q
 }
 
 type qdq struct {

@@ -53,7 +53,7 @@ func Default(scheme string) (Settings, error) {
 	for _, s := range Schemes {
 		if strings.EqualFold(s.Name, scheme) {
 			return Settings{
-				Mode: Static, Target: Targets[0], Observer: calib.MinMax,
+				Mode: Static, Target: Targets[0], Observer: calib.Average,
 				Weights: Scheme{Format: format.Lookup(s.Weights), Block: format.Block{Kind: format.Channel}},
 				Acts:    Scheme{Format: format.Lookup(s.Acts)},
 			}, nil

@@ -1,0 +1,271 @@
+package pass
+
+import (
+	"strings"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// QOperator writes a static plan as operators on quantized values (QLinearConv and its kin):
+// the Q/DQ form first, then each node between DequantizeLinear and QuantizeLinear in its integer
+// form. Where an operator has none, Q/DQ stays around it.
+func QOperator(m *graph.Model, p *plan.Plan) error {
+	if err := QDQ(m, p); err != nil {
+		return err
+	}
+	used := namesOf(m)
+	contrib := false
+	for g := range m.Graph.Graphs() {
+		f := &fuser{m: m, g: g, x: g.Index(), used: used}
+		for i, n := range g.Nodes {
+			if r := f.fuse(n); r != nil {
+				g.Nodes[i] = r
+				contrib = contrib || r.Domain != ""
+			}
+		}
+		dropEmptied(g)
+		dropDeadNodes(g)
+	}
+	if contrib {
+		m.SetOpset("com.microsoft", 1)
+	}
+	dropUnusedConsts(m.Graph)
+	return nil
+}
+
+// dropEmptied removes the QuantizeLinear nodes whose work a fused node took over.
+func dropEmptied(g *graph.Graph) {
+	var keep []*graph.Node
+	for _, n := range g.Nodes {
+		if n.Op != "" {
+			keep = append(keep, n)
+		}
+	}
+	g.Nodes = keep
+}
+
+type fuser struct {
+	m    *graph.Model
+	g    *graph.Graph
+	x    *graph.Index
+	used names
+}
+
+// operand is a quantized value with its parameters.
+type operand struct{ codes, scale, zero string }
+
+// fuse returns the integer form of n, or nil where it has none. The Q behind n is emptied.
+func (f *fuser) fuse(n *graph.Node) *graph.Node {
+	o := op.Lookup(n.Domain, n.Op)
+	if o == nil || len(n.Out) == 0 || len(o.Quant.In) == 0 {
+		return nil
+	}
+	var in []operand
+	bias := ""
+	for i, name := range n.In {
+		r := o.Quant.Role(i)
+		if r == op.Float || name == "" {
+			continue
+		}
+		d := f.x.Producer(name)
+		if d == nil || d.Op != "DequantizeLinear" {
+			return nil
+		}
+		if r == op.Bias {
+			bias = d.In[0]
+			continue
+		}
+		if len(d.In) < 3 {
+			return nil
+		}
+		in = append(in, operand{d.In[0], d.In[1], d.In[2]})
+	}
+	q := f.quantizer(n, o)
+	if q == nil || len(in) == 0 {
+		return nil
+	}
+	out := operand{q.Out[0], q.In[1], q.In[2]}
+	r := f.integer(n, &o.Quant, in, bias, out)
+	if r == nil {
+		return nil
+	}
+	r.Out = []string{out.codes}
+	q.Op = "" // its place in the list is n's now
+	return r
+}
+
+// quantizer returns the QuantizeLinear that alone reads n's result, directly or through a clamp
+// that its saturation makes needless.
+func (f *fuser) quantizer(n *graph.Node, o *op.Op) *graph.Node {
+	u := f.x.OnlyUse(n.Out[0])
+	if u != nil && u.Op != "QuantizeLinear" {
+		if c := op.Lookup(u.Domain, u.Op); c == nil || !c.Quant.Clamp || o.Quant.Clamp {
+			return nil
+		}
+		q := f.x.OnlyUse(u.Out[0])
+		if q == nil || q.Op != "QuantizeLinear" || !f.saturates(u, q) {
+			return nil
+		}
+		u = q
+	}
+	if u == nil || u.Op != "QuantizeLinear" || len(u.In) < 3 {
+		return nil
+	}
+	return u
+}
+
+// saturates says whether the quantized range of q lies within the bounds of clamp c.
+func (f *fuser) saturates(c, q *graph.Node) bool {
+	scale, zero := f.g.ConstTensor(q.In[1]), f.g.ConstTensor(q.In[2])
+	if scale == nil {
+		scale, zero = f.m.Graph.ConstTensor(q.In[1]), f.m.Graph.ConstTensor(q.In[2])
+	}
+	if scale == nil || zero == nil || scale.Len() != 1 {
+		return false
+	}
+	s := tensor.Of[float32](scale)[0]
+	lo, hi, ok := codeRange(zero)
+	if !ok {
+		return false
+	}
+	if c.Op == "Relu" {
+		return lo >= 0
+	}
+	bound := func(i int, def float32) (float32, bool) {
+		if i >= len(c.In) || c.In[i] == "" {
+			return def, true
+		}
+		t := f.g.ConstTensor(c.In[i])
+		if t == nil || t.DType != tensor.Float32 || t.Len() != 1 {
+			return 0, false
+		}
+		return tensor.Of[float32](t)[0], true
+	}
+	least, ok1 := bound(1, lo*s)
+	most, ok2 := bound(2, hi*s)
+	return ok1 && ok2 && lo*s >= least && hi*s <= most+s/2 && least <= 0 && most >= 0
+}
+
+// codeRange returns the smallest and largest code less the zero point.
+func codeRange(zero *tensor.Tensor) (lo, hi float32, ok bool) {
+	z, err := zero.Ints()
+	if err != nil || len(z) != 1 {
+		return 0, 0, false
+	}
+	switch zero.DType {
+	case tensor.Uint8:
+		return float32(-z[0]), float32(255 - z[0]), true
+	case tensor.Int8:
+		return float32(-128 - z[0]), float32(127 - z[0]), true
+	}
+	return 0, 0, false
+}
+
+// integer builds the node that computes n on codes.
+func (f *fuser) integer(n *graph.Node, q *op.Quant, in []operand, bias string, out operand) *graph.Node {
+	c := cloneNode(n)
+	if q.Share {
+		return f.shared(c, in, out)
+	}
+	domain, name, ok := strings.Cut(q.Integer, ":")
+	if !ok {
+		domain, name = "", q.Integer
+	}
+	arrange := arrangements[name]
+	if arrange == nil {
+		return nil
+	}
+	c.Domain, c.Op = domain, name
+	c.In = arrange(in, bias, out)
+	if c.In == nil {
+		return nil
+	}
+	if domain != "" {
+		c.Attrs = keepAttrs(c, domain, name)
+	}
+	return c
+}
+
+// shared lets an operator that only moves values move codes.
+func (f *fuser) shared(c *graph.Node, in []operand, out operand) *graph.Node {
+	if len(in) != 1 || in[0].scale != out.scale && !f.equal(in[0].scale, out.scale) || !f.equal(in[0].zero, out.zero) || len(c.Out) != 1 {
+		return nil
+	}
+	c.In[0] = in[0].codes
+	return c
+}
+
+// equal says whether two constants hold the same bytes.
+func (f *fuser) equal(a, b string) bool {
+	x, y := f.m.Graph.ConstTensor(a), f.m.Graph.ConstTensor(b)
+	return x != nil && y != nil && x.DType == y.DType && string(x.Raw) == string(y.Raw)
+}
+
+// keepAttrs drops the attributes that the integer form does not have.
+func keepAttrs(n *graph.Node, domain, name string) []*graph.Attr {
+	o := op.Lookup(domain, name)
+	var kept []*graph.Attr
+	for _, a := range n.Attrs {
+		for _, s := range o.Schemas[0].Attrs {
+			if s.Name == a.Name {
+				kept = append(kept, a)
+			}
+		}
+	}
+	return kept
+}
+
+// arrangements orders the operands of each integer operator; nil says that they do not fit it.
+var arrangements = map[string]func(in []operand, bias string, out operand) []string{
+	"QLinearConv": func(in []operand, bias string, out operand) []string {
+		list := flat(in, out)
+		if bias != "" {
+			list = append(list, bias)
+		}
+		return list
+	},
+	"QLinearMatMul":            func(in []operand, _ string, out operand) []string { return flat(in, out) },
+	"QLinearAdd":               two,
+	"QLinearMul":               two,
+	"QLinearSigmoid":           one,
+	"QLinearLeakyRelu":         one,
+	"QLinearAveragePool":       one,
+	"QLinearGlobalAveragePool": one,
+	"QLinearConcat": func(in []operand, _ string, out operand) []string {
+		return append([]string{out.scale, out.zero}, operands3(in)...)
+	},
+	"QGemm": func(in []operand, bias string, out operand) []string {
+		if len(in) != 2 {
+			return nil
+		}
+		return append(append(operands3(in), bias), out.scale, out.zero)
+	},
+}
+
+func one(in []operand, _ string, out operand) []string {
+	if len(in) != 1 {
+		return nil
+	}
+	return flat(in, out)
+}
+
+func two(in []operand, _ string, out operand) []string {
+	if len(in) != 2 {
+		return nil
+	}
+	return flat(in, out)
+}
+
+// flat lists codes, scale and zero point of each operand and then the output's parameters.
+func flat(in []operand, out operand) []string { return append(operands3(in), out.scale, out.zero) }
+
+func operands3(in []operand) []string {
+	var list []string
+	for _, o := range in {
+		list = append(list, o.codes, o.scale, o.zero)
+	}
+	return list
+}
