@@ -49,15 +49,15 @@ func (p *PackedU8S8) packAMX(w []int8, o Order) {
 	p.data = aligned[int8](blocks * p.tiles * 2048)
 	p.panels = nil
 	for i := range blocks {
-		p.panels = append(p.panels, panel{i * 32, min(p.n, i*32+32), 2, i * p.tiles * 2048})
+		p.panels = append(p.panels, panel{n0: i * 32, n1: min(p.n, i*32+32), nv: 2, off: i * p.tiles * 2048})
 	}
-	for tap := range p.taps {
-		for k := range p.k {
-			dword := tap*p.kd + k/4
-			row := p.data[dword/16*2048+dword%16*64+k%4:]
-			src := w[tap*o.Tap+k*o.K:]
-			for j := range p.n {
-				row[j/32*p.tiles*2048+j%32/16*1024+j%16*4] = src[j*o.N]
+	for j := range p.n {
+		column := p.data[j/32*p.tiles*2048+j%32/16*1024+j%16*4:]
+		for tap := range p.taps {
+			src := w[j*o.N+tap*o.Tap:]
+			for k := range p.k {
+				dword := tap*p.kd + k/4
+				column[dword/16*2048+dword%16*64+k%4] = src[k*o.K]
 			}
 		}
 	}

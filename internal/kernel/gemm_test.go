@@ -272,6 +272,28 @@ func TestGemmExtremes(t *testing.T) {
 	})
 }
 
+// TestGemmSmallWeights holds the greatest weights whose pairs fit 16 bits, and
+// one panel where they do not.
+func TestGemmSmallWeights(t *testing.T) {
+	const m, n, k = 11, 50, 37
+	a, w := make([]uint8, m*k), make([]int8, n*k)
+	fill(a, 255)
+	for i := range w {
+		w[i] = []int8{64, -64, 1, 127, -128, 0}[i/k%3*2+i%k%2]
+	}
+	w[20*k], w[20*k+1] = 100, 29
+	eachLevel(t, func(t *testing.T, l Level) {
+		p := l.PackU8S8(w, n, k, 1, Order{N: k, K: 1})
+		out := &OutU8S8{I32: make([]int32, m*n), Ldc: n}
+		p.Gemm(a, k, out, p.All(m))
+		for i, v := range out.I32 {
+			if want := 255 * p.ColumnSums()[i%n]; v != want {
+				t.Fatalf("element %d is %d, want %d", i, v, want)
+			}
+		}
+	})
+}
+
 // TestSplit checks that ranges tile the output and that cuts change no bit.
 func TestSplit(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {

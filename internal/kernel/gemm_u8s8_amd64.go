@@ -123,3 +123,18 @@ func gemmU8S8AVXVNNI1x16(t *microArgs)
 //
 //go:noescape
 func gemmU16S16AVX21x16(t *microArgs)
+
+// gemmU8S8AVX25x16 makes tiles of 5 rows by 16 columns.
+//
+//go:noescape
+func gemmU8S8AVX25x16(t *microArgs)
+
+// gemmU8S8AVX22x16 makes tiles of 2 rows by 16 columns.
+//
+//go:noescape
+func gemmU8S8AVX22x16(t *microArgs)
+
+// gemmU8S8AVX21x16 makes tiles of 1 rows by 16 columns.
+//
+//go:noescape
+func gemmU8S8AVX21x16(t *microArgs)

@@ -19,6 +19,12 @@ var microPairs = microSet{
 	2: {{6, gemmU16S16AVX26x16}, {4, gemmU16S16AVX24x16}, {2, gemmU16S16AVX22x16}, {1, gemmU16S16AVX21x16}},
 }
 
+// microBytes adds pairs of products in 16 bits: only for panels where they
+// cannot overflow.
+var microBytes = microSet{
+	2: {{5, gemmU8S8AVX25x16}, {2, gemmU8S8AVX22x16}, {1, gemmU8S8AVX21x16}},
+}
+
 // pack arranges the weight: bytes in fours for VPDPBUSD, int16 in pairs for
 // VPMADDWD.
 func (p *PackedU8S8) pack(w []int8, o Order) {
@@ -34,12 +40,47 @@ func (p *PackedU8S8) pack(w []int8, o Order) {
 		p.data = aligned[int8](p.cut(widthsY))
 		packBytes(p.data, w, &p.shape, o)
 	case l.use(AVX2):
-		p.lanes, p.per, p.kd, p.set = 8, 2, (p.k+1)/2, &microPairs
-		p.wide = aligned[int16](p.cut(widthsY))
-		packPanels(p.wide, w, &p.shape, o)
+		p.packAVX2(w, o)
 	default:
 		p.packGeneric(w, o)
 	}
+}
+
+// packAVX2 keeps a panel in bytes where no pair of products can overflow 16
+// bits, else in 16 bits.
+func (p *PackedU8S8) packAVX2(w []int8, o Order) {
+	p.lanes, p.per, p.kd, p.set = 8, 4, (p.k+3)/4, &microBytes
+	p.data = aligned[int8](p.cut(widthsY))
+	packBytes(p.data, w, &p.shape, o)
+	wide := p.shape
+	wide.panels = nil
+	size := 0
+	for i := range p.panels {
+		pn := &p.panels[i]
+		bytes := p.data[pn.off:][:p.taps*p.kd*pn.nv*p.lanes*4]
+		if pn.wide = !pairsFit(bytes); pn.wide {
+			pn.off, size = size, size+len(bytes)
+			wide.panels = append(wide.panels, *pn)
+		}
+	}
+	if len(wide.panels) == len(p.panels) {
+		p.data = nil
+	}
+	wide.per, wide.kd = 2, 2*p.kd
+	p.wide = aligned[int16](size)
+	packPanels(p.wide, w, &wide, o)
+}
+
+// pairsFit says whether two neighbouring products with any bytes sum to less
+// than 2^15: 255 times at most 128 of either sign.
+func pairsFit(w []int8) bool {
+	for i := 0; i < len(w); i += 2 {
+		a, b := int(w[i]), int(w[i+1])
+		if max(a, 0)+max(b, 0) > 128 || min(a, 0)+min(b, 0) < -128 {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *PackedU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, r Range) bool {
@@ -48,13 +89,13 @@ func (p *PackedU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, r Range) bo
 	}
 	s := scratches.Get().(*scratch)
 	s.setOutput(out)
-	switch {
-	case p.tiles > 0:
+	if p.tiles > 0 {
 		p.runAMX(s, &a, pad, out, r)
-	case p.wide != nil:
-		p.runWide(s, &a, pad, out, r)
-	default:
+	} else if len(p.data) > 0 {
 		p.runBytes(s, &a, pad, out, r)
+	}
+	if len(p.wide) > 0 {
+		p.runWide(s, &a, pad, out, r)
 	}
 	s.microArgs = microArgs{}
 	scratches.Put(s)
@@ -102,6 +143,9 @@ func (p *PackedU8S8) runBytes(s *scratch, a *rows[uint8], pad uint8, out *OutU8S
 	}
 	last, moved := s.slack(a, r.M1)
 	for pi := r.P0; pi < r.P1; pi++ {
+		if p.panels[pi].wide {
+			continue
+		}
 		p.column(s, pi, out)
 		if !moved {
 			tilesInt(p, s, a, 0, pi, out, r.M0, r.M1)
@@ -143,7 +187,7 @@ func grow[T any](v []T, n int) []T {
 func (p *PackedU8S8) column(s *scratch, pi int, out *OutU8S8) {
 	pn := p.panels[pi]
 	s.columns(pn.n1 - pn.n0)
-	if p.wide != nil {
+	if pn.wide {
 		s.b = unsafe.Pointer(&p.wide[pn.off])
 	} else {
 		s.b = unsafe.Pointer(&p.data[pn.off])
@@ -170,10 +214,14 @@ func (s *scratch) factors(out *OutU8S8, n0, n1, width int) {
 // of a.
 func tilesInt[T any](p *PackedU8S8, s *scratch, a *rows[T], base, pi int, out *OutU8S8, m0, m1 int) {
 	pn := p.panels[pi]
+	ks := p.set[pn.nv]
+	if pn.wide {
+		ks = microPairs[pn.nv]
+	}
 	_, size := out.at(m0*out.Ldc + pn.n0)
 	if p.lanes == 16 || pn.n1-pn.n0 == 16 {
 		s.ldc = out.Ldc * size
-		over(s, a, p.set[pn.nv], m0-base, m1-base, func(m int) {
+		over(s, a, ks, m0-base, m1-base, func(m int) {
 			s.c, _ = out.at((m+base)*out.Ldc + pn.n0)
 		})
 		return
@@ -182,7 +230,7 @@ func tilesInt[T any](p *PackedU8S8, s *scratch, a *rows[T], base, pi int, out *O
 	s.ldc = 16 * size
 	for m := m0; m < m1; m += tileRows {
 		end := min(m1, m+tileRows)
-		over(s, a, p.set[pn.nv], m-base, end-base, func(i int) {
+		over(s, a, ks, m-base, end-base, func(i int) {
 			s.c = unsafe.Add(unsafe.Pointer(&s.tile), (i+base-m)*s.ldc)
 		})
 		for i := m; i < end; i++ {
@@ -195,40 +243,40 @@ func tilesInt[T any](p *PackedU8S8, s *scratch, a *rows[T], base, pi int, out *O
 
 // wideRows is the number of rows widened at a time: their products with all
 // panels follow while they are in the cache.
-const wideRows = 24
+const wideRows = 48
 
-// runWide reads activations that were widened to 16 bits.
+// runWide does the panels in 16 bits, with activations widened to them.
 func (p *PackedU8S8) runWide(s *scratch, a *rows[uint8], pad uint8, out *OutU8S8, r Range) {
-	length := p.taps * p.kd * 2
-	s.taps, s.kb = 1, length*2
+	length := p.taps * p.kd * 4
 	s.wide = grow(s.wide, wideRows*length)
 	s.pad = grow(s.pad, p.k)
 	fill(s.pad, pad)
-	a.pad = s.pad
+	w := rows[int16]{x: s.wide, lda: length, k: length, taps: 1}
 	for m := r.M0; m < r.M1; m += wideRows {
 		end := min(r.M1, m+wideRows)
-		for i := m; i < end; i++ {
-			for t := range p.taps {
-				widenRow(s.wide[(i-m)*length+t*p.kd*2:], a.row(i, t))
-			}
-		}
-		w := rows[int16]{x: s.wide, lda: length, k: length, taps: 1}
+		p.widen(s, a, m, end)
+		s.taps, s.kb = 1, length*2
 		for pi := r.P0; pi < r.P1; pi++ {
-			p.column(s, pi, out)
-			tilesInt(p, s, &w, m, pi, out, m, end)
+			if p.panels[pi].wide {
+				p.column(s, pi, out)
+				tilesInt(p, s, &w, m, pi, out, m, end)
+			}
 		}
 	}
 }
 
-// widenRow copies src to dst; where the length is odd one more element follows,
-// whose weight is zero.
-func widenRow(dst []int16, src []uint8) {
-	n := len(src) &^ 15
-	if n > 0 {
-		_ = dst[n-1]
-		widenAVX2(&dst[0], &src[0], n)
-	}
-	for i := n; i < len(src); i++ {
-		dst[i] = int16(src[i])
+// widen copies the rows m to end-1 of a to the wide block. Where k is no
+// multiple of four, what lies between the taps meets zero weights.
+func (p *PackedU8S8) widen(s *scratch, a *rows[uint8], m, end int) {
+	s.zero, s.taps, s.kb = unsafe.Pointer(&s.pad[0]), p.taps, p.k
+	s.ldc, s.cSkip = p.taps*p.kd*8, p.kd*8
+	for i := m; i < end; i += spareRows {
+		s.rows = min(spareRows, end-i)
+		if a.ix == nil {
+			s.setOffsets(a.lda, s.rows)
+		}
+		setRows(s, a, i, 1)
+		s.c = unsafe.Pointer(&s.wide[(i-m)*p.taps*p.kd*4])
+		widenAVX2(&s.microArgs)
 	}
 }

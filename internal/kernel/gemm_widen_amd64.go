@@ -4,7 +4,7 @@
 
 package kernel
 
-// widenAVX2 copies n bytes, a multiple of 16, to 16 bits each.
+// widenAVX2 copies the taps of rows side by side, 16 bits for each byte.
 //
 //go:noescape
-func widenAVX2(dst *int16, src *uint8, n int)
+func widenAVX2(t *microArgs)

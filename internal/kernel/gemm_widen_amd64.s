@@ -4,17 +4,56 @@
 
 #include "textflag.h"
 
-// func widenAVX2(dst *int16, src *uint8, n int)
-TEXT ·widenAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-loop:
-	VPMOVZXBW (SI), Y0
-	VMOVDQU Y0, (DI)
-	ADDQ $16, SI
-	ADDQ $32, DI
-	SUBQ $16, CX
-	JG loop
+// func widenAVX2(t *microArgs)
+TEXT ·widenAVX2(SB), NOSPLIT, $8-8
+	MOVQ t+0(FP), AX
+	MOVQ 0(AX), SI
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), R8
+	MOVQ 24(AX), R9
+	MOVQ 80(AX), R10
+	MOVQ 88(AX), R11
+	MOVQ 96(AX), R12
+	MOVQ 56(AX), R13
+	MOVQ 48(AX), R14
+row:
+	MOVQ R8, R15
+	MOVQ R10, DI
+	MOVQ R14, tap-8(SP)
+tap:
+	MOVLQSX (R15), BX
+	TESTQ BX, BX
+	LEAQ (SI)(BX*1), BX
+	CMOVQLT DX, BX
+	XORQ CX, CX
+	LEAQ 16(CX), AX
+	CMPQ AX, R13
+	JGT last
+whole:
+	VPMOVZXBW (BX)(CX*1), Y0
+	VMOVDQU Y0, (DI)(CX*2)
+	MOVQ AX, CX
+	ADDQ $16, AX
+	CMPQ AX, R13
+	JLE whole
+last:
+	CMPQ CX, R13
+	JGE done
+bytes:
+	MOVBLZX (BX)(CX*1), AX
+	MOVW AX, (DI)(CX*2)
+	INCQ CX
+	CMPQ CX, R13
+	JLT bytes
+done:
+	MOVQ t+0(FP), AX
+	ADDQ 200(AX), DI
+	ADDQ $4, R15
+	DECQ tap-8(SP)
+	JNE tap
+	ADDQ R9, R8
+	ADDQ R11, R10
+	DECQ R12
+	JNE row
 	VZEROUPPER
 	RET

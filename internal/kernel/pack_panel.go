@@ -15,9 +15,10 @@ type Range struct{ M0, M1, P0, P1 int }
 
 // panel is a group of neighbouring columns, packed together.
 type panel struct {
-	n0, n1 int // columns
-	nv     int // vectors that hold them
-	off    int // first element in the packed data
+	n0, n1 int  // columns
+	nv     int  // vectors that hold them
+	off    int  // first element in the packed data
+	wide   bool // packed in 16 bits
 }
 
 // shape is what the packed forms of all element types have in common.
@@ -79,7 +80,7 @@ func (s *shape) Split(m, parts int) []Range {
 func (s *shape) cut(widths func(vectors int) []int) int {
 	col, off := 0, 0
 	for _, nv := range widths((s.n + s.lanes - 1) / s.lanes) {
-		s.panels = append(s.panels, panel{col, min(s.n, col+nv*s.lanes), nv, off})
+		s.panels = append(s.panels, panel{n0: col, n1: min(s.n, col+nv*s.lanes), nv: nv, off: off})
 		col += nv * s.lanes
 		off += nv * s.lanes * s.taps * s.kd * s.per
 	}

@@ -47,8 +47,8 @@ type micro struct {
 	mr, nv int
 	size   int // bytes of an element of A
 	unroll int
-	spare  int // registers that step needs beside acc, B and A
-	pro    func(*micro)
+	spare  int          // registers that step needs beside acc, B and A
+	pro    func(*micro) // loads constants for step
 	fill   func(*micro) // makes the accumulators
 	step   func(m *micro, b, a, acc string)
 	finish func(*micro) // from accumulators to memory; may use all registers
@@ -101,10 +101,10 @@ func (m *micro) emit(doc string) {
 		m.p("MOVQ %d(DI), AX", c.arg)
 		m.p("MOVQ AX, %s", c.cur)
 	}
+	m.p("tile:")
 	if m.pro != nil {
 		m.pro(m)
 	}
-	m.p("tile:")
 	m.fill(m)
 	m.p("MOVQ t+0(FP), DI")
 	m.finish(m)

@@ -24,6 +24,10 @@ func init() {
 			f.microInt("gemmU8S8AVXVNNI", 32, t.mr, t.nv, 1, 0, nil, stepAVXVNNI)
 			f.microInt("gemmU16S16AVX2", 32, t.mr, t.nv, 2, 1, nil, stepPairs)
 		}
+		f.words("ones", 0x0001000100010001)
+		for _, mr := range []int{5, 2, 1} {
+			f.microInt("gemmU8S8AVX2", 32, mr, 2, 1, 2, ones, stepBytes)
+		}
 	})
 }
 
@@ -45,6 +49,16 @@ func stepPairs(m *micro, b, a, acc string) {
 	m.p("VPMADDWD %s, %s, %s", b, a, m.tmp(0))
 	m.p("VPADDD %s, %s, %s", m.tmp(0), acc, acc)
 }
+
+// stepBytes adds pairs of byte products in 16 bits, which the driver knows to
+// be exact, and widens the sums.
+func stepBytes(m *micro, b, a, acc string) {
+	m.p("VPMADDUBSW %s, %s, %s", b, a, m.tmp(0))
+	m.p("VPMADDWD %s, %s, %s", m.tmp(1), m.tmp(0), m.tmp(0))
+	m.p("VPADDD %s, %s, %s", m.tmp(0), acc, acc)
+}
+
+func ones(m *micro) { m.p("VPBROADCASTQ ones<>(SB), %s", m.tmp(1)) }
 
 func number(reg string) (n int) {
 	if _, err := fmt.Sscanf(reg[1:], "%d", &n); err != nil {
