@@ -1,0 +1,318 @@
+package op
+
+import (
+	"math"
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// heads is a tensor of (N,heads,rows,size) as numbers.
+type heads struct {
+	batch, count, rows, size int
+	data                     []float64
+}
+
+// at returns the matrix (rows,size) of one head.
+func (h *heads) at(n, head int) []float64 {
+	return h.data[(n*h.count+head)*h.rows*h.size:][:h.rows*h.size]
+}
+
+func (h *heads) shape() []int { return []int{h.batch, h.count, h.rows, h.size} }
+
+// headsOf reads (N,heads,rows,size), or (N,rows,heads*size) of which it makes the former.
+func headsOf(what string, t *tensor.Tensor, count int) (*heads, error) {
+	data, err := floats(t)
+	if err != nil {
+		return nil, err
+	}
+	s := t.Shape
+	switch {
+	case len(s) == 4:
+		return &heads{s[0], s[1], s[2], s[3], data}, nil
+	case len(s) != 3:
+		return nil, invalidf("%s of shape %v, 3 or 4 dimensions are needed", what, s)
+	case count < 1 || s[2]%count != 0:
+		return nil, invalidf("%s of shape %v does not split into %d heads", what, s, count)
+	}
+	h := &heads{s[0], count, s[1], s[2] / count, make([]float64, len(data))}
+	h.swap(h.data, data)
+	return h, nil
+}
+
+// swap copies (N,rows,heads,size) to (N,heads,rows,size).
+func (h *heads) swap(dst, src []float64) {
+	for i := range h.batch * h.rows * h.count {
+		n, r, k := i/(h.rows*h.count), i/h.count%h.rows, i%h.count
+		copy(dst[((n*h.count+k)*h.rows+r)*h.size:][:h.size], src[i*h.size:])
+	}
+}
+
+// packed returns the elements as (N,rows,heads*size).
+func (h *heads) packed() []float64 {
+	out := make([]float64, len(h.data))
+	back := heads{h.batch, h.rows, h.count, h.size, nil}
+	back.swap(out, h.data)
+	return out
+}
+
+// after returns h with the rows of past in front.
+func (h *heads) after(past *heads) *heads {
+	out := &heads{h.batch, h.count, past.rows + h.rows, h.size, nil}
+	for i := range h.batch * h.count {
+		out.data = append(out.data, past.at(i/h.count, i%h.count)...)
+		out.data = append(out.data, h.at(i/h.count, i%h.count)...)
+	}
+	return out
+}
+
+// attention holds the operands of one Attention node.
+type attention struct {
+	*graph.Node
+	q, k, v     *heads // k and v with the past in front
+	flat        bool   // operands and result of rank 3
+	past        int
+	mask        []float64 // added to the scores, as maskStep walks it; nil: none
+	maskStep    []int     // strides of the mask along (N,heads,rows,keys)
+	maskKeys    int       // keys that the mask covers; later ones are shut out
+	valid       []int     // keys that count, for each sample; nil: all
+	scale, soft float64
+}
+
+func newAttention(c *Call) (*attention, error) {
+	a := &attention{Node: c.Node, flat: c.In[0].Rank() == 3}
+	if c.In[1].Rank() != c.In[0].Rank() || c.In[2].Rank() != c.In[0].Rank() {
+		return nil, invalidf("Q, K and V of shapes %v, %v and %v", c.In[0].Shape, c.In[1].Shape, c.In[2].Shape)
+	}
+	kv := c.Int("kv_num_heads", 0)
+	var err error
+	if a.q, err = headsOf("Q", c.In[0], c.Int("q_num_heads", 0)); err != nil {
+		return nil, err
+	}
+	if a.k, err = headsOf("K", c.In[1], kv); err != nil {
+		return nil, err
+	}
+	if a.v, err = headsOf("V", c.In[2], kv); err != nil {
+		return nil, err
+	}
+	if err := a.readPast(c); err != nil {
+		return nil, err
+	}
+	q, k, v := a.q, a.k, a.v
+	if q.batch != k.batch || q.batch != v.batch || q.size != k.size || k.rows != v.rows || k.count != v.count ||
+		k.count == 0 || q.count%k.count != 0 {
+		return nil, invalidf("Q %v, K %v and V %v do not fit", q.shape(), k.shape(), v.shape())
+	}
+	if err := a.readValid(c); err != nil {
+		return nil, err
+	}
+	a.soft = float64(c.Float("softcap", 0))
+	a.scale = 1 / math.Sqrt(float64(q.size))
+	if c.HasAttr("scale") {
+		a.scale = float64(c.Float("scale", 0))
+	}
+	if c.Int("left_window_size", -1) < -1 || c.Int("right_window_size", -1) < -1 {
+		return nil, invalidf("window sizes below -1")
+	}
+	return a, a.readMask(c.Input(3))
+}
+
+// readPast puts past keys and values in front of the new ones.
+func (a *attention) readPast(c *Call) error {
+	if c.Has(4) != c.Has(5) {
+		return invalidf("past_key and past_value go together")
+	}
+	if !c.Has(4) {
+		return nil
+	}
+	for i, h := range []**heads{&a.k, &a.v} {
+		past, err := headsOf("past", c.In[4+i], 0)
+		if err != nil {
+			return err
+		}
+		if past.batch != (*h).batch || past.count != (*h).count || past.size != (*h).size {
+			return invalidf("past of shape %v before %v", past.shape(), (*h).shape())
+		}
+		if i == 0 {
+			a.past = past.rows
+		}
+		*h = (*h).after(past)
+	}
+	return nil
+}
+
+// readValid reads nonpad_kv_seqlen (N).
+func (a *attention) readValid(c *Call) error {
+	if !c.Has(6) {
+		return nil
+	}
+	if c.Has(4) {
+		return invalidf("nonpad_kv_seqlen and past_key exclude each other")
+	}
+	if err := wantShape("nonpad_kv_seqlen", c.In[6], a.q.batch); err != nil {
+		return err
+	}
+	var err error
+	a.valid, err = indices(c.In[6])
+	return err
+}
+
+// readMask reads attn_mask, whose last axis may be shorter than the keys: a false element
+// becomes minus infinity.
+func (a *attention) readMask(t *tensor.Tensor) error {
+	a.maskKeys = a.k.rows
+	if t == nil {
+		return nil
+	}
+	full := []int{a.q.batch, a.q.count, a.q.rows, a.k.rows}
+	shape := slices.Clone(t.Shape)
+	if len(shape) == 0 || len(shape) > 4 {
+		return invalidf("attn_mask of shape %v", shape)
+	}
+	a.maskKeys = shape[len(shape)-1]
+	full[3] = a.maskKeys
+	out, err := broadcastShape(shape, full)
+	if err != nil || !slices.Equal(out, full) || a.maskKeys > a.k.rows {
+		return invalidf("attn_mask of shape %v does not broadcast to %v", shape, full)
+	}
+	a.maskStep = broadcastStrides(shape, full)
+	if a.mask, err = floats(t); err != nil {
+		return err
+	}
+	if t.DType == tensor.Bool {
+		for i, v := range a.mask {
+			a.mask[i] = 0
+			if v == 0 {
+				a.mask[i] = math.Inf(-1)
+			}
+		}
+	}
+	return nil
+}
+
+// bias returns what is added to the score of row i and key j.
+func (a *attention) bias(n, head, i, j int) float64 {
+	offset := a.past
+	if a.valid != nil {
+		offset = a.valid[n] - a.q.rows
+		if j >= a.valid[n] {
+			return math.Inf(-1)
+		}
+	}
+	at := offset + i // the absolute position of the query
+	left, right := a.Int("left_window_size", -1), a.Int("right_window_size", -1)
+	if j >= a.maskKeys || a.Bool("is_causal", false) && j > at || left >= 0 && at-j > left || right >= 0 && j-at > right {
+		return math.Inf(-1)
+	}
+	if a.mask == nil {
+		return 0
+	}
+	s := a.maskStep
+	return a.mask[n*s[0]+head*s[1]+i*s[2]+j*s[3]]
+}
+
+// The values of qk_matmul_output_mode: at which step the scores are handed out.
+const (
+	scoresRaw = iota
+	scoresCapped
+	scoresBiased
+	scoresSoftmax
+)
+
+// head computes one head: y (rows,size of V), and the scores at the wanted step.
+func (a *attention) head(n, head int, y, scores []float64, mode int) {
+	kv := head / (a.q.count / a.k.count)
+	q, k, v := a.q.at(n, head), a.k.at(n, kv), a.v.at(n, kv)
+	keys, size := a.k.rows, a.q.size
+	row := make([]float64, keys)
+	for i := range a.q.rows {
+		keep := func(step int) {
+			if step == mode && scores != nil {
+				copy(scores[i*keys:], row)
+			}
+		}
+		for j := range row {
+			row[j] = a.scale * dot(q[i*size:][:size], k[j*size:][:size])
+		}
+		keep(scoresRaw)
+		if a.soft > 0 {
+			for j, s := range row {
+				row[j] = a.soft * math.Tanh(s/a.soft)
+			}
+		}
+		keep(scoresCapped)
+		open := false
+		for j := range row {
+			b := a.bias(n, head, i, j)
+			open = open || !math.IsInf(b, -1)
+			row[j] += b
+		}
+		keep(scoresBiased)
+		if open && maxOf(row) > math.Inf(-1) {
+			softmaxRow(row)
+		} else {
+			clear(row) // no key is attended
+		}
+		keep(scoresSoftmax)
+		for j, p := range row {
+			addScaled(y[i*a.v.size:][:a.v.size], v[j*a.v.size:][:a.v.size], p, 1)
+		}
+	}
+}
+
+func evalAttention(c *Call) ([]*tensor.Tensor, error) {
+	a, err := newAttention(c)
+	if err != nil {
+		return nil, err
+	}
+	mode := c.Int("qk_matmul_output_mode", 0)
+	if mode < scoresRaw || mode > scoresSoftmax {
+		return nil, invalidf("qk_matmul_output_mode %d", mode)
+	}
+	y := &heads{a.q.batch, a.q.count, a.q.rows, a.v.size, nil}
+	if _, err := sized(y.shape()); err != nil {
+		return nil, err
+	}
+	y.data = make([]float64, product(y.shape()))
+	scores := &heads{a.q.batch, a.q.count, a.q.rows, a.k.rows, nil}
+	if c.Wants(3) {
+		if _, err := sized(scores.shape()); err != nil {
+			return nil, err
+		}
+		scores.data = make([]float64, product(scores.shape()))
+	}
+	for i := range a.q.batch * a.q.count {
+		n, head := i/a.q.count, i%a.q.count
+		var s []float64
+		if scores.data != nil {
+			s = scores.at(n, head)
+		}
+		a.head(n, head, y.at(n, head), s, mode)
+	}
+	return a.outputs(c, y, scores)
+}
+
+// outputs rounds the results: Y, present key and value, scores.
+func (a *attention) outputs(c *Call, y, scores *heads) ([]*tensor.Tensor, error) {
+	d := c.In[0].DType
+	data, shape := y.data, y.shape()
+	if a.flat {
+		data, shape = y.packed(), []int{y.batch, y.rows, y.count * y.size}
+	}
+	out := make([]*tensor.Tensor, 4)
+	var err error
+	if out[0], err = fromFloats(d, data, shape); err != nil {
+		return nil, err
+	}
+	if out[1], err = fromFloats(c.In[1].DType, a.k.data, a.k.shape()); err != nil {
+		return nil, err
+	}
+	if out[2], err = fromFloats(c.In[2].DType, a.v.data, a.v.shape()); err != nil {
+		return nil, err
+	}
+	if scores.data != nil {
+		out[3], err = fromFloats(d, scores.data, scores.shape())
+	}
+	return out, err
+}

@@ -1,0 +1,301 @@
+package op
+
+import (
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A dftShape is the layout of DFT's input (outer,in,inner,parts) and output (outer,out,inner,outParts).
+type dftShape struct {
+	outer, in, inner, parts int
+	length                  int // of the transform
+	out, outParts           int
+	inverse, onesided       bool
+	axis                    int
+}
+
+// dftAxis returns the axis of a DFT node: an attribute before opset 20, then input 2.
+func dftAxis(axis, rank int) (int, error) {
+	axis, err := axisOf(axis, rank)
+	if err == nil && axis == rank-1 {
+		err = invalidf("axis %d holds the parts of the complex numbers", axis)
+	}
+	return axis, err
+}
+
+func (s *dftShape) resize(length int) error {
+	if length < 1 {
+		return invalidf("the transform's length is %d", length)
+	}
+	s.length, s.out, s.outParts = length, length, 2
+	switch {
+	case s.onesided && s.inverse:
+		s.outParts = 1
+	case s.onesided:
+		s.out = length/2 + 1
+	}
+	_, err := sized([]int{s.outer, s.inner, length, 2})
+	return err
+}
+
+// defaultLength is the length of the transform where dft_length is absent.
+func (s *dftShape) defaultLength() int {
+	if s.onesided && s.inverse {
+		return 2 * (s.in - 1)
+	}
+	return s.in
+}
+
+func newDFT(c *Call) (*dftShape, error) {
+	x := c.In[0].Shape
+	if err := wantRank("input", x, 2); err != nil {
+		return nil, err
+	}
+	axis := c.Int("axis", 1)
+	if c.Opset >= 20 {
+		axis = -2
+		if t := c.operand(2); t != nil {
+			v, err := c.intScalarOf(2)
+			if err != nil {
+				return nil, err
+			}
+			axis = int(v)
+		}
+	}
+	axis, err := dftAxis(axis, len(x))
+	if err != nil {
+		return nil, err
+	}
+	last := len(x) - 1
+	s := &dftShape{outer: product(x[:axis]), in: x[axis], inner: product(x[axis+1 : last]), parts: x[last], axis: axis}
+	s.inverse, s.onesided = c.Bool("inverse", false), c.Bool("onesided", false)
+	if s.parts != 1 && s.parts != 2 {
+		return nil, invalidf("input of shape %v, the last axis is 1 or 2", x)
+	}
+	length := s.defaultLength()
+	if c.operand(1) != nil {
+		v, err := c.intScalarOf(1)
+		if err != nil {
+			return nil, err
+		}
+		length = int(v)
+	}
+	return s, s.resize(length)
+}
+
+func evalDFT(c *Call) ([]*tensor.Tensor, error) {
+	s, err := newDFT(c)
+	if err != nil {
+		return nil, err
+	}
+	x, err := floats(c.In[0])
+	if err != nil {
+		return nil, err
+	}
+	shape := slices.Clone(c.In[0].Shape)
+	shape[s.axis], shape[len(shape)-1] = s.out, s.outParts
+	y := make([]float64, product(shape))
+	for o := range s.outer {
+		for i := range s.inner {
+			z := s.transform(s.read(x, o, i))
+			for k := range s.out {
+				at := ((o*s.out+k)*s.inner + i) * s.outParts
+				y[at] = z.re[k]
+				if s.outParts == 2 {
+					y[at+1] = z.im[k]
+				}
+			}
+		}
+	}
+	return one(fromFloats(c.In[0].DType, y, shape))
+}
+
+// read returns one signal, cut or padded with zeros to the transform's length. Of a one-sided
+// spectrum the other half is the mirrored conjugate.
+func (s *dftShape) read(x []float64, o, i int) spectrum {
+	z := newSpectrum(s.length)
+	n := min(s.in, s.length)
+	mirror := s.onesided && s.inverse
+	if mirror {
+		n = min(s.in, s.length/2+1)
+	}
+	for k := range n {
+		at := ((o*s.in+k)*s.inner + i) * s.parts
+		z.re[k] = x[at]
+		if s.parts == 2 {
+			z.im[k] = x[at+1]
+		}
+		if mirror && k > 0 && k < s.length-k {
+			z.re[s.length-k], z.im[s.length-k] = z.re[k], -z.im[k]
+		}
+	}
+	return z
+}
+
+func (s *dftShape) transform(z spectrum) spectrum {
+	if !s.inverse {
+		return fourier(z, -1)
+	}
+	z = fourier(z, 1)
+	for k := range z.re {
+		z.re[k] /= float64(s.length)
+		z.im[k] /= float64(s.length)
+	}
+	return z
+}
+
+func inferDFT(c *Inference) ([]Fact, error) {
+	x := c.Input(0)
+	if !x.Ranked {
+		return Typed(graph.Unranked(x.DType)), nil
+	}
+	rank := len(x.Shape)
+	axis, known := c.Int("axis", 1), true
+	if c.Opset >= 20 {
+		axis = -2
+		if c.Has(2) {
+			var v []int
+			if v, known = c.Ints(2); known && len(v) == 1 {
+				axis = v[0]
+			}
+		}
+	}
+	if !known {
+		return Typed(graph.OfDims(x.DType, unknownDims(rank))), nil
+	}
+	axis, err := dftAxis(axis, rank)
+	if err != nil {
+		return nil, err
+	}
+	s := &dftShape{in: x.Shape[axis].Size, inverse: c.Bool("inverse", false), onesided: c.Bool("onesided", false), outer: 1, inner: 1}
+	dims := slices.Clone(x.Shape)
+	dims[rank-1] = graph.Known(2)
+	if s.onesided && s.inverse {
+		dims[rank-1] = graph.Known(1)
+	}
+	length := s.defaultLength()
+	if c.Has(1) {
+		length = -1
+		if v, ok := c.Ints(1); ok && len(v) == 1 {
+			length = v[0]
+		}
+	}
+	switch {
+	case length >= 1:
+		if err := s.resize(length); err != nil {
+			return nil, err
+		}
+		dims[axis] = graph.Known(s.out)
+	case c.Has(1) || s.onesided:
+		dims[axis] = graph.Unknown
+	}
+	return Typed(graph.OfDims(x.DType, dims)), nil
+}
+
+// evalSTFT transforms frames of signal (N,L,parts), weighed by the window: (N,frames,bins,2).
+func evalSTFT(c *Call) ([]*tensor.Tensor, error) {
+	x := c.In[0]
+	if x.Rank() != 3 || x.Shape[2] != 1 && x.Shape[2] != 2 {
+		return nil, invalidf("signal of shape %v", x.Shape)
+	}
+	step, err := c.intScalarOf(1)
+	if err != nil {
+		return nil, err
+	}
+	length := x.Shape[1]
+	if c.Has(2) {
+		length = c.In[2].Len()
+	}
+	if c.operand(3) != nil {
+		v, err := c.intScalarOf(3)
+		if err != nil {
+			return nil, err
+		}
+		length = int(v)
+	}
+	if length < 1 || length > x.Shape[1] || step < 1 || step > maxStep {
+		return nil, invalidf("frames of %d every %d in a signal of shape %v", length, step, x.Shape)
+	}
+	if err := wantShape("window", c.Input(2), length); err != nil {
+		return nil, err
+	}
+	in, err := floatsOf(x, c.Input(2))
+	if err != nil {
+		return nil, err
+	}
+	f := &frames{length: length, step: int(step), signal: x.Shape[1], parts: x.Shape[2], x: in[0], window: in[1]}
+	bins := length
+	if c.Bool("onesided", true) {
+		bins = length/2 + 1
+	}
+	count := (x.Shape[1]-length)/f.step + 1
+	shape := []int{x.Shape[0], count, bins, 2}
+	if _, err := sized(shape); err != nil {
+		return nil, err
+	}
+	y := make([]float64, 0, product(shape))
+	for i := range shape[0] * count {
+		z := fourier(f.frame(i/count, i%count), -1)
+		for k := range bins {
+			y = append(y, z.re[k], z.im[k])
+		}
+	}
+	return one(fromFloats(x.DType, y, shape))
+}
+
+// frames are the windows that STFT cuts from its signal.
+type frames struct {
+	length, step, signal, parts int
+	x, window                   []float64
+}
+
+// frame returns frame i of signal n, weighed.
+func (f *frames) frame(n, i int) spectrum {
+	z := newSpectrum(f.length)
+	for k := range f.length {
+		at, w := (n*f.signal+i*f.step+k)*f.parts, 1.0
+		if f.window != nil {
+			w = f.window[k]
+		}
+		z.re[k] = f.x[at] * w
+		if f.parts == 2 {
+			z.im[k] = f.x[at+1] * w
+		}
+	}
+	return z
+}
+
+func inferSTFT(c *Inference) ([]Fact, error) {
+	x := c.Input(0)
+	dims := append(unknownDims(3), graph.Known(2))
+	if !x.Ranked || len(x.Shape) != 3 {
+		return Typed(graph.OfDims(x.DType, dims)), nil
+	}
+	dims[0] = x.Shape[0]
+	length := x.Shape[1].Size
+	if c.Has(2) {
+		length = -1
+		if w := c.Input(2); w.Ranked && len(w.Shape) == 1 {
+			length = w.Shape[0].Size
+		}
+	}
+	if c.Has(3) {
+		length = -1
+		if v, ok := c.Ints(3); ok && len(v) == 1 {
+			length = v[0]
+		}
+	}
+	if length < 1 {
+		return Typed(graph.OfDims(x.DType, dims)), nil
+	}
+	dims[2] = graph.Known(length)
+	if c.Bool("onesided", true) {
+		dims[2] = graph.Known(length/2 + 1)
+	}
+	if step, ok := c.Ints(1); ok && len(step) == 1 && step[0] > 0 && x.Shape[1].Size >= length {
+		dims[1] = graph.Known((x.Shape[1].Size-length)/step[0] + 1)
+	}
+	return Typed(graph.OfDims(x.DType, dims)), nil
+}

@@ -1,0 +1,236 @@
+package op
+
+import (
+	"math"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A gridSampler is how GridSample reads x (N,C,D...) at the points of a grid (N,O...,rank).
+type gridSampler struct {
+	spatial []int
+	filter  filter // its zero value: the nearest position
+	pad     string
+	corners bool
+}
+
+func newGridSampler(c *Call) (*gridSampler, error) {
+	x, grid := c.In[0].Shape, c.In[1].Shape
+	if len(x) < 3 || len(grid) != len(x) || grid[0] != x[0] || grid[len(grid)-1] != len(x)-2 {
+		return nil, invalidf("input of shape %v and grid of shape %v", x, grid)
+	}
+	s := &gridSampler{spatial: x[2:], pad: c.Str("padding_mode", "zeros"), corners: c.Bool("align_corners", false)}
+	switch mode := c.Str("mode", "linear"); mode {
+	case "linear", "bilinear":
+		s.filter = linearFilter
+	case "cubic", "bicubic":
+		s.filter = cubicFilter(-0.75)
+	case "nearest":
+	default:
+		return nil, invalidf("mode %q", mode)
+	}
+	if s.pad != "zeros" && s.pad != "border" && s.pad != "reflection" {
+		return nil, invalidf("padding_mode %q", s.pad)
+	}
+	if product(s.spatial) == 0 {
+		return nil, invalidf("input of shape %v is empty", x)
+	}
+	return s, nil
+}
+
+// sample returns the weighted positions along axis i for a coordinate in [-1,1].
+func (s *gridSampler) sample(i int, v float64) sample {
+	n := float64(s.spatial[i])
+	x := float64(float32(((v+1)*n - 1) / 2))
+	lo, hi := -0.5, n-0.5
+	if s.corners {
+		x, lo, hi = float64(float32((v+1)/2*(n-1))), 0, n-1
+	}
+	if x != x || math.Abs(x) > 1<<40 {
+		x = -1 << 40 // not a place; far outside
+	}
+	if s.filter.weight == nil {
+		x = math.RoundToEven(x)
+	}
+	if x < lo || x > hi {
+		x = s.inside(x, lo, hi, n)
+	}
+	var out sample
+	if s.filter.weight == nil {
+		s.add(&out, x, 1, lo, hi, n)
+		return out
+	}
+	for p := math.Floor(x) - s.filter.reach + 1; p <= math.Floor(x)+s.filter.reach; p++ {
+		s.add(&out, p, s.filter.weight(p-x), lo, hi, n)
+	}
+	return out
+}
+
+// add appends whole position p unless it lies outside and reads as zero.
+func (s *gridSampler) add(out *sample, p, w, lo, hi, n float64) {
+	if p < 0 || p >= n {
+		if s.pad == "zeros" {
+			return
+		}
+		p = math.Trunc(s.inside(p, lo, hi, n))
+	}
+	out.at, out.weight = append(out.at, int(clamp(p, 0, n-1))), append(out.weight, w)
+}
+
+// inside moves a position between the borders as the padding mode says; zeros leaves it.
+func (s *gridSampler) inside(x, lo, hi, n float64) float64 {
+	switch s.pad {
+	case "border":
+		return clamp(x, 0, n-1)
+	case "reflection":
+		return reflect(x, lo, hi)
+	}
+	return x
+}
+
+// reflect folds x at the borders until it lies between them.
+func reflect(x, lo, hi float64) float64 {
+	span := hi - lo
+	if span <= 0 {
+		return lo
+	}
+	d := math.Mod(math.Abs(x-lo), 2*span)
+	if d > span {
+		d = 2*span - d
+	}
+	return lo + d
+}
+
+// point returns the positions and weights of one grid point in a plane; the grid lists the
+// coordinates of the last axis first.
+func (s *gridSampler) point(v []float64) sample {
+	out := sample{at: []int{0}, weight: []float64{1}}
+	for i, n := range s.spatial {
+		axis := s.sample(i, v[len(v)-1-i])
+		var next sample
+		for k, at := range out.at {
+			for j, p := range axis.at {
+				next.at = append(next.at, at*n+p)
+				next.weight = append(next.weight, out.weight[k]*axis.weight[j])
+			}
+		}
+		out = next
+	}
+	return out
+}
+
+func evalGridSample(c *Call) ([]*tensor.Tensor, error) {
+	s, err := newGridSampler(c)
+	if err != nil {
+		return nil, err
+	}
+	x, grid := c.In[0], c.In[1]
+	rank := len(s.spatial)
+	shape := append([]int{x.Shape[0], x.Shape[1]}, grid.Shape[1:rank+1]...)
+	if _, err := sized(shape); err != nil {
+		return nil, err
+	}
+	in, err := floatsOf(x, grid)
+	if err != nil {
+		return nil, err
+	}
+	size, points, channels := product(s.spatial), product(shape[2:]), x.Shape[1]
+	y := make([]float64, product(shape))
+	for i := range x.Shape[0] * points {
+		n, o := i/points, i%points
+		p := s.point(in[1][i*rank : (i+1)*rank])
+		for ch := range channels {
+			plane, sum := in[0][(n*channels+ch)*size:][:size], 0.0
+			for k, at := range p.at {
+				sum += float64(p.weight[k] * plane[at])
+			}
+			y[(n*channels+ch)*points+o] = sum
+		}
+	}
+	return one(fromFloats(x.DType, y, shape))
+}
+
+func inferGridSample(c *Inference) ([]Fact, error) {
+	x, grid := c.Input(0), c.Input(1)
+	if !x.Ranked {
+		return Typed(graph.Unranked(x.DType)), nil
+	}
+	rank := len(x.Shape)
+	if rank < 3 || grid.Ranked && len(grid.Shape) != rank {
+		return nil, invalidf("input %s and grid %s", x.Type, grid.Type)
+	}
+	dims := append([]graph.Dim{x.Shape[0], x.Shape[1]}, unknownDims(rank-2)...)
+	if grid.Ranked {
+		copy(dims[2:], grid.Shape[1:rank-1])
+	}
+	return Typed(graph.OfDims(x.DType, dims)), nil
+}
+
+// evalAffineGrid maps evenly spaced positions (N,D...,rank) by theta (N,rank,rank+1).
+func evalAffineGrid(c *Call) ([]*tensor.Tensor, error) {
+	theta := c.In[0]
+	size, err := indices(c.In[1])
+	if err != nil {
+		return nil, err
+	}
+	rank := len(size) - 2
+	if rank != 2 && rank != 3 {
+		return nil, invalidf("size %v, 4 or 5 numbers are needed", size)
+	}
+	if err := wantShape("theta", theta, size[0], rank, rank+1); err != nil {
+		return nil, err
+	}
+	shape := append(append([]int{size[0]}, size[2:]...), rank)
+	if _, err := sized(shape); err != nil {
+		return nil, err
+	}
+	m, err := floats(theta)
+	if err != nil {
+		return nil, err
+	}
+	corners := c.Bool("align_corners", false)
+	y := make([]float64, 0, product(shape))
+	points := product(size[2:])
+	for i := range size[0] * points {
+		idx := unravel(i%points, size[2:])
+		t := m[i/points*rank*(rank+1):]
+		for r := range rank {
+			row := t[r*(rank+1):][:rank+1]
+			v := row[rank]
+			for k := range rank { // x belongs to the last axis
+				axis := rank - 1 - k
+				v += float64(row[k] * gridPosition(idx[axis], size[2+axis], corners))
+			}
+			y = append(y, v)
+		}
+	}
+	return one(fromFloats(theta.DType, y, shape))
+}
+
+// gridPosition returns position i of n evenly spaced ones in [-1,1].
+func gridPosition(i, n int, corners bool) float64 {
+	if !corners {
+		return (2*float64(i)+1)/float64(n) - 1
+	}
+	if n == 1 {
+		return 0
+	}
+	return 2*float64(i)/float64(n-1) - 1
+}
+
+func inferAffineGrid(c *Inference) ([]Fact, error) {
+	theta := c.Input(0)
+	size, ok := c.Ints(1)
+	if !ok {
+		return Typed(graph.Unranked(theta.DType)), nil
+	}
+	if len(size) != 4 && len(size) != 5 {
+		return nil, invalidf("size %v, 4 or 5 numbers are needed", size)
+	}
+	shape := append(append([]int{size[0]}, size[2:]...), len(size)-2)
+	if _, err := sized(shape); err != nil {
+		return nil, err
+	}
+	return Typed(graph.Of(theta.DType, shape...)), nil
+}

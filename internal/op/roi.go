@@ -1,0 +1,260 @@
+package op
+
+import (
+	"math"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A roiPool is the geometry shared by MaxRoiPool and RoiAlign: x (N,C,H,W), one output
+// (C,h,w) for each region.
+type roiPool struct {
+	batch, channels, height, width int
+	h, w                           int // of the output
+	scale                          float64
+	x, rois                        []float64
+	count, columns                 int // of rois
+}
+
+func newROIPool(c *Call, h, w, columns int) (*roiPool, error) {
+	x, r := c.In[0].Shape, c.In[1].Shape
+	if len(x) != 4 || len(r) != 2 || r[1] != columns {
+		return nil, invalidf("input of shape %v and regions of shape %v", x, r)
+	}
+	if err := checkSteps("output size", []int{h, w}, 2, 1); err != nil {
+		return nil, err
+	}
+	p := &roiPool{batch: x[0], channels: x[1], height: x[2], width: x[3], h: h, w: w, count: r[0], columns: columns}
+	p.scale = float64(c.Float("spatial_scale", 1))
+	if _, err := sized(p.shape()); err != nil {
+		return nil, err
+	}
+	in, err := floatsOf(c.In[0], c.In[1])
+	if err != nil {
+		return nil, err
+	}
+	p.x, p.rois = in[0], in[1]
+	for _, v := range p.rois {
+		if math.IsNaN(v) || math.Abs(v*p.scale) > maxStep {
+			return nil, invalidf("region coordinate %v", v)
+		}
+	}
+	return p, nil
+}
+
+func (p *roiPool) shape() []int { return []int{p.count, p.channels, p.h, p.w} }
+
+// plane returns channel c of image n.
+func (p *roiPool) plane(n, c int) []float64 {
+	size := p.height * p.width
+	return p.x[(n*p.channels+c)*size:][:size]
+}
+
+// run computes every region: f prepares region r, which lies in the image that it returns, and
+// then gives the value of output cell (i,j) on a plane.
+func (p *roiPool) run(d tensor.DType, f func(r int) (image int, cell func(plane []float64, i, j int) float64)) ([]*tensor.Tensor, error) {
+	y := make([]float64, 0, product(p.shape()))
+	for r := range p.count {
+		image, cell := f(r)
+		if image < 0 || image >= p.batch {
+			return nil, invalidf("region %d lies in image %d of %d", r, image, p.batch)
+		}
+		for c := range p.channels {
+			plane := p.plane(image, c)
+			for i := range p.h {
+				for j := range p.w {
+					y = append(y, cell(plane, i, j))
+				}
+			}
+		}
+	}
+	return one(fromFloats(d, y, p.shape()))
+}
+
+// evalMaxRoiPool takes the maximum of every bin of each region (image,x1,y1,x2,y2), whose
+// corners are rounded to whole positions and belong to it.
+func evalMaxRoiPool(c *Call) ([]*tensor.Tensor, error) {
+	size := c.Ints("pooled_shape")
+	if len(size) != 2 {
+		return nil, invalidf("pooled_shape %v", size)
+	}
+	p, err := newROIPool(c, size[0], size[1], 5)
+	if err != nil {
+		return nil, err
+	}
+	return p.run(c.In[0].DType, func(r int) (int, func([]float64, int, int) float64) {
+		roi := p.rois[r*5 : r*5+5]
+		x1, y1 := math.Round(roi[1]*p.scale), math.Round(roi[2]*p.scale)
+		binH := max(math.Round(roi[4]*p.scale)-y1+1, 1) / float64(p.h)
+		binW := max(math.Round(roi[3]*p.scale)-x1+1, 1) / float64(p.w)
+		return int(roi[0]), func(plane []float64, i, j int) float64 {
+			top, bottom := binRange(y1, binH, i, p.height)
+			left, right := binRange(x1, binW, j, p.width)
+			if top >= bottom || left >= right {
+				return 0
+			}
+			m := math.Inf(-1)
+			for y := top; y < bottom; y++ {
+				m = max(m, maxOfPlane(nil, plane[y*p.width+left:y*p.width+right]))
+			}
+			return m
+		}
+	})
+}
+
+// binRange returns the whole positions [lo,hi) of bin i along an axis of n positions.
+func binRange(start, bin float64, i, n int) (lo, hi int) {
+	a, b := math.Floor(float64(i)*bin)+start, math.Ceil(float64(i+1)*bin)+start
+	return int(clamp(a, 0, float64(n))), int(clamp(b, 0, float64(n)))
+}
+
+// maxGrid bounds the sampling points along one side of an output cell.
+const maxGrid = 1 << 12
+
+// A roiAlign is one region of RoiAlign: its corner, the size of a bin and of its sampling grid.
+type roiAlign struct {
+	*roiPool
+	y, x, binH, binW float64
+	gridH, gridW     int
+}
+
+func evalRoiAlign(c *Call) ([]*tensor.Tensor, error) {
+	p, err := newROIPool(c, c.Int("output_height", 1), c.Int("output_width", 1), 4)
+	if err != nil {
+		return nil, err
+	}
+	if err := wantShape("batch_indices", c.In[2], p.count); err != nil {
+		return nil, err
+	}
+	image, err := indices(c.In[2])
+	if err != nil {
+		return nil, err
+	}
+	mode := c.Str("mode", "avg")
+	if mode != "avg" && mode != "max" {
+		return nil, invalidf("mode %q", mode)
+	}
+	ratio := c.Int("sampling_ratio", 0)
+	if ratio < 0 || ratio > maxGrid {
+		return nil, invalidf("sampling_ratio %d", ratio)
+	}
+	half, err := roiHalfPixel(c)
+	if err != nil {
+		return nil, err
+	}
+	for r := range p.count {
+		if a := p.align(r, ratio, half); a.gridH > maxGrid || a.gridW > maxGrid {
+			return nil, fault.Limitf("", "region %d takes %d by %d samples for an output cell", r, a.gridH, a.gridW)
+		}
+	}
+	return p.run(c.In[0].DType, func(r int) (int, func([]float64, int, int) float64) {
+		a := p.align(r, ratio, half)
+		if mode == "max" {
+			return image[r], a.maximum
+		}
+		return image[r], a.average
+	})
+}
+
+// roiHalfPixel says whether pixels are centred at half positions; before opset 16 they are not.
+func roiHalfPixel(c *Call) (bool, error) {
+	switch m := c.Str("coordinate_transformation_mode", "half_pixel"); {
+	case c.Opset < 16 || m == "output_half_pixel":
+		return false, nil
+	case m == "half_pixel":
+		return true, nil
+	default:
+		return false, invalidf("coordinate_transformation_mode %q", m)
+	}
+}
+
+// align places region r (x1,y1,x2,y2).
+func (p *roiPool) align(r, ratio int, half bool) *roiAlign {
+	shift := 0.0
+	if half {
+		shift = 0.5
+	}
+	roi := p.rois[r*4 : r*4+4]
+	a := &roiAlign{roiPool: p, x: roi[0]*p.scale - shift, y: roi[1]*p.scale - shift}
+	w, h := roi[2]*p.scale-shift-a.x, roi[3]*p.scale-shift-a.y
+	if !half {
+		w, h = max(w, 1), max(h, 1)
+	}
+	a.binH, a.binW = h/float64(p.h), w/float64(p.w)
+	a.gridH, a.gridW = ratio, ratio
+	if ratio == 0 {
+		a.gridH, a.gridW = int(max(0, math.Ceil(a.binH))), int(max(0, math.Ceil(a.binW)))
+	}
+	return a
+}
+
+// each calls f with the four weighted neighbours of every sampling point of bin (i,j).
+func (a *roiAlign) each(plane []float64, i, j int, f func(v [4]float64)) {
+	for gy := range a.gridH {
+		y := a.y + float64(i)*a.binH + (float64(gy)+0.5)*a.binH/float64(a.gridH)
+		for gx := range a.gridW {
+			x := a.x + float64(j)*a.binW + (float64(gx)+0.5)*a.binW/float64(a.gridW)
+			f(a.neighbours(plane, y, x))
+		}
+	}
+}
+
+// neighbours returns the bilinear terms of a point; all zero more than one position outside.
+func (a *roiAlign) neighbours(plane []float64, y, x float64) (v [4]float64) {
+	h, w := float64(a.height), float64(a.width)
+	if y < -1 || y > h || x < -1 || x > w || len(plane) == 0 {
+		return v
+	}
+	y, x = clamp(y, 0, h-1), clamp(x, 0, w-1)
+	top, left := int(y), int(x)
+	bottom, right := min(top+1, a.height-1), min(left+1, a.width-1)
+	fy, fx := y-float64(top), x-float64(left)
+	v[0] = (1 - fy) * (1 - fx) * plane[top*a.width+left]
+	v[1] = (1 - fy) * fx * plane[top*a.width+right]
+	v[2] = fy * (1 - fx) * plane[bottom*a.width+left]
+	v[3] = fy * fx * plane[bottom*a.width+right]
+	return v
+}
+
+func (a *roiAlign) average(plane []float64, i, j int) float64 {
+	sum := 0.0
+	a.each(plane, i, j, func(v [4]float64) { sum += v[0] + v[1] + v[2] + v[3] })
+	return sum / float64(max(1, a.gridH*a.gridW))
+}
+
+// maximum is over the weighted neighbours of all points, not over the interpolated values: so
+// the standard's own cases define it.
+func (a *roiAlign) maximum(plane []float64, i, j int) float64 {
+	m := math.Inf(-1)
+	a.each(plane, i, j, func(v [4]float64) { m = max(m, v[0], v[1], v[2], v[3]) })
+	if math.IsInf(m, -1) {
+		return 0
+	}
+	return m
+}
+
+func inferROI(size func(n *graph.Node) []int) func(*Inference) ([]Fact, error) {
+	return func(c *Inference) ([]Fact, error) {
+		x, r := c.Input(0), c.Input(1)
+		hw := size(c.Node)
+		if err := checkSteps("output size", hw, 2, 1); err != nil {
+			return nil, err
+		}
+		dims := append(unknownDims(2), graph.Known(hw[0]), graph.Known(hw[1]))
+		if r.Ranked && len(r.Shape) == 2 {
+			dims[0] = r.Shape[0]
+		}
+		if x.Ranked && len(x.Shape) == 4 {
+			dims[1] = x.Shape[1]
+		}
+		return Typed(graph.OfDims(x.DType, dims)), nil
+	}
+}
+
+func roiAlignSize(n *graph.Node) []int {
+	return []int{n.Int("output_height", 1), n.Int("output_width", 1)}
+}
+
+func maxRoiPoolSize(n *graph.Node) []int { return n.Ints("pooled_shape") }
