@@ -53,12 +53,12 @@ func (lw *lowerer) convStep(n *node, s *convSpec, im image, name string, x *slot
 // out describes the memory of image i from channel c on.
 func (t *convTarget) out(f *frame, i, c int) *kernel.OutF32 {
 	s := t.spec
-	o := &kernel.OutF32{C: f.f32(t.dst)[i*t.im.out:][:t.im.out][c:], Ldc: s.outputs(), Min: s.act.lo, Max: s.act.hi}
+	o := &kernel.OutF32{C: f.f32(t.dst)[i*t.im.out:][:t.im.out][c:], Ldc: s.o, Min: s.act.lo, Max: s.act.hi}
 	if s.bias != nil {
 		o.Bias = s.bias[c:]
 	}
 	if t.add != nil {
-		o.Add, o.LdAdd = f.f32(t.add)[i*t.im.out:][:t.im.out][c:], s.outputs()
+		o.Add, o.LdAdd = f.f32(t.add)[i*t.im.out:][:t.im.out][c:], s.o
 	}
 	return o
 }
@@ -84,7 +84,7 @@ func (lw *lowerer) depthwiseF32(n *node, s *convSpec) {
 
 // rowTapsF32 convolves an image of few channels.
 func (lw *lowerer) rowTapsF32(n *node, s *convSpec) {
-	o, c, kh, kw := s.outputs(), s.inputs(), s.win.KH, s.win.KW
+	o, c, kh, kw := s.o, s.inputs(), s.win.KH, s.win.KW
 	w := packed(lw.packs, packKey{n.out[0].name, "row taps f32"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedF32 {
 		last := make([]float32, s.weight.Len())
 		kernel.Permute(lw.level, last, tensor.Of[float32](s.weight), []int{o, c, kh, kw}, []int{0, 2, 3, 1})
@@ -119,7 +119,7 @@ func (lw *lowerer) denseF32(n *node, s *convSpec) {
 		im = image{1, im.in * im.batch, im.out * im.batch, im.rows * im.batch}
 	}
 	st, to := lw.convStep(n, s, im, name, x)
-	c, cg, og := s.inputs(), s.weight.Shape[1], s.outputs()/s.group
+	c, cg, og := s.inputs(), s.cg, s.o/s.group
 	cuts := lw.cuts(ws[0], im, float64(st.macs)*f32Nanos)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
@@ -132,7 +132,7 @@ func (lw *lowerer) denseF32(n *node, s *convSpec) {
 			} else {
 				w.Conv(in[g*cg:], ix, out, k.Range)
 			}
-			s.act.finish(level, to.whole(f, k.image), s.outputs(), k.tile(w).right(g*og))
+			s.act.finish(level, to.whole(f, k.image), s.o, k.tile(w).right(g*og))
 		}
 		return nil
 	}
@@ -147,7 +147,7 @@ func (t tile) right(cols int) tile { return tile{t.m0, t.m1, t.n0 + cols, t.n1 +
 
 func (lw *lowerer) packGroupsF32(n *node, s *convSpec) []*kernel.PackedF32 {
 	return packed(lw.packs, packKey{n.out[0].name, "conv f32"}, []*tensor.Tensor{s.weight}, func() []*kernel.PackedF32 {
-		cg, taps, og := s.weight.Shape[1], s.taps(), s.outputs()/s.group
+		cg, taps, og := s.cg, s.taps(), s.o/s.group
 		w := tensor.Of[float32](s.weight)
 		ws := make([]*kernel.PackedF32, s.group)
 		for g := range ws {

@@ -5,12 +5,43 @@ import (
 	"lowbit/internal/tensor"
 )
 
+// A convShape gives the sizes of a convolution with constant weights (O, C/group, KH, KW).
+type convShape struct {
+	o, cg, group int // output channels, input channels of a group, groups
+	win          kernel.Window
+}
+
+func (s *convShape) inputs() int { return s.cg * s.group }
+func (s *convShape) taps() int   { return s.win.KH * s.win.KW }
+
+// depthwise says whether each channel sees only itself.
+func (s *convShape) depthwise() bool { return s.cg == 1 && s.group == s.o && s.group > 1 }
+
+// fewChannels says whether the image is better taken row by row.
+func (s *convShape) fewChannels() bool {
+	return s.group == 1 && s.cg < rowTapChannels && s.win.KW > 1 && s.win.DilW == 1
+}
+
+func (s *convShape) macs(y *value) int64 { return int64(y.elems()) * int64(s.cg) * int64(s.taps()) }
+
+// convShapeOf reads the sizes of a Conv node with weights of some shape.
+func convShapeOf(n *node, w []int) (convShape, bool) {
+	x, y := n.in[0], n.out[0]
+	s := convShape{o: w[0], group: n.onnx.Int("group", 1)}
+	if len(w) < 3 || len(w) != len(x.shape) || s.group < 1 || w[0]%s.group != 0 || w[1]*s.group != x.shape[1] || x.elems() == 0 || y.elems() == 0 {
+		return s, false
+	}
+	s.cg = w[1]
+	var ok bool
+	s.win, ok = geometry(n, x, y, w[2:], s.inputs())
+	return s, ok
+}
+
 // A convSpec says what a "conv" node computes: a float convolution with constant weights. Operand 0 is
 // the image; operand 1, where there is one, is added to the sums before the activation.
 type convSpec struct {
+	convShape
 	weight *tensor.Tensor // (O, C/group, KH, KW) or (O, C/group, KW)
-	group  int
-	win    kernel.Window
 	tail
 }
 
@@ -22,30 +53,12 @@ func (s *convSpec) clone() product {
 	return &c
 }
 
-func (s *convSpec) channels() int       { return s.outputs() }
+func (s *convSpec) channels() int       { return s.o }
 func (s *convSpec) channelAxis(int) int { return 1 }
 
 func (s *convSpec) scale(by []float32) {
 	each := s.weight.Len() / len(by)
 	s.weight = scaledBy(s.weight, func(i int) float32 { return by[i/each] })
-}
-
-func (s *convSpec) outputs() int { return s.weight.Shape[0] }
-func (s *convSpec) inputs() int  { return s.weight.Shape[1] * s.group }
-func (s *convSpec) taps() int    { return s.win.KH * s.win.KW }
-
-// depthwise says whether each channel sees only itself.
-func (s *convSpec) depthwise() bool {
-	return s.weight.Shape[1] == 1 && s.group == s.outputs() && s.group > 1
-}
-
-// fewChannels says whether the image is better taken row by row.
-func (s *convSpec) fewChannels() bool {
-	return s.group == 1 && s.inputs() < rowTapChannels && s.win.KW > 1 && s.win.DilW == 1
-}
-
-func (s *convSpec) macs(y *value) int64 {
-	return int64(y.elems()) * int64(s.weight.Shape[1]) * int64(s.taps())
 }
 
 // findConvs turns the float convolutions with constant weights into "conv" nodes.
@@ -61,18 +74,13 @@ func findConvs(g *net) {
 }
 
 func convOf(n *node) (*convSpec, bool) {
-	x, w := n.in[0], n.in[1]
-	s := &convSpec{weight: w.konst, group: n.onnx.Int("group", 1)}
-	if len(w.shape) != len(x.shape) || s.group < 1 || w.shape[0]%s.group != 0 || s.inputs() != x.shape[1] || x.elems() == 0 {
-		return nil, false
-	}
-	if b := n.input(2); b != nil {
+	shape, ok := convShapeOf(n, n.in[1].shape)
+	s := &convSpec{convShape: shape, weight: n.in[1].konst}
+	if b := n.input(2); b != nil && ok {
 		if b.konst == nil {
 			return nil, false
 		}
 		s.bias = tensor.Of[float32](b.konst)
 	}
-	var ok bool
-	s.win, ok = geometry(n, x, n.out[0], w.shape[2:], s.inputs())
-	return s, ok && n.out[0].elems() > 0
+	return s, ok
 }

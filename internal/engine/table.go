@@ -9,11 +9,14 @@ func init() {
 		"gemm":     {lowerGemm},
 		"function": {lowerFunction},
 
+		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool},
+		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable},
+
 		"Add": {lowerBinary}, "Sub": {lowerBinary}, "Mul": {lowerBinary}, "Div": {lowerBinary},
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 
-		"MaxPool": {lowerPool}, "AveragePool": {lowerPool},
-		"GlobalMaxPool": {lowerGlobalPool}, "GlobalAveragePool": {lowerGlobalPool},
+		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool},
+		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},
@@ -30,8 +33,16 @@ type pass struct {
 // passes lists the rewrites in the order in which they run.
 var passes = []pass{
 	{"simplify", simplify},
-	{"fold constants", func(g *net) { g.fold() }},
+	{"fold constants but those of DQ", func(g *net) { g.fold("DequantizeLinear") }},
 	{"find functions", findFunctions},
+	{"expand operators on codes", expandQOperators},
+	{"find codes", findCodes},
+	{"products of codes", intProducts},
+	{"arithmetic on codes", intBinaries},
+	{"averages of codes", intPools},
+	{"moves of codes", intMoves},
+	{"tables", findTables},
+	{"fold constants", func(g *net) { g.fold() }},
 	{"find gates", findGates},
 	{"find convolutions", findConvs},
 	{"find products", findGemms},

@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"math"
+
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// An affine says what a uint8 code means: (code − zero)·scale. Codes of int8 are kept as uint8 with 128
+// added to code and zero point.
+type affine struct {
+	scale float32
+	zero  int32 // 0 to 255
+}
+
+// code returns the code of a number, before it is confined to 0…255, at most ±2²⁰.
+func (a affine) code(v float32) int32 {
+	q := math.RoundToEven(float64(v / a.scale))
+	return int32(min(max(q, -1<<20), 1<<20)) + a.zero
+}
+
+// bounds returns the codes between which a clamp to [lo, hi] keeps the codes of a.
+func (a affine) bounds(lo, hi float32) (int32, int32) {
+	l, h := int32(0), int32(255)
+	if lo > -inf {
+		l = min(max(a.code(lo), 0), 255)
+	}
+	if hi < inf {
+		h = min(max(a.code(hi), 0), 255)
+	}
+	return l, h
+}
+
+// affineOf reads the scale and zero point of a QuantizeLinear or DequantizeLinear of 8-bit codes that are
+// the same for the whole tensor; codes is the type of the codes.
+func affineOf(n *node, codes tensor.DType) (affine, bool) {
+	s, z := n.input(1), n.input(2)
+	scale, ok := scalar(s)
+	if !ok || !(scale > 0) || math.IsInf(float64(scale), 0) || codes != tensor.Uint8 && codes != tensor.Int8 {
+		return affine{}, false
+	}
+	zero := 0
+	if z != nil {
+		list, ok := intsOf(z)
+		if !ok || len(list) != 1 || z.dtype != codes {
+			return affine{}, false
+		}
+		zero = list[0]
+	}
+	if codes == tensor.Int8 {
+		zero += 128
+	}
+	return affine{scale, int32(zero)}, true
+}
+
+// findCodes turns the 8-bit Q and DQ nodes with one scale into "quantize" and "dequantize", which know
+// uint8 codes only; "flip" nodes stand where int8 codes are wanted or given.
+func findCodes(g *net) {
+	for _, n := range append([]*node(nil), g.nodes...) {
+		if !n.static() {
+			continue
+		}
+		switch n.kind {
+		case "QuantizeLinear":
+			g.findQuantize(n)
+		case "DequantizeLinear":
+			g.findDequantize(n)
+		}
+	}
+	g.sweep()
+}
+
+func (g *net) findQuantize(n *node) {
+	y := n.out[0]
+	a, ok := affineOf(n, y.dtype)
+	if !ok || !n.in[0].is(tensor.Float32) {
+		return
+	}
+	if y.dtype == tensor.Uint8 {
+		n.become("quantize", a, n.in[0])
+		return
+	}
+	u := g.newValue(y, tensor.Uint8, y.shape)
+	g.insert(newNode("quantize", n, a, []*value{n.in[0]}, []*value{u}), n)
+	n.become("flip", nil, u)
+}
+
+func (g *net) findDequantize(n *node) {
+	x := n.in[0]
+	a, ok := affineOf(n, x.dtype)
+	if !ok || x.konst != nil || !n.out[0].is(tensor.Float32) {
+		return
+	}
+	if x.dtype == tensor.Int8 {
+		x = g.unsigned(x, n)
+	}
+	n.become("dequantize", a, x)
+}
+
+// unsigned returns the uint8 form of int8 codes, computed in front of n where it must be.
+func (g *net) unsigned(x *value, n *node) *value {
+	if x.def != nil && x.def.kind == "flip" {
+		return x.def.in[0]
+	}
+	u := g.newValue(x, tensor.Uint8, x.shape)
+	if x.konst != nil {
+		u.konst = tensor.New(tensor.Uint8, x.shape...)
+		kernel.Generic.FlipSign(u.konst.Raw, x.konst.Raw)
+		return u
+	}
+	g.insert(newNode("flip", n, nil, []*value{x}, []*value{u}), n)
+	return u
+}
+
+// codesOf returns the codes whose meaning v is, where v comes out of a "dequantize" or is a constant
+// that a DQ node gives.
+func (g *net) codesOf(v *value) (*value, affine, bool) {
+	if v == nil || v.def == nil {
+		return nil, affine{}, false
+	}
+	d := v.def
+	switch d.kind {
+	case "dequantize":
+		return d.in[0], d.spec.(affine), true
+	case "DequantizeLinear":
+		if a, ok := affineOf(d, d.in[0].dtype); ok && d.in[0].konst != nil {
+			if d.in[0].dtype == tensor.Int8 {
+				return g.unsigned(d.in[0], d), a, true
+			}
+			return d.in[0], a, true
+		}
+	}
+	return nil, affine{}, false
+}
+
+// A landing is the "quantize" node in which a chain of clamps behind a float value ends.
+type landing struct {
+	node   *node
+	to     affine
+	lo, hi int32 // codes
+}
+
+// landingOf follows v through clamps to the one quantize node that reads it.
+func landingOf(v *value) (landing, bool) {
+	lo, hi := -inf, inf
+	for {
+		c := v.single()
+		if c == nil {
+			return landing{}, false
+		}
+		if c.kind == "quantize" {
+			l := landing{node: c, to: c.spec.(affine)}
+			l.lo, l.hi = l.to.bounds(lo, hi)
+			return l, true
+		}
+		f, ok := c.spec.(function)
+		if !ok {
+			return landing{}, false
+		}
+		a, b, ok := f.clamp()
+		if !ok {
+			return landing{}, false
+		}
+		lo, hi = min(max(lo, a), b), max(min(hi, b), a)
+		v = c.out[0]
+	}
+}

@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// Nanoseconds of one integer multiply-add, roughly.
+const (
+	u8Nanos          = 0.004
+	u8DepthwiseNanos = 0.03
+)
+
+// An intStore is the constant part of how integer sums leave a product.
+type intStore struct {
+	bias   []int32 // the zero point of the left side is in it
+	scale  []float32
+	zero   int32
+	lo, hi int32
+	codes  bool // uint8 codes, else floats
+}
+
+// store works out how sums leave, for weights whose columns sum up to sums.
+func (t *intTail) store(sums []int32) *intStore {
+	s := &intStore{bias: make([]int32, len(t.scale)), scale: make([]float32, len(t.scale)), lo: t.lo, hi: t.hi, codes: t.to != nil}
+	for j := range s.bias {
+		s.bias[j] = -t.x.zero * sums[j]
+		if t.bias != nil {
+			s.bias[j] += t.bias[j]
+		}
+		s.scale[j] = float32(t.scale[j])
+		if t.to != nil {
+			s.scale[j] = float32(t.scale[j] / float64(t.to.scale))
+		}
+	}
+	if t.to != nil {
+		s.zero = t.to.zero
+	}
+	return s
+}
+
+// out describes the memory for n elements from element at of a slot, from column c on.
+func (s *intStore) out(f *frame, dst *slot, at, n, c, ld int) *kernel.OutU8S8 {
+	o := &kernel.OutU8S8{Ldc: ld, Bias: s.bias[c:], Scale: s.scale[c:], Zero: s.zero, Min: s.lo, Max: s.hi}
+	if s.codes {
+		o.U8 = f.u8(dst)[at:][:n][c:]
+	} else {
+		o.F32 = f.f32(dst)[at:][:n][c:]
+	}
+	return o
+}
+
+func (s *intStore) text() string {
+	if s.codes {
+		return ""
+	}
+	return " to f32"
+}
+
+// lowerIntConv emits an integer convolution in channels-last order.
+func lowerIntConv(lw *lowerer, n *node) bool {
+	s := n.spec.(*intConv)
+	switch {
+	case s.depthwise():
+		lw.depthwiseU8(n, s)
+	case s.fewChannels():
+		lw.rowTapsU8(n, s)
+	default:
+		lw.denseU8(n, s)
+	}
+	return true
+}
+
+func (lw *lowerer) intConvStep(n *node, s *intConv, st *intStore, name string, x *slot) (*step, *slot) {
+	dst := lw.make(n.out[0], channelsLast)
+	return &step{node: n, kernel: "u8s8 " + name + st.text(), macs: s.macs(n.out[0]), in: []*slot{x}, out: []*slot{dst}}, dst
+}
+
+func (lw *lowerer) depthwiseU8(n *node, s *intConv) {
+	x := lw.use(n.in[0], channelsLast)
+	w := packed(lw.packs, packKey{n.out[0].name, "depthwise u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.DepthwiseU8S8 {
+		return lw.level.PackDepthwiseU8S8(tensor.Of[int8](s.weight), s.group, s.taps(), kernel.Order{N: s.taps(), Tap: 1})
+	})
+	im, ix, to := imageOf(n.in[0], n.out[0]), s.win.Indirect(), s.store(w.ColumnSums())
+	st, dst := lw.intConvStep(n, s, to, "depthwise "+sizeText(s.win), x)
+	cuts := lw.rowCuts(im, s.win.OW, float64(st.macs)*u8DepthwiseNanos)
+	st.parts = len(cuts)
+	pad := uint8(s.x.zero)
+	st.run = func(f *frame, part int) error {
+		c := cuts[part]
+		w.Run(f.u8(x)[c.image*im.in:][:im.in], pad, ix, to.out(f, dst, c.image*im.out, im.out, 0, s.o), c.M0, c.M1)
+		return nil
+	}
+	lw.emit(st)
+}
+
+// rowTapsU8 convolves an image of few channels.
+func (lw *lowerer) rowTapsU8(n *node, s *intConv) {
+	c, kh, kw := s.cg, s.win.KH, s.win.KW
+	w := packed(lw.packs, packKey{n.out[0].name, "row taps u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedU8S8 {
+		last := make([]int8, s.weight.Len())
+		kernel.Permute(lw.level, last, tensor.Of[int8](s.weight), []int{s.o, c, kh, kw}, []int{0, 2, 3, 1})
+		return lw.level.PackU8S8(last, s.o, kw*c, kh, kernel.Order{N: kh * kw * c, Tap: kw * c, K: 1})
+	})
+	im := imageOf(n.in[0], n.out[0])
+	im.in = s.win.PaddedLen()
+	pad := uint8(s.x.zero)
+	x := lw.padImage(n, s.win, im, pad)
+	to := s.store(w.ColumnSums())
+	st, dst := lw.intConvStep(n, s, to, "conv by rows "+sizeText(s.win), x)
+	ix := s.win.RowTaps()
+	cuts := lw.cuts(w, im, float64(st.macs)*u8Nanos)
+	st.parts = len(cuts)
+	st.run = func(f *frame, part int) error {
+		k := cuts[part]
+		w.Conv(f.u8(x)[k.image*im.in:][:im.in], pad, ix, to.out(f, dst, k.image*im.out, im.out, 0, s.o), k.Range)
+		return nil
+	}
+	lw.emit(st)
+}
+
+// denseU8 convolves with one packed weight for each group.
+func (lw *lowerer) denseU8(n *node, s *intConv) {
+	x := lw.use(n.in[0], channelsLast)
+	im, ws := imageOf(n.in[0], n.out[0]), lw.packGroupsU8(n, s)
+	var sums []int32
+	for _, w := range ws {
+		sums = append(sums, w.ColumnSums()...)
+	}
+	var ix *kernel.Indirect
+	if !pointwise(s.win) {
+		ix = s.win.Indirect()
+	} else if s.group == 1 {
+		im = image{1, im.in * im.batch, im.out * im.batch, im.rows * im.batch}
+	}
+	to := s.store(sums)
+	st, dst := lw.intConvStep(n, s, to, "conv "+sizeText(s.win), x)
+	c, og, pad := s.inputs(), s.o/s.group, uint8(s.x.zero)
+	cuts := lw.cuts(ws[0], im, float64(st.macs)*u8Nanos)
+	st.parts = len(cuts)
+	st.run = func(f *frame, part int) error {
+		k := cuts[part]
+		in := f.u8(x)[k.image*im.in:][:im.in]
+		for g, w := range ws {
+			out := to.out(f, dst, k.image*im.out, im.out, g*og, s.o)
+			if ix == nil {
+				w.Gemm(in[g*s.cg:], c, out, k.Range)
+			} else {
+				w.Conv(in[g*s.cg:], pad, ix, out, k.Range)
+			}
+		}
+		return nil
+	}
+	lw.emit(st)
+}
+
+func (lw *lowerer) packGroupsU8(n *node, s *intConv) []*kernel.PackedU8S8 {
+	return packed(lw.packs, packKey{n.out[0].name, "conv u8s8"}, []*tensor.Tensor{s.weight}, func() []*kernel.PackedU8S8 {
+		taps, og := s.taps(), s.o/s.group
+		w := tensor.Of[int8](s.weight)
+		ws := make([]*kernel.PackedU8S8, s.group)
+		for g := range ws {
+			ws[g] = lw.level.PackU8S8(w[g*og*s.cg*taps:], og, s.cg, taps, kernel.Order{N: s.cg * taps, Tap: 1, K: taps})
+		}
+		return ws
+	})
+}
+
+// lowerIntGemm emits an integer product with a constant matrix.
+func lowerIntGemm(lw *lowerer, n *node) bool {
+	s := n.spec.(*intGemm)
+	x := lw.use(n.in[0], rowMajor)
+	w := packed(lw.packs, packKey{n.out[0].name, "gemm u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedU8S8 {
+		return lw.level.PackU8S8(tensor.Of[int8](s.weight), s.n, s.k, 1, s.order)
+	})
+	size := n.out[0].elems()
+	im, to := image{1, n.in[0].elems(), size, size / s.n}, s.store(w.ColumnSums())
+	dst := lw.make(n.out[0], rowMajor)
+	st := &step{node: n, kernel: "u8s8 gemm" + to.text(), macs: int64(size) * int64(s.k), in: []*slot{x}, out: []*slot{dst}}
+	cuts := lw.cuts(w, im, float64(st.macs)*u8Nanos)
+	st.parts = len(cuts)
+	st.run = func(f *frame, part int) error {
+		w.Gemm(f.u8(x), s.k, to.out(f, dst, 0, size, 0, s.n), cuts[part].Range)
+		return nil
+	}
+	lw.emit(st)
+	return true
+}

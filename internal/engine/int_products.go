@@ -1,0 +1,231 @@
+package engine
+
+import (
+	"math"
+
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// An intTail says how integer sums leave a product: as codes of to, or as floats where there is none.
+// The sum of column j means sum·scale[j].
+type intTail struct {
+	x      affine    // of the left side
+	scale  []float64 // by column: x.scale times the weight's
+	bias   []int32   // by column; nil: none
+	to     *affine
+	lo, hi int32 // codes
+}
+
+// An intConv says what an "int conv" node computes: a convolution of uint8 codes with int8 weights.
+type intConv struct {
+	convShape
+	weight *tensor.Tensor // int8, (O, C/group, KH, KW)
+	intTail
+}
+
+// An intGemm says what an "int gemm" node computes: rows of uint8 codes times an int8 matrix.
+type intGemm struct {
+	weight *tensor.Tensor // int8
+	order  kernel.Order
+	k, n   int
+	intTail
+}
+
+// intProducts turns products of dequantized codes and dequantized constants into integer products.
+func intProducts(g *net) {
+	for _, n := range g.nodes {
+		rule, ok := intRules[n.kind]
+		if !ok || !n.static() || n.out[0].elems() == 0 || n.in[0].elems() == 0 {
+			continue
+		}
+		x, a, ok := g.codesOf(n.in[0])
+		if !ok || x.konst != nil || !n.in[0].is(tensor.Float32) {
+			continue
+		}
+		spec, tail, ok := rule(n, a)
+		if !ok {
+			continue
+		}
+		at := n
+		if l, ok := landingOf(n.out[0]); ok {
+			at, tail.to, tail.lo, tail.hi = l.node, &l.to, l.lo, l.hi
+		}
+		at.onnx, at.version = n.onnx, n.version
+		at.become(spec.kind(), spec, x)
+	}
+	g.sweep()
+}
+
+type intSpec interface{ kind() string }
+
+func (*intConv) kind() string { return "int conv" }
+func (*intGemm) kind() string { return "int gemm" }
+
+// intRules reads the products that have an integer form; a is the meaning of the left side.
+var intRules = map[string]func(n *node, a affine) (intSpec, *intTail, bool){
+	"Conv":   intConvOf,
+	"MatMul": intMatMulOf,
+	"Gemm":   intGemmOf,
+}
+
+func intConvOf(n *node, a affine) (intSpec, *intTail, bool) {
+	w, scale, ok := weightCodes(n.in[1], 0)
+	if !ok {
+		return nil, nil, false
+	}
+	shape, ok := convShapeOf(n, w.Shape)
+	if !ok {
+		return nil, nil, false
+	}
+	s := &intConv{convShape: shape, weight: w}
+	ok = s.fill(a, scale, shape.o, n.input(2))
+	return s, &s.intTail, ok
+}
+
+func intMatMulOf(n *node, a affine) (intSpec, *intTail, bool) {
+	w, scale, ok := weightCodes(n.in[1], 1)
+	if !ok || len(w.Shape) != 2 || len(n.in[0].shape) < 2 {
+		return nil, nil, false
+	}
+	s := &intGemm{weight: w, k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
+	ok = s.fill(a, scale, s.n, nil)
+	return s, &s.intTail, ok
+}
+
+func intGemmOf(n *node, a affine) (intSpec, *intTail, bool) {
+	trans := n.onnx.Bool("transB", false)
+	axis := 1
+	if trans {
+		axis = 0
+	}
+	w, scale, ok := weightCodes(n.in[1], axis)
+	if !ok || n.onnx.Bool("transA", false) || n.onnx.Float("alpha", 1) != 1 || n.onnx.Float("beta", 1) != 1 {
+		return nil, nil, false
+	}
+	s := &intGemm{weight: w, k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
+	if trans {
+		s.k, s.n, s.order = s.n, s.k, kernel.Order{N: w.Shape[1], K: 1}
+	}
+	ok = s.fill(a, scale, s.n, n.input(2))
+	return s, &s.intTail, ok
+}
+
+// fill sets what the scales and the bias say of n columns.
+func (t *intTail) fill(a affine, scale []float32, n int, bias *value) bool {
+	if len(scale) != 1 && len(scale) != n {
+		return false
+	}
+	t.x, t.scale = a, make([]float64, n)
+	for j := range t.scale {
+		t.scale[j] = float64(a.scale) * float64(scale[j%len(scale)])
+	}
+	if bias == nil {
+		return true
+	}
+	codes, ok := t.biasCodes(bias, n)
+	t.bias = codes
+	return ok
+}
+
+// biasCodes returns a constant bias in steps of the sums: its own codes where a DQ node gives it with
+// the scale of the sums, else the nearest.
+func (t *intTail) biasCodes(b *value, n int) ([]int32, bool) {
+	if d := b.def; d != nil && d.kind == "DequantizeLinear" && d.in[0].is(tensor.Int32) && d.in[0].konst != nil && d.in[0].elems() == n {
+		if s := d.in[1]; s.konst != nil && t.scalesAre(tensor.Of[float32](s.konst)) && zeroIsZero(d.input(2)) {
+			return tensor.Of[int32](d.in[0].konst), true
+		}
+	}
+	row, ok := rowOf(b, n)
+	if !ok {
+		return nil, false
+	}
+	codes := make([]int32, n)
+	for j, v := range row {
+		q := math.RoundToEven(float64(v) / t.scale[j])
+		if !(math.Abs(q) < 1<<31) {
+			return nil, false
+		}
+		codes[j] = int32(q)
+	}
+	return codes, true
+}
+
+// scalesAre says whether s holds the scales of the sums, as float32 rounds them.
+func (t *intTail) scalesAre(s []float32) bool {
+	for j, want := range t.scale {
+		if len(s) == 0 || math.Abs(float64(s[j%len(s)])-want) > 1e-6*want {
+			return false
+		}
+	}
+	return len(s) == 1 || len(s) == len(t.scale)
+}
+
+func zeroIsZero(v *value) bool {
+	if v == nil {
+		return true
+	}
+	list, ok := intsOf(v)
+	for _, z := range list {
+		ok = ok && z == 0
+	}
+	return ok
+}
+
+// weightCodes reads constant weights that a DQ node gives: codes with the zero point taken off, and
+// their scales, one or one for each index of axis.
+func weightCodes(v *value, axis int) (*tensor.Tensor, []float32, bool) {
+	d := v.def
+	if d == nil || d.kind != "DequantizeLinear" || d.in[0].konst == nil || d.in[1].konst == nil || !d.in[1].is(tensor.Float32) {
+		return nil, nil, false
+	}
+	w, scale := d.in[0], tensor.Of[float32](d.in[1].konst)
+	if len(scale) > 1 && (quantAxis(d) != axis || len(scale) != w.shape[axis]) || d.onnx.Int("block_size", 0) != 0 || !positive(scale) {
+		return nil, nil, false
+	}
+	codes, err := w.konst.Ints()
+	if err != nil || w.dtype.Bits() > 8 || w.elems() == 0 || len(w.shape) < 2 {
+		return nil, nil, false
+	}
+	zeros := []int{0}
+	if z := d.input(2); z != nil {
+		var ok bool
+		if zeros, ok = intsOf(z); !ok || len(zeros) > 1 && len(zeros) != w.shape[axis] {
+			return nil, nil, false
+		}
+	}
+	t, ok := centred(codes, zeros, w.shape, axis)
+	return t, scale, ok
+}
+
+func positive(list []float32) bool {
+	for _, v := range list {
+		if !(v > 0) || v == inf {
+			return false
+		}
+	}
+	return true
+}
+
+func quantAxis(d *node) int {
+	axis := d.onnx.Int("axis", 1)
+	if axis < 0 {
+		axis += len(d.in[0].shape)
+	}
+	return axis
+}
+
+// centred takes the zero points off; it fails where a difference does not fit in int8.
+func centred(codes []int64, zeros []int, shape []int, axis int) (*tensor.Tensor, bool) {
+	t := tensor.New(tensor.Int8, shape...)
+	dst := tensor.Of[int8](t)
+	each := tensor.Elements(shape[axis+1:])
+	for i, c := range codes {
+		v := c - int64(zeros[i/each%shape[axis]%len(zeros)])
+		if v < -128 || v > 127 {
+			return nil, false
+		}
+		dst[i] = int8(v)
+	}
+	return t, true
+}

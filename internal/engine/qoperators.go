@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A qoperator says how a node on codes, of the QLinear kind, reads as DQ → operator → Q.
+type qoperator struct {
+	op     string
+	first  int // the operand at which the groups of (codes, scale, zero) begin
+	groups int // how many of them; 0: all that follow
+	bias   int // the operand that holds an int32 bias; 0: none
+	to     int // the operand at which (scale, zero) of the result begin
+}
+
+// qoperators lists the operators on codes.
+var qoperators = map[string]qoperator{
+	"QLinearConv":                            {op: "Conv", groups: 2, bias: 8, to: 6},
+	"QLinearMatMul":                          {op: "MatMul", groups: 2, to: 6},
+	"com.microsoft.QLinearAdd":               {op: "Add", groups: 2, to: 6},
+	"com.microsoft.QLinearMul":               {op: "Mul", groups: 2, to: 6},
+	"com.microsoft.QLinearSigmoid":           {op: "Sigmoid", groups: 1, to: 3},
+	"com.microsoft.QLinearLeakyRelu":         {op: "LeakyRelu", groups: 1, to: 3},
+	"com.microsoft.QLinearAveragePool":       {op: "AveragePool", groups: 1, to: 3},
+	"com.microsoft.QLinearGlobalAveragePool": {op: "GlobalAveragePool", groups: 1, to: 3},
+	"com.microsoft.QLinearConcat":            {op: "Concat", first: 2},
+	"com.microsoft.QGemm":                    {op: "Gemm", groups: 2, bias: 6, to: 7},
+}
+
+// qdqVersion is the opset whose Q and DQ nodes stand for the parts of an operator on codes.
+const qdqVersion = 13
+
+// expandQOperators writes nodes on codes as DQ → operator → Q, which the later passes know.
+func expandQOperators(g *net) {
+	for _, n := range slices.Clone(g.nodes) {
+		q, ok := qoperators[n.kind]
+		if ok && n.static() && !n.onnx.Bool("channels_last", false) && n.onnx.Float("alpha", 1) == 1 && n.input(q.to) != nil {
+			g.expandQ(n, q)
+		}
+	}
+	g.sweep()
+}
+
+func (g *net) expandQ(n *node, q qoperator) {
+	groups := q.groups
+	if groups == 0 {
+		groups = (len(n.in) - q.first) / 3
+	}
+	var in []*value
+	for i := range groups {
+		at := q.first + 3*i
+		in = append(in, g.dequantized(n, q.axis(i, n), n.input(at), n.input(at+1), n.input(at+2)))
+	}
+	if b := n.input(q.bias); q.bias > 0 && b != nil {
+		scale := g.biasScale(n.input(1), n.input(4))
+		if scale == nil {
+			return
+		}
+		in = append(in, g.dequantized(n, 0, b, scale, nil))
+	}
+	y, attrs := n.out[0], n.onnx.Attrs
+	f := g.newValue(y, tensor.Float32, y.shape)
+	attrs = slices.DeleteFunc(slices.Clone(attrs), func(a *graph.Attr) bool { return a.Name == "channels_last" })
+	g.insertOp(n, q.op, opsetVersion(g.model.Opsets, ""), attrs, in, f)
+	n.onnx = &graph.Node{Op: "QuantizeLinear", Name: n.onnx.Name, In: []string{f.name, "scale", "zero"}, Out: []string{y.name}}
+	n.version = qdqVersion
+	n.become("QuantizeLinear", nil, f, n.input(q.to), n.input(q.to+1))
+}
+
+// axis returns the axis of group i along which its scales may vary.
+func (q qoperator) axis(i int, n *node) int {
+	if i == 0 || q.op == "Conv" || n.onnx.Bool("transB", false) {
+		return 0
+	}
+	return len(n.input(q.first+3*i).shape) - 1
+}
+
+// insertOp puts an ONNX node in front of n.
+func (g *net) insertOp(n *node, op string, version int, attrs []*graph.Attr, in []*value, out *value) {
+	o := &graph.Node{Op: op, Name: n.onnx.Name, Attrs: attrs, Out: []string{out.name}}
+	for _, v := range in {
+		name := ""
+		if v != nil {
+			name = v.name
+		}
+		o.In = append(o.In, name)
+	}
+	m := newNode(op, n, nil, in, []*value{out})
+	m.onnx, m.version = o, version
+	g.insert(m, n)
+}
+
+// dequantized puts a DQ node for codes in front of n and returns its result.
+func (g *net) dequantized(n *node, axis int, codes, scale, zero *value) *value {
+	f := g.newValue(codes, tensor.Float32, codes.shape)
+	attrs := []*graph.Attr{{Name: "axis", Value: int64(axis)}}
+	in := []*value{codes, scale}
+	if zero != nil {
+		in = append(in, zero)
+	}
+	g.insertOp(n, "DequantizeLinear", qdqVersion, attrs, in, f)
+	return f
+}
+
+// biasScale returns the product of two constant scales, nil where they are not constant.
+func (g *net) biasScale(x, w *value) *value {
+	sx, ok := scalar(x)
+	if !ok || w == nil || w.konst == nil || !w.is(tensor.Float32) {
+		return nil
+	}
+	t := scaled(w.konst, sx)
+	return g.constant(w.name+"·bias", t.Reshape(w.shape...))
+}
