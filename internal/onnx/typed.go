@@ -43,6 +43,8 @@ var typedRows = map[tensor.DType]typedRow{
 	tensor.Uint4:          {int32Data, math.MinInt8, math.MaxUint8, 1},
 	tensor.Int2:           {int32Data, math.MinInt8, math.MaxUint8, 1},
 	tensor.Uint2:          {int32Data, math.MinInt8, math.MaxUint8, 1},
+	tensor.Float6E2M3:     {int32Data, 0, 63, 1}, // one element in each value, unlike the others
+	tensor.Float6E3M2:     {int32Data, 0, 63, 1},
 }
 
 // fixedWidth is the size of a value in the fields that do not hold varints.
@@ -93,7 +95,7 @@ func (d *decoder) typedElements(t *tensor.Tensor, n int, p *tensorProto) bool {
 		return false
 	}
 	want := n * row.per
-	if t.DType.Bits() < 8 {
+	if bits := t.DType.Bits(); 8%bits == 0 {
 		want = t.DType.ByteLen(n)
 	}
 	if have := p.typed[p.typedNum]; have != uint64(want) {
@@ -106,8 +108,14 @@ func (d *decoder) typedElements(t *tensor.Tensor, n int, p *tensorProto) bool {
 	if !d.spend(int64(t.DType.ByteLen(n))) {
 		return false
 	}
-	t.Raw = tensor.New(t.DType, t.Shape...).Raw
-	return d.varintElements(t, p, row)
+	if 8%t.DType.Bits() == 0 || t.DType.Bits() > 8 {
+		t.Raw = tensor.New(t.DType, t.Shape...).Raw
+		return d.varintElements(t, p, row)
+	}
+	codes := tensor.New(tensor.Uint8, t.Shape...)
+	ok := d.varintElements(codes, p, row)
+	t.Raw = tensor.Pack(t.DType, codes.Raw, t.Shape...).Raw
+	return ok
 }
 
 // fixedElements takes float or double values, without a copy where they stand in one piece.

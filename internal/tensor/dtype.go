@@ -32,6 +32,8 @@ const (
 	Float8E8M0     DType = 24
 	Uint2          DType = 25
 	Int2           DType = 26
+	Float6E2M3     DType = 27
+	Float6E3M2     DType = 28
 )
 
 // Class groups element types by what arithmetic they allow.
@@ -83,6 +85,8 @@ var dtypes = [...]dtypeRow{
 	Float8E8M0:     {"float8e8m0", 8, ClassFloat},
 	Uint2:          {"uint2", 2, ClassUint},
 	Int2:           {"int2", 2, ClassInt},
+	Float6E2M3:     {"float6e2m3", 6, ClassFloat},
+	Float6E3M2:     {"float6e3m2", 6, ClassFloat},
 }
 
 // Valid says whether d is an element type that a tensor may have.

@@ -1,15 +1,19 @@
 package tensor
 
-// Unpack returns the elements of a 2- or 4-bit tensor as one byte each, in order. The bytes of a
+// Unpack returns the elements of a 2-, 4- or 6-bit tensor as one byte each, in order. The bytes of a
 // signed type are sign-extended (two's complement); those of other types are the bare codes.
 func Unpack(t *Tensor) []byte {
 	bits := t.DType.Bits()
-	n := t.Len()
-	per, mask := 8/bits, byte(1<<bits-1)
+	mask := byte(1<<bits - 1)
 	signed := t.DType.Class() == ClassInt
-	out := make([]byte, n)
+	out := make([]byte, t.Len())
 	for i := range out {
-		c := t.Raw[i/per] >> (i % per * bits) & mask
+		at, shift := i*bits/8, i*bits%8
+		v := uint16(t.Raw[at])
+		if shift+bits > 8 {
+			v |= uint16(t.Raw[at+1]) << 8
+		}
+		c := byte(v>>shift) & mask
 		if signed && c > mask/2 {
 			c |= ^mask
 		}
@@ -18,13 +22,19 @@ func Unpack(t *Tensor) []byte {
 	return out
 }
 
-// Pack makes a tensor of a 2- or 4-bit type from one byte for each element; high bits are dropped.
+// Pack makes a tensor of a 2-, 4- or 6-bit type from one byte for each element, the first in the low
+// bits; high bits are dropped.
 func Pack(d DType, codes []byte, shape ...int) *Tensor {
 	t := New(d, shape...)
 	bits := d.Bits()
-	per, mask := 8/bits, byte(1<<bits-1)
+	mask := byte(1<<bits - 1)
 	for i, c := range codes {
-		t.Raw[i/per] |= c & mask << (i % per * bits)
+		at, shift := i*bits/8, i*bits%8
+		v := uint16(c&mask) << shift
+		t.Raw[at] |= byte(v)
+		if shift+bits > 8 {
+			t.Raw[at+1] |= byte(v >> 8)
+		}
 	}
 	return t
 }
