@@ -63,7 +63,7 @@ func widthsY(vectors int) []int {
 
 func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 	set := p.level.microF32()
-	if set == nil {
+	if set == nil || p.k == 0 {
 		return false
 	}
 	s := scratches.Get().(*scratch)

@@ -141,38 +141,41 @@ func (p *PackedU8S8) runBytes(s *scratch, a *rows[uint8], pad uint8, out *OutU8S
 		fill(s.pad, pad)
 		s.zero = unsafe.Pointer(&s.pad[0])
 	}
-	last, moved := s.slack(a, r.M1)
+	last, safe := s.slack(a, r.M0, r.M1)
 	for pi := r.P0; pi < r.P1; pi++ {
 		if p.panels[pi].wide {
 			continue
 		}
 		p.column(s, pi, out)
-		if !moved {
-			tilesInt(p, s, a, 0, pi, out, r.M0, r.M1)
-			continue
-		}
-		tilesInt(p, s, a, 0, pi, out, r.M0, r.M1-1)
-		tilesInt(p, s, &last, r.M1-1, pi, out, r.M1-1, r.M1)
+		tilesInt(p, s, a, 0, pi, out, r.M0, safe)
+		tilesInt(p, s, &last, safe, pi, out, safe, r.M1)
 	}
 }
 
-// slack makes it safe to read whole dwords. The last rows of a matrix, and the
-// image of a convolution, are copied where a has no spare capacity.
-func (s *scratch) slack(a *rows[uint8], m1 int) (last rows[uint8], moved bool) {
+// slack makes it safe to read whole dwords of the rows m0 to m1-1 where a has
+// no spare capacity. The image of a convolution is copied; of a matrix only
+// the rows from safe on, to last.
+func (s *scratch) slack(a *rows[uint8], m0, m1 int) (last rows[uint8], safe int) {
 	if a.ix != nil {
 		if a.ix.span+s.kb > cap(a.x) {
 			s.block = grow(s.block, len(a.x)+3)
 			copy(s.block, a.x)
 			a.x = s.block
 		}
-		return last, false
+		return last, m1
 	}
-	if (m1-1)*a.lda+s.kb <= cap(a.x) {
-		return last, false
+	safe = m1
+	for safe > m0 && (safe-1)*a.lda+s.kb > cap(a.x) {
+		safe--
 	}
-	s.block = grow(s.block, s.kb)
-	copy(s.block, a.x[(m1-1)*a.lda:][:a.k])
-	return rows[uint8]{x: s.block, k: a.k, taps: 1}, true
+	if safe == m1 {
+		return last, m1
+	}
+	s.block = grow(s.block, (m1-safe)*s.kb)
+	for i := safe; i < m1; i++ {
+		copy(s.block[(i-safe)*s.kb:], a.x[i*a.lda:][:a.k])
+	}
+	return rows[uint8]{x: s.block, lda: s.kb, k: a.k, taps: 1}, safe
 }
 
 // grow gives n elements, reusing v.
@@ -213,6 +216,9 @@ func (s *scratch) factors(out *OutU8S8, n0, n1, width int) {
 // tilesInt runs the rows m0..m1-1 of a panel; row m0 of the output is row m0-base
 // of a.
 func tilesInt[T any](p *PackedU8S8, s *scratch, a *rows[T], base, pi int, out *OutU8S8, m0, m1 int) {
+	if m0 >= m1 {
+		return
+	}
 	pn := p.panels[pi]
 	ks := p.set[pn.nv]
 	if pn.wide {
