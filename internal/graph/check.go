@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"lowbit/internal/fault"
+	"lowbit/internal/tensor"
 )
 
 // Limits bound what a model's functions may grow to. Zero stands for the default.
@@ -25,7 +26,7 @@ func Check(m *Model, lim Limits) *fault.List {
 	for i, f := range m.Functions {
 		c.function(i, f)
 	}
-	c.calls(m)
+	c.bodies(m)
 	if m.Graph != nil {
 		c.opsets = m.Opsets
 		c.graph("graph", m.Graph, nil)
@@ -41,6 +42,7 @@ func (n *Node) key() opKey { return opKey{CanonicalDomain(n.Domain), n.Op, n.Ove
 // A scope is the names that a graph defines, inside those of the graphs around it.
 type scope struct {
 	names map[string]bool
+	graph *Graph
 	outer *scope
 }
 
@@ -51,6 +53,16 @@ func (s *scope) has(name string) bool {
 		}
 	}
 	return false
+}
+
+// constant returns the initializer that a name stands for, nil if it stands for something else.
+func (s *scope) constant(name string) *tensor.Tensor {
+	for ; s != nil; s = s.outer {
+		if s.names[name] {
+			return s.graph.ConstTensor(name)
+		}
+	}
+	return nil
 }
 
 type checker struct {
@@ -67,7 +79,7 @@ func (c *checker) invalid(place, format string, a ...any) {
 
 // graph checks one graph and those inside it. place is where it stands in the file.
 func (c *checker) graph(place string, g *Graph, outer *scope) {
-	s := &scope{make(map[string]bool, len(g.In)+len(g.consts)+len(g.Nodes)), outer}
+	s := &scope{make(map[string]bool, len(g.In)+len(g.consts)+len(g.Nodes)), g, outer}
 	for i, v := range g.In {
 		if v.Name == "" {
 			c.invalid(fmt.Sprintf("%s.input[%d]", place, i), "an input without a name")
@@ -89,7 +101,7 @@ func (c *checker) graph(place string, g *Graph, outer *scope) {
 		}
 	}
 	c.cycle(place, g.Nodes)
-	c.quantParams(place, g)
+	c.quantParams(place, s)
 }
 
 // at writes a place in a list: `graph.node[12] "conv1"`.

@@ -12,7 +12,7 @@ func (f *Function) declares(name string) bool {
 	return slices.Contains(f.AttrNames, name) || findAttr(f.Attrs, name)
 }
 
-// function checks the body of the i-th function and adds it to those that can be called.
+// function adds the i-th function to those that can be called.
 func (c *checker) function(i int, f *Function) {
 	place := at("functions", i, f.Name)
 	key := opKey{CanonicalDomain(f.Domain), f.Name, f.Overload}
@@ -29,7 +29,7 @@ func (c *checker) function(i int, f *Function) {
 func (c *checker) body(place string, f *Function) {
 	c.opsets, c.inside = f.Opsets, f
 	defer func() { c.opsets, c.inside = nil, nil }()
-	s := &scope{names: map[string]bool{}}
+	s := &scope{names: map[string]bool{}, graph: &Graph{}}
 	for i, name := range f.In {
 		if s.names[name] {
 			c.invalid(at(place+".input", i, name), "a second input of that name")
@@ -55,9 +55,9 @@ type cost struct {
 	busy  bool  // being computed: seen again, it calls itself
 }
 
-// calls checks that functions do not call themselves, and that the model stays within bounds once
-// they are all written out.
-func (c *checker) calls(m *Model) {
+// bodies checks the functions, that they do not call themselves, and that the model stays within
+// bounds once they are all written out.
+func (c *checker) bodies(m *Model) {
 	costs := map[*Function]*cost{}
 	for i, f := range m.Functions {
 		place := at("functions", i, f.Name)

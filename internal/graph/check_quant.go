@@ -22,32 +22,32 @@ var quantOps = map[string][]quantOperands{
 
 // quantParams checks the scales and zero points that are constants: no arithmetic can make sense
 // of a scale that is not a positive number.
-func (c *checker) quantParams(place string, g *Graph) {
-	for i, n := range g.Nodes {
+func (c *checker) quantParams(place string, s *scope) {
+	for i, n := range s.graph.Nodes {
 		for _, q := range quantOps[n.Op] {
-			c.quantValue(at(place+".node", i, n.Name), g, n, q)
+			c.quantValue(at(place+".node", i, n.Name), s, n, q)
 		}
 	}
 }
 
-func (c *checker) quantValue(place string, g *Graph, n *Node, q quantOperands) {
-	if s := operand(g, n, q.scale); s != nil {
-		if j := badScale(s); j >= 0 {
+func (c *checker) quantValue(place string, s *scope, n *Node, q quantOperands) {
+	if scale := operand(s, n, q.scale); scale != nil {
+		if j := badScale(scale); j >= 0 {
 			c.invalid(place, "scale %q is not a positive number at element %d", n.In[q.scale], j)
 		}
 	}
-	codes, zero := operand(g, n, q.codes), operand(g, n, q.zero)
+	codes, zero := operand(s, n, q.codes), operand(s, n, q.zero)
 	if codes != nil && zero != nil && codes.DType != zero.DType {
 		c.invalid(place, "zero point %q is %s, the values are %s", n.In[q.zero], zero.DType, codes.DType)
 	}
 }
 
 // operand returns the initializer that is n's i-th input, nil if it is not one.
-func operand(g *Graph, n *Node, i int) *tensor.Tensor {
+func operand(s *scope, n *Node, i int) *tensor.Tensor {
 	if i < 0 || i >= len(n.In) || n.In[i] == "" {
 		return nil
 	}
-	return g.ConstTensor(n.In[i])
+	return s.constant(n.In[i])
 }
 
 // exponentBits is the width of the exponent of the types that scales come in.

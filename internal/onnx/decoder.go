@@ -95,6 +95,13 @@ func (d *decoder) limit(format string, a ...any) { d.fault(fault.Limitf, format,
 
 func (d *decoder) unsupported(format string, a ...any) { d.fault(fault.Unsupportedf, format, a...) }
 
+// failed records e at the current place.
+func (d *decoder) failed(e *fault.Error) {
+	c := *e
+	c.Place = d.place()
+	d.faults.Add(&c)
+}
+
 // truncated is invalid for bytes that end too early or make no sense.
 func (d *decoder) truncated(format string, a ...any) {
 	d.fault(fault.Invalidf, format, a...).WithHint("the file is truncated or damaged; fetch it again")

@@ -38,9 +38,9 @@ type dataFile struct {
 
 func newExternal(model string, lim Limits) *external {
 	x := &external{lim: lim, files: map[string]*dataFile{}}
-	x.dirs[0], _ = dirOf(model)
-	if real, err := filepath.EvalSymlinks(model); err == nil {
-		x.dirs[1], _ = dirOf(real)
+	x.dirs[0] = filepath.Dir(model)
+	if target, err := filepath.EvalSymlinks(model); err == nil {
+		x.dirs[1] = filepath.Dir(target)
 	}
 	return x
 }
@@ -105,11 +105,7 @@ func (d *decoder) externalData(t *tensor.Tensor, n int, props []graph.Prop) bool
 		f.verify(s.checksum)
 	}
 	if f.err != nil {
-		d.fault(func(place, _ string, _ ...any) *fault.Error {
-			e := *f.err
-			e.Place = place
-			return &e
-		}, "")
+		d.failed(f.err)
 		return false
 	}
 	end, carry := bits.Add64(s.offset, want, 0)

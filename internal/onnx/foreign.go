@@ -56,7 +56,11 @@ func foreign(root string, b []byte) error {
 		return fault.Invalidf(root, "the file is empty").WithHint("it was perhaps not fetched to its end")
 	}
 	lower := bytes.ToLower(bytes.TrimLeft(b[:min(len(b), 64)], " \t\r\n\ufeff"))
+	const firstTag = 0x08 // of ir_version, with which a model starts: what follows may be any text
 	for _, s := range signatures {
+		if s.at > 0 && b[0] == firstTag {
+			continue
+		}
 		found := len(b) >= s.at+len(s.magic) && string(b[s.at:s.at+len(s.magic)]) == s.magic
 		text := s.at == 0 && s.magic[0] >= ' ' && s.magic[0] < 0x7f
 		if found || text && bytes.HasPrefix(lower, []byte(s.magic)) {

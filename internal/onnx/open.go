@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 
 	"lowbit/internal/fault"
@@ -166,15 +165,10 @@ func Guard(path string, f func() error) (err error) {
 			return
 		}
 		if e, ok := p.(interface{ Addr() uintptr }); ok {
-			err = fault.IOf(path, fmt.Errorf("the file changed while it was being read (fault at %#x)", e.Addr()))
+			err = fault.IOf(path, fmt.Errorf("a mapped file changed while it was being read (fault at %#x)", e.Addr()))
 			return
 		}
 		panic(p)
 	}()
 	return f()
-}
-
-// dirOf returns the folder of a path and its name in it.
-func dirOf(path string) (dir, name string) {
-	return filepath.Dir(path), filepath.Base(path)
 }
