@@ -23,6 +23,14 @@ func TransposePitch[T Elem](l Level, dst, src []T, rows, cols, ldd, lds int) {
 	}
 	dst, src = dst[:(cols-1)*ldd+rows], src[:(rows-1)*lds+cols]
 	size := int(unsafe.Sizeof(dst[0]))
+	if rows == 3 && ldd == 3 {
+		joinPlanes(l, dst, src, cols, lds, size)
+		return
+	}
+	if cols == 3 && lds == 3 {
+		splitPixels(l, dst, src, rows, ldd, size)
+		return
+	}
 	for _, v := range transposeAsm[size] {
 		k := v.fn
 		if !l.use(v.level) || rows < k.rows || cols < k.cols {
@@ -48,6 +56,35 @@ func TransposePitch[T Elem](l Level, dst, src []T, rows, cols, ldd, lds int) {
 type transposeBody struct {
 	rows, cols int
 	fn         func(dst, src unsafe.Pointer, ldd, lds, rows, cols int)
+}
+
+// tripleFn is an assembly body that turns n pixels of three elements around; pitch is in bytes.
+type tripleFn func(dst, src unsafe.Pointer, pitch, n int)
+
+// joinPlanes makes pixels of three planes that lie pitch elements apart.
+func joinPlanes[T Elem](l Level, dst, src []T, n, pitch, size int) {
+	f, m := joinAsm[size].part(l, n)
+	if m > 0 {
+		f(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), pitch*size, m)
+	}
+	a, b, c := src[:n], src[pitch:][:n], src[2*pitch:][:n]
+	for i := m; i < n; i++ {
+		d := dst[3*i:][:3]
+		d[0], d[1], d[2] = a[i], b[i], c[i]
+	}
+}
+
+// splitPixels is the way back.
+func splitPixels[T Elem](l Level, dst, src []T, n, pitch, size int) {
+	f, m := splitAsm[size].part(l, n)
+	if m > 0 {
+		f(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), pitch*size, m)
+	}
+	a, b, c := dst[:n], dst[pitch:][:n], dst[2*pitch:][:n]
+	for i := m; i < n; i++ {
+		s := src[3*i:][:3]
+		a[i], b[i], c[i] = s[0], s[1], s[2]
+	}
 }
 
 // transposeRef goes by blocks of rows, so that the lines it reads stay in cache.

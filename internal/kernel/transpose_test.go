@@ -16,8 +16,8 @@ func numbers[T Elem](n int, f func(i int) T) []T {
 
 func testTranspose[T Elem](t *testing.T, l Level, f func(i int) T, mark T) {
 	t.Helper()
-	for _, rows := range []int{0, 1, 2, 3, 4, 8, 15, 16, 17, 31, 32, 33, 50} {
-		for _, cols := range []int{0, 1, 3, 7, 8, 9, 16, 23, 24, 49, 64, 70} {
+	for _, rows := range []int{0, 1, 2, 3, 4, 8, 15, 16, 17, 31, 32, 33, 50, 100} {
+		for _, cols := range []int{0, 1, 3, 7, 8, 9, 16, 23, 24, 49, 64, 70, 131} {
 			const batch = 2
 			src := numbers(batch*rows*cols, f)
 			got := newGuard[T](len(src), 3, mark)
@@ -43,19 +43,20 @@ func TestTranspose(t *testing.T) {
 }
 
 func TestTransposePitch(t *testing.T) {
-	const rows, cols, ldd, lds = 19, 37, 21, 40
-	src := numbers(rows*lds, func(i int) float32 { return float32(i) })
-	for _, l := range Levels() {
-		dst := make([]float32, cols*ldd)
-		TransposePitch(l, dst, src, rows, cols, ldd, lds)
-		for i, v := range dst {
-			c, r := i/ldd, i%ldd
-			want := float32(0) // between the rows nothing is written
-			if r < rows {
-				want = src[r*lds+c]
-			}
-			if v != want {
-				t.Fatalf("%s: [%d][%d] = %v, want %v", l, c, r, v, want)
+	for _, c := range []struct{ rows, cols, ldd, lds int }{{19, 37, 21, 40}, {3, 37, 3, 50}, {3, 37, 4, 50}, {40, 3, 45, 3}, {40, 3, 45, 5}} {
+		src := numbers(c.rows*c.lds, func(i int) float32 { return float32(i) + 1 })
+		for _, l := range Levels() {
+			dst := make([]float32, c.cols*c.ldd)
+			TransposePitch(l, dst, src, c.rows, c.cols, c.ldd, c.lds)
+			for i, v := range dst {
+				col, row := i/c.ldd, i%c.ldd
+				want := float32(0) // between the rows nothing is written
+				if row < c.rows {
+					want = src[row*c.lds+col]
+				}
+				if v != want {
+					t.Fatalf("%s %+v: [%d][%d] = %v, want %v", l, c, col, row, v, want)
+				}
 			}
 		}
 	}

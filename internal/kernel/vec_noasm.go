@@ -48,7 +48,10 @@ var (
 	meanS8Asm     variants[meanFn[int8]]
 )
 
-var transposeAsm [9]variants[transposeBody]
+var (
+	transposeAsm      [9]variants[transposeBody]
+	joinAsm, splitAsm [9]variants[tripleFn]
+)
 
 var (
 	scanAsm   variants[scanFn]
