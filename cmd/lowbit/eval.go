@@ -55,7 +55,7 @@ func (a *app) eval(ctx context.Context, path string, e *evalFlags) error {
 	if k == 0 {
 		return fault.Invalidf("--metric", "%q is not top1 or top5", e.metric)
 	}
-	s, err := m.Compile(lowbit.CompileOptions{Threads: 1, Reference: e.backend == "reference"})
+	s, err := a.compile(m, e.backend)
 	if err != nil {
 		return err
 	}

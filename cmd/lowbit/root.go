@@ -38,7 +38,7 @@ type app struct {
 type verb func(a *app) *cobra.Command
 
 // verbs lists the commands in the order that help prints them.
-var verbs = []verb{quantizeCmd, evalCmd}
+var verbs = []verb{quantizeCmd, evalCmd, compareCmd, inspectCmd, checkCmd, runCmd, conformCmd, formatsCmd, targetsCmd, versionCmd}
 
 // Main runs the program with the given arguments and returns its exit status.
 func Main(args []string, in io.Reader, out, stderr io.Writer) (code int) {

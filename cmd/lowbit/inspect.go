@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"lowbit"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+)
+
+func inspectCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "inspect MODEL", Short: "Show what a model is made of", Args: cobra.ExactArgs(1),
+		Example: "  lowbit inspect model.onnx\n  lowbit inspect model.onnx --json",
+		RunE:    func(_ *cobra.Command, args []string) error { return a.inspect(args[0]) },
+	}
+}
+
+// inspectJSON is what inspect prints with --json.
+type inspectJSON struct {
+	Schema     string            `json:"schema"`
+	IR         int64             `json:"ir_version"`
+	Opsets     map[string]int    `json:"opsets"`
+	Producer   string            `json:"producer"`
+	Bytes      int64             `json:"bytes"`
+	Parameters int               `json:"parameters"`
+	Inputs     []valueJSON       `json:"inputs"`
+	Outputs    []valueJSON       `json:"outputs"`
+	Nodes      int               `json:"nodes"`
+	Ops        map[string]int    `json:"ops"`
+	Types      map[string]int    `json:"parameter_types"`
+	Unknown    []string          `json:"unsupported_ops"`
+	Functions  []string          `json:"functions"`
+	Metadata   map[string]string `json:"metadata"`
+}
+
+type valueJSON struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+func (a *app) inspect(path string) error {
+	m, err := lowbit.Open(path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	r, err := inspection(m)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(r)
+	}
+	fmt.Fprintf(a.out, "%s: IR %d, opsets %v, made by %q, %d bytes\n", path, r.IR, r.Opsets, r.Producer, r.Bytes)
+	fmt.Fprintf(a.out, "%d nodes, %d parameters (%s)\n", r.Nodes, r.Parameters, counts(r.Types))
+	for _, v := range r.Inputs {
+		fmt.Fprintf(a.out, "input   %s %s\n", v.Name, v.Type)
+	}
+	for _, v := range r.Outputs {
+		fmt.Fprintf(a.out, "output  %s %s\n", v.Name, v.Type)
+	}
+	t := a.table("operator", "nodes", "")
+	for _, name := range byCount(r.Ops) {
+		note := ""
+		if slices.Contains(r.Unknown, name) {
+			note = "not supported"
+		}
+		t.AppendRow(table.Row{name, r.Ops[name], note})
+	}
+	t.Render()
+	for _, k := range slices.Sorted(maps.Keys(r.Metadata)) {
+		fmt.Fprintf(a.out, "metadata %s: %s\n", k, r.Metadata[k])
+	}
+	return nil
+}
+
+func inspection(m *lowbit.Model) (*inspectJSON, error) {
+	g := m.Graph()
+	bytes, err := m.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	r := &inspectJSON{Schema: "lowbit.inspect/v1", IR: g.IR, Opsets: map[string]int{}, Producer: g.Producer, Bytes: bytes,
+		Ops: map[string]int{}, Types: map[string]int{}, Unknown: []string{}, Functions: []string{}, Metadata: map[string]string{}}
+	for _, o := range g.Opsets {
+		r.Opsets[o.Domain] = o.Version
+	}
+	for _, v := range g.Graph.Required() {
+		r.Inputs = append(r.Inputs, valueJSON{v.Name, v.Type.String()})
+	}
+	for _, v := range g.Graph.Out {
+		r.Outputs = append(r.Outputs, valueJSON{v.Name, v.Type.String()})
+	}
+	for _, f := range g.Functions {
+		r.Functions = append(r.Functions, f.Name)
+	}
+	for _, p := range g.Meta {
+		r.Metadata[p.Key] = p.Value
+	}
+	count(g, r)
+	return r, nil
+}
+
+// count adds up nodes and parameters over all graphs.
+func count(g *graph.Model, r *inspectJSON) {
+	for _, n := range g.Graph.AllNodes() {
+		r.Nodes++
+		name := op.QualifiedName(n)
+		if r.Ops[name]++; r.Ops[name] == 1 && op.Lookup(n.Domain, n.Op) == nil && g.Function(n.Domain, n.Op, n.Overload) == nil {
+			r.Unknown = append(r.Unknown, name)
+		}
+	}
+	for s := range g.Graph.Graphs() {
+		for _, c := range s.Consts() {
+			if c.Tensor != nil {
+				r.Parameters += c.Tensor.Len()
+				r.Types[c.Tensor.DType.String()] += c.Tensor.Len()
+			}
+		}
+	}
+}
+
+// byCount returns the keys, the most frequent first, then by name.
+func byCount(m map[string]int) []string {
+	keys := slices.Sorted(maps.Keys(m))
+	slices.SortStableFunc(keys, func(a, b string) int { return m[b] - m[a] })
+	return keys
+}
+
+func counts(m map[string]int) string {
+	s := ""
+	for i, k := range byCount(m) {
+		if i > 0 {
+			s += ", "
+		}
+		s += fmt.Sprintf("%s %d", k, m[k])
+	}
+	return s
+}
