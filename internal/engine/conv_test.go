@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"fmt"
+	"testing"
+
+	"lowbit/internal/tensor"
+)
+
+// A convCase is the shape of a convolution test.
+type convCase struct {
+	x, w                  []int
+	group                 int
+	strides, dil, pads    []int64
+	auto                  string
+	bias                  bool
+	kernel, integerKernel string // what is expected to compute it
+}
+
+var convCases = []convCase{
+	{x: []int{1, 16, 7, 9}, w: []int{24, 16, 1, 1}, group: 1, bias: true, kernel: "conv 1x1"},
+	{x: []int{3, 12, 5, 5}, w: []int{20, 12, 1, 1}, group: 1, kernel: "conv 1x1"},
+	{x: []int{2, 9, 8, 7}, w: []int{10, 9, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, bias: true, kernel: "conv 3x3"},
+	{x: []int{1, 9, 11, 7}, w: []int{33, 9, 3, 2}, group: 1, pads: []int64{2, 0, 1, 1}, strides: []int64{2, 1}, dil: []int64{1, 2}, bias: true, kernel: "conv 3x2"},
+	{x: []int{2, 3, 13, 11}, w: []int{17, 3, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, strides: []int64{2, 2}, bias: true, kernel: "conv by rows 3x3"},
+	{x: []int{1, 1, 9, 9}, w: []int{5, 1, 5, 5}, group: 1, auto: "SAME_UPPER", kernel: "conv by rows 5x5"},
+	{x: []int{1, 4, 9, 8}, w: []int{6, 4, 4, 4}, group: 1, auto: "SAME_LOWER", strides: []int64{2, 3}, kernel: "conv by rows 4x4"},
+	{x: []int{2, 18, 9, 8}, w: []int{18, 1, 3, 3}, group: 18, pads: []int64{1, 0, 1, 2}, bias: true, kernel: "depthwise 3x3"},
+	{x: []int{1, 40, 6, 6}, w: []int{40, 1, 5, 5}, group: 40, auto: "SAME_UPPER", strides: []int64{2, 2}, kernel: "depthwise 5x5"},
+	{x: []int{2, 12, 6, 5}, w: []int{18, 4, 3, 3}, group: 3, pads: []int64{1, 1, 1, 1}, bias: true, kernel: "conv 3x3"},
+	{x: []int{2, 8, 6, 5}, w: []int{16, 1, 1, 1}, group: 8, kernel: "conv 1x1"},
+	{x: []int{2, 10, 21}, w: []int{7, 10, 5}, group: 1, pads: []int64{2, 1}, strides: []int64{2}, bias: true, kernel: "conv 1x5"},
+	{x: []int{1, 2, 31}, w: []int{7, 2, 4}, group: 1, dil: []int64{3}, kernel: "conv 1x4"},
+	{x: []int{1, 16, 33}, w: []int{16, 1, 3}, group: 16, pads: []int64{1, 1}, kernel: "depthwise 1x3"},
+	{x: []int{1, 70, 40, 41}, w: []int{65, 70, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, kernel: "conv 3x3"},
+}
+
+func (c convCase) attrs() []any {
+	a := []any{"group", int64(c.group)}
+	for name, list := range map[string][]int64{"strides": c.strides, "dilations": c.dil, "pads": c.pads} {
+		if list != nil {
+			a = append(a, name, list)
+		}
+	}
+	if c.auto != "" {
+		a = append(a, "auto_pad", c.auto)
+	}
+	return a
+}
+
+func (c convCase) String() string {
+	return fmt.Sprintf("x%v w%v g%d s%v d%v p%v %s", c.x, c.w, c.group, c.strides, c.dil, c.pads, c.auto)
+}
+
+func TestConvFloat(t *testing.T) {
+	for i, c := range convCases {
+		t.Run(c.String(), func(t *testing.T) {
+			k := newMaker(uint64(i))
+			in := []string{k.input(k.floats(c.x...)), k.constant(k.floats(c.w...))}
+			if c.bias {
+				in = append(in, k.constant(k.floats(c.w[0])))
+			}
+			k.output(k.node("Conv", in, c.attrs()...))
+			wantKernels(t, k.checkFloat(t), "f32 "+c.kernel)
+		})
+	}
+}
+
+func TestConvInteger(t *testing.T) {
+	for i, c := range convCases {
+		for _, act := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+			t.Run(fmt.Sprint(act, c), func(t *testing.T) {
+				k := newMaker(uint64(i))
+				zero := 100
+				if act == tensor.Int8 {
+					zero = -7
+				}
+				const scale = 0.02
+				x := k.quantized(k.input(k.floats(c.x...)), scale, zero, act)
+				w, ws := k.weight(0, i%2 == 0, c.w...)
+				in := []string{x, w}
+				if c.bias {
+					in = append(in, k.biasOf(scale, ws, c.w[0]))
+				}
+				y := k.node("Conv", in, c.attrs()...)
+				if i%3 == 0 {
+					y = k.node("Relu", []string{y})
+				}
+				k.output(k.quantized(y, 0.05, zero, act))
+				wantKernels(t, k.checkSteps(t, 0.05), "u8s8 "+c.kernel)
+			})
+		}
+	}
+}
+
+// biasOf adds an int32 bias in steps of the sums.
+func (k *maker) biasOf(x float32, w []float32, n int) string {
+	scale := make([]float32, n)
+	for i := range scale {
+		scale[i] = x * w[i%len(w)]
+	}
+	b := k.constant(k.codes(tensor.Int32, -3000, 3000, n))
+	return k.node("DequantizeLinear", []string{b, k.constant(tensor.Float32s(scale, n))}, "axis", int64(0))
+}
