@@ -58,7 +58,11 @@ graph {
     attribute { name: "ts" type: TENSORS tensors { dims: 0 data_type: FLOAT name: "a" } tensors { data_type: INT64 int64_data: -9 } }
     attribute { name: "tp" type: TYPE_PROTO tp { sequence_type { elem_type { tensor_type { elem_type: 1 } } } } }
     attribute { name: "sp" type: SPARSE_TENSOR sparse_tensor { dims: 4 values { dims: 1 data_type: FLOAT float_data: 3 }
-      indices { dims: 1 data_type: INT64 int64_data: 2 } } } }
+      indices { dims: 1 data_type: INT64 int64_data: 2 } } }
+    attribute { name: "sps" type: SPARSE_TENSORS sparse_tensors { dims: 4 values { dims: 0 data_type: FLOAT } indices { dims: 0 data_type: INT64 } } }
+    attribute { name: "gs" type: GRAPHS graphs { name: "g0" } graphs { node { input: "z" output: "g1" op_type: "Neg" } output { name: "g1" } } }
+    attribute { name: "tps" type: TYPE_PROTOS type_protos { optional_type {} } type_protos { sparse_tensor_type { elem_type: 7 } } }
+    attribute { name: "no floats" type: FLOATS } attribute { name: "zero" type: INT } }
   initializer { dims: 2 dims: 2 data_type: FLOAT name: "w" raw_data: "\000\000\200?\000\000\000@\000\000@@\000\000\200@" }
   initializer { dims: 3 data_type: INT4 name: "w4" int32_data: 33 int32_data: 3 }
   initializer { dims: 2 data_type: STRING name: "ws" string_data: "a" string_data: "\377" }
