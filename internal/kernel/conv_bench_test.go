@@ -126,18 +126,20 @@ func BenchmarkFirstLayer(b *testing.B) {
 func BenchmarkPack(b *testing.B) {
 	const n, k, taps = 512, 512, 9
 	l := Levels()[len(Levels())-1]
-	b.Run("f32", func(b *testing.B) {
-		w := make([]float32, n*k*taps)
-		b.SetBytes(n * k * taps * 4)
-		for b.Loop() {
-			l.PackF32(w, n, k, taps, Order{N: k * taps, Tap: k, K: 1})
-		}
-	})
-	b.Run("u8s8", func(b *testing.B) {
-		w := make([]int8, n*k*taps)
-		b.SetBytes(n * k * taps)
-		for b.Loop() {
-			l.PackU8S8(w, n, k, taps, Order{N: k * taps, Tap: k, K: 1})
-		}
-	})
+	for name, order := range map[string]Order{"OHWI": {N: k * taps, Tap: k, K: 1}, "OIHW": {N: k * taps, Tap: 1, K: taps}} {
+		b.Run("f32/"+name, func(b *testing.B) {
+			w := make([]float32, n*k*taps)
+			b.SetBytes(n * k * taps * 4)
+			for b.Loop() {
+				l.PackF32(w, n, k, taps, order)
+			}
+		})
+		b.Run("u8s8/"+name, func(b *testing.B) {
+			w := make([]int8, n*k*taps)
+			b.SetBytes(n * k * taps)
+			for b.Loop() {
+				l.PackU8S8(w, n, k, taps, order)
+			}
+		})
+	}
 }

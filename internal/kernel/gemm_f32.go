@@ -27,6 +27,7 @@ func (l Level) PackF32(w []float32, n, k, taps int, o Order) *PackedF32 {
 	p.lanes, widths = l.tilingF32()
 	p.data = aligned[float32](p.cut(widths))
 	p.zeros = make([]float32, k)
+	w, o = byTaps(w, &p.shape, o)
 	packPanels(p.data, w, &p.shape, o)
 	return p
 }

@@ -53,26 +53,42 @@ func (s *shape) All(m int) Range { return Range{0, m, 0, len(s.panels)} }
 const rowGrain = 24
 
 // Split cuts an output of m rows into at most parts ranges of nearly equal
-// work: by rows where there are enough of them, else by panels.
+// work: by rows, or by panels where that comes out more even.
 func (s *shape) Split(m, parts int) []Range {
-	if parts <= 1 || m <= 0 {
+	if parts <= 1 || m <= 0 || s.n == 0 {
 		return []Range{s.All(m)}
 	}
-	grains := (m + rowGrain - 1) / rowGrain
-	if grains >= 2*parts || grains >= len(s.panels) {
-		parts = min(parts, grains)
-		r := make([]Range, parts)
-		for i := range r {
-			r[i] = Range{grains * i / parts * rowGrain, min(m, grains*(i+1)/parts*rowGrain), 0, len(s.panels)}
-		}
-		return r
+	byRows, byPanels := s.splitRows(m, parts), s.splitPanels(m, parts)
+	if s.largest(byRows) <= s.largest(byPanels) {
+		return byRows
 	}
-	parts = min(parts, len(s.panels))
-	r := make([]Range, parts)
+	return byPanels
+}
+
+func (s *shape) splitRows(m, parts int) []Range {
+	grains := (m + rowGrain - 1) / rowGrain
+	r := make([]Range, min(parts, grains))
 	for i := range r {
-		r[i] = Range{0, m, len(s.panels) * i / parts, len(s.panels) * (i + 1) / parts}
+		r[i] = Range{grains * i / len(r) * rowGrain, min(m, grains*(i+1)/len(r)*rowGrain), 0, len(s.panels)}
 	}
 	return r
+}
+
+func (s *shape) splitPanels(m, parts int) []Range {
+	r := make([]Range, min(parts, len(s.panels)))
+	for i := range r {
+		r[i] = Range{0, m, len(s.panels) * i / len(r), len(s.panels) * (i + 1) / len(r)}
+	}
+	return r
+}
+
+// largest is the number of outputs in the largest range.
+func (s *shape) largest(ranges []Range) int {
+	most := 0
+	for _, r := range ranges {
+		most = max(most, (r.M1-r.M0)*(s.panels[r.P1-1].n1-s.panels[r.P0].n0))
+	}
+	return most
 }
 
 // cut fills in the panels: widths gives the vectors of each panel for a count
@@ -134,6 +150,26 @@ func packSpanOf[D, T uint8 | int8 | int16 | float32](dst []D, src []T, at []int,
 	for k, to := range at {
 		dst[to] = D(src[k*step])
 	}
+}
+
+// byTaps copies a weight of many taps whose k do not lie side by side, as in
+// (O, I, KH, KW), so that they do. Packing reads a copy in order faster than
+// the original in strides.
+func byTaps[T any](w []T, s *shape, o Order) ([]T, Order) {
+	if s.taps == 1 || o.K == 1 {
+		return w, o
+	}
+	r := make([]T, s.n*s.taps*s.k)
+	for j := range s.n {
+		column := r[j*s.taps*s.k:][:s.taps*s.k]
+		for k := range s.k {
+			src := w[j*o.N+k*o.K:]
+			for tap := range s.taps {
+				column[tap*s.k+k] = src[tap*o.Tap]
+			}
+		}
+	}
+	return r, Order{N: s.taps * s.k, Tap: s.k, K: 1}
 }
 
 // packBytes is packPanels for four bytes to a dword; where these lie side by
