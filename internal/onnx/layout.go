@@ -20,25 +20,39 @@ type layout struct {
 	size     int64
 }
 
-// layOut places the initializers of m, those of subgraphs included, that have at least min bytes.
+// layOut places the initializers and the tensors in attributes that have at least min bytes, those
+// of subgraphs included.
 func layOut(m *graph.Model, min int) *layout {
 	l := &layout{offsets: map[*tensor.Tensor]int64{}}
 	for g := range m.Graph.Graphs() {
 		for _, c := range g.Consts() {
-			t := c.Tensor
-			if c.Sparse != nil || t == nil || t.DType == tensor.String || len(t.Raw) < min {
-				continue
+			if c.Sparse == nil {
+				l.place(c.Tensor, min)
 			}
-			if _, done := l.offsets[t]; done {
-				continue
+		}
+		for _, n := range g.Nodes {
+			for _, a := range n.Attrs {
+				if t, ok := a.Value.(*tensor.Tensor); ok {
+					l.place(t, min)
+				}
 			}
-			l.size = (l.size + dataAlign - 1) / dataAlign * dataAlign
-			l.offsets[t] = l.size
-			l.tensors = append(l.tensors, t)
-			l.size += int64(len(t.Raw))
 		}
 	}
 	return l
+}
+
+// place puts a tensor at the end of the data file, unless it is small, of strings, or there already.
+func (l *layout) place(t *tensor.Tensor, min int) {
+	if t == nil || t.DType == tensor.String || len(t.Raw) < min {
+		return
+	}
+	if _, done := l.offsets[t]; done {
+		return
+	}
+	l.size = (l.size + dataAlign - 1) / dataAlign * dataAlign
+	l.offsets[t] = l.size
+	l.tensors = append(l.tensors, t)
+	l.size += int64(len(t.Raw))
 }
 
 // find returns the external_data of a tensor, and false if it lies in the model itself.

@@ -37,10 +37,13 @@ func save(path string, m *graph.Model, o SaveOptions) error {
 		return err
 	}
 	out := atomicfile.Options{Force: o.Force, Sources: o.Sources, Size: msg.size()}
-	if msg.size() <= cmp.Or(o.ExternalAbove, 1_900_000_000) {
+	var l *layout
+	if msg.size() > cmp.Or(o.ExternalAbove, 1_900_000_000) {
+		l = layOut(m, cmp.Or(o.ExternalMin, 1024))
+	}
+	if l == nil || len(l.tensors) == 0 {
 		return atomicfile.Write(path, writer(msg), out)
 	}
-	l := layOut(m, cmp.Or(o.ExternalMin, 1024))
 	out.Size += l.size
 	if err := atomicfile.Check(path, out); err != nil {
 		return err

@@ -156,6 +156,28 @@ func TestSaveIsDeterministic(t *testing.T) {
 	same(t, inline, m)
 }
 
+// Weights in attributes go to the data file as well; where nothing is large enough, there is none.
+func TestSaveAttributes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	m := weights(t)
+	w := tensor.New(tensor.Uint8, 5000)
+	w.Raw[4999] = 7
+	m.Graph.Nodes = append(m.Graph.Nodes, &graph.Node{Op: "Constant", Out: []string{"c"}})
+	m.Graph.Nodes[1].SetAttr("value", w)
+	must(t, onnx.Save(path, m, split))
+	f, err := onnx.Open(path, onnx.Limits{})
+	must(t, err)
+	defer f.Close()
+	if got := f.Model.Graph.Nodes[1].Tensor("value"); len(f.Paths()) != 2 || !bytes.Equal(got.Raw, w.Raw) {
+		t.Errorf("got %v from %v", got, f.Paths())
+	}
+	small := filepath.Join(t.TempDir(), "m.onnx")
+	must(t, onnx.Save(small, weights(t, 900, 900), split))
+	if got := listing(t, filepath.Dir(small)); got != "m.onnx" {
+		t.Errorf("the folder holds %s", got)
+	}
+}
+
 // Two constants that share a tensor share its place in the data file.
 func TestSaveShared(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.onnx")
