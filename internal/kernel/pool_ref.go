@@ -144,7 +144,7 @@ func maxTapsF32(dst, x []float32, taps []int32) {
 	fill(dst, float32(math.Inf(-1)))
 	for _, o := range taps {
 		if o >= 0 {
-			maxRef(dst, dst, x[o:][:len(dst)])
+			maxRef(dst, x[o:][:len(dst)], dst)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // QBinary describes an operation on two tensors of 8-bit codes:
 // out = clamp(RNE(((x−XZero)·XScale op (y−YZero)·YScale) / OutScale) + OutZero, Lo, Hi).
 // All float operations are float32 in this order, so the codes are those of
@@ -66,7 +68,8 @@ func qbinary[T uint8 | int8](l Level, asm variants[qbinaryFn[T]], op func(x, y f
 
 func qbinaryRows[T uint8 | int8](l Level, asm variants[qbinaryFn[T]], op func(x, y float32) float32, q *QBinary, dst, x, v []T) {
 	x = x[:len(dst)]
-	var buf [tileLen]T
-	v = tile(buf[:], v, len(dst))
+	t := getScratch()
+	defer t.free()
+	v = tile(unsafe.Slice((*T)(unsafe.Pointer(&t.bytes)), tileLen), v, len(dst))
 	spans(len(dst), len(v), func(i, n int) { qbinary(l, asm, op, q, dst[i:i+n], x[i:i+n], v[:n]) })
 }

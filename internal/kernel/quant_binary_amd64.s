@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func qaddU8AVX2(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary) 
+// func qaddU8AVX2(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
 TEXT ·qaddU8AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -225,7 +225,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func qaddS8AVX2(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary) 
+// func qaddS8AVX2(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
 TEXT ·qaddS8AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -446,7 +446,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func qmulU8AVX2(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary) 
+// func qmulU8AVX2(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
 TEXT ·qmulU8AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -667,7 +667,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func qmulS8AVX2(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary) 
+// func qmulS8AVX2(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
 TEXT ·qmulS8AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -888,7 +888,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func meanU8AVX2(dst *uint8, sums *int32, n int, zero int32, div float32, q *PoolQuant) 
+// func meanU8AVX2(dst *uint8, sums *int32, n int, zero int32, div float32, q *PoolQuant)
 TEXT ·meanU8AVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ sums+8(FP), SI
@@ -931,7 +931,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func meanS8AVX2(dst *int8, sums *int32, n int, zero int32, div float32, q *PoolQuant) 
+// func meanS8AVX2(dst *int8, sums *int32, n int, zero int32, div float32, q *PoolQuant)
 TEXT ·meanS8AVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ sums+8(FP), SI
@@ -974,7 +974,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func qaddU8AVX512(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary) 
+// func qaddU8AVX512(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
 TEXT ·qaddU8AVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1124,7 +1124,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func qaddS8AVX512(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary) 
+// func qaddS8AVX512(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
 TEXT ·qaddS8AVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1274,7 +1274,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func qmulU8AVX512(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary) 
+// func qmulU8AVX512(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
 TEXT ·qmulU8AVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1424,7 +1424,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func qmulS8AVX512(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary) 
+// func qmulS8AVX512(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
 TEXT ·qmulS8AVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1574,7 +1574,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func meanU8AVX512(dst *uint8, sums *int32, n int, zero int32, div float32, q *PoolQuant) 
+// func meanU8AVX512(dst *uint8, sums *int32, n int, zero int32, div float32, q *PoolQuant)
 TEXT ·meanU8AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ sums+8(FP), SI
@@ -1633,7 +1633,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func meanS8AVX512(dst *int8, sums *int32, n int, zero int32, div float32, q *PoolQuant) 
+// func meanS8AVX512(dst *int8, sums *int32, n int, zero int32, div float32, q *PoolQuant)
 TEXT ·meanS8AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ sums+8(FP), SI

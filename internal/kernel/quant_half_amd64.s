@@ -22,7 +22,7 @@ DATA laneMask<>+112(SB)/8, $0x0000000000000000
 DATA laneMask<>+120(SB)/8, $0x0000000000000000
 GLOBL laneMask<>(SB), RODATA|NOPTR, $128
 
-// func decodeF16AVX2(dst *float32, src *uint16, n int) 
+// func decodeF16AVX2(dst *float32, src *uint16, n int)
 TEXT ·decodeF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -58,7 +58,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func encodeF16AVX2(dst *uint16, src *float32, n int) 
+// func encodeF16AVX2(dst *uint16, src *float32, n int)
 TEXT ·encodeF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -94,7 +94,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func decodeBF16AVX2(dst *float32, src *uint16, n int) 
+// func decodeBF16AVX2(dst *float32, src *uint16, n int)
 TEXT ·decodeBF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -135,7 +135,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func encodeBF16AVX2(dst *uint16, src *float32, n int) 
+// func encodeBF16AVX2(dst *uint16, src *float32, n int)
 TEXT ·encodeBF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -224,7 +224,7 @@ rest:
 	VZEROUPPER
 	RET
 
-// func decodeF16AVX512(dst *float32, src *uint16, n int) 
+// func decodeF16AVX512(dst *float32, src *uint16, n int)
 TEXT ·decodeF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -269,7 +269,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func encodeF16AVX512(dst *uint16, src *float32, n int) 
+// func encodeF16AVX512(dst *uint16, src *float32, n int)
 TEXT ·encodeF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -314,7 +314,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func decodeBF16AVX512(dst *float32, src *uint16, n int) 
+// func decodeBF16AVX512(dst *float32, src *uint16, n int)
 TEXT ·decodeBF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -365,7 +365,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func encodeBF16AVX512(dst *uint16, src *float32, n int) 
+// func encodeBF16AVX512(dst *uint16, src *float32, n int)
 TEXT ·encodeBF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI

@@ -10,16 +10,15 @@ import "math"
 func (l Level) HistF32(neg, pos []uint64, x []float32, exp int) (outside int) {
 	neg = neg[:len(pos)]
 	inv := pow2(int32(-exp))
-	f, m := histAsm.part(l, len(x))
-	if m > 0 && len(pos) > 0 {
-		f(&neg[0], &pos[0], &x[0], m, inv, float32(len(pos)), &outside)
+	if f, m := histAsm.part(l, len(x)); m > 0 && len(pos) > 0 {
+		outside = f(&neg[0], &pos[0], &x[0], m, inv, float32(len(pos)))
 		x = x[m:]
 	}
 	return outside + histRef(neg, pos, x, inv)
 }
 
 // histFn is an assembly body of [Level.HistF32].
-type histFn func(neg, pos *uint64, x *float32, n int, inv, limit float32, outside *int)
+type histFn func(neg, pos *uint64, x *float32, n int, inv, limit float32) (outside int)
 
 func histRef(neg, pos []uint64, x []float32, inv float32) (outside int) {
 	for _, v := range x {
@@ -57,13 +56,15 @@ const scanMax = 1 << 30
 func (l Level) Scan(x []float32) Scan {
 	s := Scan{Min: float32(math.Inf(1)), Max: float32(math.Inf(-1))}
 	if f, ok := scanAsm.pick(l); ok {
+		t := getScratch()
+		defer t.free()
 		spans(len(x), scanMax, func(i, n int) {
-			var out [5][lanes]uint32
+			clear(t.scan[:])
 			for j := range lanes {
-				out[0][j], out[1][j] = math.Float32bits(s.Min), math.Float32bits(s.Max)
+				t.scan[0][j], t.scan[1][j] = math.Float32bits(s.Min), math.Float32bits(s.Max)
 			}
-			f(&x[i], n, &out)
-			s.join(&out)
+			f(&x[i], n, &t.scan)
+			s.join(&t.scan)
 		})
 	} else {
 		scanRef(&s, x)

@@ -27,9 +27,9 @@ func momentsAVX512(table *momentTable, x *float32, n int)
 // histAVX512 counts n elements and says how many lay outside; n is a multiple of the vector.
 //
 //go:noescape
-func histAVX512(neg, pos *uint64, x *float32, n int, inv, limit float32, outside *int)
+func histAVX512(neg, pos *uint64, x *float32, n int, inv, limit float32) int
 
 // histAVX2 counts n elements and says how many lay outside; n is a multiple of the vector.
 //
 //go:noescape
-func histAVX2(neg, pos *uint64, x *float32, n int, inv, limit float32, outside *int)
+func histAVX2(neg, pos *uint64, x *float32, n int, inv, limit float32) int

@@ -40,7 +40,7 @@ DATA lane8<>+112(SB)/8, $0x0000000000000070
 DATA lane8<>+120(SB)/8, $0x0000000000000078
 GLOBL lane8<>(SB), RODATA|NOPTR, $128
 
-// func scanAVX2(x *float32, n int, out *[5][16]uint32) 
+// func scanAVX2(x *float32, n int, out *[5][16]uint32)
 TEXT ·scanAVX2(SB), NOSPLIT, $0-24
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX
@@ -200,7 +200,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func scanAVX512(x *float32, n int, out *[5][16]uint32) 
+// func scanAVX512(x *float32, n int, out *[5][16]uint32)
 TEXT ·scanAVX512(SB), NOSPLIT, $0-24
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX
@@ -392,7 +392,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func histAVX512(neg, pos *uint64, x *float32, n int, inv, limit float32, outside *int)
+// func histAVX512(neg, pos *uint64, x *float32, n int, inv, limit float32) int
 TEXT ·histAVX512(SB), NOSPLIT, $256-48
 	MOVQ x+16(FP), SI
 	MOVQ n+24(FP), CX
@@ -475,12 +475,11 @@ loop:
 	ADDQ $64, SI
 	SUBQ $16, CX
 	JGT loop
-	MOVQ outside+40(FP), DI
-	MOVQ BX, (DI)
+	MOVQ BX, ret+40(FP)
 	VZEROUPPER
 	RET
 
-// func histAVX2(neg, pos *uint64, x *float32, n int, inv, limit float32, outside *int)
+// func histAVX2(neg, pos *uint64, x *float32, n int, inv, limit float32) int
 TEXT ·histAVX2(SB), NOSPLIT, $256-48
 	MOVQ x+16(FP), SI
 	MOVQ n+24(FP), CX
@@ -550,8 +549,7 @@ loop:
 	ADDQ $32, SI
 	SUBQ $8, CX
 	JGT loop
-	MOVQ outside+40(FP), DI
-	MOVQ BX, (DI)
+	MOVQ BX, ret+40(FP)
 	VZEROUPPER
 	RET
 

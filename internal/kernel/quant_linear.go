@@ -5,12 +5,12 @@ type code interface {
 	uint8 | int8 | uint16 | int16
 }
 
-// quantFn is an assembly body for n elements. After each block scale and zero advance by step
-// bytes: blockBytes, or 0 for a block that repeats one value.
-type quantFn[T code] func(dst *T, x, scale *float32, zero *int32, n, step int)
+// quantFn is an assembly body for n elements. After each block scale and zero advance by step bytes,
+// which is blockBytes, or 0 where s and z hold throughout.
+type quantFn[T code] func(dst *T, x, scale *float32, zero *int32, n, step int, s float32, z int32)
 
 // dequantFn is an assembly body; arguments as in quantFn.
-type dequantFn[T code | int32] func(dst *float32, x *T, scale *float32, zero *int32, n, step int)
+type dequantFn[T code | int32] func(dst *float32, x *T, scale *float32, zero *int32, n, step int, s float32, z int32)
 
 // QuantizeU8 sets dst[i] = saturate(RNE(x[i]/scale) + zero), a true division and half to even, as
 // QuantizeLinear of ONNX has it. NaN becomes the smallest code. x has the length of dst.
@@ -134,50 +134,55 @@ func limits[T code]() (lo, hi int32) {
 }
 
 func quantize[T code](l Level, asm variants[quantFn[T]], dst []T, x []float32, scale float32, zero int32) {
-	s, z := splat(scale), splatInt(zero)
-	quantizeSpan(l, asm, dst, x[:len(dst)], s[:], z[:], 0)
+	x = x[:len(dst)]
+	f, m := asm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &x[0], nil, nil, m, 0, scale, zero)
+	}
+	lo, hi := limits[T]()
+	for i := m; i < len(dst); i++ {
+		dst[i] = T(quantOne(x[i], scale, zero, lo, hi))
+	}
 }
 
 func quantizeRows[T code](l Level, asm variants[quantFn[T]], dst []T, x, scale []float32, zero []T) {
 	x = x[:len(dst)]
+	lo, hi := limits[T]()
 	eachRows(len(dst), scale, zero, func(i, n int, s []float32, z []int32) {
-		quantizeSpan(l, asm, dst[i:i+n], x[i:i+n], s, z, blockBytes)
+		d, x := dst[i:i+n], x[i:i+n]
+		f, m := asm.part(l, n)
+		if m > 0 {
+			f(&d[0], &x[0], &s[0], &z[0], m, blockBytes, 0, 0)
+		}
+		for j := m; j < n; j++ {
+			d[j] = T(quantOne(x[j], s[j], z[j], lo, hi))
+		}
 	})
 }
 
-func quantizeSpan[T code](l Level, asm variants[quantFn[T]], dst []T, x, scale []float32, zero []int32, step int) {
+func dequantize[T code | int32](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale float32, zero int32) {
+	x = x[:len(dst)]
 	f, m := asm.part(l, len(dst))
 	if m > 0 {
-		f(&dst[0], &x[0], &scale[0], &zero[0], m, step)
+		f(&dst[0], &x[0], nil, nil, m, 0, scale, zero)
 	}
-	lo, hi := limits[T]()
 	for i := m; i < len(dst); i++ {
-		j := i * step / blockBytes
-		dst[i] = T(quantOne(x[i], scale[j], zero[j], lo, hi))
+		dst[i] = float32(int32(x[i])-zero) * scale
 	}
-}
-
-func dequantize[T code | int32](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale float32, zero int32) {
-	s, z := splat(scale), splatInt(zero)
-	dequantizeSpan(l, asm, dst, x[:len(dst)], s[:], z[:], 0)
 }
 
 func dequantizeRows[T code | int32](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale []float32, zero []T) {
 	x = x[:len(dst)]
 	eachRows(len(dst), scale, zero, func(i, n int, s []float32, z []int32) {
-		dequantizeSpan(l, asm, dst[i:i+n], x[i:i+n], s, z, blockBytes)
+		d, x := dst[i:i+n], x[i:i+n]
+		f, m := asm.part(l, n)
+		if m > 0 {
+			f(&d[0], &x[0], &s[0], &z[0], m, blockBytes, 0, 0)
+		}
+		for j := m; j < n; j++ {
+			d[j] = float32(int32(x[j])-z[j]) * s[j]
+		}
 	})
-}
-
-func dequantizeSpan[T code | int32](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale []float32, zero []int32, step int) {
-	f, m := asm.part(l, len(dst))
-	if m > 0 {
-		f(&dst[0], &x[0], &scale[0], &zero[0], m, step)
-	}
-	for i := m; i < len(dst); i++ {
-		j := i * step / blockBytes
-		dst[i] = float32(int32(x[i])-zero[j]) * scale[j]
-	}
 }
 
 // eachRows calls f for spans of n elements at i that together cover total elements in rows of
@@ -188,19 +193,17 @@ func eachRows[T code | int32](total int, scale []float32, zero []T, f func(i, n 
 	if zero != nil {
 		zero = zero[:cols]
 	}
-	var sbuf [tileLen]float32
-	var zbuf [tileLen]int32
+	t := getScratch()
+	defer t.free()
+	clear(t.zeros[:])
 	if 2*cols <= tileLen {
-		z := tile(zbuf[:], widenZeros(zbuf[:cols], zero), total)
-		s := tile(sbuf[:], scale, total)
+		z := tile(t.zeros[:], widenZeros(t.zeros[:cols], zero), total)
+		s := tile(t.x[:], scale, total)
 		spans(total, len(s), func(i, n int) { f(i, n, s[:n], z[:n]) })
 		return
 	}
 	spans(cols, tileLen, func(c, n int) {
-		z := zbuf[:n]
-		if zero != nil {
-			widenZeros(z, zero[c:c+n])
-		}
+		z := widenZeros(t.zeros[:n], zero[min(c, len(zero)):min(c+n, len(zero))])
 		for i := c; i < total; i += cols {
 			f(i, n, scale[c:c+n], z)
 		}
@@ -213,11 +216,4 @@ func widenZeros[T code | int32](dst []int32, zero []T) []int32 {
 		dst[i] = int32(v)
 	}
 	return dst
-}
-
-func splatInt(v int32) (b [blockLen]int32) {
-	for i := range b {
-		b[i] = v
-	}
-	return b
 }

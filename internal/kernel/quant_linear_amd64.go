@@ -7,89 +7,89 @@ package kernel
 // quantU8AVX2 writes the codes of n elements.
 //
 //go:noescape
-func quantU8AVX2(dst *uint8, x *float32, scale *float32, zero *int32, n int, step int)
+func quantU8AVX2(dst *uint8, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantU8AVX2 decodes n codes.
 //
 //go:noescape
-func dequantU8AVX2(dst *float32, x *uint8, scale *float32, zero *int32, n int, step int)
+func dequantU8AVX2(dst *float32, x *uint8, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // quantS8AVX2 writes the codes of n elements.
 //
 //go:noescape
-func quantS8AVX2(dst *int8, x *float32, scale *float32, zero *int32, n int, step int)
+func quantS8AVX2(dst *int8, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantS8AVX2 decodes n codes.
 //
 //go:noescape
-func dequantS8AVX2(dst *float32, x *int8, scale *float32, zero *int32, n int, step int)
+func dequantS8AVX2(dst *float32, x *int8, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // quantU16AVX2 writes the codes of n elements.
 //
 //go:noescape
-func quantU16AVX2(dst *uint16, x *float32, scale *float32, zero *int32, n int, step int)
+func quantU16AVX2(dst *uint16, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantU16AVX2 decodes n codes.
 //
 //go:noescape
-func dequantU16AVX2(dst *float32, x *uint16, scale *float32, zero *int32, n int, step int)
+func dequantU16AVX2(dst *float32, x *uint16, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // quantS16AVX2 writes the codes of n elements.
 //
 //go:noescape
-func quantS16AVX2(dst *int16, x *float32, scale *float32, zero *int32, n int, step int)
+func quantS16AVX2(dst *int16, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantS16AVX2 decodes n codes.
 //
 //go:noescape
-func dequantS16AVX2(dst *float32, x *int16, scale *float32, zero *int32, n int, step int)
+func dequantS16AVX2(dst *float32, x *int16, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantS32AVX2 decodes n codes.
 //
 //go:noescape
-func dequantS32AVX2(dst *float32, x *int32, scale *float32, zero *int32, n int, step int)
+func dequantS32AVX2(dst *float32, x *int32, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // quantU8AVX512 writes the codes of n elements.
 //
 //go:noescape
-func quantU8AVX512(dst *uint8, x *float32, scale *float32, zero *int32, n int, step int)
+func quantU8AVX512(dst *uint8, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantU8AVX512 decodes n codes.
 //
 //go:noescape
-func dequantU8AVX512(dst *float32, x *uint8, scale *float32, zero *int32, n int, step int)
+func dequantU8AVX512(dst *float32, x *uint8, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // quantS8AVX512 writes the codes of n elements.
 //
 //go:noescape
-func quantS8AVX512(dst *int8, x *float32, scale *float32, zero *int32, n int, step int)
+func quantS8AVX512(dst *int8, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantS8AVX512 decodes n codes.
 //
 //go:noescape
-func dequantS8AVX512(dst *float32, x *int8, scale *float32, zero *int32, n int, step int)
+func dequantS8AVX512(dst *float32, x *int8, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // quantU16AVX512 writes the codes of n elements.
 //
 //go:noescape
-func quantU16AVX512(dst *uint16, x *float32, scale *float32, zero *int32, n int, step int)
+func quantU16AVX512(dst *uint16, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantU16AVX512 decodes n codes.
 //
 //go:noescape
-func dequantU16AVX512(dst *float32, x *uint16, scale *float32, zero *int32, n int, step int)
+func dequantU16AVX512(dst *float32, x *uint16, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // quantS16AVX512 writes the codes of n elements.
 //
 //go:noescape
-func quantS16AVX512(dst *int16, x *float32, scale *float32, zero *int32, n int, step int)
+func quantS16AVX512(dst *int16, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantS16AVX512 decodes n codes.
 //
 //go:noescape
-func dequantS16AVX512(dst *float32, x *int16, scale *float32, zero *int32, n int, step int)
+func dequantS16AVX512(dst *float32, x *int16, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
 // dequantS32AVX512 decodes n codes.
 //
 //go:noescape
-func dequantS32AVX512(dst *float32, x *int32, scale *float32, zero *int32, n int, step int)
+func dequantS32AVX512(dst *float32, x *int32, scale *float32, zero *int32, n int, step int, s float32, z int32)

@@ -22,14 +22,38 @@ DATA laneMask<>+112(SB)/8, $0x0000000000000000
 DATA laneMask<>+120(SB)/8, $0x0000000000000000
 GLOBL laneMask<>(SB), RODATA|NOPTR, $128
 
-// func quantU8AVX2(dst *uint8, x *float32, scale *float32, zero *int32, n int, step int) 
-TEXT ·quantU8AVX2(SB), NOSPLIT, $0-48
+// func quantU8AVX2(dst *uint8, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·quantU8AVX2(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Y0
+	LEAQ block-512(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	VBROADCASTSS kc9800000<>(SB), Y0
 	VBROADCASTSS k49800000<>(SB), Y1
 	VBROADCASTSS k00000000<>(SB), Y2
@@ -175,14 +199,38 @@ rest:
 	VZEROUPPER
 	RET
 
-// func dequantU8AVX2(dst *float32, x *uint8, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantU8AVX2(SB), NOSPLIT, $0-48
+// func dequantU8AVX2(dst *float32, x *uint8, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantU8AVX2(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Y0
+	LEAQ block-512(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -271,14 +319,38 @@ rest:
 	VZEROUPPER
 	RET
 
-// func quantS8AVX2(dst *int8, x *float32, scale *float32, zero *int32, n int, step int) 
-TEXT ·quantS8AVX2(SB), NOSPLIT, $0-48
+// func quantS8AVX2(dst *int8, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·quantS8AVX2(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Y0
+	LEAQ block-512(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	VBROADCASTSS kc9800000<>(SB), Y0
 	VBROADCASTSS k49800000<>(SB), Y1
 	SUBQ $64, CX
@@ -414,14 +486,38 @@ rest:
 	VZEROUPPER
 	RET
 
-// func dequantS8AVX2(dst *float32, x *int8, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantS8AVX2(SB), NOSPLIT, $0-48
+// func dequantS8AVX2(dst *float32, x *int8, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantS8AVX2(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Y0
+	LEAQ block-512(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -510,14 +606,38 @@ rest:
 	VZEROUPPER
 	RET
 
-// func quantU16AVX2(dst *uint16, x *float32, scale *float32, zero *int32, n int, step int) 
-TEXT ·quantU16AVX2(SB), NOSPLIT, $0-48
+// func quantU16AVX2(dst *uint16, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·quantU16AVX2(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Y0
+	LEAQ block-512(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	VBROADCASTSS kc9800000<>(SB), Y0
 	VBROADCASTSS k49800000<>(SB), Y1
 	VBROADCASTSS k00000000<>(SB), Y2
@@ -654,14 +774,38 @@ rest:
 	VZEROUPPER
 	RET
 
-// func dequantU16AVX2(dst *float32, x *uint16, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantU16AVX2(SB), NOSPLIT, $0-48
+// func dequantU16AVX2(dst *float32, x *uint16, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantU16AVX2(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Y0
+	LEAQ block-512(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -750,14 +894,38 @@ rest:
 	VZEROUPPER
 	RET
 
-// func quantS16AVX2(dst *int16, x *float32, scale *float32, zero *int32, n int, step int) 
-TEXT ·quantS16AVX2(SB), NOSPLIT, $0-48
+// func quantS16AVX2(dst *int16, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·quantS16AVX2(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Y0
+	LEAQ block-512(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	VBROADCASTSS kc9800000<>(SB), Y0
 	VBROADCASTSS k49800000<>(SB), Y1
 	SUBQ $64, CX
@@ -884,14 +1052,38 @@ rest:
 	VZEROUPPER
 	RET
 
-// func dequantS16AVX2(dst *float32, x *int16, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantS16AVX2(SB), NOSPLIT, $0-48
+// func dequantS16AVX2(dst *float32, x *int16, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantS16AVX2(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Y0
+	LEAQ block-512(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -980,14 +1172,38 @@ rest:
 	VZEROUPPER
 	RET
 
-// func dequantS32AVX2(dst *float32, x *int32, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantS32AVX2(SB), NOSPLIT, $0-48
+// func dequantS32AVX2(dst *float32, x *int32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantS32AVX2(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Y0
+	LEAQ block-512(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -1090,14 +1306,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func quantU8AVX512(dst *uint8, x *float32, scale *float32, zero *int32, n int, step int) 
-TEXT ·quantU8AVX512(SB), NOSPLIT, $0-48
+// func quantU8AVX512(dst *uint8, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·quantU8AVX512(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Z0
+	LEAQ block-512(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	VBROADCASTSS kc9800000<>(SB), Z0
 	VBROADCASTSS k49800000<>(SB), Z1
 	VBROADCASTSS k00000000<>(SB), Z2
@@ -1193,14 +1425,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func dequantU8AVX512(dst *float32, x *uint8, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantU8AVX512(SB), NOSPLIT, $0-48
+// func dequantU8AVX512(dst *float32, x *uint8, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantU8AVX512(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Z0
+	LEAQ block-512(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -1275,14 +1523,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func quantS8AVX512(dst *int8, x *float32, scale *float32, zero *int32, n int, step int) 
-TEXT ·quantS8AVX512(SB), NOSPLIT, $0-48
+// func quantS8AVX512(dst *int8, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·quantS8AVX512(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Z0
+	LEAQ block-512(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	VBROADCASTSS kc9800000<>(SB), Z0
 	VBROADCASTSS k49800000<>(SB), Z1
 	SUBQ $64, CX
@@ -1371,14 +1635,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func dequantS8AVX512(dst *float32, x *int8, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantS8AVX512(SB), NOSPLIT, $0-48
+// func dequantS8AVX512(dst *float32, x *int8, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantS8AVX512(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Z0
+	LEAQ block-512(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -1453,14 +1733,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func quantU16AVX512(dst *uint16, x *float32, scale *float32, zero *int32, n int, step int) 
-TEXT ·quantU16AVX512(SB), NOSPLIT, $0-48
+// func quantU16AVX512(dst *uint16, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·quantU16AVX512(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Z0
+	LEAQ block-512(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	VBROADCASTSS kc9800000<>(SB), Z0
 	VBROADCASTSS k49800000<>(SB), Z1
 	VBROADCASTSS k00000000<>(SB), Z2
@@ -1556,14 +1852,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func dequantU16AVX512(dst *float32, x *uint16, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantU16AVX512(SB), NOSPLIT, $0-48
+// func dequantU16AVX512(dst *float32, x *uint16, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantU16AVX512(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Z0
+	LEAQ block-512(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -1638,14 +1950,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func quantS16AVX512(dst *int16, x *float32, scale *float32, zero *int32, n int, step int) 
-TEXT ·quantS16AVX512(SB), NOSPLIT, $0-48
+// func quantS16AVX512(dst *int16, x *float32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·quantS16AVX512(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Z0
+	LEAQ block-512(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	VBROADCASTSS kc9800000<>(SB), Z0
 	VBROADCASTSS k49800000<>(SB), Z1
 	SUBQ $64, CX
@@ -1734,14 +2062,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func dequantS16AVX512(dst *float32, x *int16, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantS16AVX512(SB), NOSPLIT, $0-48
+// func dequantS16AVX512(dst *float32, x *int16, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantS16AVX512(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Z0
+	LEAQ block-512(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -1816,14 +2160,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func dequantS32AVX512(dst *float32, x *int32, scale *float32, zero *int32, n int, step int) 
-TEXT ·dequantS32AVX512(SB), NOSPLIT, $0-48
+// func dequantS32AVX512(dst *float32, x *int32, scale *float32, zero *int32, n int, step int, s float32, z int32)
+TEXT ·dequantS32AVX512(SB), NOSPLIT, $512-56
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ scale+16(FP), BX
 	MOVQ zero+24(FP), DX
 	MOVQ n+32(FP), CX
 	MOVQ step+40(FP), R8
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, BX
+	VBROADCASTSS z+52(FP), Z0
+	LEAQ block-512(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, DX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32

@@ -29,10 +29,12 @@ const momentSpan = 1 << 16
 // AddMoments adds the finite values of x to m; NaN and ±∞ are left out.
 func (l Level) AddMoments(m *Moments, x []float32) {
 	if f, n := momentAsm.part(l, len(x)); n >= 1024 { // below, the tables cost more than they save
+		t := getScratch()
+		defer t.free()
 		spans(n, momentSpan, func(i, n int) {
-			var t momentTable
-			f(&t, &x[i], n)
-			m.join(&t)
+			clear(t.moments[:])
+			f(&t.moments, &x[i], n)
+			m.join(&t.moments)
 		})
 		x = x[n:]
 	}

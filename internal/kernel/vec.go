@@ -1,5 +1,7 @@
 package kernel
 
+import "sync"
+
 // variant is one assembly body, the level it is written for, and the number of elements of which
 // it takes whole multiples; the rest is left to Go.
 type variant[F any] struct {
@@ -38,12 +40,21 @@ const (
 	tileLen    = 512
 )
 
-func splat(s float32) (b [blockLen]float32) {
-	for i := range b {
-		b[i] = s
-	}
-	return b
+// scratch is room that a call needs for a short time. It is pooled: what is passed to assembly by way
+// of a table cannot stay on the stack.
+type scratch struct {
+	x, y    [tileLen]float32
+	zeros   [tileLen]int32
+	bytes   [tileLen]uint8
+	scan    [5][lanes]uint32
+	moments momentTable
 }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func getScratch() *scratch { return scratches.Get().(*scratch) }
+
+func (s *scratch) free() { scratches.Put(s) }
 
 // tile repeats a short v in buf so that one call covers several rows, n elements at most.
 // It returns v itself where that does not pay.

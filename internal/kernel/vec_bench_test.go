@@ -38,3 +38,17 @@ func BenchmarkVec(b *testing.B) {
 		benchLevels(b, op.String(), n, func(l Level) { l.Unary(op, dst, x) })
 	}
 }
+
+func BenchmarkNorm(b *testing.B) {
+	const rows, cols = 128, 384
+	x, dst := normals(rows*cols), make([]float32, rows*cols)
+	gamma, beta := normals(cols), normals(cols)
+	benchLevels(b, "LayerNorm384", len(x), func(l Level) { l.LayerNormRows(dst, x, gamma, beta, 1e-5) })
+	benchLevels(b, "RMSNorm384", len(x), func(l Level) { l.RMSNormRows(dst, x, gamma, 1e-5) })
+	benchLevels(b, "Softmax128", len(x), func(l Level) { l.SoftmaxRows(dst, x, 128) })
+	benchLevels(b, "Softmax10", len(x)-2, func(l Level) { l.SoftmaxRows(dst[:len(x)-2], x, 10) })
+	benchLevels(b, "AffineRows24", len(x), func(l Level) { l.AffineRows(dst, x, gamma[:24], beta[:24], 0, 6) })
+	benchLevels(b, "BinaryRows384", len(x), func(l Level) { l.BinaryRows(Add, dst, x, gamma) })
+	benchLevels(b, "Sum", len(x), func(l Level) { l.Reduce(ReduceSum, x, 0) })
+	benchLevels(b, "MinMax", len(x), func(l Level) { l.MinMax(x) })
+}

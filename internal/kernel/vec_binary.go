@@ -34,44 +34,68 @@ var binaryRows = [numBinary]binaryRow{
 	AddRelu: {"AddRelu", addReluRef},
 }
 
-// binaryFn is an assembly body for n elements. After each block x and y advance by xs and ys
-// bytes: blockBytes, or 0 for a block that repeats one value.
-type binaryFn func(dst, x, y *float32, n, xs, ys int)
+// binaryFn is an assembly body for n elements. After each block x and y advance by xs and ys bytes,
+// which is blockBytes, or 0 for an operand that is s throughout.
+type binaryFn func(dst, x, y *float32, n, xs, ys int, s float32)
 
 // String returns the name of the operation.
 func (op Binary) String() string { return binaryRows[op].name }
 
 // Binary sets dst[i] = x[i] op y[i]. All have the length of dst, which may be x or y itself.
 func (l Level) Binary(op Binary, dst, x, y []float32) {
-	l.binary(op, dst, x[:len(dst)], y[:len(dst)], blockBytes, blockBytes)
+	x, y = x[:len(dst)], y[:len(dst)]
+	if f, ok := binaryAsm[op].pick(l); ok && len(dst) > 0 {
+		f(&dst[0], &x[0], &y[0], len(dst), blockBytes, blockBytes, 0)
+		return
+	}
+	binaryRows[op].ref(dst, x, y)
 }
 
 // BinaryScalar sets dst[i] = x[i] op s.
 func (l Level) BinaryScalar(op Binary, dst, x []float32, s float32) {
-	b := splat(s)
-	l.binary(op, dst, x[:len(dst)], b[:], blockBytes, 0)
+	x = x[:len(dst)]
+	if f, ok := binaryAsm[op].pick(l); ok && len(dst) > 0 {
+		f(&dst[0], &x[0], nil, len(dst), blockBytes, 0, s)
+		return
+	}
+	eachBlock(dst, s, func(d, same []float32, i int) { binaryRows[op].ref(d, x[i:i+len(d)], same) })
 }
 
 // ScalarBinary sets dst[i] = s op y[i].
 func (l Level) ScalarBinary(op Binary, dst []float32, s float32, y []float32) {
-	b := splat(s)
-	l.binary(op, dst, b[:], y[:len(dst)], 0, blockBytes)
+	y = y[:len(dst)]
+	if f, ok := binaryAsm[op].pick(l); ok && len(dst) > 0 {
+		f(&dst[0], nil, &y[0], len(dst), 0, blockBytes, s)
+		return
+	}
+	eachBlock(dst, s, func(d, same []float32, i int) { binaryRows[op].ref(d, same, y[i:i+len(d)]) })
+}
+
+// eachBlock calls f for the parts of dst that begin at i, with as many elements that are all s.
+func eachBlock(dst []float32, s float32, f func(d, same []float32, i int)) {
+	var b [blockLen]float32
+	for i := range b {
+		b[i] = s
+	}
+	spans(len(dst), blockLen, func(i, n int) { f(dst[i:i+n], b[:n], i) })
 }
 
 // BinaryRows sets dst[r][c] = x[r][c] op v[c] for rows of len(v) elements: v is broadcast along
 // the last axis. dst and x have the same length, a multiple of len(v).
 func (l Level) BinaryRows(op Binary, dst, x, v []float32) {
 	x = x[:len(dst)]
-	var buf [tileLen]float32
-	v = tile(buf[:], v, len(dst))
+	t := getScratch()
+	defer t.free()
+	v = tile(t.x[:], v, len(dst))
 	spans(len(dst), len(v), func(i, n int) { l.Binary(op, dst[i:i+n], x[i:i+n], v[:n]) })
 }
 
 // RowsBinary sets dst[r][c] = v[c] op y[r][c]: BinaryRows with the operands exchanged.
 func (l Level) RowsBinary(op Binary, dst, v, y []float32) {
 	y = y[:len(dst)]
-	var buf [tileLen]float32
-	v = tile(buf[:], v, len(dst))
+	t := getScratch()
+	defer t.free()
+	v = tile(t.x[:], v, len(dst))
 	spans(len(dst), len(v), func(i, n int) { l.Binary(op, dst[i:i+n], v[:n], y[i:i+n]) })
 }
 
@@ -85,23 +109,6 @@ func (l Level) BinaryCols(op Binary, dst, x, v []float32) {
 	for r, s := range v {
 		l.BinaryScalar(op, dst[r*n:r*n+n], x[r*n:r*n+n], s)
 	}
-}
-
-func (l Level) binary(op Binary, dst, x, y []float32, xs, ys int) {
-	if len(dst) == 0 {
-		return
-	}
-	if f, ok := binaryAsm[op].pick(l); ok {
-		f(&dst[0], &x[0], &y[0], len(dst), xs, ys)
-		return
-	}
-	ref := binaryRows[op].ref
-	if xs != 0 && ys != 0 {
-		ref(dst, x, y)
-		return
-	}
-	xs, ys = xs/blockBytes, ys/blockBytes
-	spans(len(dst), blockLen, func(i, n int) { ref(dst[i:i+n], x[i*xs:][:n], y[i*ys:][:n]) })
 }
 
 func addRef(dst, x, y []float32) {

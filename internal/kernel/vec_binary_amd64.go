@@ -7,79 +7,79 @@ package kernel
 // addAVX2 is the body of a binary operation on n elements.
 //
 //go:noescape
-func addAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func addAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // addAVX512 is the body of a binary operation on n elements.
 //
 //go:noescape
-func addAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func addAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // subAVX2 is the body of a binary operation on n elements.
 //
 //go:noescape
-func subAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func subAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // subAVX512 is the body of a binary operation on n elements.
 //
 //go:noescape
-func subAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func subAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // mulAVX2 is the body of a binary operation on n elements.
 //
 //go:noescape
-func mulAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func mulAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // mulAVX512 is the body of a binary operation on n elements.
 //
 //go:noescape
-func mulAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func mulAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // divAVX2 is the body of a binary operation on n elements.
 //
 //go:noescape
-func divAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func divAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // divAVX512 is the body of a binary operation on n elements.
 //
 //go:noescape
-func divAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func divAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // minAVX2 is the body of a binary operation on n elements.
 //
 //go:noescape
-func minAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func minAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // minAVX512 is the body of a binary operation on n elements.
 //
 //go:noescape
-func minAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func minAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // maxAVX2 is the body of a binary operation on n elements.
 //
 //go:noescape
-func maxAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func maxAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // maxAVX512 is the body of a binary operation on n elements.
 //
 //go:noescape
-func maxAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func maxAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // preluAVX2 is the body of a binary operation on n elements.
 //
 //go:noescape
-func preluAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func preluAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // preluAVX512 is the body of a binary operation on n elements.
 //
 //go:noescape
-func preluAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func preluAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // addReluAVX2 is the body of a binary operation on n elements.
 //
 //go:noescape
-func addReluAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func addReluAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
 // addReluAVX512 is the body of a binary operation on n elements.
 //
 //go:noescape
-func addReluAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int)
+func addReluAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)

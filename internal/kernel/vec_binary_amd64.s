@@ -22,14 +22,28 @@ DATA laneMask<>+112(SB)/8, $0x0000000000000000
 DATA laneMask<>+120(SB)/8, $0x0000000000000000
 GLOBL laneMask<>(SB), RODATA|NOPTR, $128
 
-// func addAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·addAVX2(SB), NOSPLIT, $0-48
+// func addAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·addAVX2(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -100,14 +114,24 @@ done:
 	VZEROUPPER
 	RET
 
-// func addAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·addAVX512(SB), NOSPLIT, $0-48
+// func addAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·addAVX512(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -162,14 +186,28 @@ done:
 	VZEROUPPER
 	RET
 
-// func subAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·subAVX2(SB), NOSPLIT, $0-48
+// func subAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·subAVX2(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -240,14 +278,24 @@ done:
 	VZEROUPPER
 	RET
 
-// func subAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·subAVX512(SB), NOSPLIT, $0-48
+// func subAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·subAVX512(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -302,14 +350,28 @@ done:
 	VZEROUPPER
 	RET
 
-// func mulAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·mulAVX2(SB), NOSPLIT, $0-48
+// func mulAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·mulAVX2(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -380,14 +442,24 @@ done:
 	VZEROUPPER
 	RET
 
-// func mulAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·mulAVX512(SB), NOSPLIT, $0-48
+// func mulAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·mulAVX512(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -442,14 +514,28 @@ done:
 	VZEROUPPER
 	RET
 
-// func divAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·divAVX2(SB), NOSPLIT, $0-48
+// func divAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·divAVX2(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -520,14 +606,24 @@ done:
 	VZEROUPPER
 	RET
 
-// func divAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·divAVX512(SB), NOSPLIT, $0-48
+// func divAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·divAVX512(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -582,14 +678,28 @@ done:
 	VZEROUPPER
 	RET
 
-// func minAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·minAVX2(SB), NOSPLIT, $0-48
+// func minAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·minAVX2(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -680,14 +790,24 @@ done:
 	VZEROUPPER
 	RET
 
-// func minAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·minAVX512(SB), NOSPLIT, $0-48
+// func minAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·minAVX512(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -754,14 +874,28 @@ done:
 	VZEROUPPER
 	RET
 
-// func maxAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·maxAVX2(SB), NOSPLIT, $0-48
+// func maxAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·maxAVX2(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -852,14 +986,24 @@ done:
 	VZEROUPPER
 	RET
 
-// func maxAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·maxAVX512(SB), NOSPLIT, $0-48
+// func maxAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·maxAVX512(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	SUBQ $64, CX
 	JLT few
 	PCALIGN $32
@@ -926,14 +1070,28 @@ done:
 	VZEROUPPER
 	RET
 
-// func preluAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·preluAVX2(SB), NOSPLIT, $0-48
+// func preluAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·preluAVX2(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	VBROADCASTSS k00000000<>(SB), Y0
 	SUBQ $64, CX
 	JLT few
@@ -1025,14 +1183,24 @@ done:
 	VZEROUPPER
 	RET
 
-// func preluAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·preluAVX512(SB), NOSPLIT, $0-48
+// func preluAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·preluAVX512(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	VBROADCASTSS k00000000<>(SB), Z0
 	SUBQ $64, CX
 	JLT few
@@ -1100,14 +1268,28 @@ done:
 	VZEROUPPER
 	RET
 
-// func addReluAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·addReluAVX2(SB), NOSPLIT, $0-48
+// func addReluAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·addReluAVX2(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Y0
+	LEAQ block-256(SP), AX
+	VMOVUPS Y0, 0(AX)
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS Y0, 96(AX)
+	VMOVUPS Y0, 128(AX)
+	VMOVUPS Y0, 160(AX)
+	VMOVUPS Y0, 192(AX)
+	VMOVUPS Y0, 224(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	VBROADCASTSS k00000000<>(SB), Y0
 	SUBQ $64, CX
 	JLT few
@@ -1189,14 +1371,24 @@ done:
 	VZEROUPPER
 	RET
 
-// func addReluAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int) 
-TEXT ·addReluAVX512(SB), NOSPLIT, $0-48
+// func addReluAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+TEXT ·addReluAVX512(SB), NOSPLIT, $256-52
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), BX
 	MOVQ n+24(FP), CX
 	MOVQ xs+32(FP), R8
 	MOVQ ys+40(FP), R9
+	VBROADCASTSS s+48(FP), Z0
+	LEAQ block-256(SP), AX
+	VMOVUPS Z0, 0(AX)
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS Z0, 192(AX)
+	TESTQ R8, R8
+	CMOVQEQ AX, SI
+	TESTQ R9, R9
+	CMOVQEQ AX, BX
 	VBROADCASTSS k00000000<>(SB), Z0
 	SUBQ $64, CX
 	JLT few

@@ -22,7 +22,7 @@ DATA laneMask<>+112(SB)/8, $0x0000000000000000
 DATA laneMask<>+120(SB)/8, $0x0000000000000000
 GLOBL laneMask<>(SB), RODATA|NOPTR, $128
 
-// func normAVX2(dst *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, inv float32) 
+// func normAVX2(dst *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, inv float32)
 TEXT ·normAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -111,7 +111,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func normAVX512(dst *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, inv float32) 
+// func normAVX512(dst *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, inv float32)
 TEXT ·normAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI

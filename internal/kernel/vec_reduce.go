@@ -83,14 +83,13 @@ func argOf(x []float32, v float32) int {
 // Zeros are +0.
 func (l Level) MinMax(x []float32) (lo, hi float32) {
 	if f, ok := minMaxAsm.pick(l); ok && len(x) > 0 {
-		f(&x[0], len(x), &lo, &hi)
-		return lo, hi
+		return f(&x[0], len(x))
 	}
 	return minMaxRef(x)
 }
 
 // minMaxFn is an assembly body of [Level.MinMax] for n ≥ 1 elements.
-type minMaxFn func(x *float32, n int, lo, hi *float32)
+type minMaxFn func(x *float32, n int) (lo, hi float32)
 
 func minMaxRef(x []float32) (lo, hi float32) {
 	lo, hi = float32(math.Inf(1)), float32(math.Inf(-1))
@@ -142,9 +141,9 @@ func foldLanes(x []float32, start float64, f func(dst, x, y []float32)) float32 
 	for j := range s {
 		s[j] = float32(start)
 	}
-	spans(len(x), lanes, func(i, n int) { f(s[:n], s[:n], x[i:i+n]) })
+	spans(len(x), lanes, func(i, n int) { f(s[:n], x[i:i+n], s[:n]) })
 	for n := lanes / 2; n > 0; n /= 2 {
-		f(s[:n], s[:n], s[n:2*n])
+		f(s[:n], s[n:2*n], s[:n])
 	}
 	return s[0]
 }

@@ -87,9 +87,9 @@ func expSumStoreAVX512(dst *float32, x *float32, n int, m float32) float32
 // minMaxAVX2 finds the least and the greatest of n ≥ 1 elements.
 //
 //go:noescape
-func minMaxAVX2(x *float32, n int, lo *float32, hi *float32)
+func minMaxAVX2(x *float32, n int) (lo, hi float32)
 
 // minMaxAVX512 finds the least and the greatest of n ≥ 1 elements.
 //
 //go:noescape
-func minMaxAVX512(x *float32, n int, lo *float32, hi *float32)
+func minMaxAVX512(x *float32, n int) (lo, hi float32)

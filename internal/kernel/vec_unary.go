@@ -99,8 +99,9 @@ type affineFn func(dst, x, scale, shift *float32, n int, lo, hi float32)
 // The product is rounded before the sum. dst may be x itself.
 func (l Level) AffineRows(dst, x, scale, shift []float32, lo, hi float32) {
 	x, shift = x[:len(dst)], shift[:len(scale)]
-	var sbuf, tbuf [tileLen]float32
-	scale, shift = tile(sbuf[:], scale, len(dst)), tile(tbuf[:], shift, len(dst))
+	t := getScratch()
+	defer t.free()
+	scale, shift = tile(t.x[:], scale, len(dst)), tile(t.y[:], shift, len(dst))
 	f, ok := affineAsm.pick(l)
 	spans(len(dst), len(scale), func(i, n int) {
 		if ok {

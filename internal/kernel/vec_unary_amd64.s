@@ -22,7 +22,7 @@ DATA laneMask<>+112(SB)/8, $0x0000000000000000
 DATA laneMask<>+120(SB)/8, $0x0000000000000000
 GLOBL laneMask<>(SB), RODATA|NOPTR, $128
 
-// func reluAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func reluAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·reluAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -76,7 +76,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func reluAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func reluAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·reluAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -130,7 +130,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func negAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func negAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·negAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -184,7 +184,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func negAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func negAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·negAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -238,7 +238,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func absAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func absAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·absAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -292,7 +292,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func absAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func absAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·absAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -346,7 +346,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func squareAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func squareAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·squareAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -399,7 +399,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func squareAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func squareAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·squareAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -452,7 +452,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func sqrtAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func sqrtAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·sqrtAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -505,7 +505,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func sqrtAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func sqrtAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·sqrtAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -558,7 +558,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func reciprocalAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func reciprocalAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·reciprocalAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -612,7 +612,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func reciprocalAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func reciprocalAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·reciprocalAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -666,7 +666,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func floorAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func floorAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·floorAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -719,7 +719,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func floorAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func floorAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·floorAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -772,7 +772,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func ceilAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func ceilAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·ceilAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -825,7 +825,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func ceilAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func ceilAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·ceilAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -878,7 +878,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func roundAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func roundAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·roundAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -931,7 +931,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func roundAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func roundAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·roundAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -984,7 +984,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func expAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func expAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·expAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1082,7 +1082,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func expAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func expAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·expAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1168,7 +1168,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func logAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func logAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·logAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1288,7 +1288,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func logAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func logAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·logAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1422,7 +1422,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tanhAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func tanhAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1519,7 +1519,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func tanhAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func tanhAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1624,7 +1624,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func erfAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func erfAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·erfAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1763,7 +1763,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func erfAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func erfAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·erfAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1919,7 +1919,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func sigmoidAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func sigmoidAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2024,7 +2024,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func sigmoidAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func sigmoidAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2121,7 +2121,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func geluAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func geluAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·geluAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2269,7 +2269,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func geluAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func geluAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·geluAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2434,7 +2434,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func geluTanhAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func geluTanhAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2546,7 +2546,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func geluTanhAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func geluTanhAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2670,7 +2670,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func siluAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func siluAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·siluAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2778,7 +2778,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func siluAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func siluAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·siluAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2880,7 +2880,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func hardSwishAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func hardSwishAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·hardSwishAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2968,7 +2968,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func hardSwishAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func hardSwishAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·hardSwishAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3056,7 +3056,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func softplusAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func softplusAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·softplusAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3218,7 +3218,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func softplusAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func softplusAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·softplusAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3381,7 +3381,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func softsignAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func softsignAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·softsignAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3462,7 +3462,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func softsignAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func softsignAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·softsignAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3543,7 +3543,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func mishAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func mishAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·mishAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3656,7 +3656,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func mishAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func mishAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·mishAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3761,7 +3761,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func clampAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func clampAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·clampAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3820,7 +3820,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func clampAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func clampAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·clampAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3879,7 +3879,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func eluAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func eluAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·eluAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -3972,7 +3972,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func eluAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func eluAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·eluAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -4071,7 +4071,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func hardSigmoidAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func hardSigmoidAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·hardSigmoidAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -4144,7 +4144,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func hardSigmoidAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func hardSigmoidAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·hardSigmoidAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -4217,7 +4217,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleShiftAVX2(dst *float32, x *float32, n int, p float32, q float32) 
+// func scaleShiftAVX2(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -4276,7 +4276,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleShiftAVX512(dst *float32, x *float32, n int, p float32, q float32) 
+// func scaleShiftAVX512(dst *float32, x *float32, n int, p float32, q float32)
 TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -4335,7 +4335,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func affineAVX2(dst *float32, x *float32, scale *float32, shift *float32, n int, lo float32, hi float32) 
+// func affineAVX2(dst *float32, x *float32, scale *float32, shift *float32, n int, lo float32, hi float32)
 TEXT ·affineAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -4424,7 +4424,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func affineAVX512(dst *float32, x *float32, scale *float32, shift *float32, n int, lo float32, hi float32) 
+// func affineAVX512(dst *float32, x *float32, scale *float32, shift *float32, n int, lo float32, hi float32)
 TEXT ·affineAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI

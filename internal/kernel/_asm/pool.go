@@ -38,7 +38,7 @@ func emitPool(f *file) {
 		return func(b *body, acc, x val) val { return b.simple(name, true, acc, x) }
 	}
 	for _, k := range []pool{
-		{name: "maxPoolF32", dst: "float32", src: "float32", start: bitsOf(infinity[1]), step: (*body).nanMax, parts: lanes32(f32, f32)},
+		{name: "maxPoolF32", dst: "float32", src: "float32", start: bitsOf(infinity[1]), step: func(b *body, acc, x val) val { return b.nanMax(x, acc) }, parts: lanes32(f32, f32)},
 		{name: "sumPoolF32", dst: "float32", src: "float32", step: (*body).add, parts: lanes32(f32, f32)},
 		{name: "sumPoolU8", dst: "int32", src: "uint8", step: add, parts: lanes32(u8, s32)},
 		{name: "sumPoolS8", dst: "int32", src: "int8", step: add, parts: lanes32(s8, s32)},

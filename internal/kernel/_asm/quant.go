@@ -64,7 +64,7 @@ func (b *body) decode(e elem) val {
 }
 
 func linearLoop(name, dst, x string, dstSize, xSize int, b *body) *loop {
-	return &loop{name: name, width: b.width, body: b, unroll: 64 / b.lanes(), bytes: 48,
+	return &loop{name: name, width: b.width, body: b, unroll: 64 / b.lanes(), bytes: 56,
 		args: []arg{
 			{name: "dst", typ: dst, off: 0, reg: "DI", size: dstSize},
 			{name: "x", typ: x, off: 8, reg: "SI", size: xSize},
@@ -72,6 +72,8 @@ func linearLoop(name, dst, x string, dstSize, xSize int, b *body) *loop {
 			{name: "zero", typ: "*int32", off: 24, reg: "DX", size: 4, step: "R8"},
 			{name: "n", typ: "int", off: 32, reg: "CX"},
 			{name: "step", typ: "int", off: 40, reg: "R8"},
+			{name: "s", typ: "float32", off: 48, block: "BX"},
+			{name: "z", typ: "int32", off: 52, block: "DX"},
 		}}
 }
 

@@ -117,8 +117,8 @@ func (f *file) moments(width int, name string) {
 // histHead loads the arguments: in registers 10 and 11 the addresses of the tables, in 12 and 13 one on
 // the stack for each lane that is not counted, in 14 the factor, in 15 the limit.
 func (f *file) histHead(name string, width int) {
-	f.text("counts n elements and says how many lay outside; n is a multiple of the vector.", name,
-		"neg, pos *uint64, x *float32, n int, inv, limit float32, outside *int", 256, 48)
+	f.textResult("counts n elements and says how many lay outside; n is a multiple of the vector.", name,
+		"neg, pos *uint64, x *float32, n int, inv, limit float32", "int", 256, 48)
 	f.p("MOVQ x+16(FP), SI")
 	f.p("MOVQ n+24(FP), CX")
 	f.p("VPBROADCASTQ neg+0(FP), %s", reg(width, 10))
@@ -148,8 +148,7 @@ func (f *file) histTail(width int) {
 	f.p("ADDQ $%d, SI", width)
 	f.p("SUBQ $%d, CX", width/4)
 	f.p("JGT loop")
-	f.p("MOVQ outside+40(FP), DI")
-	f.p("MOVQ BX, (DI)")
+	f.p("MOVQ BX, ret+40(FP)")
 	f.ret()
 }
 

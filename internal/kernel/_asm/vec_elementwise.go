@@ -28,7 +28,7 @@ func emitBinary(f *file) {
 			x, y := b.load(f32, "SI", 0), b.load(f32, "BX", 0)
 			b.store(f32, "DI", 0, k.f(b, x, y))
 			l := loop{name: k.name + v.suffix, width: v.width, body: b, unroll: 64 / b.lanes(),
-				doc: "is the body of a binary operation on n elements.", bytes: 48,
+				doc: "is the body of a binary operation on n elements.", bytes: 52,
 				args: []arg{
 					{name: "dst", typ: "*float32", off: 0, reg: "DI", size: 4},
 					{name: "x", typ: "*float32", off: 8, reg: "SI", size: 4, step: "R8"},
@@ -36,6 +36,7 @@ func emitBinary(f *file) {
 					{name: "n", typ: "int", off: 24, reg: "CX"},
 					{name: "xs", typ: "int", off: 32, reg: "R8"},
 					{name: "ys", typ: "int", off: 40, reg: "R9"},
+					{name: "s", typ: "float32", off: 48, block: "SI BX"},
 				}}
 			l.emit(f, consts)
 		}

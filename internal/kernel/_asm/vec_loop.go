@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A loop is one assembly function over n elements: a main part of several vectors per turn, one of
 // single vectors, and a tail under a mask.
@@ -9,6 +12,7 @@ type loop struct {
 	width     int
 	args      []arg
 	bytes     int    // of the arguments, results included
+	result    string // Go results
 	n         string // name of the argument that counts elements
 	body      *body
 	unroll    int // vectors per turn of the main part; 1: no main part
@@ -20,7 +24,8 @@ type loop struct {
 }
 
 // arg is one argument: pointers advance by size bytes per element, or after a main turn by the
-// argument that step names; single floats and integers are broadcast to register vec.
+// argument that step names; single floats and integers are broadcast to register vec, or fill a
+// block on the stack.
 type arg struct {
 	name, typ string
 	off       int
@@ -28,6 +33,7 @@ type arg struct {
 	size      int
 	step      string // register that holds the step of a main turn
 	vec       int    // vector register of a float32 or int32
+	block     string // pointer registers that take the block instead where their step is 0
 }
 
 func (l *loop) lanes() int { return l.width / 4 * max(l.per, 1) }
@@ -63,19 +69,17 @@ func (l *loop) emit(f *file, consts constSet) {
 		}
 		sig += a.name + " " + a.typ
 	}
-	result := ""
-	if l.bytes < 0 {
-		l.bytes, result = -l.bytes, "float32"
-	}
-	f.textResult(l.doc, l.name, sig, result, l.bytes)
+	f.textResult(l.doc, l.name, sig, l.result, l.frame(), l.bytes)
 	for _, a := range l.args {
 		switch {
+		case a.block != "":
 		case a.typ == "float32", a.typ == "int32":
 			f.p("VBROADCASTSS %s+%d(FP), %s", a.name, a.off, reg(l.width, a.vec))
 		case a.reg != "":
 			f.p("MOVQ %s+%d(FP), %s", a.name, a.off, a.reg)
 		}
 	}
+	l.blocks(f)
 	consts.add(l.body)
 	for _, u := range l.extra {
 		consts[u] = true
@@ -90,6 +94,48 @@ func (l *loop) emit(f *file, consts constSet) {
 		l.epi(f)
 	}
 	f.ret()
+}
+
+// blockBytes is what a pointer with a step passes over in a main turn.
+const blockBytes = 256
+
+// blocks fills a block on the stack with each argument that asks for it.
+func (l *loop) blocks(f *file) {
+	at := 0
+	for _, a := range l.args {
+		if a.block == "" {
+			continue
+		}
+		at += blockBytes
+		f.p("VBROADCASTSS %s+%d(FP), %s", a.name, a.off, reg(l.width, 0))
+		f.p("LEAQ block-%d(SP), AX", at)
+		for i := 0; i < blockBytes; i += l.width {
+			f.p("VMOVUPS %s, %d(AX)", reg(l.width, 0), i)
+		}
+		for _, ptr := range strings.Fields(a.block) {
+			f.p("TESTQ %s, %s", l.stepOf(ptr), l.stepOf(ptr))
+			f.p("CMOVQEQ AX, %s", ptr)
+		}
+	}
+}
+
+// frame is the room for the blocks.
+func (l *loop) frame() (n int) {
+	for _, a := range l.args {
+		if a.block != "" {
+			n += blockBytes
+		}
+	}
+	return n
+}
+
+func (l *loop) stepOf(ptr string) string {
+	for _, a := range l.args {
+		if a.reg == ptr {
+			return a.step
+		}
+	}
+	panic("no argument lies in " + ptr)
 }
 
 // turns writes the parts of the loop; CX counts the elements that are left.
@@ -169,10 +215,10 @@ func (f *file) masks() {
 }
 
 // textResult opens a function that may have a result.
-func (f *file) textResult(doc, name, args, result string, argBytes int) {
+func (f *file) textResult(doc, name, args, result string, frame, argBytes int) {
 	fmt.Fprintf(&f.decl, "// %s %s\n//\n//go:noescape\nfunc %s(%s) %s\n\n", name, doc, name, args, result)
-	fmt.Fprintf(&f.asm, "// func %s(%s) %s\n", name, args, result)
-	f.p("TEXT ·%s(SB), NOSPLIT, $0-%d", name, argBytes)
+	fmt.Fprintf(&f.asm, "%s\n", strings.TrimSpace(fmt.Sprintf("// func %s(%s) %s", name, args, result)))
+	f.p("TEXT ·%s(SB), NOSPLIT, $%d-%d", name, frame, argBytes)
 }
 
 // isa are the two widths with the suffix of their functions.

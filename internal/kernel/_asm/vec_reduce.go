@@ -19,8 +19,8 @@ var reductions = []reduction{
 	{"sumSquare", 0, func(b *body, x, _ val) val { return b.mul(x, x) }, (*body).add},
 	{"l1", 0, func(b *body, x, _ val) val { return b.abs(x) }, (*body).add},
 	{"deviation", 0, func(b *body, x, p val) val { d := b.sub(x, p); return b.mul(d, d) }, (*body).add},
-	{"reduceMax", infinity[1], func(b *body, x, _ val) val { return x }, (*body).nanMax},
-	{"reduceMin", infinity[0], func(b *body, x, _ val) val { return x }, (*body).nanMin},
+	{"reduceMax", infinity[1], func(b *body, x, _ val) val { return x }, func(b *body, acc, x val) val { return b.nanMax(x, acc) }},
+	{"reduceMin", infinity[0], func(b *body, x, _ val) val { return x }, func(b *body, acc, x val) val { return b.nanMin(x, acc) }},
 }
 
 // accRegs hold the 16 lanes: one register of 512 bits or two of 256.
@@ -34,7 +34,7 @@ func emitReduce(f *file) {
 	for _, r := range reductions {
 		for _, v := range isa {
 			l := loop{name: r.name + v.suffix, width: v.width, per: 64 / v.width, unroll: 1,
-				doc: "folds n ≥ 1 elements.", bytes: -28,
+				doc: "folds n ≥ 1 elements.", bytes: 28, result: "float32",
 				args: []arg{
 					{name: "x", typ: "*float32", off: 0, reg: "SI", size: 4},
 					{name: "n", typ: "int", off: 8, reg: "CX"},
@@ -120,7 +120,7 @@ func emitExpSum(f *file, consts constSet) {
 	for _, v := range isa {
 		for _, store := range []bool{false, true} {
 			l := loop{name: "expSum" + v.suffix, width: v.width, per: 64 / v.width, unroll: 1,
-				doc: "sums exp(x−m) over n ≥ 1 elements.", bytes: -36,
+				doc: "sums exp(x−m) over n ≥ 1 elements.", bytes: 36, result: "float32",
 				args: []arg{
 					{name: "dst", typ: "*float32", off: 0, reg: "DI", size: 4},
 					{name: "x", typ: "*float32", off: 8, reg: "SI", size: 4},
@@ -151,12 +151,10 @@ func emitMinMax(f *file, consts constSet) {
 		b.keep(0, lo, b.less(x, lo))
 		b.keep(0, hi, b.more(x, hi))
 		l := loop{name: "minMax" + v.suffix, width: v.width, body: b, pinned: accRegs[:], unroll: 4,
-			doc: "finds the least and the greatest of n ≥ 1 elements.", bytes: 32,
+			doc: "finds the least and the greatest of n ≥ 1 elements.", bytes: 24, result: "(lo, hi float32)",
 			args: []arg{
 				{name: "x", typ: "*float32", off: 0, reg: "SI", size: 4},
 				{name: "n", typ: "int", off: 8, reg: "CX"},
-				{name: "lo", typ: "*float32", off: 16, reg: "DI"},
-				{name: "hi", typ: "*float32", off: 24, reg: "BX"},
 			}}
 		starts := []uint32{bitsOf(infinity[0]), bitsOf(infinity[1])}
 		l.extra = starts
@@ -166,15 +164,15 @@ func emitMinMax(f *file, consts constSet) {
 			}
 		}
 		l.epi = func(f *file) {
-			f.foldOne(v.width, accRegs[0], "VMINPS", "DI")
-			f.foldOne(v.width, accRegs[1], "VMAXPS", "BX")
+			f.foldOne(v.width, accRegs[0], "VMINPS", "lo+16(FP)")
+			f.foldOne(v.width, accRegs[1], "VMAXPS", "hi+20(FP)")
 		}
 		l.emit(f, consts)
 	}
 }
 
-// foldOne folds one register with an instruction of any order, adds +0, and stores it at ptr.
-func (f *file) foldOne(width, r int, name, ptr string) {
+// foldOne folds one register with an instruction of any order, adds +0, and stores it.
+func (f *file) foldOne(width, r int, name, dst string) {
 	if width == 64 {
 		f.p("VEXTRACTF64X4 $1, Z%d, Y3", r)
 		f.p("%s Y3, Y%d, Y%d", name, r, r)
@@ -187,5 +185,5 @@ func (f *file) foldOne(width, r int, name, ptr string) {
 	f.p("%s X3, X%d, X%d", name, r, r)
 	f.p("VXORPS X3, X3, X3")
 	f.p("VADDPS X3, X%d, X%d", r, r)
-	f.p("VMOVSS X%d, (%s)", r, ptr)
+	f.p("VMOVSS X%d, %s", r, dst)
 }
