@@ -2,10 +2,12 @@ package dataset
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"lowbit/internal/fault"
 	"lowbit/internal/npz"
 	"lowbit/internal/tensor"
 )
@@ -118,4 +120,28 @@ func TestPipelineIsTorchvisions(t *testing.T) {
 			t.Fatalf("element %d is %v, torchvision's %d", i, v, want.Raw[i])
 		}
 	}
+}
+
+// FuzzImage proves that no image file makes a panic, and that what is read has the size it says.
+func FuzzImage(f *testing.F) {
+	for _, name := range []string{"narrow.jpg", "grey.jpg", "progressive.jpg", "palette.png", "palette.gif"} {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := decodeImage(data)
+		if err != nil {
+			if k := fault.KindOf(err); k != fault.Invalid && k != fault.Unsupported && k != fault.Limit {
+				t.Fatalf("error of kind %d: %v", k, err)
+			}
+			return
+		}
+		if len(r.pix) != r.w*r.h*r.c || r.w == 0 || r.h == 0 {
+			t.Fatalf("%d × %d × %d pixels in %d bytes", r.w, r.h, r.c, len(r.pix))
+		}
+		resize(r, 3, 2, window{0, 0, 3, 2})
+	})
 }

@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -167,8 +166,4 @@ func (p *Preprocess) shape(c, h, w int) []int {
 		return []int{1, h, w, c}
 	}
 	return []int{1, c, h, w}
-}
-
-func (p *Preprocess) String() string {
-	return fmt.Sprintf("preprocess %s", p.JSON())
 }
