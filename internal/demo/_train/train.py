@@ -2,7 +2,7 @@
 
 Needs torch and onnx. From the root of the project:
 
-    go run ./internal/demo/_train 60000 /tmp/glyphs.npz
+    go run ./internal/demo/_train 40000 /tmp/glyphs.npz
     python internal/demo/_train/train.py /tmp/glyphs.npz internal/demo/glyphs.onnx
 """
 import sys
@@ -14,7 +14,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-EPOCHS, BATCH, RATE = 9, 128, 4e-3
+EPOCHS, BATCH, RATE = 6, 128, 4e-3
 STEM, HEAD, CLASSES = 16, 128, 36
 # Inverted residuals (Sandler et al., MobileNetV2, section 3): expansion, output channels, stride.
 BLOCKS = [(1, 24, 2), (3, 24, 1), (3, 32, 2), (3, 32, 1), (3, 48, 2), (3, 48, 1)]
