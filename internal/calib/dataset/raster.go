@@ -75,6 +75,9 @@ func decodeImage(data []byte) (raster, error) {
 	if err != nil {
 		return raster{}, imageError(err)
 	}
+	if img.Bounds().Empty() {
+		return raster{}, fault.Invalidf("", "damaged image: a frame without pixels")
+	}
 	return rasterOf(img), nil
 }
 
