@@ -27,9 +27,32 @@ func (l Level) PackF32(w []float32, n, k, taps int, o Order) *PackedF32 {
 	p.lanes, widths = l.tilingF32()
 	p.data = aligned[float32](p.cut(widths))
 	p.zeros = make([]float32, k)
-	w, o = byTaps(w, &p.shape, o)
-	packPanels(p.data, w, &p.shape, o)
+	w, o = byTaps(l, w, &p.shape, o)
+	p.Repack(w, o)
 	return p
+}
+
+// Repack replaces the weight by another one of the same shape, in the same
+// memory: for a right side that changes with every run. No product may be
+// under way.
+func (p *PackedF32) Repack(w []float32, o Order) {
+	if o.K != 1 && o.N != 1 {
+		packPanels(p.data, w, &p.shape, o)
+		return
+	}
+	for _, pn := range p.panels {
+		width, columns := pn.nv*p.lanes, pn.n1-pn.n0
+		for tap := range p.taps {
+			dst, src := p.data[pn.off+tap*p.k*width:], w[pn.n0*o.N+tap*o.Tap:]
+			if o.K == 1 {
+				TransposePitch(p.level, dst, src, columns, p.k, width, o.N)
+				continue
+			}
+			for k := range p.k {
+				copy(dst[k*width:], src[k*o.K:][:columns])
+			}
+		}
+	}
 }
 
 // Gemm multiplies: row i of the output is a[i*lda:][:K] times the weight,

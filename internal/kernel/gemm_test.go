@@ -147,6 +147,28 @@ func TestGemmF32NaN(t *testing.T) {
 	})
 }
 
+// TestRepack checks every order of a weight against the first.
+func TestRepack(t *testing.T) {
+	const m, n, k, taps = 3, 75, 21, 4
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(23, 24))
+		rowMajor := randFloats(r, n*taps*k) // (N, tap, K)
+		first := l.PackF32(rowMajor, n, k, taps, Order{N: taps * k, Tap: k, K: 1})
+		for name, o := range map[string]Order{
+			"tap N K": {Tap: n * k, N: k, K: 1}, "tap K N": {Tap: n * k, K: n, N: 1}, "N K tap": {N: k * taps, K: taps, Tap: 1},
+		} {
+			w := make([]float32, len(rowMajor))
+			for i, v := range rowMajor {
+				w[i/(taps*k)*o.N+i/k%taps*o.Tap+i%k*o.K] = v
+			}
+			p := l.PackF32(make([]float32, len(w)), n, k, taps, o)
+			p.Repack(w, o)
+			sameBits(t, p.data, first.data, name+", repacked")
+			sameBits(t, l.PackF32(w, n, k, taps, o).data, first.data, name+", packed")
+		}
+	})
+}
+
 // intKinds makes the four forms of an integer output.
 var intKinds = map[string]func(n int) *OutU8S8{
 	"u8":  func(n int) *OutU8S8 { return &OutU8S8{U8: make([]uint8, n), Zero: 7, Min: 3, Max: 250} },

@@ -37,7 +37,7 @@ type PackedU8S8 struct {
 // activations under this level. Sums are exact modulo 2^32.
 func (l Level) PackU8S8(w []int8, n, k, taps int, o Order) *PackedU8S8 {
 	p := &PackedU8S8{shape: shape{n: n, k: k, taps: taps}, level: l}
-	w, o = byTaps(w, &p.shape, o)
+	w, o = byTaps(l, w, &p.shape, o)
 	p.sums = columnSums(w, n, k, taps, o)
 	p.pack(w, o)
 	return p

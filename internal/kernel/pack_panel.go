@@ -155,13 +155,17 @@ func packSpanOf[D, T uint8 | int8 | int16 | float32](dst []D, src []T, at []int,
 // byTaps copies a weight of many taps whose k do not lie side by side, as in
 // (O, I, KH, KW), so that they do. Packing reads a copy in order faster than
 // the original in strides.
-func byTaps[T any](w []T, s *shape, o Order) ([]T, Order) {
+func byTaps[T Elem](l Level, w []T, s *shape, o Order) ([]T, Order) {
 	if s.taps == 1 || o.K == 1 {
 		return w, o
 	}
 	r := make([]T, s.n*s.taps*s.k)
 	for j := range s.n {
 		column := r[j*s.taps*s.k:][:s.taps*s.k]
+		if o.Tap == 1 {
+			TransposePitch(l, column, w[j*o.N:], s.k, s.taps, s.k, o.K)
+			continue
+		}
 		for k := range s.k {
 			src := w[j*o.N+k*o.K:]
 			for tap := range s.taps {
