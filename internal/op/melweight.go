@@ -26,7 +26,7 @@ func evalMelWeightMatrix(c *Call) ([]*tensor.Tensor, error) {
 			return nil, err
 		}
 	}
-	if n[1] < 0 || n[2] <= 0 || n[0] < 0 || n[0] > maxBytes || n[1] > maxBytes {
+	if n[1] < 0 || n[2] <= 0 || n[0] < 0 || n[0] > int64(maxBytes) || n[1] > int64(maxBytes) {
 		return nil, invalidf("%d bins of a DFT of length %d at %d samples a second", n[0], n[1], n[2])
 	}
 	bins, rows := int(n[0]), int(n[1]/2+1)

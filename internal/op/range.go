@@ -56,7 +56,7 @@ func rangeLen(start, limit, delta float64, d tensor.DType) (int, error) {
 		return 0, invalidf("delta is 0")
 	}
 	n := math.Ceil((limit - start) / delta)
-	if n != n || n > maxBytes {
+	if n != n || n > float64(maxBytes) {
 		return 0, invalidf("from %g to %g by %g are too many numbers", start, limit, delta)
 	}
 	return checkSize(d, []int{int(max(0, n))})
