@@ -23,7 +23,7 @@ var stricter = regexp.MustCompile(strings.Join([]string{
 	`wire type [34], which ONNX does not use`,                           // groups
 	`stands there twice`,                                                // protobuf merges the two
 	`a type of two kinds`, `more than one value`, `more than one field`, // and takes the last of these
-	`is not UTF-8`, `without (a|an) `, `the limit is`, `nested more`, `more than`, `has no graph`, `ir_version`,
+	`is not UTF-8`, `holds control characters`, `without (a|an) `, `the limit is`, `nested more`, `more than`, `has no graph`, `ir_version`,
 	`^(.*: )?(version|element type|element kind|attribute type|data_location) -?\d+`, `declared as`, `a reference to`,
 	`is negative`, `segments`, `cannot hold elements`, `needs .* (bytes|values|strings), the file holds`, `does not fit in`,
 	`element \d+ of a bool tensor`, `sparse tensor`, `of value \d+`, `external`, `no folder`, `external data`,

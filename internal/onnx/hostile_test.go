@@ -139,6 +139,7 @@ func graphAttacks(t testing.TB) []hostile {
 	bad("no operator", `node { input: "x" output: "a" }`, "without an operator")
 	bad("foreign domain", `node { input: "x" output: "a" op_type: "Neg" domain: "evil" }`, "imports no version")
 	bad("name that is not UTF-8", `node { input: "\377" output: "a" op_type: "Neg" }`, "not UTF-8")
+	bad("escape sequence", `node { input: "x" output: "a" op_type: "\033[2J" }`, "control characters")
 	bad("operator that is not UTF-8", `node { input: "x" output: "a" op_type: "N\377" }`, "not UTF-8")
 	bad("sparse index outside", `sparse_initializer { dims: 2 values { name: "t" dims: 1 data_type: 1 float_data: 1 } indices { dims: 1 data_type: 7 int64_data: 7 } }`, "outside")
 	bad("sparse index negative", `sparse_initializer { dims: 2 values { name: "t" dims: 1 data_type: 1 float_data: 1 } indices { dims: 1 data_type: 7 int64_data: -1 } }`, "outside")

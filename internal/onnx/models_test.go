@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"lowbit/internal/fault"
 	"lowbit/internal/onnx"
 	"lowbit/internal/testdata"
 )
@@ -83,5 +84,24 @@ func TestRoundTripConformance(t *testing.T) {
 	}
 	for _, path := range files {
 		roundTrip(t, path)
+	}
+}
+
+// What is not a model is refused as such, and models with operators of other domains open.
+func TestForeignFiles(t *testing.T) {
+	entries, err := os.ReadDir(testdata.Dir(t, "hostile", "not-onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		_, err := onnx.Open(testdata.Dir(t, "hostile", "not-onnx", e.Name()), onnx.Limits{})
+		if fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v", e.Name(), err)
+		}
+	}
+	for _, dir := range []string{"jikechao-bug-triggers", "unsupported-domain-ort-extensions", "unsupported-domain-sklearn"} {
+		for _, path := range modelFiles(t, filepath.Join("hostile", dir)) {
+			roundTrip(t, path)
+		}
 	}
 }

@@ -1,8 +1,10 @@
 package onnx
 
 import (
+	"bytes"
 	"math"
 	"slices"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -131,14 +133,19 @@ func (r *reader) bounded(limit int) []byte {
 	return b
 }
 
-// utf8 returns the field's bytes if they can be a name: UTF-8 of bounded length.
+// utf8 returns the field's bytes if they can be a name: UTF-8 of bounded length, without the
+// control characters that would let a file write to a terminal through our messages.
 func (r *reader) utf8() []byte {
 	b := r.bounded(r.d.lim.NameBytes)
-	if !utf8.Valid(b) {
+	switch {
+	case !utf8.Valid(b):
 		r.d.invalid("the name %q is not UTF-8", shorten(string(b)))
-		return nil
+	case bytes.ContainsFunc(b, unicode.IsControl):
+		r.d.invalid("the name %q holds control characters", shorten(string(b)))
+	default:
+		return b
 	}
-	return b
+	return nil
 }
 
 // name returns the field as a name that stands in the file more than once, as that of a value or
