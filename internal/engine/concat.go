@@ -24,7 +24,7 @@ func lowerConcat(lw *lowerer, n *node) bool {
 		}
 		s := lw.use(v, l)
 		src = append(src, s)
-		plans = append(plans, newCopy(y.dtype.Bits()/8, s.shape, strides, denseStrides(s.shape), at*strides[p], 0))
+		plans = append(plans, newCopy(s.shape, strides, denseStrides(s.shape), at*strides[p], 0))
 		at += v.shape[axis]
 	}
 	lw.emitCopies(n, "concat", dst, src, plans)

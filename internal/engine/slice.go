@@ -26,7 +26,7 @@ func (lw *lowerer) emitBox(n *node, name string, x, y *value, start, step []int)
 		strides[p] = dense[p] * step[a]
 		from += dense[p] * start[a]
 	}
-	plan := newCopy(y.dtype.Bits()/8, dst.shape, denseStrides(dst.shape), strides, 0, from)
+	plan := newCopy(dst.shape, denseStrides(dst.shape), strides, 0, from)
 	lw.emitCopies(n, name, dst, []*slot{src}, []*copyPlan{plan})
 }
 
@@ -120,7 +120,7 @@ func lowerExpand(lw *lowerer, n *node) bool {
 	}
 	src := lw.use(x, rowMajor)
 	dst := lw.make(y, rowMajor)
-	plan := newCopy(y.dtype.Bits()/8, y.shape, denseStrides(y.shape), repeatStrides(padShape(x.shape, len(y.shape)), y.shape), 0, 0)
+	plan := newCopy(y.shape, denseStrides(y.shape), repeatStrides(padShape(x.shape, len(y.shape)), y.shape), 0, 0)
 	lw.emitCopies(n, "expand", dst, []*slot{src}, []*copyPlan{plan})
 	return true
 }

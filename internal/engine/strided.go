@@ -5,17 +5,16 @@ import (
 )
 
 // A copyPlan copies a box of elements between two tensors with any strides. Dimensions that both
-// walk without a gap are merged, so most plans copy long runs of bytes.
+// walk without a gap are merged, so most plans copy long runs.
 type copyPlan struct {
 	dims     []int
 	ds, ss   []int // strides in elements
 	to, from int   // where the box begins
-	size     int   // bytes of an element
 }
 
 // newCopy plans a copy; all lists are by dimension, outermost first.
-func newCopy(size int, dims, ds, ss []int, to, from int) *copyPlan {
-	c := &copyPlan{to: to, from: from, size: size}
+func newCopy(dims, ds, ss []int, to, from int) *copyPlan {
+	c := &copyPlan{to: to, from: from}
 	for i, d := range dims {
 		if d == 1 {
 			continue
@@ -27,19 +26,31 @@ func newCopy(size int, dims, ds, ss []int, to, from int) *copyPlan {
 		}
 		c.dims, c.ds, c.ss = append(c.dims, d), append(c.ds, ds[i]), append(c.ss, ss[i])
 	}
-	if k := len(c.dims) - 1; k < 0 || c.ds[k] != 1 || c.ss[k] != 1 {
-		c.dims, c.ds, c.ss = append(c.dims, 1), append(c.ds, 1), append(c.ss, 1)
+	if len(c.dims) == 0 {
+		c.dims, c.ds, c.ss = []int{1}, []int{1}, []int{1}
 	}
 	return c
 }
 
-// rows is the number of runs to copy.
+// rows is the number of innermost rows to copy.
 func (c *copyPlan) rows() int { return tensor.Elements(c.dims[:len(c.dims)-1]) }
 
-// run copies one part of the runs.
-func (c *copyPlan) run(dst, src []byte, part, parts int) {
+// run copies one part of the rows, whatever the type of the elements.
+func (c *copyPlan) run(dst, src *tensor.Tensor, part, parts int) {
+	switch src.DType.Bits() {
+	case 8:
+		copyRows(c, dst.Raw, src.Raw, part, parts)
+	case 16:
+		copyRows(c, tensor.Of[uint16](dst), tensor.Of[uint16](src), part, parts)
+	case 32:
+		copyRows(c, tensor.Of[uint32](dst), tensor.Of[uint32](src), part, parts)
+	case 64:
+		copyRows(c, tensor.Of[uint64](dst), tensor.Of[uint64](src), part, parts)
+	}
+}
+
+func copyRows[T uint8 | uint16 | uint32 | uint64](c *copyPlan, dst, src []T, part, parts int) {
 	k := len(c.dims) - 1
-	n := c.dims[k] * c.size
 	rows := c.rows()
 	for i := rows * part / parts; i < rows*(part+1)/parts; i++ {
 		d, s := c.to, c.from
@@ -48,14 +59,28 @@ func (c *copyPlan) run(dst, src []byte, part, parts int) {
 			r /= c.dims[j]
 			d, s = d+at*c.ds[j], s+at*c.ss[j]
 		}
-		d, s = d*c.size, s*c.size
-		switch n {
-		case 4:
-			copy(dst[d:d+4], src[s:s+4])
-		case 1:
-			dst[d] = src[s]
-		default:
-			copy(dst[d:d+n], src[s:s+n])
+		copyRow(dst[d:], src[s:], c.dims[k], c.ds[k], c.ss[k], s, src)
+	}
+}
+
+// copyRow copies n elements. A source stride below 1 starts from element at of all.
+func copyRow[T uint8 | uint16 | uint32 | uint64](dst, src []T, n, ds, ss, at int, all []T) {
+	switch {
+	case ds == 1 && ss == 1:
+		copy(dst[:n], src)
+	case ds == 1 && ss == 0:
+		v := src[0]
+		for i := range dst[:n] {
+			dst[i] = v
+		}
+	case ds == 1 && ss > 1:
+		src = src[:(n-1)*ss+1]
+		for i, j := 0, 0; i < n; i, j = i+1, j+ss {
+			dst[i] = src[j]
+		}
+	default:
+		for i := range n {
+			dst[i*ds] = all[at+i*ss]
 		}
 	}
 }
@@ -78,7 +103,7 @@ func (lw *lowerer) emitCopies(n *node, name string, dst *slot, src []*slot, plan
 	parts := lw.partsFor(float64(dst.bytes)*moveNanosPerByte, rows)
 	lw.emit(&step{node: n, kernel: name, parts: parts, in: src, out: []*slot{dst}, run: func(f *frame, part int) error {
 		for i, c := range plans {
-			c.run(f.vals[dst.id].Raw, f.vals[src[i].id].Raw, part, parts)
+			c.run(f.vals[dst.id], f.vals[src[i].id], part, parts)
 		}
 		return nil
 	}})

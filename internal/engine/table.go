@@ -15,12 +15,18 @@ func init() {
 		"Add": {lowerBinary}, "Sub": {lowerBinary}, "Mul": {lowerBinary}, "Div": {lowerBinary},
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 
+		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm},
+		"ReduceMean": {lowerReduce}, "ReduceSum": {lowerReduce}, "ReduceMax": {lowerReduce}, "ReduceMin": {lowerReduce},
+
 		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool},
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},
 		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand},
+	}
+	for kind := range probes {
+		lowerings[kind] = append(lowerings[kind], lowerProbe)
 	}
 }
 
@@ -43,6 +49,8 @@ var passes = []pass{
 	{"moves of codes", intMoves},
 	{"tables", findTables},
 	{"fold constants", func(g *net) { g.fold() }},
+	{"find powers", findPowers},
+	{"find layer norms", findLayerNorms},
 	{"find gates", findGates},
 	{"find convolutions", findConvs},
 	{"find products", findGemms},

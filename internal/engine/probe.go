@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// Some operators move elements in ways that are long to write down and easy to get wrong. Their own
+// definition tells where each element comes from: it is evaluated once, at compile time, on a tensor
+// that holds element numbers.
+
+// probeLimit bounds the elements that a probe may move: floats number no more exactly.
+const probeLimit = 1 << 23
+
+// probes lists operators that move elements of operand 0, all other operands being constant, and when.
+var probes = map[string]func(n *node) bool{
+	"Resize":         isNearest,
+	"Upsample":       isNearest,
+	"Pad":            func(*node) bool { return true },
+	"Gather":         func(*node) bool { return true },
+	"GatherElements": func(*node) bool { return true },
+	"GatherND":       func(*node) bool { return true },
+	"DepthToSpace":   func(*node) bool { return true },
+	"SpaceToDepth":   func(*node) bool { return true },
+	"Tile":           func(*node) bool { return true },
+	"Trilu":          func(*node) bool { return true },
+	"CenterCropPad":  func(*node) bool { return true },
+}
+
+func isNearest(n *node) bool { return n.onnx.Str("mode", "nearest") == "nearest" }
+
+// Numbers that a probe finds beside element numbers, which count from 1.
+const (
+	fromZero = 0  // the operator's own zero
+	fromPad  = -1 // the value that Pad is given
+)
+
+// lowerProbe emits an operator that only moves elements.
+func lowerProbe(lw *lowerer, n *node) bool {
+	x, y := n.in[0], n.out[0]
+	test := probes[n.kind]
+	if !test(n) || !movable(x.dtype) || x.konst != nil || x.elems() > probeLimit || y.elems() > probeLimit || y.elems() == 0 {
+		return false
+	}
+	l, _ := lw.natural(x)
+	if l == channelsLast && len(y.shape) != len(x.shape) {
+		l = rowMajor
+	}
+	from := lw.probe(n, l)
+	if from == nil {
+		return false
+	}
+	src, dst := lw.use(x, l), lw.make(y, l)
+	pad := padValue(n)
+	runs := movesOf(from)
+	st := &step{node: n, kernel: "move", in: []*slot{src}, out: []*slot{dst}}
+	if len(runs)*4 <= len(from) {
+		parts := lw.partsFor(float64(dst.bytes)*moveNanosPerByte+float64(len(runs))*4, len(runs))
+		st.parts = parts
+		st.run = func(f *frame, part int) error {
+			moveRuns(f.vals[dst.id], f.vals[src.id], runs[len(runs)*part/parts:len(runs)*(part+1)/parts], pad)
+			return nil
+		}
+	} else {
+		parts := lw.partsFor(float64(len(from)), len(from)/64)
+		st.parts = parts
+		st.run = func(f *frame, part int) error {
+			a, b := span(len(from), part, parts)
+			moveEach(f.vals[dst.id], f.vals[src.id], from, a, b, pad)
+			return nil
+		}
+	}
+	lw.emit(st)
+	return true
+}
+
+// probe returns for each element of the result in memory order where it comes from: 1 and more count
+// the elements of the operand in memory order.
+func (lw *lowerer) probe(n *node, l layout) []int32 {
+	x := n.in[0]
+	args := make([]*tensor.Tensor, len(n.in))
+	for i, v := range n.in {
+		if v == nil || i == 0 {
+			continue
+		}
+		if v.konst == nil {
+			return nil
+		}
+		args[i] = v.konst
+	}
+	args[0] = numbered(lw.level, x.shape, l)
+	if n.kind == "Pad" && len(args) > 2 && args[2] != nil {
+		args[2] = tensor.Scalar(fromPad)
+	}
+	e, err := lw.net.evaluator(n, 0)
+	if err != nil || e.hosted != nil {
+		return nil
+	}
+	out, err := e.run(context.Background(), args)
+	if err != nil || out[0].DType != tensor.Float32 || !sameShape(out[0].Shape, n.out[0].shape) {
+		return nil
+	}
+	res := out[0]
+	if l == channelsLast {
+		res = toChannelsLast(lw.level, res)
+	}
+	from := make([]int32, res.Len())
+	for i, v := range tensor.Of[float32](res) {
+		from[i] = int32(v)
+	}
+	return from
+}
+
+// numbered returns a tensor whose elements are numbered from 1 in memory order.
+func numbered(level kernel.Level, shape []int, l layout) *tensor.Tensor {
+	t := tensor.New(tensor.Float32, l.physical(shape)...)
+	for i := range tensor.Of[float32](t) {
+		tensor.Of[float32](t)[i] = float32(i + 1)
+	}
+	if l == rowMajor || neutral(shape) {
+		return t.Reshape(shape...)
+	}
+	back := tensor.New(tensor.Float32, shape...)
+	c, space := shape[1], tensor.Elements(shape[2:])
+	kernel.Transpose(level, tensor.Of[float32](back), tensor.Of[float32](t), shape[0], space, c)
+	return back
+}
+
+// padValue returns the bytes of the element that Pad puts around its operand; nil for zero.
+func padValue(n *node) []byte {
+	if n.kind != "Pad" {
+		return nil
+	}
+	if v := n.input(2); v != nil && v.konst != nil {
+		return v.konst.Raw
+	}
+	if v := n.onnx.Float("value", 0); v != 0 {
+		return slices.Clone(tensor.Scalar(v).Raw)
+	}
+	return nil
+}
+
+// A moveRun copies n elements; a source before the first says what to fill with instead.
+type moveRun struct{ dst, src, n int32 }
+
+// movesOf joins the elements whose sources follow each other.
+func movesOf(from []int32) []moveRun {
+	var runs []moveRun
+	for i, s := range from {
+		s--
+		if k := len(runs) - 1; k >= 0 {
+			r := &runs[k]
+			if s >= 0 && r.src >= 0 && s == r.src+r.n || s < 0 && s == r.src {
+				r.n++
+				continue
+			}
+		}
+		runs = append(runs, moveRun{int32(i), s, 1})
+	}
+	return runs
+}
+
+func moveRuns(dst, src *tensor.Tensor, runs []moveRun, pad []byte) {
+	size := src.DType.Bits() / 8
+	d, s := dst.Raw, src.Raw
+	for _, r := range runs {
+		to := d[int(r.dst)*size : int(r.dst+r.n)*size]
+		if r.src >= 0 {
+			copy(to, s[int(r.src)*size:])
+			continue
+		}
+		fillWith(to, r.src, pad)
+	}
+}
+
+// fillWith writes the element that a source before the first means.
+func fillWith(to []byte, source int32, pad []byte) {
+	if source != fromPad-1 || pad == nil {
+		clear(to)
+		return
+	}
+	for i := copy(to, pad); i < len(to); i *= 2 {
+		copy(to[i:], to[:i])
+	}
+}
+
+// moveEach moves the elements [a, b) of the result one by one.
+func moveEach(dst, src *tensor.Tensor, from []int32, a, b int, pad []byte) {
+	switch src.DType.Bits() {
+	case 8:
+		moveEachOf(dst.Raw, src.Raw, from, a, b)
+	case 16:
+		moveEachOf(tensor.Of[uint16](dst), tensor.Of[uint16](src), from, a, b)
+	case 32:
+		moveEachOf(tensor.Of[uint32](dst), tensor.Of[uint32](src), from, a, b)
+	case 64:
+		moveEachOf(tensor.Of[uint64](dst), tensor.Of[uint64](src), from, a, b)
+	}
+	size := src.DType.Bits() / 8
+	if pad != nil {
+		for i := a; i < b; i++ {
+			if from[i] < 0 {
+				copy(dst.Raw[i*size:], pad)
+			}
+		}
+	}
+}
+
+func moveEachOf[T uint8 | uint16 | uint32 | uint64](dst, src []T, from []int32, a, b int) {
+	for i, s := range from[a:b] {
+		if s > 0 {
+			dst[a+i] = src[s-1]
+		} else {
+			dst[a+i] = 0
+		}
+	}
+}
