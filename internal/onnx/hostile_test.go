@@ -242,6 +242,8 @@ func wireAttacks(t testing.TB) []hostile {
 		{"nest: 33 graphs (ORT 32344)", nested(1, nested(33, nil, 6, 5, 1), 7), fault.Limit, "nested more than 32"},
 		{"nest: 2,000 graphs", nested(1, nested(2000, nil, 6, 5, 1), 7), fault.Limit, "nested more than 32"},
 		{"nest: 1,000 types", types, fault.Limit, "nested more than 32"},
+		{"wire: half a float in a list", nested(1, nested(1, nested(1, nested(1, make([]byte, 5), 7), 5), 1), 7), fault.Invalid, "not whole floats"},
+		{"wire: half a number in a list", nested(1, nested(1, nested(1, nested(1, []byte{1, 0xff}, 8), 5), 1), 7), fault.Invalid, "damaged varint"},
 		{"count: packed list above the limit", nested(1, nested(1, nested(1, nested(1, make([]byte, 1<<24+1), 8), 5), 1), 7), fault.Limit, "a list of 16,777,217"},
 	}
 }

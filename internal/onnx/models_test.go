@@ -47,7 +47,7 @@ func roundTrip(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := difference(t, original, written); diff != "" {
+	if diff := difference(t, inNodeOrder(t, original, f.Model), written); diff != "" {
 		t.Errorf("%s: %s", path, diff)
 	}
 }

@@ -163,7 +163,10 @@ func (r *reader) doc() string { return string(r.bounded(r.d.lim.DocBytes)) }
 
 // floats appends the values of a packed or single field of floats.
 func (r *reader) floats(list []float32) []float32 {
-	if r.typ == protowire.Fixed32Type && r.room(len(list), 1) {
+	if r.typ == protowire.Fixed32Type {
+		if !r.room(len(list), 1) {
+			return list
+		}
 		return append(list, r.float())
 	}
 	b := r.bytes()
@@ -184,7 +187,10 @@ func (r *reader) floats(list []float32) []float32 {
 
 // ints appends the values of a packed or single field of varints.
 func (r *reader) ints(list []int64) []int64 {
-	if r.typ == protowire.VarintType && r.room(len(list), 1) {
+	if r.typ == protowire.VarintType {
+		if !r.room(len(list), 1) {
+			return list
+		}
 		return append(list, r.int())
 	}
 	b := r.bytes()
