@@ -42,7 +42,7 @@ const (
 
 // scratch is room that a call needs for a short time. It is pooled: what is passed to assembly by way
 // of a table cannot stay on the stack.
-type scratch struct {
+type vecScratch struct {
 	x, y    [tileLen]float32
 	zeros   [tileLen]int32
 	bytes   [tileLen]uint8
@@ -50,11 +50,11 @@ type scratch struct {
 	moments momentTable
 }
 
-var scratches = sync.Pool{New: func() any { return new(scratch) }}
+var vecScratches = sync.Pool{New: func() any { return new(vecScratch) }}
 
-func getScratch() *scratch { return scratches.Get().(*scratch) }
+func getScratch() *vecScratch { return vecScratches.Get().(*vecScratch) }
 
-func (s *scratch) free() { scratches.Put(s) }
+func (s *vecScratch) free() { vecScratches.Put(s) }
 
 // tile repeats a short v in buf so that one call covers several rows, n elements at most.
 // It returns v itself where that does not pay.
