@@ -31,20 +31,24 @@ var (
 	envErr error
 )
 
-func init() {
-	limit := numLevels - 1
-	if s := os.Getenv(EnvCPU); s != "" {
-		l, err := ParseLevel(s)
-		if err != nil {
-			envErr = fmt.Errorf("%s: %w", EnvCPU, err)
+func init() { have, envErr = allowed(os.Getenv(EnvCPU), detect) }
+
+// allowed asks find for the levels up to the one that limit names, "" for all.
+func allowed(limit string, find func(Level) [numLevels]bool) (have [numLevels]bool, err error) {
+	top := numLevels - 1
+	if limit != "" {
+		l, e := ParseLevel(limit)
+		if e != nil {
+			err = fmt.Errorf("%s: %w", EnvCPU, e)
 		} else {
-			limit = l
+			top = l
 		}
 	}
-	found := detect(limit)
+	found := find(top)
 	for l := range numLevels {
-		have[l] = l == Generic || found[l] && l <= limit
+		have[l] = l == Generic || found[l] && l <= top
 	}
+	return have, err
 }
 
 // String is the name that [ParseLevel] and LOWBIT_CPU know.

@@ -83,9 +83,10 @@ var (
 	}()
 )
 
-// callBudget bounds the multiply-add dwords of one call of a micro kernel, so
-// that it returns within 100 µs and the scheduler gets its turn.
-const callBudget = 1 << 22
+// callBudget bounds the bytes of A that one call of a micro kernel reads, so
+// that it returns within 100 µs and the scheduler gets its turn: a dword takes
+// four multiplications of vectors, two cycles at best.
+const callBudget = 1 << 18
 
 // setRows points the micro kernel at row m of a. elem is the size of T.
 func setRows[T any](s *scratch, a *rows[T], m, mr int) {

@@ -34,7 +34,9 @@ type PackedU8S8 struct {
 }
 
 // PackU8S8 arranges the weight w(n, tap, k) for products with uint8
-// activations under this level. Sums are exact modulo 2^32.
+// activations under this level. Sums are exact modulo 2^32. For int8
+// activations flip the top bit of each, which adds 128, and count 128 more in
+// their zero point.
 func (l Level) PackU8S8(w []int8, n, k, taps int, o Order) *PackedU8S8 {
 	p := &PackedU8S8{shape: shape{n: n, k: k, taps: taps}, level: l}
 	w, o = byTaps(l, w, &p.shape, o)

@@ -64,19 +64,20 @@ func (f *file) raw(b ...byte) {
 	f.p("%s", strings.Join(t, "; "))
 }
 
-// write stores PATH.s and PATH.go.
+// write stores PATH.go and, where there is any code, PATH.s.
 func (f *file) write(path string) error {
 	decl := f.decl.Bytes()
-	if bytes.Contains(decl, []byte("unsafe.Pointer")) {
+	if bytes.Contains(decl, []byte("unsafe.")) {
 		decl = bytes.Replace(decl, []byte("package kernel\n"), []byte("package kernel\n\nimport \"unsafe\"\n"), 1)
 	}
 	src, err := format.Source(decl)
 	if err != nil {
 		return fmt.Errorf("%s.go: %w", path, err)
 	}
-	asm := append(bytes.TrimRight(f.asm.Bytes(), "\n"), '\n')
-	if err := os.WriteFile(path+".s", asm, 0o644); err != nil {
-		return err
+	if asm := append(bytes.TrimRight(f.asm.Bytes(), "\n"), '\n'); bytes.Contains(asm, []byte("\nTEXT ")) {
+		if err := os.WriteFile(path+".s", asm, 0o644); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(path+".go", src, 0o644)
 }

@@ -5,9 +5,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 )
 
 // emitters holds the body of each output file by its name without suffix.
@@ -26,12 +27,7 @@ func main() {
 	if len(os.Args) > 1 {
 		dir = os.Args[1]
 	}
-	names := make([]string, 0, len(emitters))
-	for n := range emitters {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	for _, n := range names {
+	for _, n := range sorted(emitters) {
 		f := newFile()
 		emitters[n](f)
 		if err := f.write(filepath.Join(dir, n+"_amd64")); err != nil {
@@ -40,3 +36,6 @@ func main() {
 		}
 	}
 }
+
+// sorted gives the names in an order that does not change from run to run.
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,33 @@
+package main
+
+import "fmt"
+
+// layouts are the offsets that the assembly believes in. Package kernel does
+// not compile where its structs differ.
+var layouts = []struct {
+	typ    string
+	fields map[string]int
+}{
+	{"microArgs", map[string]int{
+		"a": argA, "zero": argZero, "off": argOff, "offRow": argOffRow, "offStep": argOffStep, "aStep": argAStep,
+		"taps": argTaps, "kb": argKB, "b": argB, "bias": argBias, "c": argC, "ldc": argLdc, "rows": argRows,
+		"mask": argMask, "add": argAdd, "ldAdd": argLdAdd, "lo": argLo, "hi": argHi, "scale": argScale,
+		"shift": argShift, "kind": argKind, "z": argZ, "qlo": argQLo, "qhi": argQHi, "flip": argFlip,
+		"maskV": argMaskV, "lines": argLines, "aSkip": argASkip, "cSkip": argCSkip, "addSkip": argAddSkip,
+	}},
+	{"amxArgs", map[string]int{
+		"cfg": amxCfg, "a": amxA, "lda": amxLda, "b": amxB, "c": amxC, "ldc": amxLdc, "blocks": amxBlks, "kb": amxKB,
+	}},
+}
+
+func init() {
+	register("gemm_layout", func(f *file) {
+		f.decl.WriteString("// The constants overflow where an offset is not what the assembly uses.\nconst (\n")
+		for _, l := range layouts {
+			for _, name := range sorted(l.fields) {
+				fmt.Fprintf(&f.decl, "\t_ = -(unsafe.Offsetof(%s{}.%s) ^ %d)\n", l.typ, name, l.fields[name])
+			}
+		}
+		f.decl.WriteString(")\n")
+	})
+}
