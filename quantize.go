@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"lowbit/internal/calib"
@@ -200,7 +201,7 @@ func (q *quantization) calibrate(values []string) (map[string]*calib.Stats, erro
 	if err != nil {
 		return nil, fault.Invalidf("", "%v", err)
 	}
-	s, err := engine.Compile(q.float, engine.Options{Threads: 1, Watch: values})
+	s, err := engine.Compile(q.float, engine.Options{Threads: 1, Watch: values, Reference: q.nested(values)})
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +210,20 @@ func (q *quantization) calibrate(values []string) (map[string]*calib.Stats, erro
 		Hist: q.opt.Settings.Observer.Hist, Workers: q.opt.Threads, Level: level,
 		Done: func(done int) { q.opt.Progress("calibrate", done, n) },
 	})
+}
+
+// nested says whether some of the values flow inside subgraphs, which only the reference shows.
+func (q *quantization) nested(values []string) bool {
+	top := map[string]bool{}
+	for _, v := range q.float.Graph.In {
+		top[v.Name] = true
+	}
+	for _, n := range q.float.Graph.Nodes {
+		for _, o := range n.Out {
+			top[o] = true
+		}
+	}
+	return slices.ContainsFunc(values, func(v string) bool { return !top[v] })
 }
 
 // feedOf lets calibration read a dataset.

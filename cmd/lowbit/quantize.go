@@ -11,14 +11,14 @@ import (
 	"lowbit/internal/atomicfile"
 	"lowbit/internal/calib"
 	"lowbit/internal/fault"
-	"lowbit/internal/format"
 	"lowbit/internal/plan"
+	"lowbit/internal/recipe"
 )
 
 type quantizeFlags struct {
 	out, scheme, mode, observer, weights, acts, target, style string
-	keep                                                      []string
-	plan, savePlan                                            string
+	keep, fix                                                 []string
+	recipe, plan, savePlan                                    string
 	dry, again                                                bool
 	data                                                      dataFlags
 }
@@ -35,14 +35,16 @@ func quantizeCmd(a *app) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVarP(&q.out, "output", "o", "", "file to write")
-	f.StringVar(&q.scheme, "scheme", "W8A8", "W8A8, W8A16, float")
-	f.StringVar(&q.mode, "mode", "static", "static, dynamic or weights")
-	f.StringVar(&q.observer, "observer", "average", calib.Names())
+	f.StringVar(&q.scheme, "scheme", "", "W8A8, W8A16 or float (default W8A8)")
+	f.StringVar(&q.mode, "mode", "", "static, dynamic or weights (default static)")
+	f.StringVar(&q.observer, "observer", "", calib.Names()+" (default "+calib.Average.Name+")")
 	f.StringVar(&q.weights, "weights", "", "format of weights and its block, such as int8:channel")
 	f.StringVar(&q.acts, "acts", "", "format of activations, such as uint8")
-	f.StringVar(&q.target, "target", "ort-cpu", "runtime to make the file for; see lowbit targets")
-	f.StringVar(&q.style, "style", "qdq", "qdq or qoperator")
+	f.StringVar(&q.target, "target", "", "runtime to make the file for; see lowbit targets")
+	f.StringVar(&q.style, "style", "", "qdq or qoperator (default qdq)")
 	f.StringArrayVar(&q.keep, "keep", nil, "leave nodes of that name in float (glob, re:EXPR or op:NAME); may be repeated")
+	f.StringSliceVar(&q.fix, "fix", nil, "repairs to make")
+	f.StringVar(&q.recipe, "recipe", "", "recipe to start from; flags change it")
 	f.StringVar(&q.plan, "plan", "", "take the plan in this file instead of making one")
 	f.StringVar(&q.savePlan, "save-plan", "", "write the plan to this file")
 	f.BoolVar(&q.dry, "dry-run", false, "make the plan and print it; write nothing")
@@ -51,57 +53,53 @@ func quantizeCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-// settings turns the flags into what a plan is made from.
-func (q *quantizeFlags) settings() (plan.Settings, error) {
-	s, err := plan.Default(q.scheme)
-	if err != nil {
-		return s, err
+// resolve lays the flags over the recipe and the defaults.
+func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe, error) {
+	r := &recipe.Recipe{Schema: recipe.Schema}
+	if q.recipe != "" {
+		var err error
+		if r, err = recipe.Read(q.recipe); err != nil {
+			return nil, err
+		}
 	}
-	s.Mode = plan.Mode(q.mode)
-	if s.Mode != plan.Static && s.Mode != plan.Dynamic && s.Mode != plan.Weights {
-		return s, fault.Invalidf("--mode", "%q is not static, dynamic or weights", q.mode)
+	lay := func(p *string, v string) {
+		if v != "" {
+			*p = v
+		}
 	}
-	if s.Target = plan.LookupTarget(q.target); s.Target == nil {
-		return s, fault.Invalidf("--target", "there is no target %q", q.target)
+	lay(&r.Scheme, q.scheme)
+	lay(&r.Mode, q.mode)
+	lay(&r.Target, q.target)
+	lay(&r.Style, q.style)
+	lay(&r.Calibration.Observer, q.observer)
+	lay(&r.Data.Calib.Path, q.data.path)
+	lay(&r.Data.Calib.Preprocess, q.data.preprocess)
+	lay(&r.Data.Calib.Labels, q.data.labels)
+	lay(&r.Data.Calib.Split, q.data.split)
+	layScheme(&r.Weights, q.weights)
+	layScheme(&r.Activations, q.acts)
+	if r.Calibration.Samples == 0 || cmd.Flags().Changed("samples") {
+		r.Calibration.Samples = q.data.samples
 	}
-	if s.Observer = calib.Lookup(q.observer); s.Observer == nil {
-		return s, fault.Invalidf("--observer", "%q is not one of %s", q.observer, calib.Names())
-	}
-	if err := scheme("--weights", q.weights, &s.Weights); err != nil {
-		return s, err
-	}
-	if err := scheme("--acts", q.acts, &s.Acts); err != nil {
-		return s, err
+	if cmd.Flags().Changed("seed") {
+		r.Calibration.Seed = seed
 	}
 	for _, k := range q.keep {
-		p, err := plan.ParsePattern(k)
-		if err != nil {
-			return s, err
-		}
-		s.Keep = append(s.Keep, p)
+		r.Keep = append(r.Keep, recipe.Keep{Pattern: k})
 	}
-	return s, nil
+	r.Fix = append(r.Fix, q.fix...)
+	return r.Filled(), nil
 }
 
-// scheme reads FORMAT[:BLOCK] over a default.
-func scheme(flag, text string, s *plan.Scheme) error {
-	if text == "" {
-		return nil
-	}
-	name, block, ok := strings.Cut(text, ":")
+// layScheme lays FORMAT[:BLOCK] over a scheme.
+func layScheme(s *recipe.Scheme, text string) {
+	name, block, _ := strings.Cut(text, ":")
 	if name != "" {
-		if s.Format = format.Lookup(name); s.Format == nil {
-			return fault.Invalidf(flag, "there is no format %q", name).WithHint("see lowbit formats")
-		}
+		s.Format = name
 	}
-	if ok {
-		b, err := format.ParseBlock(block)
-		if err != nil {
-			return fault.Invalidf(flag, "%v", err)
-		}
-		s.Block = b
+	if block != "" {
+		s.Block = block
 	}
-	return nil
 }
 
 func (a *app) quantize(cmd *cobra.Command, path string, q *quantizeFlags) error {
@@ -113,7 +111,11 @@ func (a *app) quantize(cmd *cobra.Command, path string, q *quantizeFlags) error 
 			return err
 		}
 	}
-	set, err := q.settings()
+	rec, err := q.resolve(cmd, a.seed)
+	if err != nil {
+		return err
+	}
+	set, err := rec.Settings()
 	if err != nil {
 		return err
 	}
@@ -122,14 +124,19 @@ func (a *app) quantize(cmd *cobra.Command, path string, q *quantizeFlags) error 
 		return err
 	}
 	defer m.Close()
-	o := lowbit.QuantizeOptions{Settings: set, Style: q.style, Threads: a.threads, AllowRequantize: q.again}
+	text, err := rec.Encode()
+	if err != nil {
+		return err
+	}
+	o := lowbit.QuantizeOptions{Settings: set, Style: rec.Style, Threads: a.threads, AllowRequantize: q.again, Recipe: string(text)}
 	if q.plan != "" {
 		if o.Plan, err = readPlan(q.plan); err != nil {
 			return err
 		}
 	}
-	if q.data.path != "" {
-		if o.Data, err = a.openData(&q.data, m); err != nil {
+	if d := rec.Data.Calib; d.Path != "" {
+		flags := dataFlags{d.Path, d.Labels, d.Preprocess, d.Split, rec.Calibration.Samples}
+		if o.Data, err = a.openData(&flags, m); err != nil {
 			return err
 		}
 		defer o.Data.Close()
@@ -186,6 +193,10 @@ func (a *app) quantized(m *lowbit.Model, r *lowbit.Result, q *quantizeFlags) err
 		fmt.Fprintf(a.out, ", %.1f dB", r.Gate.SQNR)
 	}
 	fmt.Fprintf(a.out, ", %.1f s\n", r.Elapsed.Seconds())
-	a.say("next: lowbit compare %s %s --data %s", m.Path(), q.out, q.data.path)
+	if q.data.path != "" {
+		a.say("next: lowbit compare %s %s --data %s", m.Path(), q.out, q.data.path)
+	} else {
+		a.say("next: lowbit bench %s", q.out)
+	}
 	return nil
 }

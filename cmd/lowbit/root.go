@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"lowbit/internal/fault"
 )
@@ -38,7 +39,7 @@ type app struct {
 type verb func(a *app) *cobra.Command
 
 // verbs lists the commands in the order that help prints them.
-var verbs = []verb{quantizeCmd, evalCmd, compareCmd, inspectCmd, checkCmd, runCmd, conformCmd, formatsCmd, targetsCmd, versionCmd}
+var verbs = []verb{quantizeCmd, evalCmd, compareCmd, inspectCmd, checkCmd, runCmd, conformCmd, benchCmd, recipeCmd, formatsCmd, targetsCmd, versionCmd, manCmd}
 
 // Main runs the program with the given arguments and returns its exit status.
 func Main(args []string, in io.Reader, out, stderr io.Writer) (code int) {
@@ -52,6 +53,9 @@ func Main(args []string, in io.Reader, out, stderr io.Writer) (code int) {
 	defer stop()
 	root := a.root()
 	root.SetArgs(args)
+	if err := fromEnvironment(root); err != nil {
+		return a.finish(err)
+	}
 	err := root.ExecuteContext(ctx)
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		var sig interrupted
@@ -115,6 +119,25 @@ func (a *app) root() *cobra.Command {
 		root.AddCommand(v(a))
 	}
 	return root
+}
+
+// fromEnvironment gives every flag of every command whose LOWBIT_<FLAG> variable is set that value
+// as its default: the command line still comes first.
+func fromEnvironment(root *cobra.Command) error {
+	var err error
+	set := func(f *pflag.Flag) {
+		name := "LOWBIT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if v, ok := os.LookupEnv(name); ok && err == nil {
+			if f.Value.Set(v) != nil {
+				err = fault.Invalidf(name, "%q is not a value for --%s", v, f.Name)
+			}
+		}
+	}
+	root.PersistentFlags().VisitAll(set)
+	for _, c := range root.Commands() {
+		c.Flags().VisitAll(set)
+	}
+	return err
 }
 
 // usageError is a mistake in the words of a command.

@@ -40,7 +40,7 @@ const (
 	tileLen    = 512
 )
 
-// scratch is room that a call needs for a short time. It is pooled: what is passed to assembly by way
+// vecScratch is room that a call needs for a short time. It is pooled: what is passed to assembly by way
 // of a table cannot stay on the stack.
 type vecScratch struct {
 	x, y    [tileLen]float32

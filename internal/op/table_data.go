@@ -5,7 +5,7 @@ package op
 var moves = Quant{In: []Role{Act, Float}, Share: true}
 
 // joins is that of operators whose inputs all flow into one output, under one set of parameters.
-var joins = Quant{In: []Role{Act}, Share: true}
+var joins = Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearConcat"}
 
 // dataOps are operators that move, index and build data, and strings.
 var dataOps = []*Op{

@@ -40,7 +40,7 @@ func constantValue(m *graph.Model, n *graph.Node) *tensor.Tensor {
 
 // foldLimit is the most bytes that a folded node may add to a file beyond those of the
 // constants it reads: Expand and ConstantOfShape would write out what the file only mentions.
-const foldLimit = 1 << 16
+const foldLimit = 1 << 12
 
 // Fold evaluates nodes whose inputs are all constants.
 var Fold = &Pass{

@@ -4,19 +4,40 @@ import (
 	"slices"
 
 	"lowbit/internal/graph"
+	"lowbit/internal/op"
 )
 
-// InitInputs takes initializers out of the list of inputs where the file's IR version is below 4:
-// that version had to list them there, although nobody meant them to be fed.
+// InitInputs takes initializers off the list of inputs that nobody means to feed: all of them where
+// the file's IR version is below 4, which had to list them there, and else those that are only ever
+// read as a weight, a bias or another parameter of an operator. Others are defaults of real inputs.
 var InitInputs = &Pass{
-	Name: "init-inputs", Doc: "take initializers off the inputs of old files",
+	Name: "init-inputs", Doc: "take weights off the inputs",
 	Run: func(m *graph.Model) error {
-		if m.IR < 4 {
-			m.Graph.In = slices.DeleteFunc(m.Graph.In, func(v *graph.Value) bool { return m.Graph.Const(v.Name) != nil })
-		}
+		x := m.Graph.Index()
+		m.Graph.In = slices.DeleteFunc(m.Graph.In, func(v *graph.Value) bool {
+			return m.Graph.Const(v.Name) != nil && (m.IR < 4 || isParameter(x.Uses(v.Name)))
+		})
 		return nil
 	},
 }
+
+// isParameter says whether every use of a value is as a parameter of an operator.
+func isParameter(uses []graph.Use) bool {
+	for _, u := range uses {
+		o := op.Lookup(u.Node.Domain, u.Node.Op)
+		if u.In < 1 || o == nil {
+			return false
+		}
+		if r := o.Quant.Role(u.In); r != op.Weight && r != op.Bias && u.In > parameterOps[u.Node.Op] {
+			return false
+		}
+	}
+	return true
+}
+
+// parameterOps are operators without a weight in the table whose further inputs, up to the one
+// given, are trained constants.
+var parameterOps = map[string]int{"BatchNormalization": 4, "InstanceNormalization": 2, "LayerNormalization": 2, "PRelu": 1, "LSTM": 3, "GRU": 3, "RNN": 3}
 
 // Unused removes nodes whose results nothing reads, and initializers likewise.
 var Unused = &Pass{

@@ -134,8 +134,7 @@ func rename(g *graph.Graph, from, to string) {
 	}
 }
 
-// dropUnusedConsts removes initializers that nothing reads. Those that are also inputs stay:
-// callers may feed them.
+// dropUnusedConsts removes initializers that nothing reads, except defaults of inputs.
 func dropUnusedConsts(g *graph.Graph) {
 	read := map[string]bool{}
 	for sub := range g.Graphs() {

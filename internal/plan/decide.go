@@ -123,7 +123,7 @@ func (d *decider) obstacle(n *graph.Node, q *op.Quant) string {
 		if w := weightInput(q); w >= len(n.In) || d.constant(n.In[w]) == nil {
 			return "its weight is not constant"
 		}
-	} else if !anchor && !q.Share && q.Integer == "" && !q.Clamp {
+	} else if !q.Share && q.Integer == "" && !q.Clamp {
 		return "it has no integer form"
 	}
 	for i, name := range n.In {
@@ -344,10 +344,7 @@ func (d *decider) activation(name string, s Scheme, reason string) string {
 func (d *decider) weight(n *graph.Node, q *op.Quant, i int, s Scheme) string {
 	t := d.constant(n.In[i])
 	b := s.Block
-	axis := q.WeightAxis(n)
-	if axis < 0 {
-		axis += t.Rank()
-	}
+	axis := channelAxis(n, q, t)
 	switch {
 	case t.Rank() < 2:
 		b = format.Block{}
@@ -357,6 +354,20 @@ func (d *decider) weight(n *graph.Node, q *op.Quant, i int, s Scheme) string {
 		b.Axis = reductionAxis(axis, t.Rank())
 	}
 	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: b, Reason: "weight of " + n.Label()})
+}
+
+// channelAxis is the output-channel axis of weight t of node n, counted from the front.
+func channelAxis(n *graph.Node, q *op.Quant, t *tensor.Tensor) int {
+	axis := q.WeightAxis(n)
+	if axis < 0 {
+		axis += t.Rank()
+	}
+	return axis
+}
+
+// channels is the number of output channels of weight t of node n.
+func (d *decider) channels(n *graph.Node, q *op.Quant, t *tensor.Tensor) int {
+	return t.Shape[channelAxis(n, q, t)]
 }
 
 // reductionAxis is the axis of a weight that its operator sums over: input channels of a
@@ -385,6 +396,9 @@ func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
 	weights, acts := d.schemes(n)
 	if acts.Format.Bits > 8 || weights.Block.Kind == format.Group {
 		return "" // the product of the scales is too fine for 32 bits, or there are many
+	}
+	if wt := d.constant(n.In[w]); weights.Block.Kind == format.Channel && wt.Rank() > 1 && d.channels(n, q, wt) != t.Len() {
+		return ""
 	}
 	return d.add(&Value{Name: n.In[i], Role: RoleBias, Format: "int32", Block: d.biasBlock(n, q, weights), Input: n.In[0], Weight: d.weight(n, q, w, weights), Reason: "bias of " + n.Label()})
 }

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"lowbit"
+	"lowbit/internal/engine"
+	"lowbit/internal/fault"
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+type benchFlags struct {
+	batch            int
+	shapes           []string
+	warmup, duration time.Duration
+	kernels          bool
+}
+
+func benchCmd(a *app) *cobra.Command {
+	b := &benchFlags{}
+	cmd := &cobra.Command{
+		Use: "bench MODEL", Short: "Measure a model's speed", Args: cobra.ExactArgs(1),
+		Example: "  lowbit bench model.onnx --threads 1\n  lowbit bench model.onnx --shape input:1x3x224x224 --kernels --json",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.bench(cmd.Context(), args[0], b) },
+	}
+	f := cmd.Flags()
+	f.IntVar(&b.batch, "batch", 1, "size of the first axis where the model leaves it open")
+	f.StringArrayVar(&b.shapes, "shape", nil, "shape of an input, such as x:1x3x224x224; may be repeated")
+	f.DurationVar(&b.warmup, "warmup", time.Second, "time to run before measuring")
+	f.DurationVar(&b.duration, "duration", 5*time.Second, "time to measure")
+	f.BoolVar(&b.kernels, "kernels", false, "show the time of each operator and the kernel that computes it")
+	return cmd
+}
+
+// benchJSON is what bench prints with --json.
+type benchJSON struct {
+	Schema     string       `json:"schema"`
+	Latency    latencyJSON  `json:"latency_ms"`
+	Throughput float64      `json:"throughput_per_s"`
+	Runs       int          `json:"runs"`
+	Threads    int          `json:"threads"`
+	PeakRSS    int64        `json:"peak_rss_bytes"`
+	Kernels    []kernelJSON `json:"kernels"`
+}
+
+type latencyJSON struct {
+	Min    float64 `json:"min"`
+	Median float64 `json:"median"`
+	P95    float64 `json:"p95"`
+}
+
+type kernelJSON struct {
+	Node   string  `json:"node"`
+	Op     string  `json:"op"`
+	Kernel string  `json:"kernel"`
+	Out    string  `json:"out"`
+	MACs   int64   `json:"macs"`
+	Micros float64 `json:"us"`
+	GOPS   float64 `json:"gops"`
+}
+
+func (a *app) bench(ctx context.Context, path string, b *benchFlags) error {
+	m, err := lowbit.Open(path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	s, err := a.compile(m, "engine")
+	if err != nil {
+		return err
+	}
+	in, err := b.inputs(s, a.seed)
+	if err != nil {
+		return err
+	}
+	r := &benchJSON{Schema: "lowbit.bench/v1", Threads: a.threads, Kernels: []kernelJSON{}}
+	times, err := b.measure(ctx, s, in)
+	if err != nil {
+		return fault.At(path, err)
+	}
+	slices.Sort(times)
+	ms := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+	r.Runs = len(times)
+	r.Latency = latencyJSON{ms(times[0]), ms(times[len(times)/2]), ms(times[len(times)*95/100])}
+	r.Throughput = float64(b.batch) * 1e3 / r.Latency.Median
+	if b.kernels || a.json {
+		if r.Kernels, err = profile(ctx, s, in); err != nil {
+			return fault.At(path, err)
+		}
+	}
+	r.PeakRSS = peakRSS()
+	if a.json {
+		return a.printJSON(r)
+	}
+	return a.printBench(path, r, b.kernels)
+}
+
+// measure runs the model for the warm-up and then for the duration, at least once.
+func (b *benchFlags) measure(ctx context.Context, s *lowbit.Session, in map[string]*lowbit.Tensor) ([]time.Duration, error) {
+	var times []time.Duration
+	start := time.Now()
+	warm := start.Add(b.warmup)
+	end := warm.Add(b.duration)
+	for len(times) == 0 || time.Now().Before(end) {
+		t := time.Now()
+		if _, err := s.Run(ctx, in); err != nil {
+			return nil, err
+		}
+		if !t.Before(warm) {
+			times = append(times, time.Since(t))
+		}
+	}
+	return times, nil
+}
+
+func profile(ctx context.Context, s *lowbit.Session, in map[string]*lowbit.Tensor) ([]kernelJSON, error) {
+	steps, err := s.Profile(ctx, in, 20)
+	if err != nil {
+		return nil, err
+	}
+	list := []kernelJSON{}
+	for _, t := range steps {
+		list = append(list, kernelOf(t))
+	}
+	return list, nil
+}
+
+func kernelOf(t engine.StepTime) kernelJSON {
+	k := kernelJSON{t.Node, t.Op, t.Kernel, t.Out, t.MACs, float64(t.Time.Nanoseconds()) / 1e3, 0}
+	if t.MACs > 0 && t.Time > 0 {
+		k.GOPS = 2 * float64(t.MACs) / float64(t.Time.Nanoseconds())
+	}
+	return k
+}
+
+func (a *app) printBench(path string, r *benchJSON, kernels bool) error {
+	if kernels {
+		total := 0.0
+		for _, k := range r.Kernels {
+			total += k.Micros
+		}
+		t := a.table("node", "kernel", "out", "us", "%", "GOP/s")
+		for _, k := range r.Kernels {
+			gops := ""
+			if k.GOPS > 0 {
+				gops = fmt.Sprintf("%.1f", k.GOPS)
+			}
+			t.AppendRow(table.Row{k.Node, k.Kernel, k.Out, fmt.Sprintf("%.1f", k.Micros), fmt.Sprintf("%.1f", 100*k.Micros/total), gops})
+		}
+		t.Render()
+	}
+	_, err := fmt.Fprintf(a.out, "%s: median %.3f ms, min %.3f, p95 %.3f over %d runs; %.1f per second, %d threads, peak memory %.1f MB\n",
+		path, r.Latency.Median, r.Latency.Min, r.Latency.P95, r.Runs, r.Throughput, r.Threads, float64(r.PeakRSS)/1e6)
+	return err
+}
+
+// inputs makes random inputs for a session.
+func (b *benchFlags) inputs(s *lowbit.Session, seed uint64) (map[string]*lowbit.Tensor, error) {
+	given := map[string][]int{}
+	for _, text := range b.shapes {
+		name, shape, err := parseShape(text)
+		if err != nil {
+			return nil, err
+		}
+		given[name] = shape
+	}
+	in := map[string]*lowbit.Tensor{}
+	r := rand.New(rand.NewPCG(seed, 1))
+	for _, v := range s.Inputs() {
+		shape, err := b.shape(v, given)
+		if err != nil {
+			return nil, err
+		}
+		if in[v.Name], err = randomTensor(r, v, shape); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// shape is that of an input: given, declared, or with the batch where the first axis is open.
+func (b *benchFlags) shape(v *graph.Value, given map[string][]int) ([]int, error) {
+	if s, ok := given[v.Name]; ok {
+		return s, nil
+	}
+	if !v.Type.Ranked {
+		return nil, fault.Invalidf(fmt.Sprintf("input %q", v.Name), "has no declared shape").WithHint("give --shape %s:1x3x224x224", v.Name)
+	}
+	shape := make([]int, len(v.Type.Shape))
+	for i, d := range v.Type.Shape {
+		switch {
+		case d.IsKnown():
+			shape[i] = d.Size
+		case i == 0:
+			shape[i] = b.batch
+		default:
+			return nil, fault.Invalidf(fmt.Sprintf("input %q", v.Name), "%s leaves axis %d open", v.Type, i).WithHint("give --shape %s:…", v.Name)
+		}
+	}
+	return shape, nil
+}
+
+func parseShape(text string) (string, []int, error) {
+	i := strings.LastIndex(text, ":")
+	if i < 0 {
+		return "", nil, fault.Invalidf("--shape", "%q is not NAME:AxBxC", text)
+	}
+	var shape []int
+	for _, d := range strings.FieldsFunc(text[i+1:], func(r rune) bool { return r == 'x' || r == ',' }) {
+		n, err := strconv.Atoi(d)
+		if err != nil || n < 0 {
+			return "", nil, fault.Invalidf("--shape", "%q is not NAME:AxBxC", text)
+		}
+		shape = append(shape, n)
+	}
+	if _, err := tensor.CheckedElements(shape); err != nil {
+		return "", nil, fault.Invalidf("--shape", "%v", err)
+	}
+	return text[:i], shape, nil
+}
+
+// randomTensor fills an input: normal numbers for floats, and 0 or 1 for integers, which are
+// within the range of every index.
+func randomTensor(r *rand.Rand, v *graph.Value, shape []int) (*lowbit.Tensor, error) {
+	if !v.Type.IsTensor() {
+		return nil, fault.Unsupportedf(fmt.Sprintf("input %q", v.Name), "cannot make a %s", v.Type)
+	}
+	x := make([]float64, tensor.Elements(shape))
+	for i := range x {
+		if v.Type.DType.IsFloat() {
+			x[i] = r.NormFloat64()
+		} else {
+			x[i] = float64(r.IntN(2))
+		}
+	}
+	t, err := format.FromFloats(v.Type.DType, x, false, shape...)
+	if err != nil {
+		return nil, fault.Unsupportedf(fmt.Sprintf("input %q", v.Name), "%v", err)
+	}
+	return t, nil
+}
+
+// peakRSS is the most memory that this process has held, in bytes.
+func peakRSS() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return u.Maxrss * 1024
+}

@@ -1,0 +1,261 @@
+// Package recipe reads and writes recipes: everything that a quantization is asked to do, in one
+// YAML or JSON file.
+package recipe
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/fault"
+	"lowbit/internal/format"
+	"lowbit/internal/plan"
+	"lowbit/internal/strictyaml"
+)
+
+// Schema is the version of the file's form.
+const Schema = "lowbit.recipe/v1"
+
+// A Recipe is one file. An empty field takes its default.
+type Recipe struct {
+	Schema      string      `yaml:"schema"`
+	Scheme      string      `yaml:"scheme,omitempty"`
+	Mode        string      `yaml:"mode,omitempty"`
+	Target      string      `yaml:"target,omitempty"`
+	Style       string      `yaml:"style,omitempty"`
+	Calibration Calibration `yaml:"calibration,omitempty"`
+	Weights     Scheme      `yaml:"weights,omitempty"`
+	Activations Scheme      `yaml:"activations,omitempty"`
+	Keep        []Keep      `yaml:"keep,omitempty"`
+	Overrides   []Override  `yaml:"overrides,omitempty"`
+	Fix         []string    `yaml:"fix,omitempty"`
+	Data        Data        `yaml:"data,omitempty"`
+	Accuracy    Accuracy    `yaml:"accuracy,omitempty"`
+	Search      Search      `yaml:"search,omitempty"`
+}
+
+// Calibration is how activations are observed.
+type Calibration struct {
+	Observer string `yaml:"observer,omitempty"`
+	Samples  int    `yaml:"samples,omitempty"`
+	Batch    int    `yaml:"batch,omitempty"`
+	Seed     uint64 `yaml:"seed,omitempty"`
+}
+
+// A Scheme is a format and the block that shares its parameters.
+type Scheme struct {
+	Format string `yaml:"format,omitempty"`
+	Block  string `yaml:"block,omitempty"`
+}
+
+// Keep picks nodes that stay in float: a pattern, or an operator's name.
+type Keep struct{ Pattern string }
+
+// UnmarshalYAML reads a pattern or {op: NAME}.
+func (k *Keep) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		k.Pattern = n.Value
+		return nil
+	}
+	if n.Kind == yaml.MappingNode && len(n.Content) == 2 && n.Content[0].Value == "op" {
+		k.Pattern = "op:" + n.Content[1].Value
+		return nil
+	}
+	return fmt.Errorf("line %d: neither a pattern nor {op: NAME}", n.Line)
+}
+
+// MarshalYAML writes what UnmarshalYAML reads.
+func (k Keep) MarshalYAML() (any, error) {
+	if name, ok := strings.CutPrefix(k.Pattern, "op:"); ok {
+		return map[string]string{"op": name}, nil
+	}
+	return k.Pattern, nil
+}
+
+// An Override changes the schemes of the nodes that match.
+type Override struct {
+	Match       string `yaml:"match"`
+	Weights     Scheme `yaml:"weights,omitempty"`
+	Activations Scheme `yaml:"activations,omitempty"`
+}
+
+// Data names the samples to calibrate and to evaluate on.
+type Data struct {
+	Calib Samples `yaml:"calib,omitempty"`
+	Eval  Samples `yaml:"eval,omitempty"`
+}
+
+// Samples is one set of samples.
+type Samples struct {
+	Path       string `yaml:"path,omitempty"`
+	Preprocess string `yaml:"preprocess,omitempty"`
+	Labels     string `yaml:"labels,omitempty"`
+	Split      string `yaml:"split,omitempty"`
+	Metric     string `yaml:"metric,omitempty"`
+}
+
+// Accuracy is what may be lost.
+type Accuracy struct {
+	MaxDrop string `yaml:"max_drop,omitempty"`
+}
+
+// Search is how plans are searched for.
+type Search struct {
+	Algorithm  string   `yaml:"algorithm,omitempty"`
+	MaxTrials  int      `yaml:"max_trials,omitempty"`
+	Objectives []string `yaml:"objectives,omitempty"`
+}
+
+// Default is the recipe of plain quantize, written out.
+func Default() *Recipe {
+	return &Recipe{Schema: Schema, Scheme: "W8A8", Mode: string(plan.Static), Target: plan.Targets[0].Name, Style: "qdq",
+		Calibration: Calibration{Observer: calib.Average.Name, Samples: 300, Batch: 1}}
+}
+
+// Read reads a recipe from a file.
+func Read(path string) (*Recipe, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.IOf(path, err)
+	}
+	r, err := Parse(text)
+	return r, fault.At(path, err)
+}
+
+// Parse reads a recipe. Unknown keys and unknown words are errors.
+func Parse(text []byte) (*Recipe, error) {
+	r := &Recipe{}
+	if err := strictyaml.Decode(text, r); err != nil {
+		return nil, err
+	}
+	if r.Schema != Schema {
+		return nil, fault.Invalidf("schema", "%q is not %q", r.Schema, Schema)
+	}
+	if _, err := r.Filled().Settings(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Encode writes a recipe as YAML.
+func (r *Recipe) Encode() ([]byte, error) {
+	b, err := yaml.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("recipe: %w", err)
+	}
+	return b, nil
+}
+
+// Filled returns a copy in which every empty field that has a default holds it.
+func (r *Recipe) Filled() *Recipe {
+	c, d := *r, Default()
+	fill := func(p *string, v string) {
+		if *p == "" {
+			*p = v
+		}
+	}
+	fill(&c.Schema, d.Schema)
+	fill(&c.Scheme, d.Scheme)
+	fill(&c.Mode, d.Mode)
+	fill(&c.Target, d.Target)
+	fill(&c.Style, d.Style)
+	fill(&c.Calibration.Observer, d.Calibration.Observer)
+	if c.Calibration.Samples == 0 {
+		c.Calibration.Samples = d.Calibration.Samples
+	}
+	if c.Calibration.Batch == 0 {
+		c.Calibration.Batch = d.Calibration.Batch
+	}
+	return &c
+}
+
+// Settings turns a filled recipe into what a plan is made from.
+func (r *Recipe) Settings() (plan.Settings, error) {
+	s, err := plan.Default(r.Scheme)
+	if err != nil {
+		return s, err
+	}
+	if len(r.Fix) > 0 {
+		return s, fault.Unsupportedf("fix", "there is no repair %q", r.Fix[0])
+	}
+	s.Mode = plan.Mode(r.Mode)
+	if s.Mode != plan.Static && s.Mode != plan.Dynamic && s.Mode != plan.Weights {
+		return s, fault.Invalidf("mode", "%q is not static, dynamic or weights", r.Mode)
+	}
+	if s.Target = plan.LookupTarget(r.Target); s.Target == nil {
+		return s, fault.Invalidf("target", "there is no target %q", r.Target)
+	}
+	if s.Observer = calib.Lookup(r.Calibration.Observer); s.Observer == nil {
+		return s, fault.Invalidf("observer", "%q is not one of %s", r.Calibration.Observer, calib.Names())
+	}
+	if s.Weights, err = r.Weights.over("weights", s.Weights); err != nil {
+		return s, err
+	}
+	if s.Acts, err = r.Activations.over("activations", s.Acts); err != nil {
+		return s, err
+	}
+	if s.Keep, err = r.patterns(); err != nil {
+		return s, err
+	}
+	s.Overrides, err = r.overrides(s)
+	return s, err
+}
+
+func (r *Recipe) patterns() ([]plan.Pattern, error) {
+	var list []plan.Pattern
+	for _, k := range r.Keep {
+		p, err := plan.ParsePattern(k.Pattern)
+		if err != nil {
+			return nil, fault.At("keep", err)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+func (r *Recipe) overrides(s plan.Settings) ([]plan.Override, error) {
+	var list []plan.Override
+	for i, o := range r.Overrides {
+		place := fmt.Sprintf("overrides[%d]", i)
+		p, err := plan.ParsePattern(o.Match)
+		if err != nil {
+			return nil, fault.At(place, err)
+		}
+		w, err := o.Weights.over(place+".weights", s.Weights)
+		if err != nil {
+			return nil, err
+		}
+		a, err := o.Activations.over(place+".activations", s.Acts)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, plan.Override{Match: p, Weights: &w, Acts: &a})
+	}
+	return list, nil
+}
+
+// over lays a recipe's scheme over a default.
+func (c Scheme) over(place string, s plan.Scheme) (plan.Scheme, error) {
+	if c.Format != "" {
+		f := format.Lookup(c.Format)
+		if f == nil {
+			var names []string
+			for _, f := range format.All {
+				names = append(names, f.Name)
+			}
+			return s, fault.Invalidf(place, "there is no format %q", c.Format).WithHint("did you mean %q?", strictyaml.Nearest(c.Format, names))
+		}
+		s.Format = f
+	}
+	if c.Block != "" {
+		b, err := format.ParseBlock(c.Block)
+		if err != nil {
+			return s, fault.Invalidf(place, "%v", err)
+		}
+		s.Block = b
+	}
+	return s, nil
+}

@@ -1,0 +1,124 @@
+// Package strictyaml decodes YAML and JSON into structs and refuses keys that they lack, with the
+// line and the nearest key there is.
+package strictyaml
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"lowbit/internal/fault"
+)
+
+// MaxBytes bounds the text of a document.
+const MaxBytes = 1 << 20
+
+// Decode reads one document into v, a pointer to a struct whose fields carry yaml tags. An empty
+// document leaves v as it is.
+func Decode(text []byte, v any) error {
+	if len(text) > MaxBytes {
+		return fault.Invalidf("", "%d bytes, at most %d are read", len(text), MaxBytes)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return fault.Invalidf("", "%v", err)
+	}
+	if len(doc.Content) == 0 {
+		return nil
+	}
+	if err := check(doc.Content[0], reflect.TypeOf(v).Elem()); err != nil {
+		return err
+	}
+	if err := doc.Decode(v); err != nil {
+		return fault.Invalidf("", "%v", err)
+	}
+	return nil
+}
+
+var unmarshaler = reflect.TypeFor[yaml.Unmarshaler]()
+
+// check holds the keys of a node against the fields of type t.
+func check(n *yaml.Node, t reflect.Type) error {
+	if reflect.PointerTo(t).Implements(unmarshaler) {
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return check(n, t.Elem())
+	case reflect.Slice:
+		if n.Kind != yaml.SequenceNode {
+			return nil
+		}
+		for _, c := range n.Content {
+			if err := check(c, t.Elem()); err != nil {
+				return err
+			}
+		}
+	case reflect.Struct:
+		return checkStruct(n, t)
+	}
+	return nil
+}
+
+func checkStruct(n *yaml.Node, t reflect.Type) error {
+	if n.Kind != yaml.MappingNode {
+		return fault.Invalidf(fmt.Sprintf("line %d", n.Line), "keys and values expected, not %q", n.Value)
+	}
+	fields := map[string]reflect.Type{}
+	var names []string
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		fields[name] = t.Field(i).Type
+		names = append(names, name)
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		place := fmt.Sprintf("line %d", k.Line)
+		if fields[k.Value] == nil {
+			return fault.Invalidf(place, "unknown key %q", k.Value).WithHint("did you mean %q?", Nearest(k.Value, names))
+		}
+		if seen[k.Value] {
+			return fault.Invalidf(place, "key %q stands twice", k.Value)
+		}
+		seen[k.Value] = true
+		if err := check(n.Content[i+1], fields[k.Value]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Nearest returns the word that takes the fewest edits to reach from name, the first on ties.
+func Nearest(name string, words []string) string {
+	best, least := "", 1<<30
+	for _, w := range words {
+		if d := edits(strings.ToLower(name), strings.ToLower(w)); d < least {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance between a and b in bytes.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
