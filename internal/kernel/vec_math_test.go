@@ -21,7 +21,7 @@ var accuracy = []struct {
 	{op: Exp, want: math.Exp, ulp: 1.1},
 	{op: Log, want: math.Log, ulp: 1.1},
 	{op: Tanh, want: math.Tanh, ulp: 3},
-	{op: Erf, want: math.Erf, ulp: 2},
+	{op: Erf, want: math.Erf, ulp: 2.5},
 	{op: Sigmoid, want: sigmoid64, ulp: 3},
 	{op: Gelu, want: gelu64, ulp: 4, abs: 3e-7},
 	{op: GeluTanh, want: geluTanh64, ulp: 4, abs: 6e-7},
@@ -64,15 +64,15 @@ func TestAccuracy(t *testing.T) {
 			Generic.UnaryWith(c.op, y[:n], x[:n], c.p, c.q)
 			for i, v := range y[:n] {
 				u, a := distance(v, c.want(float64(x[i])))
-				if a > worstAbs && a > c.abs {
-					worstAbs = a
+				if math.Abs(float64(v)) < 16 {
+					worstAbs = max(worstAbs, a)
 				}
 				if u > worst && a > c.abs {
 					worst, at = u, float64(x[i])
 				}
 			}
 		}
-		t.Logf("%-10s %.3f ulp at %g (abs %.2g)", c.op, worst, at, worstAbs)
+		t.Logf("%-10s %.3f ulp at %g beyond an error of %g, %.2g below 16", c.op, worst, at, c.abs, worstAbs)
 		if worst > c.ulp {
 			t.Errorf("%s(%g): off by %.2f ulp, more than %g", c.op, at, worst, c.ulp)
 		}

@@ -88,6 +88,7 @@ var unaryBodies = []unaryBody{
 func emitUnary(f *file) {
 	consts := constSet{}
 	f.masks()
+	f.tables()
 	for _, k := range unaryBodies {
 		for _, v := range isa {
 			b := newBody(v.width)

@@ -118,6 +118,30 @@ func (b *body) chooseSign(m, yes, no val) val {
 	}})
 }
 
+// upper has the sign bit set where the entry k of a table of 16 lies in its upper half, for AVX2.
+func (b *body) upper(k val) val {
+	if b.wide() {
+		return k
+	}
+	return b.shift("VPSLLD", 28, k)
+}
+
+// lookup is entry k mod 16 of a table of 16 float32.
+func (b *body) lookup(table string, k, upper val) val {
+	o := op{args: []val{k, upper}, needReg: []bool{true, true}, temps: 1}
+	o.write = func(f *file, _ place, d string, a, t []string) {
+		f.p("VPERMPS %s<>(SB), %s, %s", table, a[0], d)
+		if !b.wide() {
+			f.p("VPERMPS %s<>+32(SB), %s, %s", table, a[0], t[0])
+			f.p("VBLENDVPS %s, %s, %s, %s", a[1], t[0], d, d)
+		}
+	}
+	if b.wide() {
+		o.temps = 0
+	}
+	return b.emit(o)
+}
+
 // elem is how elements lie in memory: their size, and the instructions that turn a vector of them
 // into 32-bit lanes and back.
 type elem struct {
