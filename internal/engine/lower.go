@@ -22,6 +22,8 @@ type lowerer struct {
 	slots []*slot
 	steps []*step
 	forms map[*value]*[numLayouts]*slot
+
+	packed int // places for weights that are packed in each run
 }
 
 // lower compiles the network into a program.
@@ -47,7 +49,7 @@ func (lw *lowerer) lower() (*program, error) {
 	for _, v := range lw.net.out {
 		p.outputs = append(p.outputs, lw.output(v))
 	}
-	p.slots, p.steps = lw.slots, lw.steps
+	p.slots, p.steps, p.packed = lw.slots, lw.steps, lw.packed
 	lw.live(p)
 	p.arena = planArena(p.slots)
 	return p, nil

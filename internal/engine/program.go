@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lowbit/internal/fault"
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -36,6 +37,7 @@ type program struct {
 	inputs  []port
 	outputs []port
 	arena   int
+	packed  int // weights packed in each run
 
 	mu   sync.Mutex
 	free []*frame // frames that no run uses
@@ -53,6 +55,7 @@ type frame struct {
 	prog  *program
 	vals  []*tensor.Tensor // by slot
 	arena []byte
+	packs []*kernel.PackedF32
 	ctx   context.Context
 	watch func(name string, t *tensor.Tensor)
 	times []time.Duration // by step, where asked for
@@ -69,7 +72,7 @@ func (p *program) frame() *frame {
 		p.free = p.free[:n-1]
 		return f
 	}
-	f := &frame{prog: p, vals: make([]*tensor.Tensor, len(p.slots)), arena: tensor.Aligned[byte](p.arena)}
+	f := &frame{prog: p, vals: make([]*tensor.Tensor, len(p.slots)), arena: tensor.Aligned[byte](p.arena), packs: make([]*kernel.PackedF32, p.packed)}
 	for _, s := range p.slots {
 		switch s.root.place {
 		case inArena:

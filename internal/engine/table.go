@@ -7,7 +7,9 @@ func init() {
 	lowerings = map[string][]lowering{
 		"conv":     {lowerConv},
 		"gemm":     {lowerGemm},
+		"matmul":   {lowerMatMul},
 		"function": {lowerFunction},
+		"LSTM":     {lowerRecurrent}, "GRU": {lowerRecurrent},
 
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool},
 		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable},
@@ -54,5 +56,6 @@ var passes = []pass{
 	{"find gates", findGates},
 	{"find convolutions", findConvs},
 	{"find products", findGemms},
+	{"find products of computed matrices", findMatMuls},
 	{"fuse", fuse},
 }

@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"slices"
+
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// A matMul says how a "matmul" node reads its two operands: as their axes permuted. The columns of the
+// left one stay last.
+type matMul struct{ left, right []int }
+
+// findMatMuls turns the float products of two computed matrices into "matmul" nodes, which read
+// through transpositions.
+func findMatMuls(g *net) {
+	for _, n := range g.nodes {
+		if n.kind != "MatMul" || !n.static() || !n.in[0].is(tensor.Float32) || n.out[0].elems() == 0 {
+			continue
+		}
+		a, b := n.in[0], n.in[1]
+		if len(a.shape) < 2 || len(b.shape) < 2 || a.elems() == 0 {
+			continue
+		}
+		s := &matMul{left: identity(len(a.shape)), right: identity(len(b.shape))}
+		if x, perm, ok := throughTranspose(a); ok && perm[len(perm)-1] == len(perm)-1 {
+			a, s.left = x, perm
+		}
+		if x, perm, ok := throughTranspose(b); ok {
+			b, s.right = x, perm
+		}
+		n.become("matmul", s, a, b)
+	}
+	g.sweep()
+}
+
+func identity(n int) []int {
+	p := make([]int, n)
+	for i := range p {
+		p[i] = i
+	}
+	return p
+}
+
+// throughTranspose returns what v is a transposition of.
+func throughTranspose(v *value) (*value, []int, bool) {
+	if v.def == nil || v.def.kind != "Transpose" || v.pinned || v.konst != nil || v.def.in[0].konst != nil {
+		return nil, nil, false
+	}
+	perm := v.def.onnx.Ints("perm")
+	return v.def.in[0], perm, perm != nil
+}
+
+// A stack is a number of matrices in memory: where each begins, and the strides of its rows and columns.
+type stack struct {
+	at       []int
+	row, col int
+}
+
+// stackOf lays out the matrices of a tensor of some shape whose axes are read in the order of perm, for
+// batch dimensions out.
+func stackOf(shape, perm, out []int) stack {
+	dense := denseStrides(shape)
+	rank := len(perm)
+	dims, strides := make([]int, rank), make([]int, rank)
+	for i, p := range perm {
+		dims[i], strides[i] = shape[p], dense[p]
+	}
+	s := stack{row: strides[rank-2], col: strides[rank-1]}
+	for i := range tensor.Elements(out) {
+		at := 0
+		for k, r := len(out)-1, i; k >= 0; k-- {
+			idx := r % out[k]
+			r /= out[k]
+			if d := k - len(out) + rank - 2; d >= 0 && dims[d] > 1 {
+				at += idx * strides[d]
+			}
+		}
+		s.at = append(s.at, at)
+	}
+	return s
+}
+
+// lowerMatMul emits the products of two stacks of matrices. The right ones are packed in each run.
+func lowerMatMul(lw *lowerer, n *node) bool {
+	s, y := n.spec.(*matMul), n.out[0]
+	a, b := lw.use(n.in[0], rowMajor), lw.use(n.in[1], rowMajor)
+	rank := len(y.shape)
+	batch := y.shape[:rank-2]
+	m, cols := y.shape[rank-2], y.shape[rank-1]
+	k := a.shape[len(a.shape)-1]
+	left, right := stackOf(a.shape, s.left, batch), stackOf(b.shape, s.right, batch)
+	places := slices.Compact(slices.Sorted(slices.Values(right.at)))
+	which := make([]int, len(right.at))
+	for i, at := range right.at {
+		which[i], _ = slices.BinarySearch(places, at)
+	}
+	packs := lw.newPacks(len(places))
+	level, order := lw.level, kernel.Order{N: right.col, K: right.row}
+	lw.emit(&step{node: n, kernel: "pack f32", parts: len(places), in: []*slot{b}, run: func(f *frame, i int) error {
+		f.packs[packs+i] = level.PackF32(f.f32(b)[places[i]:], cols, k, 1, order)
+		return nil
+	}})
+	dst := lw.make(y, rowMajor)
+	macs := int64(y.elems()) * int64(k)
+	cuts := lw.rowCuts(image{len(left.at), 0, 0, m}, 1, float64(macs)*f32Nanos)
+	lw.emit(&step{node: n, kernel: "f32 matmul", macs: macs, parts: len(cuts), in: []*slot{a, b}, out: []*slot{dst}, run: func(f *frame, part int) error {
+		c := cuts[part]
+		w := f.packs[packs+which[c.image]]
+		out := &kernel.OutF32{C: f.f32(dst)[c.image*m*cols:][:m*cols], Ldc: cols}
+		w.Gemm(f.f32(a)[left.at[c.image]:], left.row, out, kernel.Range{M0: c.M0, M1: c.M1, P1: w.Panels()})
+		return nil
+	}})
+	return true
+}
+
+// newPacks reserves places for weights that are packed in each run.
+func (lw *lowerer) newPacks(n int) int {
+	lw.packed += n
+	return lw.packed - n
+}

@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// A cell computes one time step of one direction for one batch row: sums holds the sums of all gates
+// from the input, hidden those from the state; h and c are the state, which it renews.
+type cell struct {
+	gates int
+	step  func(l kernel.Level, s *cellState)
+}
+
+type cellState struct {
+	sums, h, c []float32
+	hidden     []float32
+	tmp        []float32
+	size       int
+}
+
+var cells = map[string]cell{
+	"LSTM": {gates: 4, step: lstmStep},
+	"GRU":  {gates: 3, step: gruStep},
+}
+
+// A recurrent says what an LSTM or GRU node of the plain kind computes.
+type recurrent struct {
+	cell
+	time, batch, in, size int // steps, rows, input and state width
+	reverse               []bool
+	w, r                  []*kernel.PackedF32
+	bias, rbias           [][]float32
+}
+
+// lowerRecurrent emits LSTM, and GRU with the reset gate behind the product, with constant weights and
+// the usual activations.
+func lowerRecurrent(lw *lowerer, n *node) bool {
+	if !plainRecurrent(n) {
+		return false
+	}
+	s := lw.recurrentOf(n)
+	x := lw.use(n.in[0], rowMajor)
+	st := &step{node: n, kernel: "f32 " + n.kind, in: []*slot{x}}
+	state := func(i int) *slot {
+		v := n.input(i)
+		if v == nil {
+			return nil
+		}
+		in := lw.use(v, rowMajor)
+		st.in = append(st.in, in)
+		return in
+	}
+	h0, c0 := state(5), state(6)
+	var out [3]*slot
+	for i, v := range n.out {
+		if v != nil {
+			out[i] = lw.make(v, rowMajor)
+			st.out = append(st.out, out[i])
+		}
+	}
+	g := s.gates * s.size
+	sums := lw.scratch(tensor.Float32, s.time*s.batch*g)
+	work := lw.scratch(tensor.Float32, s.batch*(g+2*s.size)+s.size)
+	st.out = append(st.out, sums, work)
+	st.macs = int64(len(s.reverse)) * int64(s.time*s.batch*g) * int64(s.in+s.size)
+	level := lw.level
+	st.run = func(f *frame, _ int) error {
+		for d := range s.reverse {
+			s.run(level, f, d, recurrentSlots{x, h0, c0, out[0], out[1], out[2], sums, work})
+		}
+		return nil
+	}
+	lw.emit(st)
+	return true
+}
+
+// plainRecurrent says whether a node is of the kind that lowerRecurrent knows.
+func plainRecurrent(n *node) bool {
+	for i, v := range n.in {
+		if constant := i >= 1 && i <= 3; v != nil && (constant && v.konst == nil || i != 4 && !v.is(tensor.Float32)) {
+			return false
+		}
+	}
+	o := n.onnx
+	usual := o.Strs("activations") == nil && !o.Has("clip") && o.Int("input_forget", 0) == 0 && o.Int("layout", 0) == 0
+	reset := n.kind != "GRU" || o.Bool("linear_before_reset", false)
+	return usual && reset && n.input(4) == nil && n.input(7) == nil && n.in[0].elems() > 0
+}
+
+func (lw *lowerer) recurrentOf(n *node) *recurrent {
+	x, r := n.in[0].shape, n.in[2].shape
+	s := &recurrent{cell: cells[n.kind], time: x[0], batch: x[1], in: x[2], size: r[2]}
+	s.reverse = map[string][]bool{"forward": {false}, "reverse": {true}, "bidirectional": {false, true}}[n.onnx.Str("direction", "forward")]
+	g := s.gates * s.size
+	w, rw := tensor.Of[float32](n.in[1].konst), tensor.Of[float32](n.in[2].konst)
+	bias := make([]float32, len(s.reverse)*2*g)
+	if b := n.input(3); b != nil {
+		copy(bias, tensor.Of[float32](b.konst))
+	}
+	for d := range s.reverse {
+		key := packKey{n.in[1].name, n.onnx.Op + itoa(d)}
+		from := []*tensor.Tensor{n.in[1].konst, n.in[2].konst}
+		pair := packed(lw.packs, key, from, func() [2]*kernel.PackedF32 {
+			return [2]*kernel.PackedF32{
+				lw.level.PackF32(w[d*g*s.in:], g, s.in, 1, kernel.Order{N: s.in, K: 1}),
+				lw.level.PackF32(rw[d*g*s.size:], g, s.size, 1, kernel.Order{N: s.size, K: 1}),
+			}
+		})
+		s.w, s.r = append(s.w, pair[0]), append(s.r, pair[1])
+		s.bias = append(s.bias, bias[d*2*g:][:g])
+		s.rbias = append(s.rbias, bias[d*2*g+g:][:g])
+	}
+	return s
+}
+
+// recurrentSlots are the operands, results and scratch of a recurrent step; absent ones are nil.
+type recurrentSlots struct{ x, h0, c0, y, yh, yc, sums, work *slot }
+
+// run computes one direction.
+func (s *recurrent) run(l kernel.Level, f *frame, d int, at recurrentSlots) {
+	g, width := s.gates*s.size, s.batch*s.size
+	sums := f.f32(at.sums)
+	rows := s.time * s.batch
+	s.w[d].Gemm(f.f32(at.x), s.in, &kernel.OutF32{C: sums, Ldc: g, Bias: s.bias[d]}, kernel.Range{M1: rows, P1: s.w[d].Panels()})
+	work := f.f32(at.work)
+	hidden, h, c, tmp := work[:s.batch*g], work[s.batch*g:][:width], work[s.batch*g+width:][:width], work[s.batch*(g+2*s.size):]
+	initial(f, at.h0, h, d)
+	initial(f, at.c0, c, d)
+	for i := range s.time {
+		t := i
+		if s.reverse[d] {
+			t = s.time - 1 - i
+		}
+		s.r[d].Gemm(h, s.size, &kernel.OutF32{C: hidden, Ldc: g, Bias: s.rbias[d]}, kernel.Range{M1: s.batch, P1: s.r[d].Panels()})
+		for b := range s.batch {
+			s.step(l, &cellState{
+				sums: sums[(t*s.batch+b)*g:][:g], hidden: hidden[b*g:][:g], tmp: tmp, size: s.size,
+				h: h[b*s.size:][:s.size], c: c[b*s.size:][:s.size],
+			})
+		}
+		if at.y != nil {
+			copy(f.f32(at.y)[(t*len(s.reverse)+d)*width:], h)
+		}
+	}
+	final(f, at.yh, h, d)
+	final(f, at.yc, c, d)
+}
+
+func initial(f *frame, from *slot, state []float32, d int) {
+	if from == nil {
+		clear(state)
+		return
+	}
+	copy(state, f.f32(from)[d*len(state):])
+}
+
+func final(f *frame, to *slot, state []float32, d int) {
+	if to != nil {
+		copy(f.f32(to)[d*len(state):], state)
+	}
+}
+
+// lstmStep is ONNX's LSTM with the gates in the order input, output, forget, cell.
+func lstmStep(l kernel.Level, s *cellState) {
+	n := s.size
+	l.Binary(kernel.Add, s.sums, s.sums, s.hidden)
+	l.Unary(kernel.Sigmoid, s.sums[:3*n], s.sums[:3*n])
+	l.Unary(kernel.Tanh, s.sums[3*n:], s.sums[3*n:])
+	in, out, forget, fresh := s.sums[:n], s.sums[n:2*n], s.sums[2*n:3*n], s.sums[3*n:]
+	l.Binary(kernel.Mul, s.c, s.c, forget)
+	l.Binary(kernel.Mul, fresh, fresh, in)
+	l.Binary(kernel.Add, s.c, s.c, fresh)
+	l.Unary(kernel.Tanh, s.tmp[:n], s.c)
+	l.Binary(kernel.Mul, s.h, out, s.tmp[:n])
+}
+
+// gruStep is ONNX's GRU with linear_before_reset and the gates in the order update, reset, hidden:
+// h = (1−z)·h̃ + z·h = h̃ + z·(h−h̃).
+func gruStep(l kernel.Level, s *cellState) {
+	n := s.size
+	l.Binary(kernel.Add, s.sums[:2*n], s.sums[:2*n], s.hidden[:2*n])
+	l.Unary(kernel.Sigmoid, s.sums[:2*n], s.sums[:2*n])
+	z, r, fresh := s.sums[:n], s.sums[n:2*n], s.sums[2*n:]
+	l.Binary(kernel.Mul, r, r, s.hidden[2*n:])
+	l.Binary(kernel.Add, fresh, fresh, r)
+	l.Unary(kernel.Tanh, fresh, fresh)
+	l.Binary(kernel.Sub, s.h, s.h, fresh)
+	l.Binary(kernel.Mul, s.h, s.h, z)
+	l.Binary(kernel.Add, s.h, s.h, fresh)
+}
