@@ -237,7 +237,7 @@ func softsignOne(x float32) float32 {
 func mishOne(x float32) float32 {
 	x = atLeast(x, -150)
 	w := expOne(clampOne(x, -150, 20))
-	n := w * (w + 2)
+	n := float32(w * (w + 2))
 	return x * (n / (n + 2))
 }
 

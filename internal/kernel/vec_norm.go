@@ -43,7 +43,7 @@ func (l Level) ExpSum(dst, x []float32, m float32) float32 {
 	}
 	var s [lanes]float32
 	for i, v := range x {
-		e := expOne(v - m)
+		e := float32(expOne(v - m))
 		if dst != nil {
 			dst[i] = e
 		}

@@ -108,7 +108,7 @@ func minMaxRef(x []float32) (lo, hi float32) {
 func sumLanes(x []float32, f func(v float32) float32) float32 {
 	var s [lanes]float32
 	for i, v := range x {
-		s[i%lanes] += f(v)
+		s[i%lanes] += float32(f(v))
 	}
 	return foldSum(&s)
 }
