@@ -45,7 +45,9 @@ type convSpec struct {
 	tail
 }
 
-func (s *convSpec) tailOf() *tail { return &s.tail }
+func (s *convSpec) tailOf() *tail  { return &s.tail }
+func (s *convSpec) operands() int  { return 1 }
+func (s *convSpec) residual() bool { return true }
 
 func (s *convSpec) clone() product {
 	c := *s

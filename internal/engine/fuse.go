@@ -66,7 +66,7 @@ func other(c *node, v *value) *value {
 func fuseAdd(p, c *node) bool {
 	y, s := p.out[0], p.spec.(product).clone()
 	o, t := other(c, y), s.tailOf()
-	if c.formal != 2 || !sameShape(y.shape, c.out[0].shape) || !t.act.plain() || len(p.in) > 1 {
+	if c.formal != 2 || !sameShape(y.shape, c.out[0].shape) || !t.act.plain() || len(p.in) > s.operands() {
 		return false
 	}
 	if row, ok := channelRow(o, y.shape, s.channelAxis(len(y.shape))); ok {
@@ -74,7 +74,7 @@ func fuseAdd(p, c *node) bool {
 		take(p, c, s)
 		return true
 	}
-	if o == y || !o.is(tensor.Float32) || !sameShape(o.shape, y.shape) {
+	if o == y || !s.residual() || !o.is(tensor.Float32) || !sameShape(o.shape, y.shape) {
 		return false
 	}
 	take(p, c, s, o)
@@ -85,7 +85,7 @@ func fuseAdd(p, c *node) bool {
 func fuseMul(p, c *node) bool {
 	y, s := p.out[0], p.spec.(product).clone()
 	row, ok := channelRow(other(c, y), y.shape, s.channelAxis(len(y.shape)))
-	if !ok || !sameShape(y.shape, c.out[0].shape) || !s.tailOf().act.plain() || len(p.in) > 1 {
+	if !ok || !sameShape(y.shape, c.out[0].shape) || !s.tailOf().act.plain() || len(p.in) > s.operands() {
 		return false
 	}
 	multiply(s, row)
@@ -108,7 +108,7 @@ func fusePRelu(p, c *node) bool {
 // fuseBatchNorm takes the normalisation by constants: y·f + (beta − mean·f), f = gamma/√(var+eps).
 func fuseBatchNorm(p, c *node) bool {
 	s := p.spec.(product).clone()
-	if c.in[0] != p.out[0] || !s.tailOf().act.plain() || len(p.in) > 1 || c.onnx.Bool("training_mode", false) {
+	if c.in[0] != p.out[0] || !s.tailOf().act.plain() || len(p.in) > s.operands() || c.onnx.Bool("training_mode", false) {
 		return false
 	}
 	f, shift, ok := normOf(c, s.channels())

@@ -14,7 +14,9 @@ type gemmSpec struct {
 	tail
 }
 
-func (s *gemmSpec) tailOf() *tail { return &s.tail }
+func (s *gemmSpec) tailOf() *tail  { return &s.tail }
+func (s *gemmSpec) operands() int  { return 1 }
+func (s *gemmSpec) residual() bool { return true }
 
 func (s *gemmSpec) clone() product {
 	c := *s

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"strings"
+
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -83,9 +85,20 @@ func plainRecurrent(n *node) bool {
 		}
 	}
 	o := n.onnx
-	usual := o.Strs("activations") == nil && !o.Has("clip") && o.Int("input_forget", 0) == 0 && o.Int("layout", 0) == 0
+	usual := usualActivations(n) && !o.Has("clip") && o.Int("input_forget", 0) == 0 && o.Int("layout", 0) == 0
 	reset := n.kind != "GRU" || o.Bool("linear_before_reset", false)
 	return usual && reset && n.input(4) == nil && n.input(7) == nil && n.in[0].elems() > 0
+}
+
+// usualActivations says whether the gates and the state have the functions that they have by default.
+func usualActivations(n *node) bool {
+	list, each := n.onnx.Strs("activations"), []string{"Sigmoid", "Tanh", "Tanh"}[:cells[n.kind].gates-1]
+	for i, a := range list {
+		if !strings.EqualFold(a, each[i%len(each)]) {
+			return false
+		}
+	}
+	return true
 }
 
 func (lw *lowerer) recurrentOf(n *node) *recurrent {

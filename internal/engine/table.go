@@ -12,6 +12,7 @@ func init() {
 		"LSTM":     {lowerRecurrent}, "GRU": {lowerRecurrent},
 
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool},
+		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm},
 		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable},
 
 		"Add": {lowerBinary}, "Sub": {lowerBinary}, "Mul": {lowerBinary}, "Div": {lowerBinary},
@@ -51,6 +52,7 @@ var passes = []pass{
 	{"moves of codes", intMoves},
 	{"tables", findTables},
 	{"fold constants", func(g *net) { g.fold() }},
+	{"find dynamic products", findDynamic},
 	{"find powers", findPowers},
 	{"find layer norms", findLayerNorms},
 	{"find gates", findGates},

@@ -13,6 +13,8 @@ type product interface {
 	channels() int
 	channelAxis(rank int) int
 	scale(by []float32) // multiplies the weights of each channel
+	operands() int      // how many operands there are without a residual
+	residual() bool     // whether one more may be added to the sums
 }
 
 // clone copies a tail so that it can be changed.
