@@ -26,7 +26,7 @@ func spreadOf(n *graph.Node, kernel []int) (*spread, error) {
 		t.size = t.size[2:] // some exporters write the batch and channels too
 	}
 	if len(t.size) > 0 {
-		err = checkSteps("output_shape", t.size, len(kernel), 1)
+		err = checkSizes("output_shape", t.size, len(kernel))
 	}
 	return t, err
 }

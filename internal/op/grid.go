@@ -33,6 +33,9 @@ func newGridSampler(c *Call) (*gridSampler, error) {
 	if s.pad != "zeros" && s.pad != "border" && s.pad != "reflection" {
 		return nil, invalidf("padding_mode %q", s.pad)
 	}
+	if len(s.spatial) > 6 {
+		return nil, unsupportedf("%d spatial axes", len(s.spatial))
+	}
 	if product(s.spatial) == 0 {
 		return nil, invalidf("input of shape %v is empty", x)
 	}
@@ -53,7 +56,7 @@ func (s *gridSampler) sample(i int, v float64) sample {
 	if s.filter.weight == nil {
 		x = math.RoundToEven(x)
 	}
-	if x < lo || x > hi {
+	if (x < lo || x > hi) && !(s.pad == "border" && s.filter.reach > 1) { // cubic neighbours clamp one by one
 		x = s.inside(x, lo, hi, n)
 	}
 	var out sample

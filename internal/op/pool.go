@@ -13,9 +13,12 @@ func poolWindow(n *graph.Node, x []int) (*window, error) {
 	if len(kernel) == 0 || len(x) != len(kernel)+2 {
 		return nil, invalidf("kernel_shape %v for an input of shape %v", kernel, x)
 	}
-	s, err := slideOf(n, kernel)
+	s, err := poolSlide(n, kernel)
 	if err != nil {
 		return nil, err
+	}
+	if product(x[2:]) == 0 {
+		return nil, invalidf("input of shape %v has no elements to pool", x)
 	}
 	w, err := s.over(x[2:])
 	if err != nil {
@@ -23,6 +26,20 @@ func poolWindow(n *graph.Node, x []int) (*window, error) {
 	}
 	_, err = sized(poolShape(x, w))
 	return w, err
+}
+
+// poolSlide is slideOf for a pooling node, whose windows all see at least one element.
+func poolSlide(n *graph.Node, kernel []int) (slide, error) {
+	s, err := slideOf(n, kernel)
+	if err != nil {
+		return s, err
+	}
+	for i, p := range s.pads {
+		if p >= s.extent(i%len(kernel)) {
+			return s, invalidf("pads %v are as wide as the kernel %v", s.pads, kernel)
+		}
+	}
+	return s, nil
 }
 
 func poolShape(x []int, w *window) []int { return append([]int{x[0], x[1]}, w.out...) }
@@ -37,7 +54,7 @@ func inferPool(c *Inference) ([]Fact, error) {
 	if len(kernel) == 0 || len(x.Shape) != len(kernel)+2 {
 		return nil, invalidf("kernel_shape %v for %s", kernel, x.Type)
 	}
-	s, err := slideOf(c.Node, kernel)
+	s, err := poolSlide(c.Node, kernel)
 	if err != nil {
 		return nil, err
 	}

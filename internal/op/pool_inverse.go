@@ -67,14 +67,14 @@ func evalMaxUnpool(c *Call) ([]*tensor.Tensor, error) {
 	return one(dst.tensor(x.DType, shape), nil)
 }
 
-// covers refuses a shape that is smaller than least somewhere.
+// covers refuses a shape that differs from least in batch or channels or is smaller elsewhere.
 func covers(shape, least []int) error {
 	if len(shape) != len(least) {
 		return invalidf("output_shape %v for rank %d", shape, len(least))
 	}
 	for i, d := range shape {
-		if d < least[i] {
-			return invalidf("output_shape %v is smaller than %v", shape, least)
+		if d < least[i] || i < 2 && d != least[i] {
+			return invalidf("output_shape %v does not cover %v", shape, least)
 		}
 	}
 	return nil
@@ -112,7 +112,7 @@ func newFolding(n *graph.Node, x, image, block []int) (*folding, error) {
 	if len(x) != 3 || len(image) != len(block) || len(image) == 0 {
 		return nil, invalidf("columns of shape %v, image %v and block %v", x, image, block)
 	}
-	if err := checkSteps("image_shape", image, len(image), 1); err != nil {
+	if err := checkSizes("image_shape", image, len(image)); err != nil {
 		return nil, err
 	}
 	s, err := slideOf(n, block)
@@ -189,10 +189,8 @@ func inferCol2Im(c *Inference) ([]Fact, error) {
 			dims[1] = divDims(x.Shape[1], graph.Known(n))
 		}
 	}
-	for _, d := range image {
-		if d < 1 {
-			return nil, invalidf("image_shape %v", image)
-		}
+	if err := checkSizes("image_shape", image, len(image)); err != nil {
+		return nil, err
 	}
 	return Typed(graph.OfDims(x.DType, dims)), nil
 }

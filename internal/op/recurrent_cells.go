@@ -59,6 +59,6 @@ func stepLSTM(d *direction, gate []float64, s *state) {
 		}
 		s.c[i] = float64(forget*s.c[i]) + float64(in*d.activate(1, gate[3*n+i]))
 		out := d.activate(0, gate[n+i]+float64(d.peep[n+i]*s.c[i]))
-		s.h[i] = out * d.activate(2, s.c[i])
+		s.h[i] = out * d.f[2](s.c[i]) // the clip bounds the gates alone
 	}
 }

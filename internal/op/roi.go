@@ -23,7 +23,7 @@ func newROIPool(c *Call, h, w, columns int) (*roiPool, error) {
 	if len(x) != 4 || len(r) != 2 || r[1] != columns {
 		return nil, invalidf("input of shape %v and regions of shape %v", x, r)
 	}
-	if err := checkSteps("output size", []int{h, w}, 2, 1); err != nil {
+	if err := checkSizes("output size", []int{h, w}, 2); err != nil {
 		return nil, err
 	}
 	p := &roiPool{batch: x[0], channels: x[1], height: x[2], width: x[3], h: h, w: w, count: r[0], columns: columns}
@@ -37,7 +37,7 @@ func newROIPool(c *Call, h, w, columns int) (*roiPool, error) {
 	}
 	p.x, p.rois = in[0], in[1]
 	for _, v := range p.rois {
-		if math.IsNaN(v) || math.Abs(v*p.scale) > maxStep {
+		if !(math.Abs(v*p.scale) <= maxStep) { // NaN included
 			return nil, invalidf("region coordinate %v", v)
 		}
 	}
@@ -239,7 +239,7 @@ func inferROI(size func(n *graph.Node) []int) func(*Inference) ([]Fact, error) {
 	return func(c *Inference) ([]Fact, error) {
 		x, r := c.Input(0), c.Input(1)
 		hw := size(c.Node)
-		if err := checkSteps("output size", hw, 2, 1); err != nil {
+		if err := checkSizes("output size", hw, 2); err != nil {
 			return nil, err
 		}
 		dims := append(unknownDims(2), graph.Known(hw[0]), graph.Known(hw[1]))

@@ -1,26 +1,16 @@
 package op
 
 import (
-	"lowbit/internal/fault"
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
-// maxElements bounds what a result may hold whose size attributes alone decide: 2 GiB of float64.
-const maxElements = 1 << 28
+// maxElements bounds what a result may hold whose size attributes alone decide, so that its
+// float64 form stays within maxBytes.
+const maxElements = maxBytes / 8
 
-// sized returns the number of elements of a result's shape, or an error where it is negative
-// somewhere or larger than the evaluation may allocate.
-func sized(shape []int) (int, error) {
-	n, err := tensor.CheckedElements(shape)
-	if err != nil {
-		return 0, invalidf("%v", err)
-	}
-	if n > maxElements {
-		return 0, fault.Limitf("", "result of shape %v is too large", shape)
-	}
-	return n, nil
-}
+// sized is checkSize for a result that is computed as float64.
+func sized(shape []int) (int, error) { return checkSize(tensor.Float64, shape) }
 
 // wantRank refuses a tensor with fewer than least dimensions.
 func wantRank(what string, shape []int, least int) error {
@@ -45,6 +35,19 @@ func wantShape(what string, t *tensor.Tensor, shape ...int) error {
 		}
 	}
 	return invalidf("%s of shape %v, %v is needed", what, t.Shape, shape)
+}
+
+// checkSizes refuses a list of sizes of another length, or with one below 1 or too large.
+func checkSizes(name string, list []int, length int) error {
+	if len(list) != length {
+		return invalidf("%s %v, %d numbers are needed", name, list, length)
+	}
+	for _, n := range list {
+		if n < 1 || n > maxElements {
+			return invalidf("%s %v is out of range", name, list)
+		}
+	}
+	return nil
 }
 
 // product multiplies dimensions that are known to be small enough.

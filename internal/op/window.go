@@ -15,8 +15,12 @@ type slide struct {
 	ceil                     bool
 }
 
-// maxStep bounds strides, dilations, paddings and kernel sizes, so that their products fit.
-const maxStep = 1 << 30
+// maxStep bounds strides, dilations, paddings and kernel sizes, so that their products with
+// the largest dimension fit.
+const maxStep = 1 << 22
+
+// maxTaps bounds the positions of a kernel.
+const maxTaps = 1 << 24
 
 // maxSpatial is the largest number of spatial axes: tensors have at most 16 dimensions.
 const maxSpatial = 16
@@ -91,7 +95,7 @@ func (s *slide) span(i, in int) (out, front, behind int, err error) {
 		return 0, 0, 0, invalidf("kernel covers %d positions, the padded input has %d", extent, in+front+behind)
 	}
 	out = room/stride + 1
-	if s.ceil && s.auto != "VALID" && room%stride != 0 && out*stride < in+front {
+	if s.ceil && room%stride != 0 && out*stride < in+front {
 		out++ // the last window starts inside the input or the padding in front
 	}
 	return out, front, behind, nil
@@ -138,8 +142,10 @@ func (s *slide) over(in []int) (*window, error) {
 	if _, err := sized(w.out); err != nil {
 		return nil, err
 	}
-	_, err := sized(w.kernel)
-	return w, err
+	if n, err := sized(w.kernel); err != nil || n > maxTaps {
+		return nil, invalidf("kernel of shape %v", w.kernel)
+	}
+	return w, nil
 }
 
 // A window is a kernel in motion over the spatial axes: kernel position k at output o reads
