@@ -22,25 +22,12 @@ func evalQuantizeLinear(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	work, err := divisionType(c.Node, x.DType, scale.DType)
-	if err != nil {
-		return nil, err
-	}
-	v, err := roundedTo(work, x, scale)
+	q, err := quotients(c.Node, g, x, scale)
 	if err != nil {
 		return nil, err
 	}
 	z, err := zeros(zero, scale.Len())
 	if err != nil {
-		return nil, err
-	}
-	q := make([]float64, len(v[0]))
-	g.runs(func(lo, hi, k int) {
-		for i := lo; i < hi; i++ {
-			q[i] = v[0][i] / v[1][k]
-		}
-	})
-	if q, err = roundAll(work, q); err != nil {
 		return nil, err
 	}
 	if to.IsFloat() {
@@ -54,6 +41,25 @@ func evalQuantizeLinear(c *Call) ([]*tensor.Tensor, error) {
 		}
 	})
 	return one(fromInts(to, codes, x.Shape))
+}
+
+// quotients divides x by its scales, rounded to the precision that the node asks for.
+func quotients(n *graph.Node, g granularity, x, scale *tensor.Tensor) ([]float64, error) {
+	work, err := divisionType(n, x.DType, scale.DType)
+	if err != nil {
+		return nil, err
+	}
+	v, err := roundedTo(work, x, scale)
+	if err != nil {
+		return nil, err
+	}
+	q := make([]float64, len(v[0]))
+	g.runs(func(lo, hi, k int) {
+		for i := lo; i < hi; i++ {
+			q[i] = v[0][i] / v[1][k]
+		}
+	})
+	return roundAll(work, q)
 }
 
 // saturated rounds v half to even, adds zero and clamps. NaN becomes the lowest code.

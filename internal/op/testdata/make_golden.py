@@ -189,4 +189,27 @@ case("selu", "Selu", [f32(8)], tol=1e-5)
 case("melweightmatrix", "MelWeightMatrix", [np.int64(4), np.int64(16), np.int64(8000), s(100), s(3000)], tol=1e-5)
 case("hammingwindow symmetric", "HammingWindow", [np.int64(6)], periodic=0, tol=1e-5)
 
+# every function of one number
+for op in "Abs Neg Sign Ceil Floor Round Sin Cos Tan Sinh Cosh Atan Asinh Exp Sigmoid Tanh Softplus Softsign Elu HardSigmoid LeakyRelu ThresholdedRelu Reciprocal Relu Erf Identity".split():
+    case(op.lower() + " real", op, [np.array([-2.7, -0.4, 0, 0.3, 1.2, 6.5], np.float32)], tol=1e-5)
+for op in "Log Sqrt Acosh".split():
+    case(op.lower() + " real", op, [np.array([1, 1.2, 3, 600], np.float32)], tol=1e-5)
+for op in "Acos Asin Atanh".split():
+    case(op.lower() + " real", op, [np.array([-0.9, -0.1, 0, 0.6], np.float32)], tol=1e-5)
+for op in "Abs Neg Sign Relu".split():
+    case(op.lower() + " int8", op, [np.array([-128, -5, 0, 127], np.int8)])
+case("not", "Not", [np.array([True, False])])
+for op in "And Or Xor Equal".split():
+    case(op.lower() + " bool", op, [np.array([True, True, False, False]), np.array([True, False, True, False])])
+for op in "Greater GreaterOrEqual Less LessOrEqual".split():
+    case(op.lower() + " int64", op, [np.array([1, 2, 3]), np.array([2])])
+    case(op.lower() + " double", op, [np.array([1, np.nan, 3.5]), np.array([2.0])])
+for op in "ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp".split():
+    case(op.lower() + " middle", op, [np.abs(f32(2, 3, 2)) + 0.5, np.array([1], np.int64)], tol=1e-5, keepdims=0)
+    case(op.lower() + " all", op, [np.array([[1, 2], [3, 4]], np.int32)], version=13)
+case("where", "Where", [np.array([[True], [False]]), f32(3), f32(2, 1)])
+case("isinf", "IsInf", [np.array([np.inf, -np.inf, np.nan, 1], np.float32)])
+case("isnan", "IsNaN", [np.array([np.inf, -np.inf, np.nan, 1], np.float32)])
+case("argmin", "ArgMin", [f32(3, 4)], axis=1)
+
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
