@@ -33,7 +33,7 @@ func headsOf(what string, t *tensor.Tensor, count int) (*heads, error) {
 		return &heads{s[0], s[1], s[2], s[3], data}, nil
 	case len(s) != 3:
 		return nil, invalidf("%s of shape %v, 3 or 4 dimensions are needed", what, s)
-	case count < 1 || s[2]%count != 0:
+	case count < 1 || count > max(s[2], 1) || s[2]%count != 0:
 		return nil, invalidf("%s of shape %v does not split into %d heads", what, s, count)
 	}
 	h := &heads{s[0], count, s[1], s[2] / count, make([]float64, len(data))}

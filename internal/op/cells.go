@@ -12,8 +12,11 @@ import (
 // is allocated.
 const maxBytes = 1 << 31
 
+// sizeLimit is maxBytes but in tests.
+var sizeLimit = maxBytes
+
 // checkSize returns the number of elements of a result, and refuses a shape that is negative
-// or needs more than maxBytes.
+// or needs more than sizeLimit bytes.
 func checkSize(d tensor.DType, shape []int) (int, error) {
 	n, err := tensor.CheckedElements(shape)
 	if err != nil {
@@ -23,8 +26,8 @@ func checkSize(d tensor.DType, shape []int) (int, error) {
 	if d == tensor.String {
 		bits = 128
 	}
-	if n > maxBytes/16 && n > maxBytes*8/max(bits, 1) {
-		return 0, fault.Limitf("", "a result of shape %v and type %s is larger than %d bytes", shape, d, maxBytes)
+	if n > sizeLimit/16 && n > sizeLimit*8/max(bits, 1) {
+		return 0, fault.Limitf("", "a result of shape %v and type %s is larger than %d bytes", shape, d, sizeLimit)
 	}
 	return n, nil
 }

@@ -43,11 +43,9 @@ func inferIf(c *Inference) ([]Fact, error) {
 		return b, nil
 	case err2 != nil:
 		return a, nil
-	case len(a) != len(b):
-		return nil, invalidf("the branches have %d and %d outputs", len(a), len(b))
 	}
-	out := make([]Fact, len(a))
-	for i := range a {
+	out := make([]Fact, min(len(a), len(b)))
+	for i := range out {
 		out[i].Type = graph.Join(a[i].Type, b[i].Type)
 	}
 	return out, nil

@@ -20,8 +20,9 @@ type Facts map[string]Fact
 
 // Infer finds the types and shapes of all values, those of subgraphs included where their names
 // are not also the main graph's. in gives known types of inputs, which replace the declared ones;
-// nil takes the file's word. Operators that are unknown leave their outputs open. A contradiction
-// with the file's declarations is an error.
+// nil takes the file's word. Operators that are unknown leave their outputs open. An element
+// type that contradicts the file's declaration is an error; where a shape does, as it may under
+// given types, the declaration counts for nothing.
 func Infer(m *graph.Model, in map[string]graph.Type) (Facts, error) {
 	inf := &inferer{model: m, inner: Facts{}}
 	env := &factScope{vals: Facts{}}
@@ -113,10 +114,12 @@ func (inf *inferer) nodes(list []*graph.Node, info []*graph.Value, env *factScop
 				f = out[i]
 			}
 			if d, ok := declared[name]; ok {
-				if !d.Accepts(f.Type) {
+				if !clearShape(d).Accepts(clearShape(f.Type)) {
 					return fault.Invalidf(n.Label(), "output %q is %s, but the file declares %s", name, f.Type, d)
 				}
-				f.Type = refine(f.Type, d)
+				if d.Accepts(f.Type) {
+					f.Type = refine(f.Type, d)
+				}
 			}
 			if inf.depth == 1 {
 				f.Type = inf.named(f.Type)
@@ -138,6 +141,16 @@ func (inf *inferer) named(t graph.Type) graph.Type {
 		if !d.IsKnown() && d.Name == "" {
 			t.Shape[i] = inf.fresh()
 		}
+	}
+	return t
+}
+
+// clearShape returns t without what it says of shapes.
+func clearShape(t graph.Type) graph.Type {
+	t.Ranked, t.Shape = false, nil
+	if t.Elem != nil {
+		e := clearShape(*t.Elem)
+		t.Elem = &e
 	}
 	return t
 }

@@ -20,8 +20,8 @@ func (s *collector) add(t *tensor.Tensor) error {
 		return invalidf("%s cannot be stacked", t)
 	}
 	s.list = append(s.list, t)
-	if s.bytes += t.Bytes() + 64; s.bytes > maxBytes {
-		return fault.Limitf("", "the values of a loop take more than %d bytes", maxBytes)
+	if s.bytes += t.Bytes() + 64; s.bytes > sizeLimit {
+		return fault.Limitf("", "the values of a loop take more than %d bytes", sizeLimit)
 	}
 	return nil
 }

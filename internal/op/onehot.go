@@ -34,7 +34,7 @@ func evalOneHot(c *Call) ([]*tensor.Tensor, error) {
 	dst.fill(0, tensor.Elements(shape), src, 0)
 	inner := tensor.Elements(at.Shape[axis:])
 	for i, v := range idx {
-		if v >= -depth[0] && v < depth[0] { // others stay off
+		if v >= -float64(n) && v < float64(n) { // others stay off
 			k := int(v)
 			if k < 0 {
 				k += n
