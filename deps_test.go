@@ -20,6 +20,7 @@ fault:
 tensor:
 kernel:        golang.org/x/sys
 testdata:
+strictyaml:    fault go.yaml.in/yaml/v4
 atomicfile:    fault golang.org/x/sys
 npz:           fault tensor
 graph:         fault tensor
@@ -31,10 +32,10 @@ calib:         fault tensor graph format kernel
 calib/dataset: fault tensor graph format npz onnx golang.org/x/image go.yaml.in/yaml/v4
 plan:          fault tensor graph op format calib
 pass:          fault tensor graph op format plan
-report:        fault tensor graph plan
+report:        fault tensor graph plan gonum.org/v1/plot
 conform:       fault tensor graph format op onnx npz
 demo:          tensor golang.org/x/image
-recipe:        fault format calib plan go.yaml.in/yaml/v4
+recipe:        fault format calib plan strictyaml go.yaml.in/yaml/v4
 `
 
 // TestDeps holds the imports of every package under internal against the law.

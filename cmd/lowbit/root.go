@@ -39,7 +39,7 @@ type app struct {
 type verb func(a *app) *cobra.Command
 
 // verbs lists the commands in the order that help prints them.
-var verbs = []verb{quantizeCmd, evalCmd, compareCmd, inspectCmd, checkCmd, runCmd, conformCmd, benchCmd, recipeCmd, formatsCmd, targetsCmd, versionCmd, manCmd}
+var verbs = []verb{demoCmd, quantizeCmd, evalCmd, compareCmd, inspectCmd, checkCmd, runCmd, conformCmd, benchCmd, recipeCmd, formatsCmd, targetsCmd, versionCmd, manCmd}
 
 // Main runs the program with the given arguments and returns its exit status.
 func Main(args []string, in io.Reader, out, stderr io.Writer) (code int) {
