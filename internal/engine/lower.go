@@ -57,7 +57,7 @@ func (lw *lowerer) lower() (*program, error) {
 
 // node lowers one node: by the first lowering of its kind that takes it, else by reference.
 func (lw *lowerer) node(n *node) error {
-	if n.static() {
+	if n.static() || controls[n.kind] {
 		for _, f := range lowerings[n.kind] {
 			if f(lw, n) {
 				return nil
@@ -233,14 +233,9 @@ func (lw *lowerer) eval(n *node) error {
 			st.in = append(st.in, in[i])
 		}
 	}
-	out := make([]*slot, len(n.out))
-	for i, v := range n.out {
-		if v != nil {
-			out[i] = lw.newSlot(v, rowMajor, inHeap)
-			out[i].deps = st.in
-			lw.setForm(v, rowMajor, out[i])
-			st.out = append(st.out, out[i])
-		}
+	out := lw.heapOut(n, st)
+	for _, s := range st.out {
+		s.deps = st.in
 	}
 	st.run = func(f *frame, _ int) error {
 		args := make([]*tensor.Tensor, len(in))

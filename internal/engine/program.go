@@ -57,6 +57,7 @@ type frame struct {
 	arena []byte
 	packs []*kernel.PackedF32
 	ctx   context.Context
+	crew  *crew // nil: one thread
 	watch func(name string, t *tensor.Tensor)
 	times []time.Duration // by step, where asked for
 }
@@ -92,7 +93,7 @@ func (p *program) recycle(f *frame) {
 			f.vals[s.id] = nil
 		}
 	}
-	f.ctx, f.watch, f.times = nil, nil, nil
+	f.ctx, f.crew, f.watch, f.times = nil, nil, nil, nil
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.free) < keptFrames {
@@ -119,6 +120,7 @@ func (f *frame) u8(s *slot) []byte { return f.vals[s.id].Raw }
 
 // execute runs the program on f, whose inputs are bound. A nil crew means one thread.
 func (p *program) execute(f *frame, c *crew) error {
+	f.crew = c
 	for i, s := range p.steps {
 		if f.ctx.Err() != nil {
 			return context.Cause(f.ctx)

@@ -31,7 +31,7 @@ type Session struct {
 	model *graph.Model
 	opt   Options
 	level kernel.Level
-	crew  *crew
+	crew  *crew // nil in a session for a subgraph
 	packs packCache
 
 	mu       sync.Mutex

@@ -5,6 +5,8 @@ var lowerings map[string][]lowering
 
 func init() {
 	lowerings = map[string][]lowering{
+		"If": {lowerIf}, "Loop": {lowerLoop},
+
 		"conv":     {lowerConv},
 		"gemm":     {lowerGemm},
 		"matmul":   {lowerMatMul},
@@ -32,6 +34,9 @@ func init() {
 		lowerings[kind] = append(lowerings[kind], lowerProbe)
 	}
 }
+
+// controls lists the kinds whose lowerings do without known shapes.
+var controls = map[string]bool{"If": true, "Loop": true}
 
 // A pass rewrites the network before it is lowered.
 type pass struct {
