@@ -2,6 +2,7 @@ package onnx_test
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 
 	"lowbit/internal/graph"
 	"lowbit/internal/onnx"
+	"lowbit/internal/tensor"
 )
 
 // build writes a ModelProto given as protobuf text.
@@ -155,4 +157,54 @@ func tensorSeeds(t testing.TB) [][]byte {
 		list = append(list, buildAs(t, "TensorProto", text))
 	}
 	return list
+}
+
+// must stops the test if one of the steps that set it up fails.
+func must(t testing.TB, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func write(path, text string) error { return os.WriteFile(path, []byte(text), 0o644) }
+
+// weights returns a model with constants of the given sizes in bytes, of which each is filled with
+// its own number.
+func weights(t testing.TB, sizes ...int) *graph.Model {
+	t.Helper()
+	m, err := onnx.Decode(build(t, around("")), onnx.Limits{})
+	must(t, err)
+	for i, n := range sizes {
+		w := tensor.New(tensor.Uint8, n)
+		for j := range w.Raw {
+			w.Raw[j] = byte(i + 1)
+		}
+		m.Graph.SetConst(fmt.Sprint("w", i), w)
+	}
+	return m
+}
+
+// mustRead returns the content of a file.
+func mustRead(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	return b
+}
+
+// bigModel returns a model with a tensor of n bytes, whose file is mapped, not read. The bytes are
+// bools, so that opening looks at each of them.
+func bigModel(t testing.TB, n int) []byte {
+	t.Helper()
+	x, err := oracle(build(t, around(`initializer { name: "w" data_type: BOOL }`)))
+	must(t, err)
+	g := x.Get(field(x, "graph")).Message()
+	w := g.Get(field(g, "initializer")).List().Get(0).Message()
+	dims := w.Mutable(field(w, "dims")).List()
+	dims.Append(protoreflect.ValueOfInt64(int64(n)))
+	w.Set(field(w, "raw_data"), protoreflect.ValueOfBytes(make([]byte, n)))
+	return mustMarshal(t, x)
 }

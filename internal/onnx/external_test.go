@@ -1,3 +1,5 @@
+//go:build unix
+
 package onnx_test
 
 import (
@@ -27,18 +29,6 @@ func externalModel(t testing.TB, entries string) []byte {
 func entry(key, value string) string {
 	return fmt.Sprintf("external_data { key: %q value: \"%s\" } ", key, value)
 }
-
-// must stops the test if one of the steps that set it up fails.
-func must(t testing.TB, errs ...error) {
-	t.Helper()
-	for _, err := range errs {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func write(path, text string) error { return os.WriteFile(path, []byte(text), 0o644) }
 
 // playground makes a folder with a model's surroundings, good and bad, and returns the model's
 // folder in it. Outside of that lies a secret.

@@ -246,6 +246,7 @@ func wireAttacks(t testing.TB) []hostile {
 		{"wire: half a number in a tensor", nested(1, nested(1, nested(1, []byte{1, 0xff}, 5), 5), 7), fault.Invalid, "ends within a value"},
 		{"wire: 77 bits in a tensor", nested(1, nested(1, append([]byte{0x08, 1, 0x10, 7},
 			nested(1, append(bytes.Repeat([]byte{0xff}, 10), 1), 7)...), 5), 7), fault.Invalid, "damaged"},
+		{"tensor: data_location 2", nested(1, nested(1, []byte{0x10, 1, 0x70, 2}, 5), 7), fault.Invalid, "data_location 2"},
 		{"wire: half a float in a list", nested(1, nested(1, nested(1, nested(1, make([]byte, 5), 7), 5), 1), 7), fault.Invalid, "not whole floats"},
 		{"wire: half a number in a list", nested(1, nested(1, nested(1, nested(1, []byte{1, 0xff}, 8), 5), 1), 7), fault.Invalid, "damaged varint"},
 		{"count: packed list above the limit", nested(1, nested(1, nested(1, nested(1, make([]byte, 1<<24+1), 8), 5), 1), 7), fault.Limit, "a list of 16,777,217"},
@@ -323,5 +324,44 @@ func refuse(t *testing.T, h hostile, open func() error) {
 	}
 	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
 		t.Errorf("%s: allocated %d bytes for a file of %d", h.name, n, len(h.file))
+	}
+}
+
+// Counts are limited, in all graphs together.
+func TestCounts(t *testing.T) {
+	sub := `node { input: "x" output: "c" op_type: "If" attribute { name: "b" type: GRAPH g {
+		initializer { name: "u" data_type: 1 float_data: 1 } node { input: "x" output: "n" op_type: "Neg" } } } }`
+	b := build(t, around(`initializer { name: "t" data_type: 1 float_data: 1 } `+sub)+
+		`functions { name: "F" domain: "l" } functions { name: "G" domain: "l" }`)
+	for _, c := range []struct {
+		lim  onnx.Limits
+		want string
+	}{
+		{onnx.Limits{Nodes: 3, Initializers: 2, Functions: 2, Nesting: 2}, ""},
+		{onnx.Limits{Nodes: 2}, "more than 2 nodes"},
+		{onnx.Limits{Initializers: 1}, "more than 1 initializers"},
+		{onnx.Limits{Functions: 1}, "more than 1 functions"},
+		{onnx.Limits{Nesting: 1}, "nested more than 1 deep"},
+		{onnx.Limits{Inlined: 2}, "more than 2 nodes once"},
+	} {
+		_, err := onnx.Decode(b, c.lim)
+		if c.want == "" && err != nil || c.want != "" && (fault.KindOf(err) != fault.Limit || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: got %v, want %q", c.lim, err, c.want)
+		}
+	}
+}
+
+// The file's size is limited before it is read.
+func TestModelSize(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	b := build(t, around(""))
+	must(t, os.WriteFile(path, b, 0o644))
+	if _, err := onnx.Open(path, onnx.Limits{ModelBytes: int64(len(b)) - 1}); fault.KindOf(err) != fault.Limit {
+		t.Errorf("got %v", err)
+	}
+	for name, kind := range map[string]fault.Kind{"nowhere": fault.IO, ".": fault.Invalid} {
+		if _, err := onnx.Open(filepath.Join(filepath.Dir(path), name), onnx.Limits{}); fault.KindOf(err) != kind {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

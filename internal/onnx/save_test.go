@@ -1,9 +1,10 @@
+//go:build unix
+
 package onnx_test
 
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -18,22 +19,6 @@ import (
 	"lowbit/internal/onnx"
 	"lowbit/internal/tensor"
 )
-
-// weights returns a model with constants of the given sizes in bytes, of which each is filled with
-// its own number.
-func weights(t testing.TB, sizes ...int) *graph.Model {
-	t.Helper()
-	m, err := onnx.Decode(build(t, around("")), onnx.Limits{})
-	must(t, err)
-	for i, n := range sizes {
-		w := tensor.New(tensor.Uint8, n)
-		for j := range w.Raw {
-			w.Raw[j] = byte(i + 1)
-		}
-		m.Graph.SetConst(fmt.Sprint("w", i), w)
-	}
-	return m
-}
 
 // listing returns the names in a folder.
 func listing(t testing.TB, dir string) string {
@@ -128,13 +113,6 @@ func TestSaveExternal(t *testing.T) {
 	if s := strings.Join(got, ", "); s != "w1 5000, w3 1024, w4 100000" {
 		t.Errorf("external: %s", s)
 	}
-}
-
-func mustRead(t testing.TB, path string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	must(t, err)
-	return b
 }
 
 // The same model gives the same files, and a model read from a data file can be written again.

@@ -195,6 +195,11 @@ func TestContainerFaults(t *testing.T) {
 	if _, _, err := onnx.DecodeSequence(deep, onnx.Limits{}); fault.KindOf(err) != fault.Limit {
 		t.Errorf("40 sequences in each other: %v", err)
 	}
+	for _, text := range []string{"sparse_tensor_value {}", "map_value {}"} {
+		if _, _, err := onnx.DecodeOptional(buildAs(t, "OptionalProto", text), onnx.Limits{}); fault.KindOf(err) != fault.Unsupported {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 	twice := buildAs(t, "OptionalProto", `tensor_value { data_type: 1 float_data: 1 }`)
 	if _, _, err := onnx.DecodeOptional(slices.Concat(twice, twice), onnx.Limits{}); err == nil {
 		t.Error("an optional with two values is accepted")

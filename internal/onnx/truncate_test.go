@@ -1,3 +1,5 @@
+//go:build unix
+
 package onnx_test
 
 import (
@@ -6,27 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/reflect/protoreflect"
-
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
 	"lowbit/internal/onnx"
 	"lowbit/internal/tensor"
 )
-
-// bigModel returns a model with a tensor of n bytes, whose file is mapped, not read. The bytes are
-// bools, so that opening looks at each of them.
-func bigModel(t testing.TB, n int) []byte {
-	t.Helper()
-	x, err := oracle(build(t, around(`initializer { name: "w" data_type: BOOL }`)))
-	must(t, err)
-	g := x.Get(field(x, "graph")).Message()
-	w := g.Get(field(g, "initializer")).List().Get(0).Message()
-	dims := w.Mutable(field(w, "dims")).List()
-	dims.Append(protoreflect.ValueOfInt64(int64(n)))
-	w.Set(field(w, "raw_data"), protoreflect.ValueOfBytes(make([]byte, n)))
-	return mustMarshal(t, x)
-}
 
 // A file that is cut while it is open gives an error when it is read, not a crash.
 func TestTruncatedWhileOpen(t *testing.T) {
