@@ -16,9 +16,9 @@ type tensorProto struct {
 	dims     []int64
 	raw      []byte
 	strs     []string
-	body     []byte           // the whole message, to read the typed fields from
-	typed    [12]uint64       // how many values each typed field holds, by field number
+	body     []byte           // the whole message, to read the typed field from
 	typedNum protowire.Number // the typed field in use; 0 if none is
+	typed    uint64           // how many values it holds
 	external []graph.Prop
 	location int64
 }

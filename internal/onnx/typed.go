@@ -73,7 +73,7 @@ func (d *decoder) countTyped(p *tensorProto, r *reader) {
 	}
 	if n > 0 {
 		p.typedNum = r.num
-		p.typed[r.num] += uint64(n)
+		p.typed += uint64(n)
 	}
 }
 
@@ -98,8 +98,8 @@ func (d *decoder) typedElements(t *tensor.Tensor, n int, p *tensorProto) bool {
 	if bits := t.DType.Bits(); 8%bits == 0 {
 		want = t.DType.ByteLen(n)
 	}
-	if have := p.typed[p.typedNum]; have != uint64(want) {
-		d.truncated("shape %v needs %s values, the file holds %s", t.Shape, commas(want), commas(have))
+	if p.typed != uint64(want) {
+		d.truncated("shape %v needs %s values, the file holds %s", t.Shape, commas(want), commas(p.typed))
 		return false
 	}
 	if width := fixedWidth[p.typedNum]; width > 0 {
