@@ -1,7 +1,8 @@
 package op
 
-// qdqPool is how operators that average activations are quantized.
-var qdqPool = Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearAveragePool"}
+// recurrentWeights says that W and R (directions, gates*hidden, inputs) are quantized where
+// they are constant. No operator computes a recurrence on integers.
+var recurrentWeights = Quant{In: []Role{Act, Weight, Weight, Float}, Axis: 1}
 
 // netOps are products, convolutions, pooling, normalization, recurrence, attention, losses.
 var netOps = []*Op{
@@ -19,12 +20,13 @@ var netOps = []*Op{
 	{Name: "CausalConvWithState", Infer: inferCausalConv, Eval: evalCausalConv},
 	{Name: "Col2Im", Infer: inferCol2Im, Eval: evalCol2Im},
 	{Name: "MaxPool", Infer: inferPool, Eval: evalMaxPool,
-		Quant: Quant{In: []Role{Act}, Share: true, Output: true, Integer: "MaxPool"}},
-	{Name: "AveragePool", Infer: inferPool, Eval: evalAveragePool, Quant: qdqPool},
+		Quant: Quant{In: []Role{Act}, Share: true}},
+	{Name: "AveragePool", Infer: inferPool, Eval: evalAveragePool,
+		Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearAveragePool"}},
 	{Name: "LpPool", Infer: inferPool, Eval: evalLpPool},
 	{Name: "GlobalAveragePool", Infer: inferGlobalPool, Eval: globalPool(meanOfPlane),
 		Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearGlobalAveragePool"}},
-	{Name: "GlobalMaxPool", Infer: inferGlobalPool, Eval: globalPool(maxOfPlane), Quant: Quant{In: []Role{Act}, Share: true, Output: true}},
+	{Name: "GlobalMaxPool", Infer: inferGlobalPool, Eval: globalPool(maxOfPlane), Quant: Quant{In: []Role{Act}, Share: true}},
 	{Name: "GlobalLpPool", Infer: inferGlobalPool, Eval: globalPool(normOfPlane)},
 	{Name: "MaxUnpool", Infer: inferMaxUnpool, Eval: evalMaxUnpool},
 	{Name: "MaxRoiPool", Infer: inferROI(maxRoiPoolSize), Eval: evalMaxRoiPool},
@@ -37,13 +39,14 @@ var netOps = []*Op{
 	{Name: "LpNormalization", Infer: inferSame, Eval: evalLpNorm},
 	{Name: "MeanVarianceNormalization", Infer: inferSame, Eval: evalMeanVariance},
 	{Name: "LRN", Infer: inferSame, Eval: evalLRN},
+	// Interpolation stays within the range of its input, so that Resize keeps its parameters.
 	{Name: "Resize", Infer: inferResize, Eval: evalResize,
-		Quant: Quant{In: []Role{Act, Float}, Output: true}},
+		Quant: Quant{In: []Role{Act, Float}, Share: true}},
 	{Name: "Upsample", Infer: inferUpsample, Eval: evalUpsample,
-		Quant: Quant{In: []Role{Act, Float}, Output: true}},
-	{Name: "RNN", Infer: inferRecurrent(rnnCell), Eval: evalRecurrent(rnnCell)},
-	{Name: "GRU", Infer: inferRecurrent(gruCell), Eval: evalRecurrent(gruCell)},
-	{Name: "LSTM", Infer: inferRecurrent(lstmCell), Eval: evalRecurrent(lstmCell)},
+		Quant: Quant{In: []Role{Act, Float}, Share: true}},
+	{Name: "RNN", Infer: inferRecurrent(rnnCell), Eval: evalRecurrent(rnnCell), Quant: recurrentWeights},
+	{Name: "GRU", Infer: inferRecurrent(gruCell), Eval: evalRecurrent(gruCell), Quant: recurrentWeights},
+	{Name: "LSTM", Infer: inferRecurrent(lstmCell), Eval: evalRecurrent(lstmCell), Quant: recurrentWeights},
 	{Name: "NonMaxSuppression", Infer: inferNMS, Eval: evalNMS},
 	{Name: "NegativeLogLikelihoodLoss", Infer: inferLoss, Eval: evalNLLLoss},
 	{Name: "SoftmaxCrossEntropyLoss", Infer: inferLoss, Eval: evalCrossEntropy},

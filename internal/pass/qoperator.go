@@ -194,8 +194,22 @@ func (f *fuser) shared(c *graph.Node, in []operand, out operand) *graph.Node {
 	if len(in) != 1 || in[0].scale != out.scale && !f.equal(in[0].scale, out.scale) || !f.equal(in[0].zero, out.zero) || len(c.Out) != 1 {
 		return nil
 	}
+	if !f.takes(c, in[0].zero) {
+		return nil
+	}
 	c.In[0] = in[0].codes
 	return c
+}
+
+// takes says whether the signature of n, at the model's opset, allows the type of the zero point
+// as its first operand: GlobalMaxPool has never taken integers, MaxPool not before opset 12.
+func (f *fuser) takes(n *graph.Node, zero string) bool {
+	z := f.m.Graph.ConstTensor(zero)
+	if z == nil {
+		z = f.g.ConstTensor(zero)
+	}
+	s := op.Lookup(n.Domain, n.Op).Schema(f.m.Opset(n.Domain))
+	return z != nil && s != nil && s.CheckTypes([]graph.Type{graph.Unranked(z.DType)}) == nil
 }
 
 // equal says whether two constants hold the same bytes.
