@@ -70,6 +70,7 @@ type scratch struct {
 	pad      []uint8
 	wide     []int16
 	block    []uint8
+	apart    []float32
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -132,6 +133,15 @@ func over[T any](s *scratch, a *rows[T], ks []microKernel, m0, m1 int, ready fun
 		k.fn(&s.microArgs)
 		m += n
 	}
+}
+
+// blockBytesA is how much of A takes its turn with all panels: half of a small
+// second cache.
+const blockBytesA = 512 << 10
+
+// blockRows is the number of rows of that size, a multiple of every tile.
+func blockRows(rowBytes int) int {
+	return max(1, blockBytesA/rowBytes/rowGrain) * rowGrain
 }
 
 // columns prepares the masks of a panel.

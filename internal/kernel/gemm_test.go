@@ -81,9 +81,23 @@ func TestGemmF32(t *testing.T) {
 	})
 }
 
+// TestGemmF32Pages has rows one page apart, which are copied.
+func TestGemmF32Pages(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(25, 26))
+		checkGemmF32Pitch(t, l, r, 150, 200, 1000, 1024)
+		checkGemmF32Pitch(t, l, r, 7, 250, 1024, 1024)
+	})
+}
+
 func checkGemmF32(t *testing.T, l Level, r *rand.Rand, m, n, k int) {
 	t.Helper()
-	lda, ldc, ldadd := k+r.IntN(3), n+r.IntN(3), n+r.IntN(3)
+	checkGemmF32Pitch(t, l, r, m, n, k, k+r.IntN(3))
+}
+
+func checkGemmF32Pitch(t *testing.T, l Level, r *rand.Rand, m, n, k, lda int) {
+	t.Helper()
+	ldc, ldadd := n+r.IntN(3), n+r.IntN(3)
 	skew := r.IntN(3)
 	a, w := randFloats(r, skew+m*lda)[skew:][:(m-1)*lda+k], randFloats(r, n*k)
 	out := &OutF32{C: make([]float32, m*ldc+8), Ldc: ldc}
