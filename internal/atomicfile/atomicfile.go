@@ -63,7 +63,8 @@ func Write(path string, fill func(io.Writer) error, o Options) error {
 }
 
 // Check says whether Write would refuse before it begins: because a file is there, is a source,
-// or does not fit on the disk.
+// or does not fit on the disk. It clears up as Write does: temporary files for path that a killed
+// process left behind are removed.
 func Check(path string, o Options) error {
 	dir := filepath.Dir(path)
 	removeStale(path)
