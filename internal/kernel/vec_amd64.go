@@ -77,7 +77,8 @@ var (
 	minMaxAsm      = both[minMaxFn](minMaxAVX512, minMaxAVX2)
 	expSumAsm      = both[expSumFn](expSumAVX512, expSumAVX2)
 	expSumStoreAsm = both[expSumFn](expSumStoreAVX512, expSumStoreAVX2)
-	normAsm        = both[normFn](normAVX512, normAVX2)
+	softmaxAsm     = both[softmaxFn](softmaxAVX512, softmaxAVX2)
+	layerNormAsm   = both[layerNormFn](layerNormAVX512, layerNormAVX2)
 )
 
 var (

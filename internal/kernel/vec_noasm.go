@@ -12,7 +12,8 @@ var (
 	minMaxAsm      variants[minMaxFn]
 	expSumAsm      variants[expSumFn]
 	expSumStoreAsm variants[expSumFn]
-	normAsm        variants[normFn]
+	softmaxAsm     variants[softmaxFn]
+	layerNormAsm   variants[layerNormFn]
 
 	quantU8Asm    variants[quantFn[uint8]]
 	quantS8Asm    variants[quantFn[int8]]

@@ -6,12 +6,23 @@ import "math"
 // [ReduceSum]. One form stores the terms in dst, the other takes no notice of dst.
 type expSumFn func(dst, x *float32, n int, m float32) float32
 
-// normFn is an assembly body: dst = (x−mean)·inv·gamma + beta for n elements.
-type normFn func(dst, x, gamma, beta *float32, n int, mean, inv float32)
+// softmaxFn and layerNormFn are assembly bodies for rows of n ≥ 1 elements.
+type (
+	softmaxFn   func(dst, x *float32, n, rows int)
+	layerNormFn func(dst, x, gamma, beta *float32, n, rows int, size, eps float32)
+)
 
-// SoftmaxRows sets each row of cols elements to exp(x−max)·(1/Σ). dst may be x itself.
+// callLen is about how many elements one call of assembly over rows takes. Assembly cannot be
+// preempted, so a call must not last.
+const callLen = 1 << 14
+
+// SoftmaxRows sets each of len(dst)/cols rows to exp(x−max)·(1/Σ). dst may be x itself.
 func (l Level) SoftmaxRows(dst, x []float32, cols int) {
 	x = x[:len(dst)]
+	if f, ok := softmaxAsm.pick(l); ok && cols > 0 {
+		spans(len(dst)/cols, max(1, callLen/cols), func(r, n int) { f(&dst[r*cols], &x[r*cols], cols, n) })
+		return
+	}
 	spans(len(dst), cols, func(i, n int) {
 		row := dst[i : i+n]
 		s := l.ExpSum(row, x[i:i+n], l.Reduce(ReduceMax, x[i:i+n], 0))
@@ -57,19 +68,21 @@ func (l Level) ExpSum(dst, x []float32, m float32) float32 {
 // A nil beta is zero. dst may be x itself.
 func (l Level) LayerNormRows(dst, x, gamma, beta []float32, eps float32) {
 	x = x[:len(dst)]
-	size := float32(len(gamma))
-	f, ok := normAsm.pick(l)
+	cols, size := len(gamma), float32(len(gamma))
+	f, ok := layerNormAsm.pick(l)
 	if beta != nil {
-		beta = beta[:len(gamma)]
+		beta = beta[:cols]
 	}
-	spans(len(dst), len(gamma), func(i, n int) {
+	if ok && beta != nil && cols > 0 {
+		spans(len(dst)/cols, max(1, callLen/cols), func(r, n int) {
+			f(&dst[r*cols], &x[r*cols], &gamma[0], &beta[0], cols, n, size, eps)
+		})
+		return
+	}
+	spans(len(dst), cols, func(i, n int) {
 		row, in := dst[i:i+n], x[i:i+n]
 		mean := l.Reduce(ReduceSum, in, 0) / size
 		inv := inverseRoot(l.Reduce(ReduceDeviation, in, mean)/size, eps)
-		if ok && beta != nil {
-			f(&row[0], &in[0], &gamma[0], &beta[0], n, mean, inv)
-			return
-		}
 		l.BinaryScalar(Sub, row, in, mean)
 		l.BinaryScalar(Mul, row, row, inv)
 		l.Binary(Mul, row, row, gamma)

@@ -4,12 +4,22 @@
 
 package kernel
 
-// normAVX2 is (x−mean)·inv·gamma + beta on n elements.
+// softmaxAVX2 computes rows of n ≥ 1 elements.
 //
 //go:noescape
-func normAVX2(dst *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, inv float32)
+func softmaxAVX2(dst, x *float32, n, rows int)
 
-// normAVX512 is (x−mean)·inv·gamma + beta on n elements.
+// layerNormAVX2 computes rows of n ≥ 1 elements; size is n.
 //
 //go:noescape
-func normAVX512(dst *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, inv float32)
+func layerNormAVX2(dst, x, gamma, beta *float32, n, rows int, size, eps float32)
+
+// softmaxAVX512 computes rows of n ≥ 1 elements.
+//
+//go:noescape
+func softmaxAVX512(dst, x *float32, n, rows int)
+
+// layerNormAVX512 computes rows of n ≥ 1 elements; size is n.
+//
+//go:noescape
+func layerNormAVX512(dst, x, gamma, beta *float32, n, rows int, size, eps float32)

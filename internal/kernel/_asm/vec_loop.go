@@ -9,6 +9,7 @@ import (
 // single vectors, and a tail under a mask.
 type loop struct {
 	name, doc string
+	label     string // before the names of labels, where a function has several loops
 	width     int
 	args      []arg
 	bytes     int    // of the arguments, results included
@@ -144,35 +145,35 @@ func (l *loop) turns(f *file, c *code) {
 	if l.unroll > 1 {
 		n := lanes * l.unroll
 		f.p("SUBQ $%d, CX", n)
-		f.p("JLT few")
+		f.p("JLT %sfew", l.label)
 		f.p("PCALIGN $32")
-		f.p("many:")
+		f.p("%smany:", l.label)
 		for u := range l.unroll {
 			c.write(f, place{vec: u * per})
 		}
 		l.advance(f, n, true)
 		f.p("SUBQ $%d, CX", n)
-		f.p("JGE many")
-		f.p("few:")
+		f.p("JGE %smany", l.label)
+		f.p("%sfew:", l.label)
 		f.p("ADDQ $%d, CX", n)
 	}
 	f.p("SUBQ $%d, CX", lanes)
-	f.p("JLT rest")
+	f.p("JLT %srest", l.label)
 	if l.unroll <= 1 {
 		f.p("PCALIGN $32")
 	}
-	f.p("one:")
+	f.p("%sone:", l.label)
 	c.write(f, place{})
 	l.advance(f, lanes, false)
 	f.p("SUBQ $%d, CX", lanes)
-	f.p("JGE one")
-	f.p("rest:")
+	f.p("JGE %sone", l.label)
+	f.p("%srest:", l.label)
 	if !l.noTail {
 		f.p("ADDQ $%d, CX", lanes)
-		f.p("JEQ done")
+		f.p("JEQ %sdone", l.label)
 		f.tailMask(l.width, per)
 		c.write(f, place{tail: true})
-		f.p("done:")
+		f.p("%sdone:", l.label)
 	}
 }
 

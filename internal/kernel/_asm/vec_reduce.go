@@ -14,6 +14,12 @@ type reduction struct {
 
 var infinity = [2]float64{math.Inf(1), math.Inf(-1)}
 
+// Where the reductions that others are made of stand in the list.
+const (
+	reduceSum = 0
+	reduceMax = 4
+)
+
 var reductions = []reduction{
 	{"sum", 0, func(b *body, x, _ val) val { return x }, (*body).add},
 	{"sumSquare", 0, func(b *body, x, _ val) val { return b.mul(x, x) }, (*body).add},
@@ -52,6 +58,15 @@ func emitReduce(f *file) {
 // loop fills in the body, the start and the end of l. term makes the operand of half h; the result
 // goes to the frame at offset ret.
 func (r reduction) loop(l *loop, term func(b *body, h int, p val) val, ret int) {
+	r.lanes(l, term)
+	l.epi = func(f *file) {
+		fold(f, l, r.step)
+		f.p("VMOVSS X%d, ret+%d(FP)", accRegs[0], ret)
+	}
+}
+
+// lanes fills in the body and the start of l, which leaves the lanes in the accumulators.
+func (r reduction) lanes(l *loop, term func(b *body, h int, p val) val) {
 	b := newBody(l.width)
 	p := b.pin(paramReg)
 	for h := range l.per {
@@ -65,10 +80,6 @@ func (r reduction) loop(l *loop, term func(b *body, h int, p val) val, ret int) 
 		}
 	}
 	l.extra = []uint32{bitsOf(r.start)}
-	l.epi = func(f *file) {
-		fold(f, l, r.step)
-		f.p("VMOVSS X%d, ret+%d(FP)", accRegs[0], ret)
-	}
 }
 
 // set moves x to the accumulator.
@@ -130,7 +141,7 @@ func emitExpSum(f *file, consts constSet) {
 			if store {
 				l.name, l.doc = "expSumStore"+v.suffix, "sums exp(x−m) over n ≥ 1 elements and stores the terms."
 			}
-			reductions[0].loop(&l, func(b *body, h int, m val) val {
+			reductions[reduceSum].loop(&l, func(b *body, h int, m val) val {
 				e := b.exp(b.sub(b.load(f32, "SI", h), m))
 				if store {
 					b.store(f32, "DI", h, e)
