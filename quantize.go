@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -17,7 +18,6 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
-	"lowbit/internal/report"
 )
 
 // QuantizeOptions say how a model is quantized. The zero value of a field means its default.
@@ -43,14 +43,6 @@ type Result struct {
 	Elapsed  time.Duration
 }
 
-// A Gate is the comparison of the quantized network with the float one on calibration samples.
-type Gate struct {
-	Samples int
-	SQNR    float64 // of the outputs together, in dB
-	Cosine  float64
-	Agree   float64 // share of samples with the same largest element of the first output
-}
-
 // Quantize returns a quantized copy of m. It does not change m, whose tensors the copy shares.
 func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error) {
 	start := time.Now()
@@ -67,21 +59,10 @@ func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error)
 	if err := q.decide(); err != nil {
 		return nil, fault.At(m.path, err)
 	}
-	if err := q.rewrite(); err != nil {
+	if err := q.finish(); err != nil {
 		return nil, fault.At(m.path, err)
 	}
-	r := &Result{Model: FromGraph(q.out, m.path), Plan: q.plan, Warnings: q.warnings}
-	if o.Data != nil {
-		var err error
-		if r.Gate, err = q.gate(); err != nil {
-			return nil, fault.At(m.path, err)
-		}
-		if w := r.Gate.warning(); w != "" {
-			r.Warnings = append(r.Warnings, w)
-		}
-	}
-	r.Elapsed = time.Since(start)
-	return r, nil
+	return &Result{Model: FromGraph(q.out, m.path), Plan: q.plan, Gate: q.gate, Warnings: q.warnings, Elapsed: time.Since(start)}, nil
 }
 
 // quantization is one run of Quantize.
@@ -92,7 +73,9 @@ type quantization struct {
 	float    *graph.Model // prepared, not quantized
 	facts    op.Facts
 	plan     *plan.Plan
+	judge    *judge // nil where there is no data
 	out      *graph.Model
+	gate     *Gate
 	warnings []string
 }
 
@@ -148,30 +131,83 @@ func firstQuantized(m *graph.Model) *graph.Node {
 
 // decide finds the plan: a given one, or one made from the settings and the data.
 func (q *quantization) decide() error {
-	if q.opt.Plan != nil {
+	var calibrate []int
+	if d := q.opt.Data; d != nil {
+		var held []int
+		calibrate, held = holdBack(d.Len())
+		var err error
+		if q.judge, err = newJudge(q.ctx, q.float, d, held, q.opt.Threads); err != nil {
+			return err
+		}
+	}
+	switch {
+	case q.opt.Plan != nil:
 		q.plan = q.opt.Plan
 		return q.plan.Check(q.float)
+	case q.opt.Settings.Mode == plan.Static:
+		return q.static(calibrate)
+	}
+	return q.fit(q.opt.Settings, nil)
+}
+
+// static calibrates on the samples of those numbers and fits the plan to what it saw.
+func (q *quantization) static(samples []int) error {
+	if q.opt.Data == nil {
+		return fault.Invalidf("calibration", "static quantization needs samples").
+			WithHint("give --data, or choose --mode dynamic or --mode weights")
 	}
 	set := q.opt.Settings
 	q.plan = plan.Decide(q.float, q.facts, set, nil)
-	var stats map[string]*calib.Stats
+	stats, err := q.calibrate(q.plan.Observed(), samples)
+	if err != nil {
+		return err
+	}
+	if set.Observer != nil {
+		return q.fit(set, stats)
+	}
+	return q.choose(stats)
+}
+
+// fit makes the plan of the settings.
+func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) error {
+	q.plan = plan.Decide(q.float, q.facts, set, nil)
 	if set.Mode == plan.Static {
-		if q.opt.Data == nil {
-			return fault.Invalidf("calibration", "static quantization needs samples").
-				WithHint("give --data, or choose --mode dynamic or --mode weights")
-		}
-		var err error
-		if stats, err = q.calibrate(q.plan.Observed()); err != nil {
-			return err
-		}
 		q.plan = q.withoutUnseen(stats)
 	}
-	if err := q.plan.Fit(q.float, stats, set); err != nil {
+	if err := q.plan.Fit(q.float, stats, set, q.opt.Threads); err != nil {
 		return err
 	}
 	if q.plan.Quantized() == 0 {
 		return fault.Unsupportedf("model", "no node can be quantized: %s", q.plan.Obstacles())
 	}
+	return nil
+}
+
+// choose tries the observers that are worth it and keeps the plan whose network comes nearest to
+// the float one on the samples held back.
+func (q *quantization) choose(stats map[string]*calib.Stats) error {
+	var best *plan.Plan
+	var winner *calib.Observer
+	least := math.Inf(-1)
+	for i, o := range calib.Tried {
+		set := q.opt.Settings
+		set.Observer = o
+		if err := q.fit(set, stats); err != nil {
+			return err
+		}
+		if err := q.rewrite(); err != nil {
+			return err
+		}
+		g, err := q.judge.compare(q.out)
+		if err != nil {
+			return err
+		}
+		if g.SQNR > least {
+			best, winner, least = q.plan, o, g.SQNR
+		}
+		q.opt.Progress("observers", i+1, len(calib.Tried))
+	}
+	q.plan, q.opt.Settings.Observer = best, winner
 	return nil
 }
 
@@ -196,7 +232,7 @@ func (q *quantization) withoutUnseen(stats map[string]*calib.Stats) *plan.Plan {
 }
 
 // calibrate runs the data through the float network and observes the named values.
-func (q *quantization) calibrate(values []string) (map[string]*calib.Stats, error) {
+func (q *quantization) calibrate(values []string, samples []int) (map[string]*calib.Stats, error) {
 	level, err := kernel.Best()
 	if err != nil {
 		return nil, fault.Invalidf("", "%v", err)
@@ -205,10 +241,10 @@ func (q *quantization) calibrate(values []string) (map[string]*calib.Stats, erro
 	if err != nil {
 		return nil, err
 	}
-	n := q.opt.Data.Len()
-	return calib.Collect(q.ctx, s, feedOf(q.opt.Data), calib.Options{
-		Hist: q.opt.Settings.Observer.Hist, Workers: q.opt.Threads, Level: level,
-		Done: func(done int) { q.opt.Progress("calibrate", done, n) },
+	o := q.opt.Settings.Observer
+	return calib.Collect(q.ctx, s, feedOf(q.opt.Data, samples), calib.Options{
+		Hist: o == nil || o.Hist, Workers: q.opt.Threads, Level: level,
+		Done: func(done int) { q.opt.Progress("calibrate", done, len(samples)) },
 	})
 }
 
@@ -226,10 +262,10 @@ func (q *quantization) nested(values []string) bool {
 	return slices.ContainsFunc(values, func(v string) bool { return !top[v] })
 }
 
-// feedOf lets calibration read a dataset.
-func feedOf(d *dataset.Source) calib.Feed {
-	return calib.Feed{N: d.Len(), Sample: func(i int) (map[string]*Tensor, string, error) {
-		s, err := d.Sample(i)
+// feedOf lets calibration read the samples of those numbers.
+func feedOf(d *dataset.Source, samples []int) calib.Feed {
+	return calib.Feed{N: len(samples), Sample: func(i int) (map[string]*Tensor, string, error) {
+		s, err := d.Sample(samples[i])
 		if err != nil {
 			return nil, "", err
 		}
@@ -237,12 +273,31 @@ func feedOf(d *dataset.Source) calib.Feed {
 	}}
 }
 
+// finish makes the quantized network, compares it with the float one and says where it came from.
+func (q *quantization) finish() error {
+	if err := q.rewrite(); err != nil {
+		return err
+	}
+	if q.judge != nil {
+		var err error
+		if q.gate, err = q.judge.compare(q.out); err != nil {
+			return err
+		}
+		if w := q.gate.warning(); w != "" {
+			q.warnings = append(q.warnings, w)
+		}
+	}
+	return q.describe()
+}
+
 // rewrite makes the quantized network from the plan.
 func (q *quantization) rewrite() error {
 	q.out = pass.Clone(q.float)
-	if err := pass.Quantize(q.out, q.plan, q.opt.Style); err != nil {
-		return err
-	}
+	return pass.Quantize(q.out, q.plan, q.opt.Style)
+}
+
+// describe stores in the metadata where the network came from.
+func (q *quantization) describe() error {
 	if q.opt.Recipe != "" {
 		q.out.SetMeta("lowbit.recipe", q.opt.Recipe)
 	}
@@ -261,51 +316,4 @@ func (q *quantization) rewrite() error {
 		q.out.SetMeta("lowbit.preprocess", string(text))
 	}
 	return nil
-}
-
-// gateSamples is how many samples the quantized network is compared on before it is written.
-const gateSamples = 16
-
-// gate runs samples through both networks.
-func (q *quantization) gate() (*Gate, error) {
-	float, err := engine.Compile(q.float, engine.Options{Threads: q.opt.Threads})
-	if err != nil {
-		return nil, err
-	}
-	quant, err := engine.Compile(q.out, engine.Options{Threads: q.opt.Threads})
-	if err != nil {
-		return nil, err
-	}
-	n := min(gateSamples, q.opt.Data.Len())
-	var d report.Diff
-	agree := 0
-	for i := range n {
-		s, err := q.opt.Data.Sample(i * q.opt.Data.Len() / n)
-		if err != nil {
-			return nil, err
-		}
-		a, err := float.Run(q.ctx, s.Inputs)
-		if err != nil {
-			return nil, err
-		}
-		b, err := quant.Run(q.ctx, s.Inputs)
-		if err != nil {
-			return nil, err
-		}
-		agree += report.Outputs(&d, q.float.Graph.Out, a, b)
-		q.opt.Progress("compare", i+1, n)
-	}
-	return &Gate{Samples: n, SQNR: d.SQNR(), Cosine: d.Cosine(), Agree: float64(agree) / float64(n)}, nil
-}
-
-// poorSQNR is the ratio in dB below which a quantized network is called doubtful: noise with a
-// tenth of the signal's power.
-const poorSQNR = 10
-
-// warning says what is wrong with the quantized network, "" where nothing is.
-func (g *Gate) warning() string {
-	if g.SQNR < poorSQNR {
-		return fmt.Sprintf("the quantized network differs much from the float one: %.1f dB, the same top class on %.0f %% of %d samples", g.SQNR, 100*g.Agree, g.Samples)
-	}
-	return ""
 }

@@ -37,7 +37,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVarP(&q.out, "output", "o", "", "file to write")
 	f.StringVar(&q.scheme, "scheme", "", "W8A8, W8A16 or float (default W8A8)")
 	f.StringVar(&q.mode, "mode", "", "static, dynamic or weights (default static)")
-	f.StringVar(&q.observer, "observer", "", calib.Names()+" (default "+calib.Average.Name+")")
+	f.StringVar(&q.observer, "observer", "", recipe.Auto+", "+calib.Names()+" (default "+recipe.Auto+": the best of several on samples held back)")
 	f.StringVar(&q.weights, "weights", "", "format of weights and its block, such as int8:channel")
 	f.StringVar(&q.acts, "acts", "", "format of activations, such as uint8")
 	f.StringVar(&q.target, "target", "", "runtime to make the file for; see lowbit targets")

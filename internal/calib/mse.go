@@ -32,7 +32,7 @@ var MSE = &Observer{
 type point struct{ x, n float64 }
 
 // mseBins is how many bins on each side the error is summed over at most.
-const mseBins = 1024
+const mseBins = 512
 
 // points returns the centres of the non-empty bins, merged to at most mseBins a side. Zeros
 // cost nothing in any range and are left out.

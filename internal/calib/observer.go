@@ -20,6 +20,9 @@ type Observer struct {
 // All lists the observers in the order that help prints them.
 var All = []*Observer{MinMax, Average, Percentile, Entropy, MSE}
 
+// Tried lists the observers among which the best is chosen by trial where none is named.
+var Tried = []*Observer{MSE, Average, Percentile, MinMax}
+
 // Lookup returns the observer of that name, or nil.
 func Lookup(name string) *Observer {
 	for _, o := range All {

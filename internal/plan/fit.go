@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"math"
+	"sync"
+	"sync/atomic"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/fault"
@@ -12,18 +14,20 @@ import (
 )
 
 // Fit finds the parameters of every value: of activations from the statistics, of constants
-// from their elements. Values that already have parameters keep them.
-func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings) error {
+// from their elements. Values that already have parameters keep them. The work is spread over
+// threads, whose number does not change the result.
+func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings, threads int) error {
 	consts := constants(m)
 	byAs := map[string]*Value{}
+	var open []*Value
 	for _, v := range p.Values {
 		byAs[v.As] = v
-		if len(v.Params) > 0 || v.Like != "" || v.Role == RoleBias {
-			continue
+		if len(v.Params) == 0 && v.Like == "" && v.Role != RoleBias {
+			open = append(open, v)
 		}
-		if err := v.fit(consts[v.Name], stats[v.Name], set); err != nil {
-			return fault.At(fmt.Sprintf("value %q", v.Name), err)
-		}
+	}
+	if err := fitAll(open, consts, stats, set, threads); err != nil {
+		return err
 	}
 	for _, v := range p.Values {
 		if v.Like == "" {
@@ -46,6 +50,28 @@ func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings) 
 		}
 	}
 	p.measure(consts)
+	return nil
+}
+
+// fitAll fits values that do not depend on one another.
+func fitAll(values []*Value, consts map[string]*tensor.Tensor, stats map[string]*calib.Stats, set Settings, threads int) error {
+	errs := make([]error, len(values))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range max(1, threads) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(values); i = next.Add(1) - 1 {
+				v := values[i]
+				errs[i] = fault.At(fmt.Sprintf("value %q", v.Name), v.fit(consts[v.Name], stats[v.Name], set))
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

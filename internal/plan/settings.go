@@ -24,7 +24,7 @@ type Settings struct {
 	Target    *Target
 	Weights   Scheme
 	Acts      Scheme
-	Observer  *calib.Observer // of activations
+	Observer  *calib.Observer // of activations; nil tries several
 	Symmetric bool            // activations are symmetric about zero
 	Keep      []Pattern       // nodes that stay in float
 	Overrides []Override
@@ -53,7 +53,7 @@ func Default(scheme string) (Settings, error) {
 	for _, s := range Schemes {
 		if strings.EqualFold(s.Name, scheme) {
 			return Settings{
-				Mode: Static, Target: Targets[0], Observer: calib.Average,
+				Mode: Static, Target: Targets[0],
 				Weights: Scheme{Format: format.Lookup(s.Weights), Block: format.Block{Kind: format.Channel}},
 				Acts:    Scheme{Format: format.Lookup(s.Acts)},
 			}, nil

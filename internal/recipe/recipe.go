@@ -19,6 +19,9 @@ import (
 // Schema is the version of the file's form.
 const Schema = "lowbit.recipe/v1"
 
+// Auto is the word for the observer that does best on samples held back from calibration.
+const Auto = "auto"
+
 // A Recipe is one file. An empty field takes its default.
 type Recipe struct {
 	Schema      string      `yaml:"schema"`
@@ -112,7 +115,7 @@ type Search struct {
 // Default is the recipe of plain quantize, written out.
 func Default() *Recipe {
 	return &Recipe{Schema: Schema, Scheme: "W8A8", Mode: string(plan.Static), Target: plan.Targets[0].Name, Style: "qdq",
-		Calibration: Calibration{Observer: calib.Average.Name, Samples: 300, Batch: 1}}
+		Calibration: Calibration{Observer: Auto, Samples: 300, Batch: 1}}
 }
 
 // Read reads a recipe from a file.
@@ -188,8 +191,8 @@ func (r *Recipe) Settings() (plan.Settings, error) {
 	if s.Target = plan.LookupTarget(r.Target); s.Target == nil {
 		return s, fault.Invalidf("target", "there is no target %q", r.Target)
 	}
-	if s.Observer = calib.Lookup(r.Calibration.Observer); s.Observer == nil {
-		return s, fault.Invalidf("observer", "%q is not one of %s", r.Calibration.Observer, calib.Names())
+	if s.Observer = calib.Lookup(r.Calibration.Observer); s.Observer == nil && r.Calibration.Observer != Auto {
+		return s, fault.Invalidf("observer", "%q is not one of %s, %s", r.Calibration.Observer, Auto, calib.Names())
 	}
 	if s.Weights, err = r.Weights.over("weights", s.Weights); err != nil {
 		return s, err
