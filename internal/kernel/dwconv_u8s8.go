@@ -11,6 +11,7 @@ type DepthwiseU8S8 struct {
 	blocks  []dwBlock
 	data    []int8  // of the blocks, in bytes
 	wide    []int16 // or in 16 bits
+	columns []int8  // 3 by 3 only: three taps of a column to a dword, where there is a body for it
 }
 
 // PackDepthwiseU8S8 arranges the weight w(channel, tap), o.K unused.

@@ -49,15 +49,30 @@ func dwU8S8AVX216(t *microArgs)
 //go:noescape
 func dwU8S8RunVNNI64(t *microArgs)
 
+// dwU8S8Slide64 convolves 64 channels of pixels one apart, 3 by 3.
+//
+//go:noescape
+func dwU8S8Slide64(t *microArgs)
+
 // dwU8S8RunVNNI32 convolves 32 channels of neighbouring pixels, 3 by 3.
 //
 //go:noescape
 func dwU8S8RunVNNI32(t *microArgs)
 
+// dwU8S8Slide32 convolves 32 channels of pixels one apart, 3 by 3.
+//
+//go:noescape
+func dwU8S8Slide32(t *microArgs)
+
 // dwU8S8RunVNNI16 convolves 16 channels of neighbouring pixels, 3 by 3.
 //
 //go:noescape
 func dwU8S8RunVNNI16(t *microArgs)
+
+// dwU8S8Slide16 convolves 16 channels of pixels one apart, 3 by 3.
+//
+//go:noescape
+func dwU8S8Slide16(t *microArgs)
 
 // dwU8S8RunAVXVNNI32 convolves 32 channels of neighbouring pixels, 3 by 3.
 //

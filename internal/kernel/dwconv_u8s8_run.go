@@ -5,23 +5,27 @@ package kernel
 import "unsafe"
 
 // dwBodies are the bodies of one level by channels; 0 is for the last ones,
-// fewer than 16. Those in run take neighbouring pixels of a 3 by 3 kernel.
+// fewer than 16. Those in run take neighbouring pixels of a 3 by 3 kernel,
+// those in slide such pixels at stride and dilation 1.
 type dwBodies struct {
-	pixel, run map[int]func(*microArgs)
+	pixel, run, slide map[int]func(*microArgs)
 }
 
 var (
 	dwU8S8VNNI = dwBodies{
 		map[int]func(*microArgs){64: dwU8S8VNNI64, 32: dwU8S8VNNI32, 16: dwU8S8VNNI16, 0: dwU8S8VNNI16Masked},
 		map[int]func(*microArgs){64: dwU8S8RunVNNI64, 32: dwU8S8RunVNNI32, 16: dwU8S8RunVNNI16},
+		map[int]func(*microArgs){64: dwU8S8Slide64, 32: dwU8S8Slide32, 16: dwU8S8Slide16},
 	}
 	dwU8S8AVXVNNI = dwBodies{
 		map[int]func(*microArgs){32: dwU8S8AVXVNNI32, 16: dwU8S8AVXVNNI16},
 		map[int]func(*microArgs){32: dwU8S8RunAVXVNNI32, 16: dwU8S8RunAVXVNNI16},
+		nil,
 	}
 	dwU8S8AVX2 = dwBodies{
 		map[int]func(*microArgs){32: dwU8S8AVX232, 16: dwU8S8AVX216},
 		map[int]func(*microArgs){32: dwU8S8RunAVX232, 16: dwU8S8RunAVX216},
+		nil,
 	}
 )
 
@@ -58,6 +62,9 @@ func (d *DepthwiseU8S8) pack() {
 		c += width
 		off += groups * 4 * width
 	}
+	if bodies.slide != nil && d.taps == 9 {
+		d.packColumns()
+	}
 	wide := !d.level.use(VNNI) && !d.level.use(AVXVNNI)
 	if wide {
 		d.wide = aligned[int16](off)
@@ -72,6 +79,20 @@ func (d *DepthwiseU8S8) pack() {
 				} else {
 					d.data[b.off+b.byteAt(t, i)] = w
 				}
+			}
+		}
+	}
+}
+
+// packColumns arranges 3 by 3 taps for the sliding bodies: [column of taps]
+// [4 vectors], the rows in the bytes of a dword.
+func (d *DepthwiseU8S8) packColumns() {
+	d.columns = aligned[int8](12 * (d.n + 63))
+	for _, b := range d.blocks {
+		for t := range 9 {
+			for i := range b.c1 - b.c0 {
+				v, dword := b.place(i)
+				d.columns[12*b.c0+(t%3*4+v)*b.width+dword*4+t/3] = d.w[t*d.n+b.c0+i]
 			}
 		}
 	}
@@ -116,6 +137,9 @@ func (d *DepthwiseU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 i
 			r.pixel, r.run = bodies.pixel[0], nil
 		}
 		r.channels()
+		if w.StrideW == 1 && w.DilW == 1 && r.run != nil && d.columns != nil {
+			r.run, r.columns = bodies.slide[r.b.width], unsafe.Pointer(&d.columns[12*r.b.c0])
+		}
 		if runs && r.run != nil {
 			w.segments(m0, m1, r.pixels, r.inner)
 		} else {
@@ -138,6 +162,7 @@ type dwIntRun struct {
 	out        *OutU8S8
 	b          *dwBlock
 	pixel, run func(*microArgs)
+	columns    unsafe.Pointer // weights of run, where they are not those of pixel
 }
 
 // channels points the arguments at the weights and factors of the block.
@@ -182,5 +207,10 @@ func (r *dwIntRun) inner(b block) {
 	s.kb, s.rows, s.lines, s.ldc = w.DilW*w.Pitch, b.n, b.lines, r.out.Ldc
 	s.aSkip, s.cSkip = w.StrideH*w.W*w.Pitch-b.n*step[0], (w.OW-b.n)*r.out.Ldc
 	s.c, _ = r.out.at((b.oy*w.OW+b.ox)*r.out.Ldc + r.b.c0)
+	weights := s.b
+	if r.columns != nil {
+		s.b = r.columns
+	}
 	r.run(&s.microArgs)
+	s.b = weights
 }

@@ -112,5 +112,5 @@ func (d *dwInt) finish3x3() {
 		d.p("VCVTPS2DQ %s, %s", d.r(v), d.r(v))
 	}
 	held := map[int]int{argQLo: dwQLo, argQHi: dwQHi, argFlip: dwFlip}
-	d.codes(d.r(dwZ), func(arg int) string { return d.r(held[arg]) })
+	d.codes(0, d.r(dwZ), func(arg int) string { return d.r(held[arg]) })
 }

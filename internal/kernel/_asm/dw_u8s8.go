@@ -21,6 +21,7 @@ func init() {
 		}
 		for _, width := range []int{64, 32, 16} {
 			f.dwInt3x3("VNNI", width)
+			f.dwIntSlide(width)
 		}
 		for _, width := range []int{32, 16} {
 			f.dwInt3x3("AVXVNNI", width)
@@ -198,20 +199,21 @@ func (d *dwInt) finish() {
 		d.p("VCVTPS2DQ %s, %s", d.r(v), d.r(v))
 	}
 	d.p("VPBROADCASTD %d(DI), %s", argZ, t)
-	d.codes(t, func(arg int) string {
+	d.codes(0, t, func(arg int) string {
 		d.p("VPBROADCASTD %d(DI), %s", arg, t)
 		return t
 	})
 }
 
-// codes packs the int32 accumulators, adds the zero point z and clamps to the
+// codes packs the four int32 accumulators from first on, adds the zero point z and clamps to the
 // factors that load finds.
-func (d *dwInt) codes(z string, load func(arg int) string) {
-	d.p("VPACKSSDW %s, %s, %s", d.r(1), d.r(0), d.r(0))
-	d.p("VPACKSSDW %s, %s, %s", d.r(3), d.r(2), d.r(2))
-	d.p("VPADDSW %s, %s, %s", z, d.r(0), d.r(0))
-	d.p("VPADDSW %s, %s, %s", z, d.r(2), d.r(2))
-	d.p("VPACKUSWB %s, %s, %s", d.r(2), d.r(0), d.r(0))
+func (d *dwInt) codes(first int, z string, load func(arg int) string) {
+	a, b := d.r(first), d.r(first+2)
+	d.p("VPACKSSDW %s, %s, %s", d.r(first+1), a, a)
+	d.p("VPACKSSDW %s, %s, %s", d.r(first+3), b, b)
+	d.p("VPADDSW %s, %s, %s", z, a, a)
+	d.p("VPADDSW %s, %s, %s", z, b, b)
+	d.p("VPACKUSWB %s, %s, %s", b, a, a)
 	xor := "VPXOR"
 	if d.isa == "VNNI" {
 		xor = "VPXORD"
@@ -220,11 +222,11 @@ func (d *dwInt) codes(z string, load func(arg int) string) {
 		arg int
 		op  string
 	}{{argQLo, "VPMAXUB"}, {argQHi, "VPMINUB"}, {argFlip, xor}} {
-		d.p("%s %s, %s, %s", c.op, load(c.arg), d.r(0), d.r(0))
+		d.p("%s %s, %s, %s", c.op, load(c.arg), a, a)
 	}
 	if d.masked {
-		d.p("VMOVDQU8 %s, K1, (R14)", d.r(0))
+		d.p("VMOVDQU8 %s, K1, (R14)", a)
 	} else {
-		d.p("VMOVUPS %s, (R14)", d.r(0))
+		d.p("VMOVUPS %s, (R14)", a)
 	}
 }
