@@ -11,7 +11,7 @@ func (l Level) HistF32(neg, pos []uint64, x []float32, exp int) (outside int) {
 	neg = neg[:len(pos)]
 	inv := pow2(int32(-exp))
 	if f, m := histAsm.part(l, len(x)); m > 0 && len(pos) > 0 {
-		outside = f(&neg[0], &pos[0], &x[0], m, inv, float32(len(pos)))
+		spans(m, callMax, func(i, n int) { outside += f(&neg[0], &pos[0], &x[i], n, inv, float32(len(pos))) })
 		x = x[m:]
 	}
 	return outside + histRef(neg, pos, x, inv)
@@ -49,16 +49,13 @@ type Scan struct {
 // greatest value, as float32 bits, and of the numbers of zeros, NaNs and infinities.
 type scanFn func(x *float32, n int, out *[5][lanes]uint32)
 
-// scanMax is how many values one call scans, so that no lane's count can overflow.
-const scanMax = 1 << 30
-
 // Scan looks at all values of x.
 func (l Level) Scan(x []float32) Scan {
 	s := Scan{Min: float32(math.Inf(1)), Max: float32(math.Inf(-1))}
 	if f, ok := scanAsm.pick(l); ok {
 		t := getScratch()
 		defer t.free()
-		spans(len(x), scanMax, func(i, n int) {
+		spans(len(x), callMax, func(i, n int) {
 			clear(t.scan[:])
 			for j := range lanes {
 				t.scan[0][j], t.scan[1][j] = math.Float32bits(s.Min), math.Float32bits(s.Max)

@@ -136,9 +136,7 @@ func limits[T code]() (lo, hi int32) {
 func quantize[T code](l Level, asm variants[quantFn[T]], dst []T, x []float32, scale float32, zero int32) {
 	x = x[:len(dst)]
 	f, m := asm.part(l, len(dst))
-	if m > 0 {
-		f(&dst[0], &x[0], nil, nil, m, 0, scale, zero)
-	}
+	spans(m, callMax, func(i, n int) { f(&dst[i], &x[i], nil, nil, n, 0, scale, zero) })
 	lo, hi := limits[T]()
 	for i := m; i < len(dst); i++ {
 		dst[i] = T(quantOne(x[i], scale, zero, lo, hi))
@@ -163,9 +161,7 @@ func quantizeRows[T code](l Level, asm variants[quantFn[T]], dst []T, x, scale [
 func dequantize[T code | int32](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale float32, zero int32) {
 	x = x[:len(dst)]
 	f, m := asm.part(l, len(dst))
-	if m > 0 {
-		f(&dst[0], &x[0], nil, nil, m, 0, scale, zero)
-	}
+	spans(m, callMax, func(i, n int) { f(&dst[i], &x[i], nil, nil, n, 0, scale, zero) })
 	for i := m; i < len(dst); i++ {
 		dst[i] = float32(int32(x[i])-zero) * scale
 	}

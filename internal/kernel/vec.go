@@ -33,6 +33,10 @@ func (v variants[F]) part(l Level, n int) (fn F, m int) {
 	return fn, 0
 }
 
+// callMax is how many elements one call of assembly takes at most: it cannot be preempted, so it must
+// be over within some 100 µs.
+const callMax = 1 << 16
+
 // One block is what an elementwise kernel takes per turn of its main loop.
 const (
 	blockLen   = 64

@@ -44,8 +44,8 @@ func (op Binary) String() string { return binaryRows[op].name }
 // Binary sets dst[i] = x[i] op y[i]. All have the length of dst, which may be x or y itself.
 func (l Level) Binary(op Binary, dst, x, y []float32) {
 	x, y = x[:len(dst)], y[:len(dst)]
-	if f, ok := binaryAsm[op].pick(l); ok && len(dst) > 0 {
-		f(&dst[0], &x[0], &y[0], len(dst), blockBytes, blockBytes, 0)
+	if f, ok := binaryAsm[op].pick(l); ok {
+		spans(len(dst), callMax, func(i, n int) { f(&dst[i], &x[i], &y[i], n, blockBytes, blockBytes, 0) })
 		return
 	}
 	binaryRows[op].ref(dst, x, y)
@@ -54,8 +54,8 @@ func (l Level) Binary(op Binary, dst, x, y []float32) {
 // BinaryScalar sets dst[i] = x[i] op s.
 func (l Level) BinaryScalar(op Binary, dst, x []float32, s float32) {
 	x = x[:len(dst)]
-	if f, ok := binaryAsm[op].pick(l); ok && len(dst) > 0 {
-		f(&dst[0], &x[0], nil, len(dst), blockBytes, 0, s)
+	if f, ok := binaryAsm[op].pick(l); ok {
+		spans(len(dst), callMax, func(i, n int) { f(&dst[i], &x[i], nil, n, blockBytes, 0, s) })
 		return
 	}
 	eachBlock(dst, s, func(d, same []float32, i int) { binaryRows[op].ref(d, x[i:i+len(d)], same) })
@@ -64,8 +64,8 @@ func (l Level) BinaryScalar(op Binary, dst, x []float32, s float32) {
 // ScalarBinary sets dst[i] = s op y[i].
 func (l Level) ScalarBinary(op Binary, dst []float32, s float32, y []float32) {
 	y = y[:len(dst)]
-	if f, ok := binaryAsm[op].pick(l); ok && len(dst) > 0 {
-		f(&dst[0], nil, &y[0], len(dst), 0, blockBytes, s)
+	if f, ok := binaryAsm[op].pick(l); ok {
+		spans(len(dst), callMax, func(i, n int) { f(&dst[i], nil, &y[i], n, 0, blockBytes, s) })
 		return
 	}
 	eachBlock(dst, s, func(d, same []float32, i int) { binaryRows[op].ref(d, same, y[i:i+len(d)]) })

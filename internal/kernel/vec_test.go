@@ -257,3 +257,28 @@ func TestAffineRows(t *testing.T) {
 		got.check(t, "AffineRows")
 	})
 }
+
+// TestLongSlices has more elements than one call of assembly takes.
+func TestLongSlices(t *testing.T) {
+	const n = 2*callMax + 77
+	r := rand.New(rand.NewPCG(23, 24))
+	x, y := newFloats(r, n, 1), newFloats(r, n, 2)
+	got, want := make([]float32, n), make([]float32, n)
+	codes, wantCodes := make([]uint8, n), make([]uint8, n)
+	for _, l := range fast(t) {
+		for name, f := range map[string]func(l Level, dst []float32){
+			"Binary":       func(l Level, dst []float32) { l.Binary(Mul, dst, x, y) },
+			"BinaryScalar": func(l Level, dst []float32) { l.BinaryScalar(Max, dst, x, 0.5) },
+			"ScalarBinary": func(l Level, dst []float32) { l.ScalarBinary(Div, dst, 3, y) },
+			"Unary":        func(l Level, dst []float32) { l.Unary(Abs, dst, x) },
+			"Dequantize":   func(l Level, dst []float32) { l.DequantizeU8(dst, codes, 0.5, 3) },
+		} {
+			f(l, got)
+			f(Generic, want)
+			equalFloats(t, l.String()+" "+name, got, want, x, y)
+		}
+		l.QuantizeU8(codes, x, 0.25, 7)
+		Generic.QuantizeU8(wantCodes, x, 0.25, 7)
+		equal(t, l.String(), codes, wantCodes)
+	}
+}

@@ -81,11 +81,8 @@ func (l Level) Unary(op Unary, dst, x []float32) { l.UnaryWith(op, dst, x, 0, 0)
 // [ScaleShift] name; the other operations take no notice of them.
 func (l Level) UnaryWith(op Unary, dst, x []float32, p, q float32) {
 	x = x[:len(dst)]
-	if len(dst) == 0 {
-		return
-	}
 	if f, ok := unaryAsm[op].pick(l); ok {
-		f(&dst[0], &x[0], len(dst), p, q)
+		spans(len(dst), callMax, func(i, n int) { f(&dst[i], &x[i], n, p, q) })
 		return
 	}
 	unaryRows[op].ref(dst, x, p, q)
