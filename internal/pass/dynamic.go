@@ -12,6 +12,7 @@ import (
 
 // Dynamic writes a dynamic plan into the graph: activations go through DynamicQuantizeLinear,
 // products are MatMulInteger and ConvInteger, and their int32 results are scaled back to float.
+// Nodes without such a form, such as LSTM, read their weights through DequantizeLinear.
 func Dynamic(m *graph.Model, p *plan.Plan) error {
 	q := newQDQ(m, p)
 	for g := range m.Graph.Graphs() {
@@ -29,8 +30,15 @@ func Dynamic(m *graph.Model, p *plan.Plan) error {
 				return fault.At(n.Label(), err)
 			}
 			out = append(out, nodes...)
+			if nodes[0] != n {
+				delete(q.nodes, plan.NodeName(n))
+			}
 		}
 		g.Nodes = out
+		w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
+		if err := w.run(); err != nil {
+			return err
+		}
 	}
 	dropUnusedConsts(m.Graph)
 	return nil
