@@ -10,9 +10,9 @@ import (
 // inputs, or constants where they are constant.
 type body struct {
 	session *Session
-	formal  []string // its own inputs
-	free    []string // what it reads from outside and is not constant
-	from    []*slot  // where the free ones are
+	formal  []*graph.Value // its own inputs
+	free    []*graph.Value // what it reads from outside and is not constant
+	from    []*slot        // where the free ones are
 	out     []string
 }
 
@@ -24,10 +24,10 @@ func (lw *lowerer) body(n *node, attr string, st *step) (*body, bool) {
 	}
 	c := copyConsts(g)
 	c.In = append([]*graph.Value(nil), g.In...)
-	b := &body{formal: valueNames(g.In), out: valueNames(g.Out)}
+	b := &body{formal: g.In, out: valueNames(g.Out)}
 	reads := map[string]*value{}
-	for _, v := range n.in[n.formal:] {
-		reads[v.name] = v
+	for i, v := range n.in[n.formal:] {
+		reads[n.names[n.formal+i]] = v
 	}
 	for _, name := range freeNames(g) {
 		v := reads[name]
@@ -38,11 +38,11 @@ func (lw *lowerer) body(n *node, attr string, st *step) (*body, bool) {
 			c.SetConst(name, v.konst)
 			continue
 		}
-		c.In = append(c.In, &graph.Value{Name: name})
 		s := lw.use(v, rowMajor)
-		b.free, b.from = append(b.free, name), append(b.from, s)
+		b.free, b.from = append(b.free, &graph.Value{Name: name, Type: v.typ}), append(b.from, s)
 		st.in = append(st.in, s)
 	}
+	c.In = append(c.In, b.free...)
 	m := &graph.Model{IR: lw.net.model.IR, Opsets: lw.net.model.Opsets, Functions: lw.net.model.Functions, Graph: c}
 	b.session = &Session{model: m, opt: Options{Threads: lw.threads, Seed: lw.seed}, level: lw.level}
 	return b, true
@@ -51,15 +51,13 @@ func (lw *lowerer) body(n *node, attr string, st *step) (*body, bool) {
 // run evaluates the body; args are the values of its own inputs.
 func (b *body) run(f *frame, args []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	in := make(map[string]*tensor.Tensor, len(args)+len(b.free))
-	for i, name := range b.free {
-		in[name] = f.vals[b.from[i].id]
+	types := make(map[string]graph.Type, len(args)+len(b.free))
+	for i, v := range b.free {
+		t := f.vals[b.from[i].id]
+		in[v.Name], types[v.Name] = t, typeFor(v, t)
 	}
-	for i, t := range args {
-		in[b.formal[i]] = t
-	}
-	types := make(map[string]graph.Type, len(in))
-	for name, t := range in {
-		types[name] = graph.TypeOf(t)
+	for i, v := range b.formal {
+		in[v.Name], types[v.Name] = args[i], typeFor(v, args[i])
 	}
 	p, err := b.session.program(types, nil)
 	if err != nil {
@@ -225,7 +223,10 @@ func (l *loop) results(f *frame, n *node, out []*slot) error {
 // stacked joins tensors of one shape along a new first dimension; v says what is known of none at all.
 func stacked(list []*tensor.Tensor, v *value) (*tensor.Tensor, error) {
 	if len(list) == 0 {
-		shape := append([]int{0}, v.shape[min(1, len(v.shape)):]...)
+		shape := []int{0}
+		for _, d := range v.typ.Shape[min(1, len(v.typ.Shape)):] {
+			shape = append(shape, max(d.Size, 0))
+		}
 		return tensor.New(v.dtype, shape...), nil
 	}
 	first := list[0]

@@ -34,15 +34,15 @@ func (g *net) evaluator(n *node, seed uint64) (*evaluator, error) {
 	}
 	h := &graph.Graph{Name: n.onnx.Name, Nodes: []*graph.Node{n.onnx}}
 	seen := map[string]bool{}
-	for _, v := range n.in {
-		if v != nil && !seen[v.name] {
-			seen[v.name] = true
-			h.In = append(h.In, &graph.Value{Name: v.name})
+	for i, v := range n.in {
+		if v != nil && !seen[n.names[i]] {
+			seen[n.names[i]] = true
+			h.In = append(h.In, &graph.Value{Name: n.names[i]})
 		}
 	}
-	for _, v := range n.out {
+	for i, v := range n.out {
 		if v != nil {
-			h.Out = append(h.Out, &graph.Value{Name: v.name})
+			h.Out = append(h.Out, &graph.Value{Name: n.onnx.Out[i]})
 		}
 	}
 	e.hosted = &graph.Model{IR: g.model.IR, Opsets: g.model.Opsets, Functions: g.model.Functions, Graph: h}
@@ -73,7 +73,7 @@ func (e *evaluator) runHosted(ctx context.Context, in []*tensor.Tensor) ([]*tens
 	args := map[string]*tensor.Tensor{}
 	for i, v := range e.node.in {
 		if v != nil {
-			args[v.name] = in[i]
+			args[e.node.names[i]] = in[i]
 		}
 	}
 	res, err := op.Run(e.hosted, args, op.Options{Context: ctx, Seed: e.seed})
@@ -83,7 +83,7 @@ func (e *evaluator) runHosted(ctx context.Context, in []*tensor.Tensor) ([]*tens
 	out := make([]*tensor.Tensor, len(e.node.out))
 	for i, v := range e.node.out {
 		if v != nil {
-			out[i] = res[v.name]
+			out[i] = res[e.node.onnx.Out[i]]
 		}
 	}
 	return out, nil

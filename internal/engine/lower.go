@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 
 	"lowbit/internal/kernel"
@@ -219,6 +220,9 @@ func (lw *lowerer) live(p *program) {
 	}
 }
 
+// errDeclared says that a value has another shape than the file declares, and the program was compiled for.
+var errDeclared = errors.New("a value has another shape than the file declares")
+
 // eval emits the reference evaluation of n.
 func (lw *lowerer) eval(n *node) error {
 	e, err := lw.net.evaluator(n, lw.seed)
@@ -246,9 +250,13 @@ func (lw *lowerer) eval(n *node) error {
 		}
 		res, err := e.run(f.ctx, args)
 		for i, s := range out {
-			if s != nil && err == nil {
-				f.bind(s, res[i])
+			if s == nil || err != nil {
+				continue
 			}
+			if v := n.out[i]; v.known && !sameShape(res[i].Shape, v.shape) {
+				return errDeclared
+			}
+			f.bind(s, res[i])
 		}
 		return err
 	}

@@ -11,8 +11,9 @@ import (
 type value struct {
 	name   string
 	dtype  tensor.DType
-	shape  []int // as ONNX orders it; only where known
-	known  bool  // a dense tensor of known shape and type
+	shape  []int      // as ONNX orders it; only where known
+	typ    graph.Type // as it was inferred
+	known  bool       // a dense tensor of known shape and type
 	konst  *tensor.Tensor
 	def    *node   // nil for inputs and constants
 	uses   []*node // one entry for each operand that reads it
@@ -40,6 +41,7 @@ type node struct {
 	version int         // imported version of the operator's domain
 	in      []*value    // nil where an optional operand is left out; values that subgraphs read come last
 	formal  int         // how many of in are the node's own operands
+	names   []string    // what the ONNX node and its subgraphs call in
 	out     []*value    // nil where a result is not wanted
 	spec    any         // what passes found out; its type belongs to the kind
 	dead    bool

@@ -55,7 +55,7 @@ func denseConst(c *graph.Const) (*tensor.Tensor, error) {
 }
 
 func valueOf(name string, f op.Fact) *value {
-	v := &value{name: name, dtype: f.DType, konst: f.Value}
+	v := &value{name: name, dtype: f.DType, konst: f.Value, typ: f.Type}
 	if shape, ok := f.Static(); ok && f.IsTensor() && f.DType.Valid() {
 		v.shape, v.known = shape, true
 	}
@@ -65,6 +65,7 @@ func valueOf(name string, f op.Fact) *value {
 func (g *net) add(n *graph.Node, facts op.Facts) error {
 	m := &node{kind: op.QualifiedName(n), onnx: n, version: opsetVersion(g.model.Opsets, n.Domain)}
 	var in []*value
+	m.names = append(m.names, n.In...)
 	for i, name := range n.In {
 		v := g.values[name]
 		if name != "" && v == nil {
@@ -74,7 +75,7 @@ func (g *net) add(n *graph.Node, facts op.Facts) error {
 	}
 	for _, name := range captured(n) {
 		if v := g.values[name]; v != nil {
-			in = append(in, v)
+			in, m.names = append(in, v), append(m.names, name)
 		}
 	}
 	m.setIn(in...)

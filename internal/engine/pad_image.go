@@ -48,20 +48,6 @@ func padOne[T uint8 | float32](level kernel.Level, dst, x []T, w kernel.Window, 
 			return
 		}
 		row := dst[at : at+cols*c]
-		if c == 3 {
-			interleave3(row, x[y*w.W:], x[plane+y*w.W:], x[2*plane+y*w.W:])
-		} else {
-			kernel.TransposePitch(level, row, x[y*w.W:], c, cols, c, plane)
-		}
-	}
-}
-
-// interleave3 writes three planes pixel by pixel.
-func interleave3[T uint8 | float32](dst, a, b, c []T) {
-	n := len(dst) / 3
-	a, b, c = a[:n], b[:n], c[:n]
-	for i := range a {
-		d := dst[3*i : 3*i+3 : 3*i+3]
-		d[0], d[1], d[2] = a[i], b[i], c[i]
+		kernel.TransposePitch(level, row, x[y*w.W:], c, cols, c, plane)
 	}
 }

@@ -49,6 +49,11 @@ func (g *net) expandQ(n *node, q qoperator) {
 	if groups == 0 {
 		groups = (len(n.in) - q.first) / 3
 	}
+	for i := range groups {
+		if !n.input(q.first + 3*i + 1).is(tensor.Float32) {
+			return
+		}
+	}
 	var in []*value
 	for i := range groups {
 		at := q.first + 3*i

@@ -50,11 +50,38 @@ func lowerSoftmax(lw *lowerer, n *node) bool {
 	}
 	level := lw.level
 	run := func(dst, x []float32) { level.SoftmaxRows(dst, x, cols) }
+	if n.kind == "Softmax" && cols <= 16 {
+		run = func(dst, x []float32) { narrowSoftmax(level, dst, x, cols) }
+	}
 	if n.kind == "LogSoftmax" {
 		run = func(dst, x []float32) { level.LogSoftmaxRows(dst, x, cols) }
 	}
 	lw.emitRows(n, "f32 "+n.kind, l, cols, run)
 	return true
+}
+
+// narrowSoftmax is a softmax of rows that fill no vector: one pass takes the exponentials of all.
+func narrowSoftmax(l kernel.Level, dst, x []float32, cols int) {
+	for i := 0; i < len(x); i += cols {
+		top := x[i]
+		for _, v := range x[i+1 : i+cols] {
+			top = max(top, v)
+		}
+		for j, v := range x[i : i+cols] {
+			dst[i+j] = v - top
+		}
+	}
+	l.Unary(kernel.Exp, dst, dst)
+	for i := 0; i < len(dst); i += cols {
+		row := dst[i : i+cols]
+		sum := float32(0)
+		for _, v := range row {
+			sum += v
+		}
+		for j, v := range row {
+			row[j] = v / sum
+		}
+	}
 }
 
 // A layerNorm normalises rows: (x−mean)/√(var+eps)·gamma + beta.

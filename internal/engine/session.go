@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -139,7 +140,11 @@ func (s *Session) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, wa
 	if s.opt.Reference {
 		return s.reference(ctx, in, watch)
 	}
-	return s.run(ctx, in, func(f *frame) { f.watch = watch })
+	out, err := s.run(ctx, in, func(f *frame) { f.watch = watch })
+	if errors.Is(err, errDeclared) {
+		return s.reference(ctx, in, watch)
+	}
+	return out, err
 }
 
 // run evaluates the program for the shapes of in.
@@ -159,6 +164,14 @@ func (s *Session) run(ctx context.Context, in map[string]*tensor.Tensor, prepare
 	return p.run(ctx, in, nil, prepare)
 }
 
+// typeFor is the type of an input that holds t. What is declared optional stays so.
+func typeFor(v *graph.Value, t *tensor.Tensor) graph.Type {
+	if v.Type.Kind == graph.OptionalType {
+		return v.Type
+	}
+	return graph.TypeOf(t)
+}
+
 // inputTypes holds the given values against the declared inputs and returns their types, and the
 // names among them that override an initializer.
 func inputTypes(g *graph.Graph, in map[string]*tensor.Tensor) (map[string]graph.Type, []string, error) {
@@ -175,7 +188,7 @@ func inputTypes(g *graph.Graph, in map[string]*tensor.Tensor) (map[string]graph.
 		if v == nil || t == nil {
 			return nil, nil, fault.Invalidf(place, "is not an input of the model")
 		}
-		types[name] = graph.TypeOf(t)
+		types[name] = typeFor(v, t)
 		if !v.Type.Accepts(types[name]) && v.Type.Kind != graph.OptionalType {
 			return nil, nil, fault.Invalidf(place, "is %s, the model wants %s", types[name], v.Type)
 		}

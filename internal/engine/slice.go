@@ -34,15 +34,15 @@ func (lw *lowerer) emitBox(n *node, name string, x, y *value, start, step []int)
 func sliceOf(n *node, shape []int) (start, step []int, ok bool) {
 	starts, axes, steps := n.onnx.Ints("starts"), n.onnx.Ints("axes"), []int(nil)
 	if n.version >= 10 {
-		lists := [3][]int{}
-		for i, at := range []int{1, 3, 4} {
+		lists := [4][]int{}
+		for i, at := range []int{1, 2, 3, 4} {
 			if v := n.input(at); v != nil {
 				if lists[i], ok = intsOf(v); !ok {
 					return nil, nil, false
 				}
 			}
 		}
-		starts, axes, steps = lists[0], lists[1], lists[2]
+		starts, axes, steps = lists[0], lists[2], lists[3]
 	}
 	start, step = make([]int, len(shape)), slices.Repeat([]int{1}, len(shape))
 	for i, s := range starts {

@@ -7,11 +7,12 @@ func init() {
 	lowerings = map[string][]lowering{
 		"If": {lowerIf}, "Loop": {lowerLoop},
 
-		"conv":     {lowerConv},
-		"gemm":     {lowerGemm},
-		"matmul":   {lowerMatMul},
-		"function": {lowerFunction},
-		"LSTM":     {lowerRecurrent}, "GRU": {lowerRecurrent},
+		"conv":           {lowerConv},
+		"gemm":           {lowerGemm},
+		"conv transpose": {lowerConvTranspose},
+		"matmul":         {lowerMatMul},
+		"function":       {lowerFunction},
+		"LSTM":           {lowerRecurrent}, "GRU": {lowerRecurrent},
 
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool},
 		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm},
@@ -28,11 +29,12 @@ func init() {
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},
-		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand},
+		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND},
 	}
 	for kind := range probes {
 		lowerings[kind] = append(lowerings[kind], lowerProbe)
 	}
+	lowerings["Resize"] = append(lowerings["Resize"], lowerLinearResize)
 }
 
 // controls lists the kinds whose lowerings do without known shapes.
@@ -62,6 +64,7 @@ var passes = []pass{
 	{"find layer norms", findLayerNorms},
 	{"find gates", findGates},
 	{"find convolutions", findConvs},
+	{"find transposed convolutions", findConvTransposes},
 	{"find products", findGemms},
 	{"find products of computed matrices", findMatMuls},
 	{"fuse", fuse},

@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// A convTranspose says what a "conv transpose" node computes: each input pixel times the weights of each
+// tap, added up at the output pixels that the tap reaches.
+type convTranspose struct {
+	weight *tensor.Tensor // (C, O/group, KH, KW)
+	group  int
+	cg, og int           // input and output channels of a group
+	win    kernel.Window // seen from the output: H, W are those of the result, OH, OW of the operand
+	tail
+}
+
+func (s *convTranspose) tailOf() *tail       { return &s.tail }
+func (s *convTranspose) operands() int       { return 1 }
+func (s *convTranspose) residual() bool      { return false }
+func (s *convTranspose) channels() int       { return s.og * s.group }
+func (s *convTranspose) channelAxis(int) int { return 1 }
+func (s *convTranspose) taps() int           { return s.win.KH * s.win.KW }
+
+func (s *convTranspose) clone() product {
+	c := *s
+	c.tail = s.tail.clone()
+	return &c
+}
+
+func (s *convTranspose) scale(by []float32) {
+	perIn := s.og * s.taps()
+	s.weight = scaledBy(s.weight, func(i int) float32 {
+		return by[i/perIn/s.cg*s.og+i/s.taps()%s.og]
+	})
+}
+
+// findConvTransposes turns ConvTranspose with constant weights into "conv transpose" nodes.
+func findConvTransposes(g *net) {
+	for _, n := range g.nodes {
+		if n.kind != "ConvTranspose" || !n.static() || !n.in[0].is(tensor.Float32) || n.in[1].konst == nil || n.in[0].elems() == 0 {
+			continue
+		}
+		if s, ok := convTransposeOf(n); ok {
+			n.become("conv transpose", s, n.in[0])
+		}
+	}
+}
+
+func convTransposeOf(n *node) (*convTranspose, bool) {
+	x, w, y := n.in[0], n.in[1], n.out[0]
+	group := n.onnx.Int("group", 1)
+	if len(w.shape) != len(x.shape) || group < 1 || x.shape[1]%group != 0 || w.shape[0] != x.shape[1] || y.elems() == 0 {
+		return nil, false
+	}
+	s := &convTranspose{weight: w.konst, group: group, cg: x.shape[1] / group, og: w.shape[1]}
+	if b := n.input(2); b != nil {
+		if b.konst == nil {
+			return nil, false
+		}
+		s.bias = tensor.Of[float32](b.konst)
+	}
+	if n.onnx.Str("auto_pad", "NOTSET") != "NOTSET" || n.onnx.Ints("output_shape") != nil {
+		return nil, false
+	}
+	var ok bool
+	s.win, ok = geometry(n, y, x, w.shape[2:], s.channels())
+	return s, ok
+}
+
+// lowerConvTranspose emits a product for all taps, and a step that gathers its sums.
+func lowerConvTranspose(lw *lowerer, n *node) bool {
+	s := n.spec.(*convTranspose)
+	x := lw.use(n.in[0], channelsLast)
+	im := imageOf(n.in[0], n.out[0])
+	pixels := s.win.OH * s.win.OW
+	ws := lw.packTaps(n, s)
+	width := s.group * s.taps() * s.og
+	sums := lw.scratch(tensor.Float32, im.batch*pixels*width)
+	macs := int64(im.batch*pixels) * int64(width) * int64(s.cg)
+	cuts := lw.rowCuts(image{im.batch, im.in, pixels * width, pixels}, 1, float64(macs)*f32Nanos)
+	c := s.cg * s.group
+	lw.emit(&step{node: n, kernel: "f32 conv transpose " + sizeText(s.win), macs: macs, parts: len(cuts), in: []*slot{x}, out: []*slot{sums}, run: func(f *frame, part int) error {
+		k := cuts[part]
+		for g, w := range ws {
+			out := &kernel.OutF32{C: f.f32(sums)[k.image*pixels*width:][:pixels*width][g*s.taps()*s.og:], Ldc: width}
+			w.Gemm(f.f32(x)[k.image*im.in:][:im.in][g*s.cg:], c, out, kernel.Range{M0: k.M0, M1: k.M1, P1: w.Panels()})
+		}
+		return nil
+	}})
+	lw.gatherTaps(n, s, sums, im)
+	return true
+}
+
+// packTaps packs the weights of each group as (C/group, taps·O/group).
+func (lw *lowerer) packTaps(n *node, s *convTranspose) []*kernel.PackedF32 {
+	return packed(lw.packs, packKey{n.out[0].name, "conv transpose f32"}, []*tensor.Tensor{s.weight}, func() []*kernel.PackedF32 {
+		w := make([]float32, s.weight.Len())
+		kernel.Permute(lw.level, w, tensor.Of[float32](s.weight), []int{s.cg * s.group, s.og, s.taps()}, []int{0, 2, 1})
+		cols := s.taps() * s.og
+		ws := make([]*kernel.PackedF32, s.group)
+		for g := range ws {
+			ws[g] = lw.level.PackF32(w[g*s.cg*cols:], cols, s.cg, 1, kernel.Order{N: 1, K: cols})
+		}
+		return ws
+	})
+}
+
+// gatherTaps adds up for each output pixel what the taps give it, in the order of the taps.
+func (lw *lowerer) gatherTaps(n *node, s *convTranspose, sums *slot, im image) {
+	dst := lw.make(n.out[0], channelsLast)
+	o, width, level := s.channels(), s.group*s.taps()*s.og, lw.level
+	out := image{im.batch, 0, 0, s.win.H}
+	cuts := lw.rowCuts(out, 1, float64(n.out[0].elems())*functionNanos*4)
+	lw.emit(&step{node: n, kernel: "gather taps" + s.act.text, parts: len(cuts), in: []*slot{sums}, out: []*slot{dst}, run: func(f *frame, part int) error {
+		k := cuts[part]
+		image := f.f32(dst)[k.image*im.out:][:im.out]
+		from := f.f32(sums)[k.image*s.win.OH*s.win.OW*width:]
+		for y := k.M0; y < k.M1; y++ {
+			s.gatherLine(level, image[y*s.win.W*o:][:s.win.W*o], from, y)
+		}
+		s.act.finish(level, image, o, tile{k.M0 * s.win.W, k.M1 * s.win.W, 0, o})
+		if s.act.lo != s.act.hi {
+			rows := image[k.M0*s.win.W*o : k.M1*s.win.W*o]
+			level.UnaryWith(kernel.Clamp, rows, rows, s.act.lo, s.act.hi)
+		}
+		return nil
+	}})
+}
+
+// gatherLine fills one line of the result.
+func (s *convTranspose) gatherLine(l kernel.Level, dst, sums []float32, y int) {
+	o, width := s.channels(), s.group*s.taps()*s.og
+	clear(dst)
+	if s.bias != nil {
+		l.BinaryRows(kernel.Add, dst, dst, s.bias[:o])
+	}
+	for t := range s.taps() {
+		at := y + s.win.Top - t/s.win.KW*s.win.DilH
+		if at < 0 || at%s.win.StrideH != 0 || at/s.win.StrideH >= s.win.OH {
+			continue
+		}
+		line := sums[at/s.win.StrideH*s.win.OW*width:]
+		shift := t%s.win.KW*s.win.DilW - s.win.Left
+		for ix := range s.win.OW {
+			x := ix*s.win.StrideW + shift
+			if x < 0 || x >= s.win.W {
+				continue
+			}
+			s.addTap(l, dst[x*o:][:o], line[ix*width+t*s.og:])
+		}
+	}
+}
+
+// addTap adds what one tap of one input pixel gives to the channels of an output pixel.
+func (s *convTranspose) addTap(l kernel.Level, dst, row []float32) {
+	if s.og == 1 {
+		for g := range dst {
+			dst[g] += row[g*s.taps()]
+		}
+		return
+	}
+	for g := range s.group {
+		part := dst[g*s.og:][:s.og]
+		l.Binary(kernel.Add, part, part, row[g*s.taps()*s.og:])
+	}
+}
