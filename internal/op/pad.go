@@ -45,8 +45,8 @@ func evalPad(c *Call) ([]*tensor.Tensor, error) {
 	shape := slices.Clone(x.Shape)
 	for i := range shape {
 		shape[i] += lo[i] + hi[i]
-		if mode != "constant" && x.Shape[i] == 0 && shape[i] > 0 {
-			return nil, invalidf("an empty axis has nothing to repeat")
+		if _, left := keptRange(x.Shape[i], lo[i], shape[i]); mode != "constant" && left <= 0 && shape[i] > 0 {
+			return nil, invalidf("axis %d has nothing to repeat", i)
 		}
 	}
 	value, err := padValue(c)
@@ -61,15 +61,17 @@ func evalPad(c *Call) ([]*tensor.Tensor, error) {
 	return []*tensor.Tensor{dst.tensor(x.DType, shape)}, nil
 }
 
-// padInto fills dst from x, whose first element stands at position lo.
+// padInto fills dst from x, whose first element stands at position lo. What lies outside dst is
+// cut off before source repeats anything.
 func padInto(dst cells, shape []int, x *tensor.Tensor, lo []int, source func(i, n int) int, value cells) {
 	src, own := cellsOf(x), strides(x.Shape)
 	rows, last := []int{0}, len(shape)-1
 	for k := range shape {
 		from := make([]int, shape[k])
+		cut, left := keptRange(x.Shape[k], lo[k], shape[k])
 		for i := range from {
-			if from[i] = source(i-lo[k], x.Shape[k]); from[i] > 0 {
-				from[i] *= own[k]
+			if from[i] = source(i-max(lo[k], 0), left); from[i] >= 0 {
+				from[i] = (from[i] + cut) * own[k]
 			}
 		}
 		if k < last {
@@ -83,6 +85,13 @@ func padInto(dst cells, shape []int, x *tensor.Tensor, lo []int, source func(i, 
 	if last < 0 {
 		dst.copy(0, src, 0, 1)
 	}
+}
+
+// keptRange returns how many elements are cut off the start of an axis of size n that stands at
+// position lo of a result of the given size, and how many are left.
+func keptRange(n, lo, size int) (cut, left int) {
+	cut = max(-lo, 0)
+	return cut, n - cut - max(n+lo-size, 0)
 }
 
 // padRows continues the positions of rows by one axis; -1 stands for a row of padding.

@@ -11,13 +11,10 @@ import (
 // A cut is one axis of a slice: n elements from start on, step apart.
 type cut struct{ start, step, n int }
 
-// cutOf clamps the bounds of one axis of size d as Python does, but keeps step.
+// cutOf clamps the bounds of one axis of size d as the standard says: the start lies inside the
+// axis, the end may be one step beyond.
 func cutOf(d, start, end, step int) cut {
-	lo, hi := 0, d
-	if step < 0 {
-		lo, hi = -1, d-1
-	}
-	clamp := func(v int) int {
+	clamp := func(v, lo, hi int) int {
 		if v < 0 && v >= -d {
 			v += d
 		} else if v < 0 {
@@ -25,7 +22,14 @@ func cutOf(d, start, end, step int) cut {
 		}
 		return max(lo, min(v, hi))
 	}
-	start, end = clamp(start), clamp(end)
+	if d == 0 {
+		return cut{0, step, 0}
+	}
+	if step > 0 {
+		start, end = clamp(start, 0, d), clamp(end, 0, d)
+	} else {
+		start, end = clamp(start, 0, d-1), clamp(end, -1, d-1)
+	}
 	n := 0
 	switch {
 	case step > 0 && end > start:

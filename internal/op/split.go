@@ -18,7 +18,7 @@ func evalSplit(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	if sizes == nil {
-		sizes, err = evenParts(x.Shape[axis], max(c.Int("num_outputs", len(c.Out)), 1), c.HasAttr("num_outputs"))
+		sizes, err = evenParts(c.Node, x.Shape[axis])
 	}
 	if err != nil {
 		return nil, err
@@ -26,10 +26,15 @@ func evalSplit(c *Call) ([]*tensor.Tensor, error) {
 	return splitParts(x, axis, sizes)
 }
 
-// evenParts divides n into equal parts; where uneven is set the last one may be smaller.
-func evenParts(n, parts int, uneven bool) ([]int, error) {
+// evenParts divides n among the outputs of a node; with num_outputs the last part may be smaller.
+func evenParts(c *graph.Node, n int) ([]int, error) {
+	parts := max(len(c.Out), 1)
+	uneven := c.Has("num_outputs")
+	if want := c.Int("num_outputs", parts); want != parts {
+		return nil, invalidf("num_outputs is %d, but there are %d outputs", want, parts)
+	}
 	size := (n + parts - 1) / parts
-	if parts > n+1 || n%parts != 0 && (!uneven || size*(parts-1) > n) {
+	if n%parts != 0 && (!uneven || size*(parts-1) > n) {
 		return nil, invalidf("%d elements do not split into %d parts", n, parts)
 	}
 	sizes := slices.Repeat([]int{size}, parts)
@@ -104,16 +109,15 @@ func splitSizes(c *Inference, d graph.Dim) ([]graph.Dim, error) {
 	}
 	sizes := c.Node.Ints("split")
 	if sizes == nil {
-		parts := max(c.Int("num_outputs", len(c.Out)), 1)
 		if !d.IsKnown() {
 			part := graph.Unknown
 			if !c.HasAttr("num_outputs") {
-				part = divDims(d, graph.Known(parts))
+				part = divDims(d, graph.Known(max(len(c.Out), 1)))
 			}
 			return slices.Repeat([]graph.Dim{part}, len(c.Out)), nil
 		}
 		var err error
-		if sizes, err = evenParts(d.Size, parts, c.HasAttr("num_outputs")); err != nil {
+		if sizes, err = evenParts(c.Node, d.Size); err != nil {
 			return nil, err
 		}
 	}
