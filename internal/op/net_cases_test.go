@@ -138,7 +138,7 @@ var normCases = []netCase{
 
 var resizeCases = []netCase{
 	{name: "resize half pixels", node: node("Resize", 3, 1, "mode", "linear"), in: ins(f32(dims(1, 2), 0, 4), nil, vec(1, 2)), want: []float32{0, 1, 3, 4}},
-	{name: "resize strings", node: node("Resize", 3, 1, "nearest_mode", "floor", "coordinate_transformation_mode", "asymmetric"),
+	{name: "resize truth values", node: node("Resize", 3, 1, "nearest_mode", "floor", "coordinate_transformation_mode", "asymmetric"),
 		in: ins(tensor.Wrap(tensor.Bool, []bool{true, false}, 2), nil, vec(2)), want: []float32{1, 1, 0, 0}},
 	{name: "resize keeps the aspect", node: node("Resize", 4, 1, "keep_aspect_ratio_policy", "not_larger", "axes", i64s(0, 1)), opset: 18,
 		in: ins(ramp(0, 2, 4), nil, nil, tensor.Vector(4, 4)), want: []float32{0, 1, 2, 3, 4, 5, 6, 7}, shape: dims(2, 4)},
