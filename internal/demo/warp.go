@@ -12,8 +12,8 @@ func spread(rng *rand.Rand, n int) int { return rng.IntN(n+1) - rng.IntN(n+1) }
 // of the image.
 func warp(o outline, rng *rand.Rand) outline {
 	// In 1024ths: the diagonal stretches, the others turn (together) and slant (apart).
-	size := 860 + spread(rng, 260)
-	turn, slant := spread(rng, 320), spread(rng, 260)
+	size := 880 + spread(rng, 240)
+	turn, slant := spread(rng, 290), spread(rng, 240)
 	xx, yy := size+spread(rng, 160), size+spread(rng, 160)
 	xy, yx := slant-turn, turn
 	mid := point{Side*unit/2 + spread(rng, 3*unit), Side*unit/2 + spread(rng, 3*unit)}
@@ -21,7 +21,7 @@ func warp(o outline, rng *rand.Rand) outline {
 	var field [grid + 1][grid + 1]point
 	for i := range field {
 		for j := range field[i] {
-			field[i][j] = point{spread(rng, 11*unit/4), spread(rng, 11*unit/4)}
+			field[i][j] = point{spread(rng, 5*unit/2), spread(rng, 5*unit/2)}
 		}
 	}
 	out := make(outline, len(o))
@@ -58,12 +58,12 @@ func expose(cover *[Side * Side]int, rng *rand.Rand) []uint8 {
 		blur(cover)
 	}
 	paper := rng.IntN(256)
-	contrast := 50 + rng.IntN(200)
+	contrast := 60 + rng.IntN(190)
 	if paper > 127 {
 		contrast = -contrast
 	}
 	slopeX, slopeY := spread(rng, 3), spread(rng, 3)
-	grain := rng.IntN(80)
+	grain := rng.IntN(70)
 	out := make([]uint8, Side*Side)
 	for i, c := range cover {
 		v := paper + contrast*c/(lines*unit)

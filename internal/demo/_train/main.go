@@ -1,7 +1,7 @@
 // Command _train writes images of the demo to FILE.npz for train.py: keys train, train_labels,
 // eval and eval_labels.
 //
-//	go run ./internal/demo/_train 40000 /tmp/glyphs.npz
+//	go run ./internal/demo/_train 60000 /tmp/glyphs.npz
 package main
 
 import (
