@@ -40,6 +40,8 @@ type microArgs struct {
 	aSkip   int // bytes from behind a row to the next one
 	cSkip   int
 	addSkip int
+	next    unsafe.Pointer // the panel after this one, to be brought nearer
+	nextLen int            // its bytes
 }
 
 // microKernel is one body: rows by columns of its tile.
@@ -135,13 +137,15 @@ func over[T any](s *scratch, a *rows[T], ks []microKernel, m0, m1 int, ready fun
 	}
 }
 
-// blockBytesA is how much of A takes its turn with all panels: half of a small
-// second cache.
-const blockBytesA = 512 << 10
+// turnBytes is about how much of A takes its turn with all panels: half of a
+// small second cache.
+const turnBytes = 512 << 10
 
-// blockRows is the number of rows of that size, a multiple of every tile.
-func blockRows(rowBytes int) int {
-	return max(1, blockBytesA/rowBytes/rowGrain) * rowGrain
+// blockRows cuts m rows into blocks of nearly that size.
+func blockRows(m, rowBytes int) int {
+	blocks := max(1, (m*rowBytes+turnBytes/2)/turnBytes)
+	grains := (m + rowGrain - 1) / rowGrain
+	return (grains + blocks - 1) / blocks * rowGrain
 }
 
 // columns prepares the masks of a panel.

@@ -136,7 +136,7 @@ DATA transpose4<>+56(SB)/8, $0x0000000f0000000b
 GLOBL transpose4<>(SB), RODATA|NOPTR, $64
 
 // func sumsToRows(t *microArgs)
-TEXT ·sumsToRows(SB), NOSPLIT, $88-8
+TEXT ·sumsToRows(SB), NOSPLIT, $96-8
 	MOVQ t+0(FP), DI
 	MOVQ 16(DI), AX
 	MOVQ AX, off-8(SP)
@@ -148,6 +148,8 @@ TEXT ·sumsToRows(SB), NOSPLIT, $88-8
 	MOVQ AX, add-32(SP)
 	MOVQ 96(DI), AX
 	MOVQ AX, rows-40(SP)
+	MOVQ 216(DI), AX
+	MOVQ AX, next-64(SP)
 tile:
 	MOVQ t+0(FP), DI
 	MOVQ 72(DI), AX
@@ -410,6 +412,13 @@ stored:
 	MOVQ t+0(FP), DI
 	SUBQ $4, rows-40(SP)
 	JLE end
+	MOVQ 216(DI), AX
+	MOVQ next-64(SP), BX
+	SUBQ AX, BX
+	CMPQ BX, 224(DI)
+	JLT fetching
+	MOVQ AX, next-64(SP)
+fetching:
 	MOVQ 32(DI), AX
 	ADDQ AX, off-8(SP)
 	MOVQ 40(DI), AX

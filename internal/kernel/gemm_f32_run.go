@@ -72,7 +72,7 @@ func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 	if out.Min == out.Max {
 		s.lo, s.hi = float32(math.Inf(-1)), float32(math.Inf(1))
 	}
-	step := blockRows(p.k * 4)
+	step := blockRows(r.M1-r.M0, p.k*4)
 	copied := a.ix == nil && a.lda*4%aliasPitch == 0 && r.P1-r.P0 >= copyPanels
 	for m := r.M0; m < r.M1; m += step {
 		end := min(r.M1, m+step)
@@ -80,8 +80,11 @@ func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 		if copied {
 			from, first = s.copyRows(&a, m, end), m
 		}
-		for _, pn := range p.panels[r.P0:r.P1] {
-			p.runPanel(s, &from, first, out, pn, m, end)
+		for i := r.P0; i < r.P1; i++ {
+			next := p.panels[min(i+1, r.P1-1)]
+			s.next = unsafe.Pointer(&p.data[next.off])
+			s.nextLen = next.nv * p.lanes * p.taps * p.k * 4
+			p.runPanel(s, &from, first, out, p.panels[i], m, end)
 		}
 	}
 	s.microArgs = microArgs{}

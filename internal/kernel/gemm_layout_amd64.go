@@ -27,6 +27,8 @@ const (
 	_ = -(unsafe.Offsetof(microArgs{}.lo) ^ 128)
 	_ = -(unsafe.Offsetof(microArgs{}.mask) ^ 104)
 	_ = -(unsafe.Offsetof(microArgs{}.maskV) ^ 176)
+	_ = -(unsafe.Offsetof(microArgs{}.next) ^ 216)
+	_ = -(unsafe.Offsetof(microArgs{}.nextLen) ^ 224)
 	_ = -(unsafe.Offsetof(microArgs{}.off) ^ 16)
 	_ = -(unsafe.Offsetof(microArgs{}.offRow) ^ 24)
 	_ = -(unsafe.Offsetof(microArgs{}.offStep) ^ 32)

@@ -190,12 +190,17 @@ func grow[T any](v []T, n int) []T {
 func (p *PackedU8S8) column(s *scratch, pi int, out *OutU8S8) {
 	pn := p.panels[pi]
 	s.columns(pn.n1 - pn.n0)
-	if pn.wide {
-		s.b = unsafe.Pointer(&p.wide[pn.off])
-	} else {
-		s.b = unsafe.Pointer(&p.data[pn.off])
-	}
+	s.b = p.address(pn)
+	next := p.panels[min(pi+1, len(p.panels)-1)]
+	s.next, s.nextLen = p.address(next), next.nv*p.lanes*p.taps*p.kd*p.per
 	s.factors(out, pn.n0, pn.n1, pn.nv*p.lanes)
+}
+
+func (p *PackedU8S8) address(pn panel) unsafe.Pointer {
+	if pn.wide {
+		return unsafe.Pointer(&p.wide[pn.off])
+	}
+	return unsafe.Pointer(&p.data[pn.off])
 }
 
 // factors points s at the factors of the columns n0 to n1-1, in whole vectors

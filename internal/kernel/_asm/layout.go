@@ -13,7 +13,7 @@ var layouts = []struct {
 		"taps": argTaps, "kb": argKB, "b": argB, "bias": argBias, "c": argC, "ldc": argLdc, "rows": argRows,
 		"mask": argMask, "add": argAdd, "ldAdd": argLdAdd, "lo": argLo, "hi": argHi, "scale": argScale,
 		"shift": argShift, "kind": argKind, "z": argZ, "qlo": argQLo, "qhi": argQHi, "flip": argFlip,
-		"maskV": argMaskV, "lines": argLines, "aSkip": argASkip, "cSkip": argCSkip, "addSkip": argAddSkip,
+		"maskV": argMaskV, "lines": argLines, "aSkip": argASkip, "cSkip": argCSkip, "addSkip": argAddSkip, "next": argNext, "nextLen": argNextLen,
 	}},
 	{"amxArgs", map[string]int{
 		"cfg": amxCfg, "a": amxA, "lda": amxLda, "b": amxB, "c": amxC, "ldc": amxLdc, "blocks": amxBlks, "kb": amxKB,

@@ -38,6 +38,8 @@ const (
 	argASkip   = 192
 	argCSkip   = 200
 	argAddSkip = 208
+	argNext    = 216
+	argNextLen = 224
 )
 
 type micro struct {
@@ -86,10 +88,11 @@ const (
 	curRows = "rows-40(SP)"
 	curTaps = "taps-48(SP)"
 	curTap  = "tap-56(SP)"
-	frame   = 88
+	curNext = "next-64(SP)"
+	frame   = 96
 )
 
-func spill(r int) string { return fmt.Sprintf("row%d-%d(SP)", r, 64+8*(r-8)) }
+func spill(r int) string { return fmt.Sprintf("row%d-%d(SP)", r, 72+8*(r-8)) }
 
 func (m *micro) emit(doc string) {
 	m.text(doc, m.name, "t *microArgs", frame, 8)
@@ -97,7 +100,7 @@ func (m *micro) emit(doc string) {
 	for _, c := range []struct {
 		arg int
 		cur string
-	}{{argOff, curOff}, {argA, curA}, {argC, curC}, {argAdd, curAdd}, {argRows, curRows}} {
+	}{{argOff, curOff}, {argA, curA}, {argC, curC}, {argAdd, curAdd}, {argRows, curRows}, {argNext, curNext}} {
 		m.p("MOVQ %d(DI), AX", c.arg)
 		m.p("MOVQ AX, %s", c.cur)
 	}
@@ -175,7 +178,13 @@ func (m *micro) addresses() {
 	m.p("MOVQ t+0(FP), AX")
 	m.p("MOVQ %d(AX), AX", argKB)
 	m.p("NEGQ AX")
+	if m.fetches() {
+		m.p("MOVQ %s, SI", curNext)
+	}
 }
+
+// fetches says whether a register is left to bring the next panel of B nearer.
+func (m *micro) fetches() bool { return m.mr <= 8 }
 
 // steps is the loop over the dwords of a row.
 func (m *micro) steps() {
@@ -185,9 +194,15 @@ func (m *micro) steps() {
 	m.p("PCALIGN $32")
 	m.p("loop:")
 	for u := range m.unroll {
+		if m.fetches() {
+			m.p("PREFETCHT1 %d(SI)", u*64)
+		}
 		m.dword(u, u*4-span)
 	}
 	m.p("ADDQ $%d, BX", m.unroll*m.nv*m.width)
+	if m.fetches() {
+		m.p("ADDQ $%d, SI", 64*m.unroll)
+	}
 	m.p("ADDQ $%d, AX", span)
 	m.p("JLE loop")
 	m.p("tail:")
@@ -199,6 +214,9 @@ func (m *micro) steps() {
 	m.p("ADDQ $4, AX")
 	m.p("JNE rest")
 	m.p("tapdone:")
+	if m.fetches() {
+		m.p("MOVQ SI, %s", curNext)
+	}
 }
 
 func (m *micro) dword(u, disp int) {
@@ -218,6 +236,16 @@ func (m *micro) advance() {
 	m.p("MOVQ t+0(FP), DI")
 	m.p("SUBQ $%d, %s", m.mr, curRows)
 	m.p("JLE end")
+	if m.fetches() {
+		// Begin again behind the end of the panel: its start is near by then.
+		m.p("MOVQ %d(DI), AX", argNext)
+		m.p("MOVQ %s, BX", curNext)
+		m.p("SUBQ AX, BX")
+		m.p("CMPQ BX, %d(DI)", argNextLen)
+		m.p("JLT fetching")
+		m.p("MOVQ AX, %s", curNext)
+		m.p("fetching:")
+	}
 	for _, c := range []struct {
 		arg   int
 		cur   string
