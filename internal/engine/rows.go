@@ -188,30 +188,39 @@ func lowerReduce(lw *lowerer, n *node) bool {
 	if !ok {
 		return false
 	}
-	l, _ := lw.natural(x)
-	keep := len(n.out[0].shape) == len(x.shape)
-	outer, mid, inner, ok := splitAxes(l, x.shape, gone)
-	if !ok {
-		l = 1 - l
-		if outer, mid, inner, ok = splitAxes(l, x.shape, gone); !ok {
-			return false
+	first, _ := lw.natural(x)
+	for _, l := range []layout{first, 1 - first} {
+		to, ok := reducedLayout(l, n.out[0].shape, gone)
+		if !ok {
+			continue
+		}
+		if outer, mid, inner, ok := splitAxes(l, x.shape, gone); ok {
+			lw.emitReduce(n, r, lw.use(x, l), lw.make(n.out[0], to), [3]int{outer, mid, inner})
+			return true
 		}
 	}
-	to := l
-	if !keep && l == channelsLast { // what is left of (N, …, C) is row-major once one dimension besides N and C is left at most
-		if to = rowMajor; !gone[1] && len(n.out[0].shape) > 2 {
-			return false
-		}
+	return false
+}
+
+// reducedLayout returns the layout that is left of l. Of (N, …, C) without some dimension only (N, C), or
+// what has lost the channels, is in an order that has a name.
+func reducedLayout(l layout, y []int, gone []bool) (layout, bool) {
+	if len(y) == len(gone) || l == rowMajor {
+		return l, true
 	}
-	src, dst := lw.use(x, l), lw.make(n.out[0], to)
+	return rowMajor, gone[1] || !gone[0] && len(y) <= 2
+}
+
+// emitReduce adds the step that reduces the middle one of three dimensions.
+func (lw *lowerer) emitReduce(n *node, r reduction, src, dst *slot, dims [3]int) {
+	outer, mid, inner := dims[0], dims[1], dims[2]
 	level := lw.level
-	parts := lw.partsFor(float64(x.elems())*functionNanos, outer)
+	parts := lw.partsFor(float64(outer*mid*inner)*functionNanos, outer)
 	lw.emit(&step{node: n, kernel: "f32 " + n.kind, parts: parts, in: []*slot{src}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		a, b := outer*part/parts, outer*(part+1)/parts
 		r.run(level, f.f32(dst)[a*inner:b*inner], f.f32(src)[a*mid*inner:b*mid*inner], mid, inner)
 		return nil
 	}})
-	return true
 }
 
 // run reduces x, (outer, mid, inner), to dst, (outer, inner).
