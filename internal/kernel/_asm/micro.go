@@ -183,8 +183,23 @@ func (m *micro) addresses() {
 	}
 }
 
-// fetches says whether a register is left to bring the next panel of B nearer.
-func (m *micro) fetches() bool { return m.mr <= 8 }
+// fetches says whether the next panel of B is brought nearer: it is where
+// several tiles share the work and a register is left.
+func (m *micro) fetches() bool { return m.mr > 1 && m.mr <= 8 }
+
+// prefetch belongs to dword u of a loop: a line of the next panel, or of this
+// one ahead where a single row reads it once.
+func (m *micro) prefetch(u int) {
+	const ahead = 4096
+	if m.fetches() {
+		m.p("PREFETCHT1 %d(SI)", u*64)
+	}
+	if m.mr == 1 {
+		for v := 0; v < m.nv; v += 64 / m.width {
+			m.p("PREFETCHT0 %d(BX)", (u*m.nv+v)*m.width+ahead)
+		}
+	}
+}
 
 // steps is the loop over the dwords of a row.
 func (m *micro) steps() {
@@ -194,9 +209,7 @@ func (m *micro) steps() {
 	m.p("PCALIGN $32")
 	m.p("loop:")
 	for u := range m.unroll {
-		if m.fetches() {
-			m.p("PREFETCHT1 %d(SI)", u*64)
-		}
+		m.prefetch(u)
 		m.dword(u, u*4-span)
 	}
 	m.p("ADDQ $%d, BX", m.unroll*m.nv*m.width)
