@@ -230,6 +230,7 @@ func wireAttacks(t testing.TB) []hostile {
 		{"wire: no value", field(5, protowire.VarintType), fault.Invalid, "damaged"},
 		{"wire: half a tag", append(bytes.Clone(sound), 0xff), fault.Invalid, "damaged"},
 		{"wire: field 0", append(bytes.Clone(sound), 0x00, 0x00), fault.Invalid, "damaged"},
+		{"wire: field 2^29", append(bytes.Clone(sound), 0x80, 0x80, 0x80, 0x80, 0x10, 0), fault.Invalid, "damaged"},
 		{"wire: group", field(100, protowire.StartGroupType), fault.Invalid, "wire type 3"},
 		{"wire: nested groups", append(bytes.Clone(sound), bytes.Repeat([]byte{0x0b}, 1<<20)...), fault.Invalid, "wire type 3"},
 		{"wire: end of no group", field(100, protowire.EndGroupType), fault.Invalid, "wire type 4"},

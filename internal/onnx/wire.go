@@ -28,7 +28,7 @@ func (r *reader) next() bool {
 		return false
 	}
 	num, typ, n := protowire.ConsumeTag(r.rest)
-	if n < 0 {
+	if n < 0 || num > protowire.MaxValidNumber {
 		return r.broken("the tag of a field is damaged")
 	}
 	r.num, r.typ = num, typ
