@@ -26,6 +26,7 @@ type benchFlags struct {
 	shapes           []string
 	warmup, duration time.Duration
 	kernels          bool
+	input            string
 }
 
 func benchCmd(a *app) *cobra.Command {
@@ -38,6 +39,7 @@ func benchCmd(a *app) *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&b.batch, "batch", 1, "size of the first axis where the model leaves it open")
 	f.StringArrayVar(&b.shapes, "shape", nil, "shape of an input, such as x:1x3x224x224; may be repeated")
+	f.StringVar(&b.input, "input", "", "npz of inputs to run on instead of random ones")
 	f.DurationVar(&b.warmup, "warmup", time.Second, "time to run before measuring")
 	f.DurationVar(&b.duration, "duration", 5*time.Second, "time to measure")
 	f.BoolVar(&b.kernels, "kernels", false, "show the time of each operator and the kernel that computes it")
@@ -81,7 +83,7 @@ func (a *app) bench(ctx context.Context, path string, b *benchFlags) error {
 	if err != nil {
 		return err
 	}
-	in, err := b.inputs(s, a.seed)
+	in, err := b.feed(s, a.seed)
 	if err != nil {
 		return err
 	}
@@ -164,6 +166,14 @@ func (a *app) printBench(path string, r *benchJSON, kernels bool) error {
 	_, err := fmt.Fprintf(a.out, "%s: median %.3f ms, min %.3f, p95 %.3f over %d runs; %.1f per second, %d threads, peak memory %.1f MB\n",
 		path, r.Latency.Median, r.Latency.Min, r.Latency.P95, r.Runs, r.Throughput, r.Threads, float64(r.PeakRSS)/1e6)
 	return err
+}
+
+// feed returns the inputs to run on: those of a file, or random ones.
+func (b *benchFlags) feed(s *lowbit.Session, seed uint64) (map[string]*lowbit.Tensor, error) {
+	if b.input != "" {
+		return readInputs(b.input, s)
+	}
+	return b.inputs(s, seed)
 }
 
 // inputs makes random inputs for a session.
