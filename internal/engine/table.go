@@ -50,8 +50,8 @@ type pass struct {
 var passes = []pass{
 	{"simplify", simplify},
 	{"fold constants but those of DQ", func(g *net) { g.fold("DequantizeLinear") }},
-	{"find functions", findFunctions},
 	{"expand operators on codes", expandQOperators},
+	{"find functions", findFunctions},
 	{"find codes", findCodes},
 	{"products of codes", intProducts},
 	{"arithmetic on codes", intBinaries},

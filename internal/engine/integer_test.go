@@ -1,0 +1,265 @@
+package engine
+
+import (
+	"math"
+	"testing"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+const (
+	inScale  = 0.02 // of the quantized inputs in these tests
+	outScale = 0.05 // and of their results
+)
+
+// codesIn adds a quantized input.
+func (k *maker) codesIn(d tensor.DType, shape ...int) string {
+	return k.quantized(k.input(k.floats(shape...)), inScale, zeroFor(d), d)
+}
+
+func (k *maker) codesOut(x string, d tensor.DType) { k.output(k.quantized(x, outScale, zeroFor(d), d)) }
+
+func zeroFor(d tensor.DType) int {
+	if d == tensor.Int8 {
+		return -9
+	}
+	return 117
+}
+
+// TestCodes runs networks on codes: uint8, and int8.
+func TestCodes(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		build   func(k *maker, d tensor.DType) string
+		kernels []string
+	}{
+		{"gemm", func(k *maker, d tensor.DType) string {
+			w, s := k.weight(0, true, 40, 33)
+			return k.node("Gemm", []string{k.codesIn(d, 5, 33), w, k.biasOf(inScale, s, 40)}, "transB", int64(1))
+		}, []string{"u8s8 gemm"}},
+		{"matmul and relu", func(k *maker, d tensor.DType) string {
+			w, _ := k.weight(1, true, 33, 40)
+			return k.node("Relu", []string{k.node("MatMul", []string{k.codesIn(d, 2, 5, 33), w})})
+		}, []string{"u8s8 gemm"}},
+		{"clip", func(k *maker, d tensor.DType) string {
+			w, _ := k.weight(0, false, 16, 8, 1, 1)
+			return k.node("Clip", []string{k.node("Conv", []string{k.codesIn(d, 1, 8, 5, 5), w}), k.scalar(0), k.scalar(1.3)})
+		}, []string{"u8s8 conv 1x1"}},
+		{"float bias", func(k *maker, d tensor.DType) string {
+			w, _ := k.weight(0, true, 16, 8, 3, 3)
+			return k.node("Conv", []string{k.codesIn(d, 1, 8, 5, 5), w, k.constant(k.floats(16))})
+		}, []string{"u8s8 conv 3x3"}},
+		{"add", func(k *maker, d tensor.DType) string {
+			return k.node("Relu", []string{k.node("Add", []string{k.codesIn(d, 1, 8, 5, 5), k.codesIn(d, 1, 8, 5, 5)})})
+		}, []string{"u8 Add"}},
+		{"mul by channel", func(k *maker, d tensor.DType) string {
+			return k.node("Mul", []string{k.codesIn(d, 1, 8, 1, 1), k.codesIn(d, 1, 8, 5, 6)})
+		}, []string{"u8 Mul"}},
+		{"concat", func(k *maker, d tensor.DType) string {
+			y := k.quantized(k.input(k.floats(1, 3, 5, 6)), 0.01, zeroFor(d)+3, d)
+			return k.node("Concat", []string{k.codesIn(d, 1, 8, 5, 6), y}, "axis", int64(1))
+		}, []string{"concat", "u8 table"}},
+		{"max pool", func(k *maker, d tensor.DType) string {
+			return k.node("MaxPool", []string{k.codesIn(d, 2, 8, 5, 6)}, "kernel_shape", []int64{3, 3}, "pads", []int64{1, 1, 1, 1})
+		}, []string{"u8 max pool"}},
+		{"average pool", func(k *maker, d tensor.DType) string {
+			return k.node("AveragePool", []string{k.codesIn(d, 2, 8, 5, 6)}, "kernel_shape", []int64{3, 3}, "pads", []int64{1, 1, 1, 1}, "strides", []int64{2, 2})
+		}, []string{"u8 average pool"}},
+		{"global average", func(k *maker, d tensor.DType) string {
+			return k.node("GlobalAveragePool", []string{k.codesIn(d, 2, 8, 5, 6)})
+		}, []string{"u8 average pool"}},
+		{"move", func(k *maker, d tensor.DType) string {
+			return k.node("Transpose", []string{k.codesIn(d, 2, 8, 5, 6)}, "perm", []int64{0, 2, 1, 3})
+		}, []string{"permute", "u8 table"}},
+		{"resize", func(k *maker, d tensor.DType) string {
+			return k.node("Resize", []string{k.codesIn(d, 1, 8, 5, 6), "", k.constant(tensor.Float32s([]float32{1, 1, 2, 2}, 4))})
+		}, []string{"move"}},
+		{"sigmoid", func(k *maker, d tensor.DType) string { return k.node("Sigmoid", []string{k.codesIn(d, 300)}) }, []string{"u8 table"}},
+		{"silu", func(k *maker, d tensor.DType) string {
+			x := k.codesIn(d, 2, 8, 5, 6)
+			return k.node("Mul", []string{x, k.node("Sigmoid", []string{x})})
+		}, []string{"u8 table"}},
+		{"hard swish", func(k *maker, d tensor.DType) string {
+			x := k.codesIn(d, 2, 8, 5, 6)
+			y := k.node("Clip", []string{k.node("Add", []string{x, k.scalar(3)}), k.scalar(0), k.scalar(6)})
+			return k.node("Div", []string{k.node("Mul", []string{x, y}), k.scalar(6)})
+		}, []string{"u8 table"}},
+		{"other scale", func(k *maker, d tensor.DType) string { return k.codesIn(d, 300) }, []string{"u8 table"}},
+		{"float between", func(k *maker, d tensor.DType) string { return k.node("Softmax", []string{k.codesIn(d, 3, 50)}) }, []string{"u8 to f32", "f32 to u8"}},
+	} {
+		for _, d := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+			t.Run(c.name+" "+d.String(), func(t *testing.T) {
+				k := newMaker(uint64(len(c.name)))
+				k.codesOut(c.build(k, d), d)
+				wantKernels(t, k.checkSteps(t, outScale), c.kernels...)
+			})
+		}
+	}
+}
+
+// TestRequantize holds an integer convolution bit by bit against 32-bit sums and the rounding rule.
+func TestRequantize(t *testing.T) {
+	k := newMaker(4)
+	x := k.codes(tensor.Uint8, 0, 255, 1, 7, 6, 5)
+	const zx, zy, cout = 90, 31, 9
+	q := k.input(x)
+	zero := func(v byte) string { return k.constant(&tensor.Tensor{DType: tensor.Uint8, Raw: []byte{v}}) }
+	dq := k.node("DequantizeLinear", []string{q, k.scalar(inScale), zero(zx)})
+	w, scale := k.weight(0, true, cout, 7, 3, 3)
+	y := k.node("Conv", []string{dq, w, k.biasOf(inScale, scale, cout)}, "pads", []int64{1, 1, 1, 1})
+	k.output(k.node("QuantizeLinear", []string{k.node("Relu", []string{y}), k.scalar(outScale), zero(zy)}))
+	var codes, bias *tensor.Tensor
+	for _, c := range k.m.Graph.Consts() {
+		if c.Tensor.DType == tensor.Int8 && c.Tensor.Rank() == 4 {
+			codes = c.Tensor
+		} else if c.Tensor.DType == tensor.Int32 {
+			bias = c.Tensor
+		}
+	}
+	want := make([]byte, cout*6*5)
+	for o := range cout {
+		m := float32(float64(float32(inScale)) * float64(scale[o]) / float64(float32(outScale)))
+		for p := range 6 * 5 {
+			acc := tensor.Of[int32](bias)[o] + patchSum(x.Raw, tensor.Of[int8](codes)[o*63:], p/5, p%5, zx)
+			v := math.RoundToEven(float64(float32(float32(acc)*m))) + zy
+			want[o*30+p] = byte(min(max(v, zy), 255))
+		}
+	}
+	for _, r := range allRuns() {
+		got, _ := k.evaluate(t, r, nil)
+		if g := got[k.m.Graph.Out[0].Name]; string(g.Raw) != string(want) {
+			t.Errorf("%v: codes differ from the rule", r)
+		}
+	}
+}
+
+// patchSum is the sum of a 3×3 window of 7 channels of a 6×5 image around (y, x).
+func patchSum(x []byte, w []int8, y, col int, zero int32) (acc int32) {
+	for c := range 7 {
+		for t := range 9 {
+			iy, ix := y+t/3-1, col+t%3-1
+			if iy >= 0 && iy < 6 && ix >= 0 && ix < 5 {
+				acc += (int32(x[c*30+iy*5+ix]) - zero) * int32(w[c*9+t])
+			}
+		}
+	}
+	return acc
+}
+
+// TestQLinear runs the operators on codes.
+func TestQLinear(t *testing.T) {
+	u8 := func(k *maker, v byte) string { return k.constant(&tensor.Tensor{DType: tensor.Uint8, Raw: []byte{v}}) }
+	s8 := func(k *maker, n int) string { return k.constant(tensor.New(tensor.Int8, n)) }
+	x := func(k *maker) []string {
+		return []string{k.input(k.codes(tensor.Uint8, 0, 255, 1, 6, 5, 5)), k.scalar(inScale), u8(k, 120)}
+	}
+	out := func(k *maker) []string { return []string{k.scalar(outScale), u8(k, 100)} }
+	for _, c := range []struct {
+		op    string
+		build func(k *maker) ([]string, []any)
+	}{
+		{"QLinearConv", func(k *maker) ([]string, []any) {
+			w := []string{k.constant(k.codes(tensor.Int8, -127, 127, 9, 6, 3, 3)), k.constant(k.positive(9)), s8(k, 9)}
+			for i := range tensor.Of[float32](k.m.Graph.ConstTensor(w[1])) {
+				tensor.Of[float32](k.m.Graph.ConstTensor(w[1]))[i] *= 0.01
+			}
+			in := append(append(x(k), w...), out(k)...)
+			return append(in, k.constant(k.codes(tensor.Int32, -2000, 2000, 9))), nil
+		}},
+		{"QLinearMatMul", func(k *maker) ([]string, []any) {
+			a := []string{k.input(k.codes(tensor.Uint8, 0, 255, 5, 20)), k.scalar(inScale), u8(k, 120)}
+			w := []string{k.constant(k.codes(tensor.Int8, -127, 127, 20, 9)), k.constant(tensor.Scalar(0.004)), k.constant(tensor.New(tensor.Int8))}
+			return append(append(a, w...), out(k)...), nil
+		}},
+		{"com.microsoft:QLinearAdd", func(k *maker) ([]string, []any) { return append(append(x(k), x(k)...), out(k)...), nil }},
+		{"com.microsoft:QLinearMul", func(k *maker) ([]string, []any) { return append(append(x(k), x(k)...), out(k)...), nil }},
+		{"com.microsoft:QLinearSigmoid", func(k *maker) ([]string, []any) { return append(x(k), k.scalar(1.0/256), u8(k, 0)), nil }},
+		{"com.microsoft:QLinearConcat", func(k *maker) ([]string, []any) {
+			return append(append(out(k), x(k)...), x(k)...), []any{"axis", int64(1)}
+		}},
+		{"com.microsoft:QLinearGlobalAveragePool", func(k *maker) ([]string, []any) { return append(x(k), out(k)...), []any{"channels_last", int64(0)} }},
+	} {
+		t.Run(c.op, func(t *testing.T) {
+			k := newMaker(8)
+			in, attrs := c.build(k)
+			domain, name := "", c.op
+			if d, n, ok := cutDomain(c.op); ok {
+				domain, name = d, n
+			}
+			n := &graph.Node{Op: name, Domain: domain, In: in, Out: []string{"y"}}
+			for i := 0; i < len(attrs); i += 2 {
+				n.SetAttr(attrs[i].(string), attrs[i+1])
+			}
+			k.m.Graph.Nodes = append(k.m.Graph.Nodes, n)
+			k.output("y")
+			wantKernels(t, k.checkSteps(t, 1))
+		})
+	}
+}
+
+func cutDomain(op string) (domain, name string, ok bool) {
+	for i := range op {
+		if op[i] == ':' {
+			return op[:i], op[i+1:], true
+		}
+	}
+	return "", op, false
+}
+
+// TestDynamic runs products whose activations are quantized in each run; results are those of ONNX's
+// nodes bit by bit, up to the activation.
+func TestDynamic(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		x, w   []int
+		attrs  []any
+		kernel string
+	}{
+		{"dense", []int{2, 9, 6, 5}, []int{12, 9, 3, 3}, []any{"pads", []int64{1, 1, 1, 1}}, "u8s8 dynamic conv 3x3+Relu"},
+		{"pointwise", []int{1, 9, 6, 5}, []int{12, 9, 1, 1}, nil, "u8s8 dynamic conv 1x1+Relu"},
+		{"depthwise", []int{2, 18, 6, 5}, []int{18, 1, 3, 3}, []any{"group", int64(18)}, "u8s8 dynamic depthwise 3x3+Relu"},
+		{"matrix", []int{2, 5, 33}, []int{33, 20}, nil, "u8s8 dynamic gemm+Relu"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newMaker(6)
+			q := &graph.Node{Op: "DynamicQuantizeLinear", In: []string{k.input(k.floats(c.x...))}, Out: []string{"q", "s", "z"}}
+			k.m.Graph.Nodes = append(k.m.Graph.Nodes, q)
+			op, bias := "ConvInteger", []int{c.w[0], 1, 1}
+			if len(c.w) == 2 {
+				op, bias = "MatMulInteger", []int{c.w[1]}
+			}
+			zero := k.constant(&tensor.Tensor{DType: tensor.Uint8, Raw: []byte{128}})
+			sums := k.node(op, []string{"q", k.constant(k.codes(tensor.Uint8, 0, 255, c.w...)), "z", zero}, c.attrs...)
+			scale := k.node("Mul", []string{"s", k.scalar(0.01)})
+			y := k.node("Mul", []string{k.node("Cast", []string{sums}, "to", int64(tensor.Float32)), scale})
+			k.output(k.node("Relu", []string{k.node("Add", []string{y, k.constant(k.floats(bias...))})}))
+			steps := k.checkFloat(t)
+			wantKernels(t, steps, c.kernel)
+		})
+	}
+}
+
+// TestWeightOnly folds weights behind DQ nodes into floats where the activations are floats.
+func TestWeightOnly(t *testing.T) {
+	k := newMaker(2)
+	w, _ := k.weight(0, true, 12, 9, 3, 3)
+	k.output(k.node("Conv", []string{k.image(1, 9, 5, 5), w}))
+	wantKernels(t, k.checkFloat(t), "f32 conv 3x3")
+}
+
+func TestCodeBounds(t *testing.T) {
+	a := affine{scale: 0.5, zero: 10}
+	for _, c := range []struct {
+		lo, hi float32
+		l, h   int32
+	}{{-inf, inf, 0, 255}, {0, inf, 10, 255}, {0, 6, 10, 22}, {-100, 1e30, 0, 255}, {0.25, 0.75, 10, 12}} {
+		if l, h := a.bounds(c.lo, c.hi); l != c.l || h != c.h {
+			t.Errorf("bounds(%g, %g) = %d, %d, not %d, %d", c.lo, c.hi, l, h, c.l, c.h)
+		}
+	}
+	if lo, hi, ok := (function{op: kernel.Relu}).clamp(); !ok || lo != 0 || hi != inf {
+		t.Errorf("Relu clamps to %g, %g, %v", lo, hi, ok)
+	}
+}

@@ -1,0 +1,356 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// small is a network with a convolution, a residual and a head; its batch size is free.
+func small(seed uint64) *maker {
+	k := newMaker(seed)
+	x := k.image(1, 9, 8, 8)
+	y := k.node("Relu", []string{k.node("Add", []string{k.conv3(x, 9, 9), x})})
+	p := k.node("GlobalAveragePool", []string{k.node("MaxPool", []string{y}, "kernel_shape", []int64{2, 2}, "strides", []int64{2, 2})})
+	k.output(k.node("MatMul", []string{k.node("Flatten", []string{p}), k.constant(k.floats(9, 5))}))
+	k.m.Graph.In[0].Type.Shape[0] = graph.Symbol("N")
+	return k
+}
+
+func (k *maker) compile(t testing.TB, opt Options) *Session {
+	t.Helper()
+	s, err := Compile(k.m, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestShapesAreSpecialised(t *testing.T) {
+	k := small(1)
+	s := k.compile(t, Options{Threads: 2})
+	for _, n := range []int{1, 3, 2, 3, 1} {
+		in := map[string]*tensor.Tensor{k.m.Graph.In[0].Name: k.floats(n, 9, 8, 8)}
+		got, err := s.Run(context.Background(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := op.Run(k.m, in, op.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, w := range want {
+			within(t, name, got[name], w, 1e-4, 1e-5)
+		}
+	}
+	if len(s.programs) != 3 {
+		t.Errorf("%d programs for 3 shapes", len(s.programs))
+	}
+	for n := range maxPrograms + 2 {
+		if _, err := s.Run(context.Background(), map[string]*tensor.Tensor{k.m.Graph.In[0].Name: k.floats(n+1, 9, 8, 8)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.programs) != maxPrograms {
+		t.Errorf("%d programs are kept, not %d", len(s.programs), maxPrograms)
+	}
+}
+
+func TestInputErrors(t *testing.T) {
+	k := small(1)
+	s := k.compile(t, Options{})
+	name := k.m.Graph.In[0].Name
+	for want, in := range map[string]map[string]*tensor.Tensor{
+		"is missing":               {},
+		"the model wants":          {name: tensor.New(tensor.Int32, 1, 9, 8, 8)},
+		"is not an input":          {name: k.floats(1, 9, 8, 8), "other": k.floats(1)},
+		"is float[1,8,8,8], the m": {name: k.floats(1, 8, 8, 8)},
+	} {
+		_, err := s.Run(context.Background(), in)
+		if err == nil || !strings.Contains(err.Error(), want) || fault.KindOf(err) != fault.Invalid {
+			t.Errorf("error is %v, not %q", err, want)
+		}
+	}
+}
+
+// TestOverride feeds an input that has an initializer, as files of IR 3 allow.
+func TestOverride(t *testing.T) {
+	k := newMaker(1)
+	k.m.Graph.SetConst("w", k.floats(4, 5))
+	k.m.Graph.In = append(k.m.Graph.In, &graph.Value{Name: "w", Type: graph.Of(tensor.Float32, 4, 5)})
+	k.output(k.node("MatMul", []string{k.input(k.floats(3, 4)), "w"}))
+	s := k.compile(t, Options{})
+	for range 2 {
+		got, err := s.Run(context.Background(), k.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		within(t, "y", got[k.m.Graph.Out[0].Name], k.reference(t)[k.m.Graph.Out[0].Name], 1e-4, 1e-5)
+		k.in["w"] = k.floats(4, 5)
+	}
+}
+
+// TestWatch holds every watched value against the reference, while the outputs stay what they are.
+func TestWatch(t *testing.T) {
+	k := small(2)
+	var names []string
+	want := map[string]*tensor.Tensor{}
+	_, err := op.Run(k.m, k.in, op.Options{Watch: func(name string, v *tensor.Tensor) {
+		names = append(names, name)
+		want[name] = v
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := k.compile(t, Options{Threads: 2, Watch: names})
+	var seen []string
+	_, err = s.RunWatch(context.Background(), k.in, func(name string, v *tensor.Tensor) {
+		seen = append(seen, name)
+		within(t, name, v, want[name], 1e-4, 1e-5)
+	})
+	if err != nil || !slices.Equal(seen, names) {
+		t.Errorf("watched %v, not %v; %v", seen, names, err)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	k := small(3)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cause := errors.New("enough")
+	cancel(cause)
+	if _, err := k.compile(t, Options{}).Run(ctx, k.in); !errors.Is(err, cause) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestUnsupported(t *testing.T) {
+	k := newMaker(1)
+	k.output(k.node("NoSuchOperator", []string{k.image(1, 1, 2, 2)}))
+	if _, err := Compile(k.m, Options{}); fault.KindOf(err) != fault.Unsupported {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// TestConcurrent runs one session from many goroutines, under garbage collection.
+func TestConcurrent(t *testing.T) {
+	k := small(4)
+	s := k.compile(t, Options{Threads: 2})
+	var wg sync.WaitGroup
+	for g := range 6 {
+		rng := rand.New(rand.NewPCG(uint64(g), 2))
+		wg.Go(func() {
+			for range 15 {
+				x := tensor.New(tensor.Float32, 1+rng.IntN(2), 9, 8, 8)
+				for i := range tensor.Of[float32](x) {
+					tensor.Of[float32](x)[i] = rng.Float32()
+				}
+				in := map[string]*tensor.Tensor{k.m.Graph.In[0].Name: x}
+				a, err1 := s.Run(context.Background(), in)
+				b, err2 := s.Run(context.Background(), in)
+				for name := range a {
+					if err1 != nil || err2 != nil || string(a[name].Raw) != string(b[name].Raw) {
+						t.Errorf("runs differ: %v, %v", err1, err2)
+					}
+				}
+				if rng.IntN(5) == 0 {
+					runtime.GC()
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestPanicBecomesError(t *testing.T) {
+	c := newCrew(3)
+	defer c.close()
+	st := &step{kernel: "broken", parts: 9, run: func(_ *frame, part int) error {
+		if part == 7 {
+			panic("seven")
+		}
+		return nil
+	}}
+	if !c.acquire() {
+		t.Fatal("nobody has the crew, yet it is taken")
+	}
+	if c.acquire() {
+		t.Error("the crew was given twice")
+	}
+	err := st.all(&frame{}, c)
+	if err == nil || !strings.Contains(err.Error(), "broken: panic: seven") {
+		t.Errorf("error is %v", err)
+	}
+	c.release()
+}
+
+// TestCrew runs many steps of many parts; each part runs once, even after the helpers slept.
+func TestCrew(t *testing.T) {
+	c := newCrew(4)
+	defer c.close()
+	for round := range 60 {
+		if !c.acquire() {
+			t.Fatal("the crew is taken")
+		}
+		for parts := range 12 {
+			count := make([]int32, parts+1)
+			st := &step{kernel: "count", parts: parts + 1, run: func(_ *frame, i int) error { count[i]++; return nil }}
+			if err := st.all(&frame{}, c); err != nil {
+				t.Fatal(err)
+			}
+			for i, n := range count {
+				if n != 1 {
+					t.Fatalf("part %d of %d ran %d times", i, parts+1, n)
+				}
+			}
+		}
+		c.release()
+		if round%20 == 0 {
+			for c.started && c.asleep.Load() < 3 {
+				runtime.Gosched()
+			}
+		}
+	}
+}
+
+// TestArena places random slots: those alive together never overlap, and the arena is no larger than
+// the sum of all.
+func TestArena(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var slots []*slot
+		sum := 0
+		for range 1 + rng.IntN(40) {
+			first := rng.IntN(30)
+			s := &slot{bytes: rng.IntN(5000), first: first, last: first + rng.IntN(8)}
+			s.root = s
+			slots = append(slots, s)
+			sum += s.bytes + arenaSlack + arenaAlign
+		}
+		size := planArena(slots)
+		if size > sum {
+			t.Fatalf("%d bytes for slots of %d", size, sum)
+		}
+		for i, a := range slots {
+			if a.offset%arenaAlign != 0 || a.offset+a.bytes+arenaSlack > size+arenaAlign {
+				t.Fatalf("slot at %d, %d bytes, in an arena of %d", a.offset, a.bytes, size)
+			}
+			for _, b := range slots[:i] {
+				if a.overlaps(b) && a.offset < b.offset+b.bytes && b.offset < a.offset+a.bytes {
+					t.Fatalf("%+v and %+v overlap", a, b)
+				}
+			}
+		}
+	}
+}
+
+// TestViews returns an input, a constant, and views of an output; none shares memory with another.
+func TestViews(t *testing.T) {
+	k := newMaker(7)
+	x := k.image(1, 3, 4, 5)
+	same := k.node("Identity", []string{x})
+	y := k.node("Relu", []string{x})
+	k.m.Graph.SetConst("c", k.floats(3))
+	k.output(same, y, k.node("Reshape", []string{y, k.constant(tensor.Vector(-1))}), k.node("Flatten", []string{y}), "c")
+	s := k.compile(t, Options{})
+	want := k.reference(t)
+	for range 2 {
+		got, err := s.Run(context.Background(), k.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, w := range want {
+			within(t, name, got[name], w, 0, 0)
+		}
+		for _, v := range got {
+			clear(v.Raw)
+		}
+	}
+	if v := tensor.Of[float32](k.in[x]); v[0] == 0 && v[1] == 0 {
+		t.Error("an output shares the input's memory")
+	}
+}
+
+// TestControl runs If and Loop whose conditions are known only at run time.
+func TestControl(t *testing.T) {
+	branch := func(op string) *graph.Graph {
+		return &graph.Graph{Nodes: []*graph.Node{{Op: op, In: []string{"x"}, Out: []string{"r"}}}, Out: []*graph.Value{{Name: "r"}}}
+	}
+	for _, yes := range []bool{false, true} {
+		k := newMaker(1)
+		k.in["x"] = k.floats(2, 3)
+		k.m.Graph.In = append(k.m.Graph.In, &graph.Value{Name: "x", Type: graph.TypeOf(k.in["x"])})
+		cond := k.input(tensor.Wrap(tensor.Bool, []bool{yes}, 1))
+		k.output(k.node("Neg", []string{k.node("If", []string{cond}, "then_branch", branch("Relu"), "else_branch", branch("Abs"))}))
+		k.checkFloat(t)
+	}
+	for _, turns := range []int64{0, 1, 4} {
+		k := newMaker(2)
+		k.in["x"] = k.floats(2, 3)
+		k.m.Graph.In = append(k.m.Graph.In, &graph.Value{Name: "x", Type: graph.TypeOf(k.in["x"])})
+		body := &graph.Graph{
+			Nodes: []*graph.Node{
+				{Op: "Add", In: []string{"s", "x"}, Out: []string{"t"}}, {Op: "Identity", In: []string{"go"}, Out: []string{"on"}}, {Op: "Relu", In: []string{"t"}, Out: []string{"u"}},
+			},
+			In:  []*graph.Value{{Name: "i", Type: graph.Of(tensor.Int64)}, {Name: "go", Type: graph.Of(tensor.Bool)}, {Name: "s", Type: graph.Of(tensor.Float32, 2, 3)}},
+			Out: []*graph.Value{{Name: "on"}, {Name: "t", Type: graph.Of(tensor.Float32, 2, 3)}, {Name: "u", Type: graph.Of(tensor.Float32, 2, 3)}},
+		}
+		n := &graph.Node{Op: "Loop", In: []string{k.input(tensor.Wrap(tensor.Int64, []int64{turns}, 1)), "", k.input(k.floats(2, 3))}, Out: []string{"last", "all"}}
+		n.SetAttr("body", body)
+		k.m.Graph.Nodes = append(k.m.Graph.Nodes, n)
+		k.output("last", "all")
+		wantKernels(t, k.checkFloat(t), "loop")
+	}
+}
+
+// TestFunctionsInline puts the model's own functions in line, with their attributes.
+func TestFunctionsInline(t *testing.T) {
+	k := newMaker(1)
+	k.m.Functions = []*graph.Function{{
+		Name: "Twice", Domain: "own", In: []string{"a", "b"}, Out: []string{"z"}, AttrNames: []string{"slope"},
+		Opsets: []graph.Opset{{Domain: "", Version: 17}},
+		Nodes: []*graph.Node{
+			{Op: "LeakyRelu", In: []string{"a"}, Out: []string{"t"}, Attrs: []*graph.Attr{{Name: "alpha", Ref: "slope", RefType: 1}}},
+			{Op: "Add", In: []string{"t", "b"}, Out: []string{"z"}},
+		},
+	}}
+	k.m.SetOpset("own", 1)
+	x := k.image(1, 3, 4, 4)
+	for i := range 2 {
+		n := &graph.Node{Op: "Twice", Domain: "own", In: []string{x, x}, Out: []string{fmt.Sprint("f", i)}}
+		n.SetAttr("slope", float32(0.25))
+		k.m.Graph.Nodes = append(k.m.Graph.Nodes, n)
+		x = n.Out[0]
+	}
+	k.output(x)
+	wantKernels(t, k.checkFloat(t), "PRelu", "Add")
+}
+
+func TestProfile(t *testing.T) {
+	k := small(5)
+	rows, err := k.compile(t, Options{Threads: 1}).Profile(context.Background(), k.in, 3)
+	if err != nil || len(rows) == 0 {
+		t.Fatal(rows, err)
+	}
+	macs := int64(0)
+	for _, r := range rows {
+		macs += r.MACs
+	}
+	if want := int64(9*9*9*8*8 + 9*5); macs != want {
+		t.Errorf("%d multiply-adds, not %d", macs, want)
+	}
+	if _, err := k.compile(t, Options{}).Profile(context.Background(), k.in, 0); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("error is %v", err)
+	}
+}
