@@ -41,14 +41,34 @@ func (n *Node) key() opKey { return opKey{CanonicalDomain(n.Domain), n.Op, n.Ove
 
 // A scope is the names that a graph defines, inside those of the graphs around it.
 type scope struct {
-	names map[string]bool
+	names map[string]int // the index of the node that makes it, or given
 	graph *Graph
 	outer *scope
+	at    int // the node of the graph that is being looked at
 }
 
+// given is the index of what inputs and initializers define.
+const given = -1
+
+// has says whether a name can be read.
 func (s *scope) has(name string) bool {
 	for ; s != nil; s = s.outer {
-		if s.names[name] {
+		if _, ok := s.names[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// taken says whether a node may not give its output that name: because this graph has it, or one
+// around it, up to the node that this graph is part of. A name that comes later outside is free, as
+// ONNX has it.
+func (s *scope) taken(name string) bool {
+	if _, ok := s.names[name]; ok {
+		return true
+	}
+	for s = s.outer; s != nil; s = s.outer {
+		if i, ok := s.names[name]; ok && i < s.at {
 			return true
 		}
 	}
@@ -58,7 +78,7 @@ func (s *scope) has(name string) bool {
 // constant returns the initializer that a name stands for, nil if it stands for something else.
 func (s *scope) constant(name string) *tensor.Tensor {
 	for ; s != nil; s = s.outer {
-		if s.names[name] {
+		if _, ok := s.names[name]; ok {
 			return s.graph.ConstTensor(name)
 		}
 	}
@@ -79,17 +99,17 @@ func (c *checker) invalid(place, format string, a ...any) {
 
 // graph checks one graph and those inside it. place is where it stands in the file.
 func (c *checker) graph(place string, g *Graph, outer *scope) {
-	s := &scope{make(map[string]bool, len(g.In)+len(g.consts)+len(g.Nodes)), g, outer}
+	s := &scope{names: make(map[string]int, len(g.In)+len(g.consts)+len(g.Nodes)), graph: g, outer: outer}
 	for i, v := range g.In {
 		if v.Name == "" {
 			c.invalid(fmt.Sprintf("%s.input[%d]", place, i), "an input without a name")
-		} else if s.names[v.Name] {
+		} else if _, ok := s.names[v.Name]; ok {
 			c.invalid(at(place+".input", i, v.Name), "a second input of that name")
 		}
-		s.names[v.Name] = true
+		s.names[v.Name] = given
 	}
 	for _, k := range g.consts {
-		s.names[k.Name] = true
+		s.names[k.Name] = given
 	}
 	c.outputs(place, g.Nodes, s)
 	for i, n := range g.Nodes {
@@ -113,23 +133,24 @@ func at(list string, i int, name string) string {
 	return s
 }
 
-// outputs adds what the nodes make to the scope: each name once, in this graph and those around it.
+// outputs adds what the nodes make to the scope.
 func (c *checker) outputs(place string, nodes []*Node, s *scope) {
 	for i, n := range nodes {
 		for _, name := range n.Out {
 			if name == "" {
 				continue
 			}
-			if s.has(name) {
+			if s.taken(name) {
 				c.invalid(at(place+".node", i, n.Name), "output %q is already the name of another value", name)
 			}
-			s.names[name] = true
+			s.names[name] = i
 		}
 	}
 }
 
 // node checks one node, given the names that it can see.
 func (c *checker) node(place string, i int, n *Node, s *scope) {
+	s.at = i
 	here := func() string { return at(place+".node", i, n.Name) }
 	if n.Op == "" {
 		c.invalid(here(), "a node without an operator")

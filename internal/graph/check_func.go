@@ -29,19 +29,19 @@ func (c *checker) function(i int, f *Function) {
 func (c *checker) body(place string, f *Function) {
 	c.opsets, c.inside = f.Opsets, f
 	defer func() { c.opsets, c.inside = nil, nil }()
-	s := &scope{names: map[string]bool{}, graph: &Graph{}}
+	s := &scope{names: map[string]int{}, graph: &Graph{}}
 	for i, name := range f.In {
-		if s.names[name] {
+		if s.has(name) {
 			c.invalid(at(place+".input", i, name), "a second input of that name")
 		}
-		s.names[name] = true
+		s.names[name] = given
 	}
 	c.outputs(place, f.Nodes, s)
 	for i, n := range f.Nodes {
 		c.node(place, i, n, s)
 	}
 	for i, name := range f.Out {
-		if !s.names[name] {
+		if !s.has(name) {
 			c.invalid(at(place+".output", i, name), "no node or input makes this output")
 		}
 	}

@@ -57,6 +57,9 @@ func TestCheckAccepts(t *testing.T) {
 		Out:   values("y", "w", "y"),
 		Nodes: append(nodes("late = Neg(a)", "a = Relu(x)", "y,,z = Split(a,,w)"), with(node("i = If(a)"), "then_branch", sub)),
 	}
+	// Names that come later outside, and inputs, may be used again inside.
+	again := &Graph{In: values("a"), Nodes: nodes("end = Neg(a)"), Out: values("end")}
+	g.Nodes = append(g.Nodes, with(node("j = Loop(a)"), "body", again), node("end = Neg(j)"))
 	g.SetConst("w", tensor.Scalar(1))
 	if found := Check(model(g), Limits{}); found.Len() != 0 {
 		t.Fatal(found)
