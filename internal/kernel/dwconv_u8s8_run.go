@@ -116,7 +116,7 @@ func (b *dwBlock) wideAt(t, i int) int {
 }
 
 func (d *DepthwiseU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 int) bool {
-	if len(d.blocks) == 0 || out.U8 == nil && out.S8 == nil {
+	if len(d.blocks) == 0 {
 		return false
 	}
 	bodies := d.bodies()
@@ -181,10 +181,10 @@ func (r *dwIntRun) channels() {
 func (r *dwIntRun) pixels(m, n, step int) {
 	s, taps := r.s, r.d.taps
 	s.a, s.zero = unsafe.Pointer(&r.a.x[r.b.c0]), unsafe.Pointer(&s.pad[0])
-	s.offRow, s.taps, s.ldc = step*taps*4, (taps+3)/4, step*r.out.Ldc
+	s.offRow, s.taps = step*taps*4, (taps+3)/4
 	for end := m + n*step; m < end; m += blockPixels * step {
 		s.off, s.rows = &r.a.ix.off[m*taps], min(blockPixels, (end-m)/step)
-		s.c, _ = r.out.at(m*r.out.Ldc + r.b.c0)
+		r.target(m, step)
 		r.pixel(&s.microArgs)
 	}
 }
@@ -204,13 +204,19 @@ func (r *dwIntRun) inner(b block) {
 	}
 	s.a, s.zero, s.add = row[0], row[1], row[2]
 	s.aStep, s.offStep, s.ldAdd = step[0], step[1], step[2]
-	s.kb, s.rows, s.lines, s.ldc = w.DilW*w.Pitch, b.n, b.lines, r.out.Ldc
-	s.aSkip, s.cSkip = w.StrideH*w.W*w.Pitch-b.n*step[0], (w.OW-b.n)*r.out.Ldc
-	s.c, _ = r.out.at((b.oy*w.OW+b.ox)*r.out.Ldc + r.b.c0)
+	r.target(b.oy*w.OW+b.ox, 1)
+	s.kb, s.rows, s.lines = w.DilW*w.Pitch, b.n, b.lines
+	s.aSkip, s.cSkip = w.StrideH*w.W*w.Pitch-b.n*step[0], (w.OW-b.n)*s.ldc
 	weights := s.b
 	if r.columns != nil {
 		s.b = r.columns
 	}
 	r.run(&s.microArgs)
 	s.b = weights
+}
+
+// target points the arguments at output row m, of rows step apart.
+func (r *dwIntRun) target(m, step int) {
+	at, size := r.out.at(m*r.out.Ldc + r.b.c0)
+	r.s.c, r.s.ldc = at, step*r.out.Ldc*size
 }

@@ -30,7 +30,7 @@ func (f *file) dwInt3x3(isa string, width int) {
 	for g := range 3 {
 		d.group3x3(g)
 	}
-	d.finish3x3()
+	d.finish(0, 4, d.held3x3)
 	f.p("ADDQ AX, SI")
 	f.p("ADDQ DX, R8")
 	f.p("ADDQ R12, R9")
@@ -100,17 +100,10 @@ func (d *dwInt) group3x3(g int) {
 	}
 }
 
-func (d *dwInt) finish3x3() {
+// held3x3 finds the factors that constants3x3 keeps.
+func (d *dwInt) held3x3(arg int) string {
 	if d.isa != "VNNI" {
-		d.finish()
-		return
+		return d.loaded(arg)
 	}
-	for v := range 4 {
-		d.p("VCVTDQ2PS %s, %s", d.r(v), d.r(v))
-		d.p("VMULPS %s, %s, %s", d.local(4+v), d.r(v), d.r(v))
-		d.p("VMINPS %s, %s, %s", d.r(dwHi), d.r(v), d.r(v))
-		d.p("VCVTPS2DQ %s, %s", d.r(v), d.r(v))
-	}
-	held := map[int]int{argQLo: dwQLo, argQHi: dwQHi, argFlip: dwFlip}
-	d.codes(0, d.r(dwZ), func(arg int) string { return d.r(held[arg]) })
+	return d.r(map[int]int{argHi: dwHi, argZ: dwZ, argQLo: dwQLo, argQHi: dwQHi, argFlip: dwFlip}[arg])
 }

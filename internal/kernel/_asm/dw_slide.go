@@ -35,7 +35,7 @@ func (f *file) dwIntSlide(width int) {
 	f.p("pixel:")
 	for set := range 3 {
 		d.column((set+2)%3, (set+1)%3, set)
-		d.store(set)
+		d.finish(4*set, slideTmp, d.held)
 		d.restart(set)
 		f.p("ADDQ R15, R14")
 		f.p("DECQ CX")
@@ -112,15 +112,13 @@ func (d *dwIntSlide) column(first, second, third int) {
 	}
 }
 
-// store turns the sums of a set into codes.
-func (d *dwIntSlide) store(set int) {
-	for v := range 4 {
-		a := d.r(4*set + v)
-		d.p("VCVTDQ2PS %s, %s", a, a)
-		d.p("VMULPS %s, %s, %s", d.local(4+v), a, a)
-		d.p("VMINPS %s, %s, %s", d.r(slideHi), a, a)
-		d.p("VCVTPS2DQ %s, %s", a, a)
+// held finds the factors that open keeps.
+func (d *dwIntSlide) held(arg int) string {
+	switch arg {
+	case argHi:
+		return d.r(slideHi)
+	case argZ:
+		return d.r(slideZ)
 	}
-	held := map[int]int{argQLo: slideQLo, argQHi: slideQHi, argFlip: slideFlip}
-	d.codes(4*set, d.r(slideZ), func(arg int) string { return d.local(held[arg]) })
+	return d.local(map[int]int{argQLo: slideQLo, argQHi: slideQHi, argFlip: slideFlip}[arg])
 }

@@ -83,7 +83,8 @@ func (f *file) dwInt(isa string, width int, masked bool) {
 	d.group()
 	f.p("DECQ DI")
 	f.p("JNE group")
-	d.finish()
+	f.p("MOVQ t+0(FP), DI")
+	d.finish(0, 4, d.loaded)
 	f.p("ADDQ R13, R12")
 	f.p("ADDQ R15, R14")
 	f.p("DECQ CX")
@@ -99,15 +100,8 @@ func (d *dwInt) factors(arg, first int) {
 		d.p("VMOVUPS %d(AX), %s", v*d.width, d.r(v))
 	}
 	switch d.width {
-	case 64: // lane L of vector v comes from lane v of vector L
-		d.p("VSHUFI32X4 $0x44, Z1, Z0, Z4")
-		d.p("VSHUFI32X4 $0xEE, Z1, Z0, Z5")
-		d.p("VSHUFI32X4 $0x44, Z3, Z2, Z6")
-		d.p("VSHUFI32X4 $0xEE, Z3, Z2, Z7")
-		d.p("VSHUFI32X4 $0x88, Z6, Z4, Z0")
-		d.p("VSHUFI32X4 $0xDD, Z6, Z4, Z1")
-		d.p("VSHUFI32X4 $0x88, Z7, Z5, Z2")
-		d.p("VSHUFI32X4 $0xDD, Z7, Z5, Z3")
+	case 64: // the way there is the way back
+		d.inOrder(0, 4)
 	case 32:
 		d.p("VPERM2I128 $0x20, Y2, Y0, Y4")
 		d.p("VPERM2I128 $0x31, Y2, Y0, Y5")
@@ -183,50 +177,5 @@ func (d *dwInt) dot(v, g int) {
 		d.p("VPMADDWD %d(BX), %s, %s", at+(2*v+1)*d.width, x, x)
 		d.p("VPADDD %s, %s, %s", t, acc, acc)
 		d.p("VPADDD %s, %s, %s", x, acc, acc)
-	}
-}
-
-// finish turns the accumulators into codes and stores them. The factors that
-// all channels share are read again for each pixel.
-func (d *dwInt) finish() {
-	d.p("MOVQ t+0(FP), DI")
-	t := d.r(4)
-	d.p("VBROADCASTSS %d(DI), %s", argHi, t)
-	for v := range 4 {
-		d.p("VCVTDQ2PS %s, %s", d.r(v), d.r(v))
-		d.p("VMULPS %s, %s, %s", d.local(4+v), d.r(v), d.r(v))
-		d.p("VMINPS %s, %s, %s", t, d.r(v), d.r(v))
-		d.p("VCVTPS2DQ %s, %s", d.r(v), d.r(v))
-	}
-	d.p("VPBROADCASTD %d(DI), %s", argZ, t)
-	d.codes(0, t, func(arg int) string {
-		d.p("VPBROADCASTD %d(DI), %s", arg, t)
-		return t
-	})
-}
-
-// codes packs the four int32 accumulators from first on, adds the zero point z and clamps to the
-// factors that load finds.
-func (d *dwInt) codes(first int, z string, load func(arg int) string) {
-	a, b := d.r(first), d.r(first+2)
-	d.p("VPACKSSDW %s, %s, %s", d.r(first+1), a, a)
-	d.p("VPACKSSDW %s, %s, %s", d.r(first+3), b, b)
-	d.p("VPADDSW %s, %s, %s", z, a, a)
-	d.p("VPADDSW %s, %s, %s", z, b, b)
-	d.p("VPACKUSWB %s, %s, %s", b, a, a)
-	xor := "VPXOR"
-	if d.isa == "VNNI" {
-		xor = "VPXORD"
-	}
-	for _, c := range []struct {
-		arg int
-		op  string
-	}{{argQLo, "VPMAXUB"}, {argQHi, "VPMINUB"}, {argFlip, xor}} {
-		d.p("%s %s, %s, %s", c.op, load(c.arg), a, a)
-	}
-	if d.masked {
-		d.p("VMOVDQU8 %s, K1, (R14)", a)
-	} else {
-		d.p("VMOVUPS %s, (R14)", a)
 	}
 }
