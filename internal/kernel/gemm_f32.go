@@ -22,6 +22,9 @@ type PackedF32 struct {
 
 // PackF32 arranges the weight w(n, tap, k) for products under this level.
 func (l Level) PackF32(w []float32, n, k, taps int, o Order) *PackedF32 {
+	if k == 0 {
+		l = Generic // an empty sum is no work for assembly
+	}
 	p := &PackedF32{shape: shape{n: n, k: k, taps: taps, kd: k, per: 1}, level: l}
 	var widths func(int) []int
 	p.lanes, widths = l.tilingF32()
@@ -36,7 +39,7 @@ func (l Level) PackF32(w []float32, n, k, taps int, o Order) *PackedF32 {
 // memory: for a right side that changes with every run. No product may be
 // under way.
 func (p *PackedF32) Repack(w []float32, o Order) {
-	if o.K != 1 && o.N != 1 {
+	if o.K != 1 && o.N != 1 || p.k == 0 {
 		packPanels(p.data, w, &p.shape, o)
 		return
 	}

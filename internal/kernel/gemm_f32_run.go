@@ -62,7 +62,7 @@ func widthsY(vectors int) []int {
 }
 
 func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
-	if p.level.microF32() == nil || p.k == 0 {
+	if p.level.microF32() == nil {
 		return false
 	}
 	s := scratches.Get().(*scratch)

@@ -330,6 +330,26 @@ func TestGemmSmallWeights(t *testing.T) {
 	})
 }
 
+// TestEmptySums has no k: the results are the bias.
+func TestEmptySums(t *testing.T) {
+	const m, n = 3, 40
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(27, 28))
+		outF := &OutF32{C: make([]float32, m*n), Ldc: n, Bias: randFloats(r, n)}
+		pf := l.PackF32(nil, n, 0, 1, Order{N: 1, K: n})
+		pf.Gemm(nil, 0, outF, pf.All(m))
+		out := &OutU8S8{I32: make([]int32, m*n), Ldc: n, Bias: make([]int32, n)}
+		fill(out.Bias, 7)
+		pi := l.PackU8S8(nil, n, 0, 1, Order{N: 1, K: n})
+		pi.Gemm(nil, 0, out, pi.All(m))
+		for i := range m * n {
+			if outF.C[i] != outF.Bias[i%n] || out.I32[i] != 7 {
+				t.Fatalf("element %d is %g and %d, want %g and 7", i, outF.C[i], out.I32[i], outF.Bias[i%n])
+			}
+		}
+	})
+}
+
 // TestSplit checks that ranges tile the output and that cuts change no bit.
 func TestSplit(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {

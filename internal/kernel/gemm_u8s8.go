@@ -38,6 +38,9 @@ type PackedU8S8 struct {
 // activations flip the top bit of each, which adds 128, and count 128 more in
 // their zero point.
 func (l Level) PackU8S8(w []int8, n, k, taps int, o Order) *PackedU8S8 {
+	if k == 0 {
+		l = Generic // an empty sum is no work for assembly
+	}
 	p := &PackedU8S8{shape: shape{n: n, k: k, taps: taps}, level: l}
 	w, o = byTaps(l, w, &p.shape, o)
 	p.sums = columnSums(w, n, k, taps, o)

@@ -84,7 +84,7 @@ func pairsFit(w []int8) bool {
 }
 
 func (p *PackedU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, r Range) bool {
-	if p.k == 0 || p.set == nil && p.tiles == 0 {
+	if p.set == nil && p.tiles == 0 {
 		return false
 	}
 	s := scratches.Get().(*scratch)
