@@ -18,9 +18,14 @@ var sizeLimit = maxBytes
 // checkSize returns the number of elements of a result, and refuses a shape that is negative
 // or needs more than sizeLimit bytes.
 func checkSize(d tensor.DType, shape []int) (int, error) {
+	for _, n := range shape {
+		if n < 0 {
+			return 0, invalidf("shape %v has a negative dimension", shape)
+		}
+	}
 	n, err := tensor.CheckedElements(shape)
 	if err != nil {
-		return 0, invalidf("%v", err)
+		return 0, fault.Limitf("", "%v", err)
 	}
 	bits := d.Bits()
 	if d == tensor.String {

@@ -67,3 +67,24 @@ var (
 func inferCompare(c *Inference) ([]Fact, error) {
 	return inferBroadcast(tensor.Bool, c.Input(0), c.Input(1))
 }
+
+// inferEqual also compares the elements of integer vectors that inference followed.
+func inferEqual(c *Inference) ([]Fact, error) {
+	out, err := inferCompare(c)
+	a, okA := elemsOf(c.Input(0))
+	b, okB := elemsOf(c.Input(1))
+	if err != nil || !okA || !okB || len(a) != len(b) || !followsElems(c.Input(0).Type) {
+		return out, err
+	}
+	v := make([]bool, len(a))
+	for i := range a {
+		known := false
+		if v[i], known = equalDims(a[i], b[i]); !known {
+			return out, nil
+		}
+	}
+	if shape, ok := out[0].Static(); ok && tensor.Elements(shape) == len(v) {
+		out[0].Value = bools(v, shape)
+	}
+	return out, nil
+}

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -51,6 +52,7 @@ func polyOf(d graph.Dim) poly {
 }
 
 // polyDim writes a polynomial as a dimension: a size, or a canonical name such as "12*N+1".
+// A negative number, which is no size but may be an element of a shape, is a name too.
 func polyDim(p poly) graph.Dim {
 	if p == nil {
 		return graph.Unknown
@@ -62,10 +64,7 @@ func polyDim(p poly) graph.Dim {
 		}
 	}
 	if len(keys) == 0 {
-		if p[""] < 0 {
-			return graph.Unknown
-		}
-		return graph.Known(p[""])
+		return constDim(p[""])
 	}
 	if len(keys) > maxTerms {
 		return graph.Unknown
@@ -79,6 +78,26 @@ func polyDim(p poly) graph.Dim {
 		writeTerm(&b, p[""], "")
 	}
 	return graph.Symbol(b.String())
+}
+
+// constDim is the dimension that stands for a number.
+func constDim(n int) graph.Dim {
+	if n < 0 {
+		return graph.Symbol(strconv.Itoa(n))
+	}
+	return graph.Known(n)
+}
+
+// numberOf returns the number that d stands for, false where it is not one.
+func numberOf(d graph.Dim) (int, bool) {
+	if d.IsKnown() {
+		return d.Size, true
+	}
+	if d.Name == "" || d.Name[0] != '-' {
+		return 0, false
+	}
+	n, err := strconv.Atoi(d.Name)
+	return n, err == nil
 }
 
 func writeTerm(b *strings.Builder, coef int, syms string) {
@@ -174,44 +193,35 @@ func divDims(a, b graph.Dim) graph.Dim {
 	if p == nil || q == nil {
 		return graph.Unknown
 	}
-	if len(q) != 1 {
-		return divSums(p, q)
-	}
-	out := poly{}
-	for l, e := range q {
-		for k, c := range p {
-			rest, ok := cancel(k, l)
-			if !ok || e == 0 || c%e != 0 {
-				return graph.Unknown
-			}
-			out[rest] += c / e
+	out, rest := poly{}, maps.Clone(p)
+	for range 4 * maxTerms { // long division
+		k, l := leading(rest), leading(q)
+		if rest[k] == 0 {
+			return polyDim(out)
+		}
+		syms, ok := cancel(k, l)
+		if !ok || q[l] == 0 || rest[k]%q[l] != 0 {
+			break
+		}
+		term := poly{syms: rest[k] / q[l]}
+		out[syms] += term[syms]
+		for m, c := range mulPoly(q, term) {
+			rest[m] -= c
 		}
 	}
-	return polyDim(out)
+	return graph.Unknown
 }
 
-// divSums divides by a sum of several products where the quotient is a single product.
-func divSums(p, q poly) graph.Dim {
-	lead := func(x poly) string {
-		best := ""
-		for k, c := range x {
-			if c != 0 && (best == "" || len(k) > len(best) || len(k) == len(best) && k > best) {
-				best = k
-			}
+// leading returns the term of the highest degree, of several the first by name.
+func leading(p poly) string {
+	best, degree := "", -1
+	for k, c := range p {
+		d := strings.Count(k, "*") + min(1, len(k))
+		if c != 0 && (d > degree || d == degree && k < best) {
+			best, degree = k, d
 		}
-		return best
 	}
-	k, l := lead(p), lead(q)
-	rest, ok := cancel(k, l)
-	if !ok || q[l] == 0 || p[k]%q[l] != 0 {
-		return graph.Unknown
-	}
-	quot := poly{rest: p[k] / q[l]}
-	d := polyDim(quot)
-	if back := polyDim(mulPoly(q, quot)); !back.Same(polyDim(p)) {
-		return graph.Unknown
-	}
-	return d
+	return best
 }
 
 // cancel removes the symbols of l from those of k, false where one is missing.
@@ -234,14 +244,14 @@ func cancel(k, l string) (string, bool) {
 }
 
 // elemsOf returns what is known of each element of an integer scalar or vector: its constant
-// elements (negative ones as unknown), those that inference followed, or as many unknown ones
-// as its shape says. It is false where even their number is unknown.
+// elements (see numberOf for negative ones), those that inference followed, or as many unknown
+// ones as its shape says. It is false where even their number is unknown.
 func elemsOf(f Fact) ([]graph.Dim, bool) {
 	if f.Value != nil && f.Value.Rank() <= 1 && f.Value.Len() <= foldLimit {
 		if v, err := f.Value.Ints(); err == nil {
 			out := make([]graph.Dim, len(v))
 			for i, x := range v {
-				out[i] = graph.Known(int(max(x, -1)))
+				out[i] = constDim(int(x))
 			}
 			return out, true
 		}
@@ -253,7 +263,20 @@ func elemsOf(f Fact) ([]graph.Dim, bool) {
 	if !ok || len(shape) > 1 || tensor.Elements(shape) > foldLimit {
 		return nil, false
 	}
-	return slices.Repeat([]graph.Dim{graph.Unknown}, tensor.Elements(shape)), true
+	return unknownDims(tensor.Elements(shape)), true
+}
+
+// numbers returns the numbers that all of the elements are, false where one is not known.
+func numbers(elems []graph.Dim) ([]int, bool) {
+	out := make([]int, len(elems))
+	for i, e := range elems {
+		n, ok := numberOf(e)
+		if !ok {
+			return nil, false
+		}
+		out[i] = n
+	}
+	return out, true
 }
 
 // elemsFact is an integer scalar or vector of which elements are known; where all are, it is
@@ -263,12 +286,13 @@ func elemsFact(d tensor.DType, elems []graph.Dim, scalar bool) Fact {
 	if scalar {
 		f.Type = graph.Of(d)
 	}
-	v := make([]int64, len(elems))
-	for i, e := range elems {
-		if !e.IsKnown() {
-			return f
-		}
-		v[i] = int64(e.Size)
+	list, ok := numbers(elems)
+	if !ok {
+		return f
+	}
+	v := make([]int64, len(list))
+	for i, n := range list {
+		v[i] = int64(n)
 	}
 	shape, _ := f.Static()
 	if t, err := fromInts(d, v, shape); err == nil {
@@ -280,4 +304,39 @@ func elemsFact(d tensor.DType, elems []graph.Dim, scalar bool) Fact {
 // followsElems says whether a type is an integer scalar or vector, whose elements inference follows.
 func followsElems(t graph.Type) bool {
 	return t.IsTensor() && t.Ranked && len(t.Shape) <= 1 && (t.DType == tensor.Int64 || t.DType == tensor.Int32)
+}
+
+// sizesOnly returns t with the dimensions that are negative numbers open.
+func sizesOnly(t graph.Type) graph.Type {
+	for i, d := range t.Shape {
+		if n, ok := numberOf(d); ok && n < 0 {
+			t.Shape = slices.Clone(t.Shape)
+			t.Shape[i] = graph.Unknown
+		}
+	}
+	return t
+}
+
+// equalDims says whether two elements are equal or cannot be; known is false where it depends.
+func equalDims(a, b graph.Dim) (equal, known bool) {
+	x, okX := numberOf(a)
+	y, okY := numberOf(b)
+	switch {
+	case okX && okY:
+		return x == y, true
+	case a.Same(b):
+		return true, true
+	}
+	return false, okX && x < 0 && neverNegative(b) || okY && y < 0 && neverNegative(a)
+}
+
+// neverNegative says whether d is a sum of sizes.
+func neverNegative(d graph.Dim) bool {
+	p := polyOf(d)
+	for _, c := range p {
+		if c < 0 {
+			return false
+		}
+	}
+	return p != nil
 }

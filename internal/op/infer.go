@@ -112,6 +112,7 @@ func (inf *inferer) nodes(list []*graph.Node, info []*graph.Value, env *factScop
 			var f Fact
 			if i < len(out) {
 				f = out[i]
+				f.Type = sizesOnly(f.Type)
 			}
 			if d, ok := declared[name]; ok {
 				if !clearShape(d).Accepts(clearShape(f.Type)) {

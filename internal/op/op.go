@@ -185,14 +185,7 @@ func (c *Inference) Ints(i int) ([]int, bool) {
 	if f.Elems == nil {
 		return nil, false
 	}
-	out := make([]int, len(f.Elems))
-	for k, d := range f.Elems {
-		if !d.IsKnown() {
-			return nil, false
-		}
-		out[k] = d.Size
-	}
-	return out, true
+	return numbers(f.Elems)
 }
 
 // Typed wraps types as facts.

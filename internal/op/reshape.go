@@ -102,16 +102,18 @@ func reshapeDims(data Fact, want []graph.Dim, allowZero bool) ([]graph.Dim, erro
 	dims := slices.Clone(want)
 	open, unknown := -1, 0
 	for i, d := range want {
+		n, ok := numberOf(d)
 		switch {
-		case d.Size == 0 && !allowZero && data.Ranked:
+		case ok && n == 0 && !allowZero && data.Ranked:
 			if i >= len(data.Shape) {
 				return nil, invalidf("the shape copies dimension %d of rank %d", i, len(data.Shape))
 			}
 			dims[i] = data.Shape[i]
-		case d.Size == 0 && !allowZero:
+		case ok && n == 0 && !allowZero:
 			dims[i] = graph.Unknown
-		case !d.IsKnown() && d.Name == "":
+		case ok && n < 0, !d.IsKnown() && d.Name == "":
 			open, unknown = i, unknown+1
+			dims[i] = graph.Unknown
 		}
 	}
 	if unknown == 1 && data.Ranked {

@@ -168,7 +168,7 @@ func inferOpenSlice(c *Inference, axes, steps []int) ([]Fact, error) {
 		case forward && starts[i].Size == 0 && ends[i].Same(d):
 		case forward && starts[i].Size == 0 && within(ends[i], d):
 			dims[axis] = ends[i]
-		case forward && starts[i].Name != "" && ends[i].Size >= math.MaxInt32:
+		case forward && starts[i].Name != "" && neverNegative(starts[i]) && ends[i].Size >= math.MaxInt32:
 			dims[axis] = addDims(d, starts[i], -1)
 		default:
 			dims[axis] = graph.Unknown
@@ -180,5 +180,5 @@ func inferOpenSlice(c *Inference, axes, steps []int) ([]Fact, error) {
 // within says whether an end is certainly no larger than the dimension it cuts.
 func within(end, d graph.Dim) bool {
 	rest := addDims(d, end, -1)
-	return end.Name != "" && rest.IsKnown()
+	return neverNegative(end) && rest.IsKnown()
 }

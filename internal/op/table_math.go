@@ -29,7 +29,7 @@ var mathOps = []*Op{
 	{Name: "Sum", Infer: inferFold, Eval: evalFold(addArith), Quant: quantBinary},
 	{Name: "Mean", Infer: inferFold, Eval: evalMean, Quant: quantBinary},
 
-	{Name: "Equal", Infer: inferCompare, Eval: evalEqual},
+	{Name: "Equal", Infer: inferEqual, Eval: evalEqual},
 	{Name: "Greater", Infer: inferCompare, Eval: evalGreater},
 	{Name: "GreaterOrEqual", Infer: inferCompare, Eval: evalGreaterOrEqual},
 	{Name: "Less", Infer: inferCompare, Eval: evalLess},
