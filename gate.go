@@ -3,6 +3,8 @@ package lowbit
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/engine"
@@ -33,50 +35,67 @@ func (g *Gate) warning() string {
 // A judge compares networks with a float one whose answers to some samples it keeps.
 type judge struct {
 	ctx     context.Context
-	data    *dataset.Source
 	outs    []*graph.Value
 	threads int
-	samples []int                // numbers of the samples
+	samples []map[string]*Tensor // inputs; there are few, see heldMost
 	answers []map[string]*Tensor // of the float network
 }
 
 // newJudge runs the float network over the samples of those numbers.
 func newJudge(ctx context.Context, float *graph.Model, data *dataset.Source, samples []int, threads int) (*judge, error) {
-	j := &judge{ctx: ctx, data: data, outs: float.Graph.Out, threads: threads, samples: samples}
-	err := j.run(float, func(_ int, out map[string]*Tensor) { j.answers = append(j.answers, out) })
+	j := &judge{ctx: ctx, outs: float.Graph.Out, threads: threads, answers: make([]map[string]*Tensor, len(samples))}
+	for _, n := range samples {
+		s, err := data.Sample(n)
+		if err != nil {
+			return nil, err
+		}
+		j.samples = append(j.samples, s.Inputs)
+	}
+	err := j.run(float, func(i int, out map[string]*Tensor) { j.answers[i] = out })
 	return j, err
 }
 
-// run evaluates a network on every sample, in order.
+// run evaluates a network on every sample. each is called from several goroutines.
 func (j *judge) run(m *graph.Model, each func(i int, out map[string]*Tensor)) error {
-	s, err := engine.Compile(m, engine.Options{Threads: j.threads})
+	s, err := engine.Compile(m, engine.Options{Threads: 1})
 	if err != nil {
 		return err
 	}
-	for i, n := range j.samples {
-		sample, err := j.data.Sample(n)
-		if err != nil {
-			return err
-		}
-		out, err := s.Run(j.ctx, sample.Inputs)
-		if err != nil {
-			return err
-		}
-		each(i, out)
+	ctx, cancel := context.WithCancelCause(j.ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(j.threads, len(j.samples)) {
+		wg.Go(func() {
+			for i := int(next.Add(1) - 1); i < len(j.samples) && ctx.Err() == nil; i = int(next.Add(1) - 1) {
+				out, err := s.Run(ctx, j.samples[i])
+				if err != nil {
+					cancel(err)
+					return
+				}
+				each(i, out)
+			}
+		})
 	}
-	return nil
+	wg.Wait()
+	return context.Cause(ctx)
 }
 
 // compare runs a quantized network over the samples.
 func (j *judge) compare(m *graph.Model) (*Gate, error) {
-	var d report.Diff
-	agree := 0
-	err := j.run(m, func(i int, out map[string]*Tensor) { agree += report.Outputs(&d, j.outs, j.answers[i], out) })
+	n := len(j.samples)
+	diffs, agree := make([]report.Diff, n), make([]int, n)
+	err := j.run(m, func(i int, out map[string]*Tensor) { agree[i] = report.Outputs(&diffs[i], j.outs, j.answers[i], out) })
 	if err != nil {
 		return nil, err
 	}
-	n := len(j.samples)
-	return &Gate{Samples: n, SQNR: d.SQNR(), Cosine: d.Cosine(), Agree: float64(agree) / float64(n)}, nil
+	var d report.Diff
+	same := 0
+	for i := range diffs { // in order, so that the sums do not depend on the threads
+		d.Merge(diffs[i])
+		same += agree[i]
+	}
+	return &Gate{Samples: n, SQNR: d.SQNR(), Cosine: d.Cosine(), Agree: float64(same) / float64(n)}, nil
 }
 
 // Samples held back from calibration to judge by: a tenth, within these bounds.
