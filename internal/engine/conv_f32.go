@@ -70,7 +70,7 @@ func (lw *lowerer) depthwiseF32(n *node, s *convSpec) {
 	})
 	im, ix, level := imageOf(n.in[0], n.out[0]), s.win.Indirect(), lw.level
 	st, to := lw.convStep(n, s, im, "depthwise "+sizeText(s.win), x)
-	cuts := lw.rowCuts(im, s.win.OW, float64(st.macs)*f32DepthwiseNanos)
+	cuts := lw.rowCuts(im, s.win.OW, float64(st.macs)*f32DepthwiseNanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		c := cuts[part]
@@ -95,7 +95,7 @@ func (lw *lowerer) rowTapsF32(n *node, s *convSpec) {
 	x := lw.padImage(n, s.win, im, 0)
 	st, to := lw.convStep(n, s, im, "conv by rows "+sizeText(s.win), x)
 	ix, level := s.win.RowTaps(), lw.level
-	cuts := lw.cuts(w, im, float64(st.macs)*f32Nanos)
+	cuts := lw.cuts(w, im, float64(st.macs)*f32Nanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		c := cuts[part]
@@ -120,7 +120,7 @@ func (lw *lowerer) denseF32(n *node, s *convSpec) {
 	}
 	st, to := lw.convStep(n, s, im, name, x)
 	c, cg, og := s.inputs(), s.cg, s.o/s.group
-	cuts := lw.cuts(ws[0], im, float64(st.macs)*f32Nanos)
+	cuts := lw.cuts(ws[0], im, float64(st.macs)*f32Nanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]

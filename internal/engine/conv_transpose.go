@@ -78,7 +78,7 @@ func lowerConvTranspose(lw *lowerer, n *node) bool {
 	width := s.group * s.taps() * s.og
 	sums := lw.scratch(tensor.Float32, im.batch*pixels*width)
 	macs := int64(im.batch*pixels) * int64(width) * int64(s.cg)
-	cuts := lw.rowCuts(image{im.batch, im.in, pixels * width, pixels}, 1, float64(macs)*f32Nanos)
+	cuts := lw.rowCuts(image{im.batch, im.in, pixels * width, pixels}, 1, float64(macs)*f32Nanos, nil)
 	c := s.cg * s.group
 	lw.emit(&step{node: n, kernel: "f32 conv transpose " + sizeText(s.win), macs: macs, parts: len(cuts), in: []*slot{x}, out: []*slot{sums}, run: func(f *frame, part int) error {
 		k := cuts[part]
@@ -111,7 +111,7 @@ func (lw *lowerer) gatherTaps(n *node, s *convTranspose, sums *slot, im image) {
 	dst := lw.make(n.out[0], channelsLast)
 	o, width, level := s.channels(), s.group*s.taps()*s.og, lw.level
 	out := image{im.batch, 0, 0, s.win.H}
-	cuts := lw.rowCuts(out, 1, float64(n.out[0].elems())*functionNanos*4)
+	cuts := lw.rowCuts(out, 1, float64(n.out[0].elems())*functionNanos*4, nil)
 	lw.emit(&step{node: n, kernel: "gather taps" + s.act.text, parts: len(cuts), in: []*slot{sums}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		k := cuts[part]
 		image := f.f32(dst)[k.image*im.out:][:im.out]

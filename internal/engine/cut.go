@@ -23,9 +23,21 @@ type splitter interface {
 	Columns(panel int) (n0, n1 int)
 }
 
-// cuts divides a product of batch images that takes some nanoseconds.
-func (lw *lowerer) cuts(w splitter, im image, nanos float64) []cut {
-	parts := (lw.partsFor(nanos, 1<<20) + im.batch - 1) / im.batch
+// chunkBytes is how much a product stores before functions that its store lacks go over it: what a
+// core's own cache holds.
+const chunkBytes = 128 << 10
+
+// chunks returns the number of parts that keep each result in cache until act is done with it.
+func (im image) chunks(act *activation) int {
+	if act == nil || len(act.then) == 0 && act.slope == nil {
+		return 1
+	}
+	return im.out*4/chunkBytes + 1
+}
+
+// cuts divides a product of batch images that takes some nanoseconds and ends in act, which may be nil.
+func (lw *lowerer) cuts(w splitter, im image, nanos float64, act *activation) []cut {
+	parts := max((lw.partsFor(nanos, 1<<20)+im.batch-1)/im.batch, im.chunks(act))
 	var list []cut
 	for i := range im.batch {
 		for _, r := range w.Split(im.rows, parts) {
@@ -35,10 +47,10 @@ func (lw *lowerer) cuts(w splitter, im image, nanos float64) []cut {
 	return list
 }
 
-// rowCuts divides work on the rows of batch images, in whole steps of grain.
-func (lw *lowerer) rowCuts(im image, grain int, nanos float64) []cut {
+// rowCuts divides work on the rows of batch images, in whole steps of grain; act as in [lowerer.cuts].
+func (lw *lowerer) rowCuts(im image, grain int, nanos float64, act *activation) []cut {
 	lines := im.rows / grain
-	parts := max(1, min(lines, (lw.partsFor(nanos, 1<<20)+im.batch-1)/im.batch))
+	parts := max(1, min(lines, max((lw.partsFor(nanos, 1<<20)+im.batch-1)/im.batch, im.chunks(act))))
 	var list []cut
 	for i := range im.batch {
 		for k := range parts {

@@ -21,7 +21,7 @@ func lowerGemm(lw *lowerer, n *node) bool {
 		st.kernel += " after Add"
 	}
 	dst := lw.make(n.out[0], rowMajor)
-	cuts, level := lw.cuts(w, im, float64(st.macs)*f32Nanos), lw.level
+	cuts, level := lw.cuts(w, im, float64(st.macs)*f32Nanos, &s.act), lw.level
 	st.out, st.parts = []*slot{dst}, len(cuts)
 	st.run = func(f *frame, part int) error {
 		out := &kernel.OutF32{C: f.f32(dst), Ldc: s.n, Bias: s.bias, Min: s.act.lo, Max: s.act.hi}

@@ -83,7 +83,7 @@ func (lw *lowerer) depthwiseU8(n *node, s *intConv) {
 	})
 	im, ix, to := imageOf(n.in[0], n.out[0]), s.win.Indirect(), s.store(w.ColumnSums())
 	st, dst := lw.intConvStep(n, s, to, "depthwise "+sizeText(s.win), x)
-	cuts := lw.rowCuts(im, s.win.OW, float64(st.macs)*u8DepthwiseNanos)
+	cuts := lw.rowCuts(im, s.win.OW, float64(st.macs)*u8DepthwiseNanos, nil)
 	st.parts = len(cuts)
 	pad := uint8(s.x.zero)
 	st.run = func(f *frame, part int) error {
@@ -109,7 +109,7 @@ func (lw *lowerer) rowTapsU8(n *node, s *intConv) {
 	to := s.store(w.ColumnSums())
 	st, dst := lw.intConvStep(n, s, to, "conv by rows "+sizeText(s.win), x)
 	ix := s.win.RowTaps()
-	cuts := lw.cuts(w, im, float64(st.macs)*u8Nanos)
+	cuts := lw.cuts(w, im, float64(st.macs)*u8Nanos, nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
@@ -136,7 +136,7 @@ func (lw *lowerer) denseU8(n *node, s *intConv) {
 	to := s.store(sums)
 	st, dst := lw.intConvStep(n, s, to, "conv "+sizeText(s.win), x)
 	c, og, pad := s.inputs(), s.o/s.group, uint8(s.x.zero)
-	cuts := lw.cuts(ws[0], im, float64(st.macs)*u8Nanos)
+	cuts := lw.cuts(ws[0], im, float64(st.macs)*u8Nanos, nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
@@ -177,7 +177,7 @@ func lowerIntGemm(lw *lowerer, n *node) bool {
 	im, to := image{1, n.in[0].elems(), size, size / s.n}, s.store(w.ColumnSums())
 	dst := lw.make(n.out[0], rowMajor)
 	st := &step{node: n, kernel: "u8s8 gemm" + to.text(), macs: int64(size) * int64(s.k), in: []*slot{x}, out: []*slot{dst}}
-	cuts := lw.cuts(w, im, float64(st.macs)*u8Nanos)
+	cuts := lw.cuts(w, im, float64(st.macs)*u8Nanos, nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		w.Gemm(f.u8(x), s.k, to.out(f, dst, 0, size, 0, s.n), cuts[part].Range)

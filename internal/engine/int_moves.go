@@ -126,7 +126,7 @@ func (lw *lowerer) poolU8(n *node, p *kernel.Pool, name string, run func(dst, x 
 	src := lw.use(x, channelsLast)
 	dst := lw.make(y, channelsLast)
 	im := imageOf(x, y)
-	cuts := lw.rowCuts(im, 1, float64(y.elems()*p.Taps.Taps)*poolNanos/4)
+	cuts := lw.rowCuts(im, 1, float64(y.elems()*p.Taps.Taps)*poolNanos/4, nil)
 	lw.emit(&step{node: n, kernel: name, parts: len(cuts), in: []*slot{src}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		c := cuts[part]
 		run(f.u8(dst)[c.image*im.out:][:im.out], f.u8(src)[c.image*im.in:][:im.in], c.M0, c.M1)

@@ -103,7 +103,7 @@ func lowerMatMul(lw *lowerer, n *node) bool {
 	}})
 	dst := lw.make(y, rowMajor)
 	macs := int64(y.elems()) * int64(k)
-	cuts := lw.rowCuts(image{len(left.at), 0, 0, m}, 1, float64(macs)*f32Nanos)
+	cuts := lw.rowCuts(image{len(left.at), 0, 0, m}, 1, float64(macs)*f32Nanos, nil)
 	lw.emit(&step{node: n, kernel: "f32 matmul", macs: macs, parts: len(cuts), in: []*slot{a, b}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		c := cuts[part]
 		w := f.packs[packs+which[c.image]]

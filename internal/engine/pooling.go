@@ -96,7 +96,7 @@ func (lw *lowerer) poolF32(n *node, p poolSpec) {
 	if p.average {
 		run, name = lw.level.AvgPoolF32, "f32 average pool"
 	}
-	cuts := lw.rowCuts(im, 1, float64(y.elems()*p.pool.Taps.Taps)*poolNanos)
+	cuts := lw.rowCuts(im, 1, float64(y.elems()*p.pool.Taps.Taps)*poolNanos, nil)
 	lw.emit(&step{node: n, kernel: name, parts: len(cuts), in: []*slot{src}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		c := cuts[part]
 		run(p.pool, f.f32(dst)[c.image*im.out:][:im.out], f.f32(src)[c.image*im.in:][:im.in], c.M0, c.M1)

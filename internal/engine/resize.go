@@ -27,7 +27,7 @@ func lowerLinearResize(lw *lowerer, n *node) bool {
 	}
 	src, dst := lw.use(x, channelsLast), lw.make(y, channelsLast)
 	im, c, w := imageOf(x, y), x.shape[1], x.shape[3]
-	cuts := lw.rowCuts(image{im.batch, im.in, im.out, len(rows)}, 1, float64(y.elems())*2)
+	cuts := lw.rowCuts(image{im.batch, im.in, im.out, len(rows)}, 1, float64(y.elems())*2, nil)
 	lw.emit(&step{node: n, kernel: "f32 linear resize", parts: len(cuts), in: []*slot{src}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		k := cuts[part]
 		in, out := f.f32(src)[k.image*im.in:][:im.in], f.f32(dst)[k.image*im.out:][:im.out]
