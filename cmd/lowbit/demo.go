@@ -88,12 +88,8 @@ func (a *app) demo(ctx context.Context, dir string) error {
 		return err
 	}
 	a.say("drawing %d images", demoCalib+demoEval)
-	if d.calib, err = glyphs("calibration images", demoCalibSeed, demoCalib); err != nil {
-		return err
-	}
-	if d.eval, err = glyphs("evaluation images", demoEvalSeed, demoEval); err != nil {
-		return err
-	}
+	d.calib = glyphs("calibration images", demoCalibSeed, demoCalib)
+	d.eval = glyphs("evaluation images", demoEvalSeed, demoEval)
 	if err := d.add("float", "float.onnx", d.float); err != nil {
 		return err
 	}
@@ -120,16 +116,15 @@ func (a *app) demo(ctx context.Context, dir string) error {
 }
 
 // glyphs draws labelled images as samples.
-func glyphs(name string, seed uint64, n int) (*dataset.Source, error) {
+func glyphs(name string, seed uint64, n int) *dataset.Source {
 	images, labels := demo.Images(seed, n)
 	x := tensor.Of[float32](images)
 	size := len(x) / n
-	samples := make([]*dataset.Sample, n)
-	for i := range samples {
+	info := dataset.Info{Form: "glyphs", Path: name, Total: n, Labelled: true}
+	return dataset.New(info, func(i int) (*dataset.Sample, error) {
 		t := tensor.Float32s(x[i*size:(i+1)*size], 1, 1, demo.Side, demo.Side)
-		samples[i] = &dataset.Sample{Name: fmt.Sprintf("glyph %d", i), Inputs: map[string]*lowbit.Tensor{demo.Input: t}, Label: labels[i]}
-	}
-	return dataset.InMemory(name, samples, true)
+		return &dataset.Sample{Name: fmt.Sprintf("glyph %d", i), Inputs: map[string]*lowbit.Tensor{demo.Input: t}, Label: labels[i]}, nil
+	})
 }
 
 func (d *demoRun) variant(v demoVariant) error {
