@@ -2,6 +2,7 @@ package op
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -15,13 +16,19 @@ import (
 // which is written as its sorted symbols joined by "*". The constant term's key is "".
 type poly map[string]int
 
-// maxTerms bounds a poly; larger ones become unknown.
-const maxTerms = 8
+// maxTerms and maxCoef bound a poly; larger ones become unknown.
+const (
+	maxTerms = 8
+	maxCoef  = 1 << 56
+)
 
 // polyOf reads a dimension, whose name may be a polynomial that polyDim wrote. It is nil where
 // nothing is known, and for names that polyDim would write differently.
 func polyOf(d graph.Dim) poly {
 	if d.IsKnown() {
+		if d.Size > maxCoef {
+			return nil
+		}
 		return poly{"": d.Size}
 	}
 	if d.Name == "" || strings.ContainsAny(d.Name, " /()") {
@@ -43,6 +50,11 @@ func polyOf(d graph.Dim) poly {
 		}
 		if term != "" {
 			p[strings.Join(syms, "*")] += coef
+		}
+	}
+	for _, c := range p {
+		if c > maxCoef || c < -maxCoef {
+			return nil
 		}
 	}
 	if polyDim(p).Name != d.Name {
@@ -152,15 +164,21 @@ func mulDims(dims ...graph.Dim) graph.Dim {
 		if p == nil || len(p)*len(out) > 4*maxTerms {
 			return graph.Unknown
 		}
-		out = mulPoly(out, p)
+		if out = mulPoly(out, p); out == nil {
+			return graph.Unknown
+		}
 	}
 	return polyDim(out)
 }
 
+// mulPoly returns the product, nil where a coefficient grows too large.
 func mulPoly(p, q poly) poly {
 	out := poly{}
 	for k, c := range p {
 		for l, e := range q {
+			if math.Abs(float64(c)*float64(e)) > maxCoef {
+				return nil
+			}
 			syms := symbols(k, l)
 			out[syms] += c * e
 		}

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -107,6 +108,10 @@ func TestDimForms(t *testing.T) {
 		{addDims(odd, graph.Known(0), 1), odd.Name},
 		{divDims(odd, odd), "1"},
 		{addDims(graph.Unknown, n, 1), "?"},
+		{mulDims(graph.Known(1<<40), graph.Known(1<<40)), "?"},
+		{mulDims(graph.Known(1<<40), n, graph.Known(1<<40)), "?"},
+		{addDims(graph.Known(math.MaxInt), graph.Known(1), 1), "?"},
+		{addDims(graph.Symbol("99999999999*99999999999*N"), n, 1), "?"},
 	} {
 		if c.got.String() != c.want {
 			t.Errorf("%v, want %s", c.got, c.want)

@@ -69,20 +69,30 @@ func evalScan(c *Call) ([]*tensor.Tensor, error) {
 	return p.run(c, c.In, -1)
 }
 
-// run iterates the body over the first steps of the scanned inputs, all of them if steps is -1.
-func (p *scanPlan) run(c *Call, in []*tensor.Tensor, steps int) ([]*tensor.Tensor, error) {
-	axes := make([]int, p.inputs)
+// steps resolves the axes of the scanned inputs and returns the number of steps that they have.
+func (p *scanPlan) steps(in []*tensor.Tensor) (axes []int, steps int, err error) {
+	axes = make([]int, p.inputs)
 	for k, x := range in[p.states:] {
-		var err error
 		if axes[k], err = axisOf(p.inAxes[k], x.Rank()); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		n := x.Shape[axes[k]]
-		if steps < 0 {
-			steps = n
-		} else if n < steps || k > 0 && n != in[p.states].Shape[axes[0]] {
-			return nil, invalidf("scanned inputs have %d and %d steps", in[p.states].Shape[axes[0]], n)
+		if k > 0 && n != steps {
+			return nil, 0, invalidf("scanned inputs have %d and %d steps", steps, n)
 		}
+		steps = n
+	}
+	return axes, steps, nil
+}
+
+// run iterates the body over the first limit steps of the scanned inputs, all of them if it is -1.
+func (p *scanPlan) run(c *Call, in []*tensor.Tensor, limit int) ([]*tensor.Tensor, error) {
+	axes, steps, err := p.steps(in)
+	if err != nil {
+		return nil, err
+	}
+	if limit >= 0 {
+		steps = min(steps, limit)
 	}
 	states := slices.Clone(in[:p.states])
 	scans := make([]collector, p.scanOuts)

@@ -61,18 +61,22 @@ func evalTopK(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := x.Shape[axis]
-	if k < 0 || k > n {
-		return nil, invalidf("k is %d for %d elements", k, n)
+	if k < 0 || k > x.Shape[axis] {
+		return nil, invalidf("k is %d for %d elements", k, x.Shape[axis])
 	}
-	less, err := comparer(x)
+	compare, err := comparer(x)
 	if err != nil {
 		return nil, err
 	}
-	sign := 1
-	if c.Bool("largest", true) {
-		sign = -1
+	if !c.Bool("largest", true) {
+		return selectTop(x, axis, k, compare)
 	}
+	return selectTop(x, axis, k, func(i, j int) int { return -compare(i, j) })
+}
+
+// selectTop returns the first k elements of each row along axis in the given order of positions.
+func selectTop(x *tensor.Tensor, axis, k int, compare func(i, j int) int) ([]*tensor.Tensor, error) {
+	n := x.Shape[axis]
 	shape := slices.Clone(x.Shape)
 	shape[axis] = k
 	values, err := newCells(x.DType, shape)
@@ -91,7 +95,7 @@ func evalTopK(c *Call) ([]*tensor.Tensor, error) {
 		for i := range order {
 			order[i] = first + i*inner
 		}
-		slices.SortStableFunc(order, func(i, j int) int { return sign * less(i, j) })
+		slices.SortStableFunc(order, compare)
 		for i, p := range order[:k] {
 			to := o/inner*k*inner + i*inner + o%inner
 			values.copy(to, src, p, 1)
