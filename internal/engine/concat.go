@@ -3,7 +3,7 @@ package engine
 // lowerConcat copies its operands side by side, in the layout that most of them have.
 func lowerConcat(lw *lowerer, n *node) bool {
 	y := n.out[0]
-	if !movable(y.dtype) {
+	if !movable(y.dtype) || len(y.shape) > maxCopyDims {
 		return false
 	}
 	rank := len(y.shape)

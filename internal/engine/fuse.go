@@ -3,7 +3,6 @@ package engine
 import (
 	"math"
 
-	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -165,24 +164,4 @@ func sameShape(a, b []int) bool {
 		}
 	}
 	return true
-}
-
-// findGates turns x·sigmoid(x) into one function.
-func findGates(g *net) {
-	for _, n := range g.nodes {
-		if n.kind != "Mul" || !n.static() {
-			continue
-		}
-		for i, s := range n.in {
-			x := n.in[1-i]
-			if s.def == nil || s.single() != n || s.def.kind != "function" || s.def.in[0] != x {
-				continue
-			}
-			if s.def.spec.(function) == (function{op: kernel.Sigmoid}) {
-				n.become("function", function{op: kernel.Silu}, x)
-				break
-			}
-		}
-	}
-	g.sweep()
 }

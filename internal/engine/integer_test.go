@@ -72,7 +72,7 @@ func TestCodes(t *testing.T) {
 		}, []string{"u8 average pool"}},
 		{"move", func(k *maker, d tensor.DType) string {
 			return k.node("Transpose", []string{k.codesIn(d, 2, 8, 5, 6)}, "perm", []int64{0, 2, 1, 3})
-		}, []string{"permute", "u8 table"}},
+		}, []string{"permute rows", "u8 table"}},
 		{"resize", func(k *maker, d tensor.DType) string {
 			return k.node("Resize", []string{k.codesIn(d, 1, 8, 5, 6), "", k.constant(tensor.Float32s([]float32{1, 1, 2, 2}, 4))})
 		}, []string{"move"}},

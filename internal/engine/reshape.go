@@ -92,6 +92,15 @@ func inOrder(order, shape []int) bool {
 
 func (lw *lowerer) emitPermute(n *node, dst, src *slot, order []int) {
 	shape, level := slices.Clone(src.shape), lw.level
+	strides, dense := make([]int, len(order)), denseStrides(shape)
+	for i, a := range order {
+		strides[i] = dense[a]
+	}
+	plan := newCopy(dst.shape, denseStrides(dst.shape), strides, 0, 0)
+	if k := len(plan.dims) - 1; plan.ss[k] == 1 && plan.dims[k] > 1 && k < maxCopyDims {
+		lw.emitCopies(n, "permute rows", dst, []*slot{src}, []*copyPlan{plan})
+		return
+	}
 	lw.emit(&step{node: n, kernel: "permute", in: []*slot{src}, out: []*slot{dst}, run: func(f *frame, _ int) error {
 		permute(level, f.vals[dst.id], f.vals[src.id], shape, order)
 		return nil

@@ -6,7 +6,7 @@ import "slices"
 func lowerSlice(lw *lowerer, n *node) bool {
 	x, y := n.in[0], n.out[0]
 	start, step, ok := sliceOf(n, x.shape)
-	if !ok || !movable(x.dtype) {
+	if !ok || !movable(x.dtype) || len(x.shape) > maxCopyDims {
 		return false
 	}
 	lw.emitBox(n, "slice", x, y, start, step)
@@ -91,7 +91,7 @@ func intsOf(v *value) ([]int, bool) {
 // lowerSplit copies each part of a tensor that is cut along an axis.
 func lowerSplit(lw *lowerer, n *node) bool {
 	x := n.in[0]
-	if !movable(x.dtype) {
+	if !movable(x.dtype) || len(x.shape) > maxCopyDims {
 		return false
 	}
 	rank := len(x.shape)
@@ -115,7 +115,7 @@ func lowerSplit(lw *lowerer, n *node) bool {
 // lowerExpand repeats along dimensions of 1.
 func lowerExpand(lw *lowerer, n *node) bool {
 	x, y := n.in[0], n.out[0]
-	if !movable(x.dtype) || len(x.shape) > len(y.shape) {
+	if !movable(x.dtype) || len(x.shape) > len(y.shape) || len(y.shape) > maxCopyDims {
 		return false
 	}
 	src := lw.use(x, rowMajor)

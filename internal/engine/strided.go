@@ -12,6 +12,9 @@ type copyPlan struct {
 	to, from int   // where the box begins
 }
 
+// maxCopyDims bounds the dimensions that a plan may have after merging.
+const maxCopyDims = 16
+
 // newCopy plans a copy; all lists are by dimension, outermost first.
 func newCopy(dims, ds, ss []int, to, from int) *copyPlan {
 	c := &copyPlan{to: to, from: from}
@@ -52,14 +55,24 @@ func (c *copyPlan) run(dst, src *tensor.Tensor, part, parts int) {
 func copyRows[T uint8 | uint16 | uint32 | uint64](c *copyPlan, dst, src []T, part, parts int) {
 	k := len(c.dims) - 1
 	rows := c.rows()
-	for i := rows * part / parts; i < rows*(part+1)/parts; i++ {
-		d, s := c.to, c.from
-		for j, r := k-1, i; j >= 0; j-- {
-			at := r % c.dims[j]
-			r /= c.dims[j]
-			d, s = d+at*c.ds[j], s+at*c.ss[j]
-		}
+	first, last := rows*part/parts, rows*(part+1)/parts
+	var index [maxCopyDims]int
+	d, s := c.to, c.from
+	for j, r := k-1, first; j >= 0; j-- {
+		index[j] = r % c.dims[j]
+		r /= c.dims[j]
+		d, s = d+index[j]*c.ds[j], s+index[j]*c.ss[j]
+	}
+	for range last - first {
 		copyRow(dst[d:], src[s:], c.dims[k], c.ds[k], c.ss[k], s, src)
+		for j := k - 1; j >= 0; j-- {
+			d, s = d+c.ds[j], s+c.ss[j]
+			if index[j]++; index[j] < c.dims[j] {
+				break
+			}
+			d, s = d-c.dims[j]*c.ds[j], s-c.dims[j]*c.ss[j]
+			index[j] = 0
+		}
 	}
 }
 
@@ -67,7 +80,14 @@ func copyRows[T uint8 | uint16 | uint32 | uint64](c *copyPlan, dst, src []T, par
 func copyRow[T uint8 | uint16 | uint32 | uint64](dst, src []T, n, ds, ss, at int, all []T) {
 	switch {
 	case ds == 1 && ss == 1:
-		copy(dst[:n], src)
+		dst, src = dst[:n], src[:n]
+		if n >= 16 {
+			copy(dst, src)
+			return
+		}
+		for i, v := range src {
+			dst[i] = v
+		}
 	case ds == 1 && ss == 0:
 		v := src[0]
 		for i := range dst[:n] {

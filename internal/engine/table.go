@@ -62,7 +62,7 @@ var passes = []pass{
 	{"find dynamic products", findDynamic},
 	{"find powers", findPowers},
 	{"find layer norms", findLayerNorms},
-	{"find gates", findGates},
+	{"find patterns", findPatterns},
 	{"find convolutions", findConvs},
 	{"find transposed convolutions", findConvTransposes},
 	{"find products", findGemms},
