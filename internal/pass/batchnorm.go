@@ -7,7 +7,7 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// BatchNorm folds a BatchNormalization into the Conv, ConvTranspose, Gemm or MatMul before it:
+// BatchNorm folds a BatchNormalization into the Conv, ConvTranspose or Gemm before it:
 // with k = scale/√(var+ε), weights become W·k by output channel and the bias (b−mean)·k + shift
 // (Jacob et al., Quantization and Training of Neural Networks, 2018, section 3.2).
 var BatchNorm = &Pass{
@@ -18,7 +18,7 @@ var BatchNorm = &Pass{
 			x := g.Index()
 			var rest []*graph.Node
 			for _, n := range g.Nodes {
-				if n.Op != "BatchNormalization" || !foldBatchNorm(g, x, used, n) {
+				if !isBatchNorm(n) || !foldBatchNorm(g, x, used, n) {
 					rest = append(rest, n)
 					continue
 				}
@@ -30,13 +30,18 @@ var BatchNorm = &Pass{
 	},
 }
 
+// isBatchNorm says whether n is a BatchNormalization with all its operands.
+func isBatchNorm(n *graph.Node) bool {
+	return n.Op == "BatchNormalization" && graph.CanonicalDomain(n.Domain) == "" && len(n.In) == 5 && len(n.Out) > 0
+}
+
 // affine is a factor and a shift for each channel.
 type affine struct{ factor, shift []float32 }
 
 // foldBatchNorm folds one node into its producer and says whether it could.
 func foldBatchNorm(g *graph.Graph, x *graph.Index, used names, n *graph.Node) bool {
 	p := x.Producer(n.In[0])
-	if p == nil || len(p.In) < 2 || x.OnlyUse(p.Out[0]) != n || len(n.Out) > 1 && anyNamed(n.Out[1:]) {
+	if p == nil || len(p.In) < 2 || x.OnlyUse(n.In[0]) != n || anyNamed(n.Out[1:]) {
 		return false
 	}
 	axis, ok := channelAxis(g, p)
@@ -45,16 +50,12 @@ func foldBatchNorm(g *graph.Graph, x *graph.Index, used names, n *graph.Node) bo
 	}
 	a, ok := normAffine(g, n)
 	w := floatConst(g, p.In[1])
-	if !ok || w == nil || w.Shape[axis] == 0 {
+	if !ok || w == nil || w.Rank() < 2 {
 		return false
 	}
-	bias := make([]float32, len(a.factor))
-	if len(p.In) > 2 && p.In[2] != "" {
-		b := floatConst(g, p.In[2])
-		if b == nil || b.Len() != len(bias) {
-			return false
-		}
-		copy(bias, tensor.Of[float32](b))
+	bias, ok := channelBias(g, p, len(a.factor))
+	if !ok {
+		return false
 	}
 	scaled, ok := scaleChannels(w, axis, p.Int("group", 1), p.Op == "ConvTranspose", a.factor)
 	if !ok {
@@ -69,6 +70,30 @@ func foldBatchNorm(g *graph.Graph, x *graph.Index, used names, n *graph.Node) bo
 	p.In = []string{p.In[0], wName, bName}
 	p.Out[0] = n.Out[0]
 	return true
+}
+
+// channelBias returns a copy of p's bias with one element for each of n channels, zeros where there
+// is none. A Gemm's may be any shape that broadcasts to (rows, n); it has to be the same for all rows.
+func channelBias(g *graph.Graph, p *graph.Node, n int) ([]float32, bool) {
+	bias := make([]float32, n)
+	if len(p.In) < 3 || p.In[2] == "" {
+		return bias, true
+	}
+	b := floatConst(g, p.In[2])
+	if b == nil || b.Rank() > 0 && b.Len() != b.Shape[b.Rank()-1] {
+		return nil, false
+	}
+	switch x := tensor.Of[float32](b); len(x) {
+	case n:
+		copy(bias, x)
+	case 1:
+		for i := range bias {
+			bias[i] = x[0]
+		}
+	default:
+		return nil, false
+	}
+	return bias, true
 }
 
 func anyNamed(names []string) bool {

@@ -86,10 +86,10 @@ func foldNode(m *graph.Model, g *graph.Graph, n *graph.Node) bool {
 		}
 	}
 	out, err := op.EvalConstant(n, m.Opset(n.Domain), in)
-	if err != nil {
+	if err != nil || len(out) < len(n.Out) {
 		return false
 	}
-	for _, t := range out {
+	for _, t := range out[:len(n.Out)] {
 		if t == nil || t.Kind != tensor.Dense {
 			return false
 		}

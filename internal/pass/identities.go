@@ -35,7 +35,7 @@ func passesOn(g *graph.Graph, n *graph.Node) bool {
 			return true
 		}
 		t := g.ConstTensor(n.In[2])
-		return t != nil && t.Len() == 1 && t.Raw[0] == 0
+		return t != nil && g.Input(n.In[2]) == nil && t.Len() == 1 && t.Raw[0] == 0
 	}
 	return false
 }

@@ -21,7 +21,7 @@ var InitInputs = &Pass{
 	},
 }
 
-// isParameter says whether every use of a value is as a parameter of an operator.
+// isParameter says whether a value is used, and every time as a parameter of an operator.
 func isParameter(uses []graph.Use) bool {
 	for _, u := range uses {
 		o := op.Lookup(u.Node.Domain, u.Node.Op)
@@ -32,44 +32,9 @@ func isParameter(uses []graph.Use) bool {
 			return false
 		}
 	}
-	return true
+	return len(uses) > 0
 }
 
 // parameterOps are operators without a weight in the table whose further inputs, up to the one
 // given, are trained constants.
 var parameterOps = map[string]int{"BatchNormalization": 4, "InstanceNormalization": 2, "LayerNormalization": 2, "PRelu": 1, "LSTM": 3, "GRU": 3, "RNN": 3}
-
-// Unused removes nodes whose results nothing reads, and initializers likewise.
-var Unused = &Pass{
-	Name: "unused", Doc: "remove what nothing reads",
-	Run: func(m *graph.Model) error {
-		for g := range m.Graph.Graphs() {
-			dropDeadNodes(g)
-		}
-		dropUnusedConsts(m.Graph)
-		return nil
-	},
-}
-
-// dropDeadNodes removes nodes without a reader, last to first so that chains go whole.
-func dropDeadNodes(g *graph.Graph) {
-	read := map[string]bool{}
-	for _, v := range g.Out {
-		read[v.Name] = true
-	}
-	var keep []*graph.Node
-	for _, n := range slices.Backward(g.Nodes) {
-		if !slices.ContainsFunc(n.Out, func(o string) bool { return read[o] }) {
-			continue
-		}
-		keep = append(keep, n)
-		for _, name := range n.In {
-			read[name] = true
-		}
-		for _, name := range n.Captures() {
-			read[name] = true
-		}
-	}
-	slices.Reverse(keep)
-	g.Nodes = keep
-}

@@ -1,7 +1,10 @@
 package pass
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
@@ -24,9 +27,26 @@ var Inline = &Pass{
 		if err := in.graph(m.Graph, 0); err != nil {
 			return err
 		}
+		dropDomains(m)
 		m.Functions = nil
 		return nil
 	},
+}
+
+// dropDomains removes the imports of the functions' domains that no node needs any more.
+func dropDomains(m *graph.Model) {
+	needed := map[string]bool{"": true}
+	for _, n := range m.Graph.AllNodes() {
+		needed[graph.CanonicalDomain(n.Domain)] = true
+	}
+	own := map[string]bool{}
+	for _, f := range m.Functions {
+		own[graph.CanonicalDomain(f.Domain)] = true
+	}
+	m.Opsets = slices.DeleteFunc(m.Opsets, func(o graph.Opset) bool {
+		d := graph.CanonicalDomain(o.Domain)
+		return own[d] && !needed[d]
+	})
 }
 
 type inliner struct {
@@ -84,6 +104,7 @@ func (in *inliner) body(f *graph.Function, n *graph.Node) ([]*graph.Node, error)
 			return nil, fault.Unsupportedf("", "function %s imports opset %d of %q, the model %d", f.Name, o.Version, o.Domain, have)
 		}
 	}
+	b := &binder{in: in, f: f, call: n, prefix: cmp.Or(n.Name, f.Name)}
 	to := map[string]string{"": ""}
 	for i, name := range f.In {
 		to[name] = ""
@@ -91,17 +112,19 @@ func (in *inliner) body(f *graph.Function, n *graph.Node) ([]*graph.Node, error)
 			to[name] = n.In[i]
 		}
 	}
+	var passed []*graph.Node // outputs that are inputs, or the same as another output
 	for i, name := range f.Out {
-		if i < len(n.Out) && n.Out[i] != "" {
-			to[name] = n.Out[i]
+		if i >= len(n.Out) || n.Out[i] == "" {
+			continue
 		}
+		if from, ok := to[name]; ok {
+			passed = append(passed, &graph.Node{Op: "Identity", Name: in.used.fresh(b.prefix + "/" + name), In: []string{from}, Out: []string{n.Out[i]}})
+			continue
+		}
+		to[name] = n.Out[i]
 	}
-	prefix := n.Name
-	if prefix == "" {
-		prefix = f.Name
-	}
-	b := &binder{in: in, f: f, call: n, prefix: prefix}
-	return b.nodes(f.Nodes, to)
+	nodes, err := b.nodes(f.Nodes, to)
+	return append(nodes, passed...), err
 }
 
 // A binder copies nodes of a function with the names and attributes of one call.
@@ -145,21 +168,16 @@ func (b *binder) attrs(n *graph.Node, to map[string]string) error {
 	var kept []*graph.Attr
 	for _, a := range n.Attrs {
 		if a.Ref != "" {
-			v := b.call.Attr(a.Ref)
-			for _, d := range b.f.Attrs {
-				if v == nil && d.Name == a.Ref {
-					v = d
-				}
-			}
+			v := b.value(a.Ref)
 			if v == nil {
 				continue // an optional attribute that the call leaves out
 			}
-			a = &graph.Attr{Name: a.Name, Value: v.Value, TensorID: v.TensorID}
+			v.Name = a.Name
+			kept = append(kept, v)
+			continue
 		}
-		if g, ok := a.Value.(*graph.Graph); ok {
-			if err := b.subgraph(g, to); err != nil {
-				return fmt.Errorf("attribute %q: %w", a.Name, err)
-			}
+		if err := b.subgraphs(a, to); err != nil {
+			return fmt.Errorf("attribute %q: %w", a.Name, err)
 		}
 		kept = append(kept, a)
 	}
@@ -167,22 +185,61 @@ func (b *binder) attrs(n *graph.Node, to map[string]string) error {
 	return nil
 }
 
+// value returns a copy of the attribute that a reference means: the call's, or the function's
+// default. Graphs in it see the values of the caller.
+func (b *binder) value(ref string) *graph.Attr {
+	v := b.call.Attr(ref)
+	for _, d := range b.f.Attrs {
+		if v == nil && d.Name == ref {
+			v = d
+		}
+	}
+	if v == nil {
+		return nil
+	}
+	return cloneNode(&graph.Node{Attrs: []*graph.Attr{v}}).Attrs[0]
+}
+
+// subgraphs renames inside the graphs of an attribute.
+func (b *binder) subgraphs(a *graph.Attr, to map[string]string) error {
+	for _, g := range (&graph.Node{Attrs: []*graph.Attr{a}}).Subgraphs() {
+		if err := b.subgraph(g, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// subgraph gives every value of a graph inside the function a name of its own: it must not hide
+// one of the caller's that the function's arguments brought in.
 func (b *binder) subgraph(g *graph.Graph, outer map[string]string) error {
-	to := map[string]string{}
-	for k, v := range outer {
-		to[k] = v
+	to := maps.Clone(outer)
+	own := func(name string) string {
+		to[name] = b.in.used.fresh(b.prefix + "/" + name)
+		return to[name]
 	}
 	for _, v := range g.In {
-		to[v.Name] = v.Name
+		old := v.Name
+		v.Name = own(old)
+		renameConst(g, old, v.Name)
 	}
-	for _, c := range g.Consts() {
-		to[c.Name] = c.Name
+	for _, c := range slices.Clone(g.Consts()) {
+		if g.Input(c.Name) == nil {
+			renameConst(g, c.Name, own(c.Name))
+		}
+	}
+	for _, n := range g.Nodes {
+		for _, name := range n.Out {
+			if name != "" {
+				own(name)
+			}
+		}
 	}
 	nodes, err := b.nodes(g.Nodes, to)
 	if err != nil {
 		return err
 	}
-	g.Nodes = nodes
+	g.Nodes, g.Info = nodes, nil
 	for _, v := range g.Out {
 		if t, ok := to[v.Name]; ok {
 			v.Name = t

@@ -134,29 +134,5 @@ func rename(g *graph.Graph, from, to string) {
 	}
 }
 
-// dropUnusedConsts removes initializers that nothing reads, except defaults of inputs.
-func dropUnusedConsts(g *graph.Graph) {
-	read := map[string]bool{}
-	for sub := range g.Graphs() {
-		for _, n := range sub.Nodes {
-			for _, name := range n.In {
-				read[name] = true
-			}
-		}
-		for _, v := range sub.Out {
-			read[v.Name] = true
-		}
-	}
-	for sub := range g.Graphs() {
-		var gone []string
-		for _, c := range sub.Consts() {
-			if !read[c.Name] && sub.Input(c.Name) == nil {
-				gone = append(gone, c.Name)
-			}
-		}
-		sub.DropConst(gone...)
-	}
-}
-
 // isFloat says whether t is a float32 tensor.
 func isFloat(t *tensor.Tensor) bool { return t != nil && t.DType == tensor.Float32 }

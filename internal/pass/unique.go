@@ -1,6 +1,10 @@
 package pass
 
-import "lowbit/internal/graph"
+import (
+	"slices"
+
+	"lowbit/internal/graph"
+)
 
 // UniqueNames gives values of different subgraphs different names, and names to nodes without
 // one that share it with another, so that a plan can call each by one word. The inputs and
@@ -8,8 +12,9 @@ import "lowbit/internal/graph"
 var UniqueNames = &Pass{
 	Name: "unique-names", Doc: "give every value and node a name of its own",
 	Run: func(m *graph.Model) error {
-		used, nodes := names{}, names{}
-		uniqueValues(m.Graph, used, true)
+		u := &uniquer{all: namesOf(m), seen: map[string]bool{}}
+		u.values(m.Graph, true)
+		nodes := names{}
 		for _, n := range m.Graph.AllNodes() {
 			name := n.Name
 			if name == "" && len(n.Out) > 0 {
@@ -23,53 +28,70 @@ var UniqueNames = &Pass{
 	},
 }
 
-// uniqueValues renames the values that g defines where another graph took the name before.
-func uniqueValues(g *graph.Graph, used names, top bool) {
-	fresh := func(name string) string {
-		if name == "" || top {
-			used[name] = true
-			return name
-		}
-		return used.fresh(name)
+// A uniquer renames values whose name another graph took before.
+type uniquer struct {
+	all  names           // every name in the model, and those given since
+	seen map[string]bool // those that a value has for good
+}
+
+// pick returns the name that a value keeps or gets. Those of the main graph keep theirs.
+func (u *uniquer) pick(name string, top bool) string {
+	if name != "" && !top && u.seen[name] {
+		name = u.all.fresh(name)
 	}
+	u.seen[name] = true
+	return name
+}
+
+// values names the values that g defines, and then those of the graphs in its nodes.
+func (u *uniquer) values(g *graph.Graph, top bool) {
 	for _, v := range g.In {
-		v.Name = renamed(g, v.Name, fresh)
+		old := v.Name
+		v.Name = u.pick(old, top)
+		renameAll(g, old, v.Name)
+		renameConst(g, old, v.Name)
 	}
-	for _, c := range append([]*graph.Const(nil), g.Consts()...) {
-		if top || g.Input(c.Name) != nil {
-			used[c.Name] = true
-			continue
-		}
-		if old, now := c.Name, renamed(g, c.Name, fresh); now != old {
-			k := *c
-			k.Name = now
-			g.DropConst(old)
-			g.AddConst(&k)
+	for _, c := range slices.Clone(g.Consts()) {
+		if g.Input(c.Name) == nil {
+			now := u.pick(c.Name, top)
+			renameAll(g, c.Name, now)
+			renameConst(g, c.Name, now)
 		}
 	}
 	for _, n := range g.Nodes {
 		for i, name := range n.Out {
-			n.Out[i] = renamed(g, name, fresh)
+			n.Out[i] = u.pick(name, top)
+			renameAll(g, name, n.Out[i])
 		}
 	}
 	for _, n := range g.Nodes {
 		for _, s := range n.Subgraphs() {
-			uniqueValues(s, used, false)
+			u.values(s, false)
 		}
 	}
 }
 
-// renamed takes a name for a value of g and tells its readers and g's outputs.
-func renamed(g *graph.Graph, name string, fresh func(string) string) string {
-	now := fresh(name)
-	if now == name {
-		return name
+// renameAll tells a value's new name to its readers, to g's outputs and to the types in the file.
+func renameAll(g *graph.Graph, from, to string) {
+	if from == to {
+		return
 	}
-	rename(g, name, now)
-	for _, v := range append(g.Out, g.Info...) {
-		if v.Name == name {
-			v.Name = now
+	rename(g, from, to)
+	for _, v := range slices.Concat(g.Out, g.Info) {
+		if v.Name == from {
+			v.Name = to
 		}
 	}
-	return now
+}
+
+// renameConst gives an initializer, if there is one, another name.
+func renameConst(g *graph.Graph, from, to string) {
+	c := g.Const(from)
+	if c == nil || from == to {
+		return
+	}
+	k := *c
+	k.Name = to
+	g.DropConst(from)
+	g.AddConst(&k)
 }

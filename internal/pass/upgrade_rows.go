@@ -1,6 +1,8 @@
 package pass
 
 import (
+	"cmp"
+
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
@@ -10,9 +12,10 @@ import (
 // upgrades lists every change between opsets 7 and 21 that an older node does not already obey
 // (ONNX Changelog.md), in the order of opsets.
 var upgrades = []upgrade{
-	{"BatchNormalization", 9, keep(dropper("spatial"))},
+	{"BatchNormalization", 9, perChannel},
+	{"Scan", 9, refuse("its batch axis and lengths of sequences are gone")},
 	{"Upsample", 9, upsampleScales},
-	{"Dropout", 10, keep(nothing)},
+	{"Dropout", 10, dropoutMask},
 	{"Slice", 10, sliceInputs},
 	{"TopK", 10, topKInput},
 	{"Upsample", 10, upsampleResize},
@@ -21,6 +24,7 @@ var upgrades = []upgrade{
 	{"Resize", 11, resizeModes},
 	{"Scatter", 11, renamed11},
 	{"Dropout", 12, dropoutInput},
+	{"Resize", 13, halfPixels},
 	{"Softmax", 13, coerced},
 	{"LogSoftmax", 13, coerced},
 	{"Hardmax", 13, coerced},
@@ -29,6 +33,7 @@ var upgrades = []upgrade{
 	{"ReduceSum", 13, intsToInput("axes", 1)},
 	{"Split", 13, intsToInput("split", 1)},
 	{"BatchNormalization", 14, trainingOutputs},
+	{"RoiAlign", 16, unshifted},
 	{"ReduceMax", 18, intsToInput("axes", 1)},
 	{"ReduceMin", 18, intsToInput("axes", 1)},
 	{"ReduceMean", 18, intsToInput("axes", 1)},
@@ -44,19 +49,50 @@ var upgrades = []upgrade{
 	{"GroupNormalization", 21, refuse("its scale changed from one for each group to one for each channel")},
 }
 
-func nothing(*graph.Node) {}
-
-func dropper(attrs ...string) func(*graph.Node) {
-	return func(n *graph.Node) { dropAttrs(n, attrs...) }
-}
-
-// keep makes a rewrite of a change in place.
-func keep(f func(n *graph.Node)) func(*upgrader, *graph.Node) ([]*graph.Node, error) {
-	return func(_ *upgrader, n *graph.Node) ([]*graph.Node, error) { f(n); return []*graph.Node{n}, nil }
-}
-
 func refuse(why string) func(*upgrader, *graph.Node) ([]*graph.Node, error) {
 	return func(*upgrader, *graph.Node) ([]*graph.Node, error) { return nil, fault.Unsupportedf("", "%s", why) }
+}
+
+func perChannel(_ *upgrader, n *graph.Node) ([]*graph.Node, error) {
+	if n.Int("spatial", 1) == 0 {
+		return nil, fault.Unsupportedf("", "statistics for each position of a channel (spatial = 0) are gone from opset 9 on")
+	}
+	dropAttrs(n, "spatial")
+	return []*graph.Node{n}, nil
+}
+
+// dropoutMask keeps the type of the mask, which is boolean from opset 10 on.
+func dropoutMask(u *upgrader, n *graph.Node) ([]*graph.Node, error) {
+	if len(n.Out) < 2 || n.Out[1] == "" {
+		return []*graph.Node{n}, nil
+	}
+	cast := &graph.Node{Op: "Cast", Name: u.used.fresh(n.Out[1] + "_Cast"), In: []string{u.used.fresh(n.Out[1] + "_bool")}, Out: []string{n.Out[1]}}
+	cast.SetAttr("to", int64(cmp.Or(u.types[n.In[0]].DType, tensor.Float32)))
+	n.Out[1] = cast.In[0]
+	return []*graph.Node{n, cast}, nil
+}
+
+// halfPixels writes tf_half_pixel_for_nn, which reads position (i+½)/scale, as half_pixel, which
+// reads half a pixel before it, with another way to round.
+func halfPixels(_ *upgrader, n *graph.Node) ([]*graph.Node, error) {
+	const mode = "coordinate_transformation_mode"
+	if n.Str(mode, "") != "tf_half_pixel_for_nn" {
+		return []*graph.Node{n}, nil
+	}
+	round := n.Str("nearest_mode", "round_prefer_floor")
+	same, ok := map[string]string{"floor": "round_prefer_ceil", "round_prefer_floor": "ceil"}[round]
+	if !ok || n.Str("mode", "nearest") != "nearest" {
+		return nil, fault.Unsupportedf("", "tf_half_pixel_for_nn with %s is gone from opset 13 on", round)
+	}
+	n.SetAttr(mode, "half_pixel")
+	n.SetAttr("nearest_mode", same)
+	return []*graph.Node{n}, nil
+}
+
+// unshifted keeps the coordinates of RoiAlign before opset 16.
+func unshifted(_ *upgrader, n *graph.Node) ([]*graph.Node, error) {
+	n.SetAttr("coordinate_transformation_mode", "output_half_pixel")
+	return []*graph.Node{n}, nil
 }
 
 func upsampleScales(u *upgrader, n *graph.Node) ([]*graph.Node, error) {
@@ -187,7 +223,7 @@ func coerced(u *upgrader, n *graph.Node) ([]*graph.Node, error) {
 
 // trainingOutputs drops the statistics outputs, which opset 14 gives another meaning.
 func trainingOutputs(_ *upgrader, n *graph.Node) ([]*graph.Node, error) {
-	if anyNamed(n.Out[1:]) {
+	if len(n.Out) > 1 && anyNamed(n.Out[1:]) {
 		return nil, fault.Unsupportedf("", "its statistics outputs are for training")
 	}
 	n.Out = n.Out[:1]
