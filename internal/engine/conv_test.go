@@ -9,12 +9,12 @@ import (
 
 // A convCase is the shape of a convolution test.
 type convCase struct {
-	x, w                  []int
-	group                 int
-	strides, dil, pads    []int64
-	auto                  string
-	bias                  bool
-	kernel, integerKernel string // what is expected to compute it
+	x, w               []int
+	group              int
+	strides, dil, pads []int64
+	auto               string
+	bias               bool
+	kernel             string // what is expected to compute it
 }
 
 var convCases = []convCase{

@@ -18,10 +18,10 @@ type amxArgs struct {
 
 // tileConfig is the operand of LDTILECFG.
 type tileConfig struct {
-	palette, startRow byte
-	_                 [14]byte
-	rowBytes          [16]uint16
-	rows              [16]byte
+	palette  byte
+	_        [15]byte // the start row, which a restart sets, and reserved bytes
+	rowBytes [16]uint16
+	rows     [16]byte
 }
 
 // fullTiles makes all eight tiles 16 rows of 64 bytes.

@@ -8,7 +8,7 @@ import "unsafe"
 
 // The constants overflow where an offset is not what the assembly uses.
 const (
-	_ = -(unsafe.Offsetof(microArgs{}.a) ^ 0)
+	_ = -unsafe.Offsetof(microArgs{}.a)
 	_ = -(unsafe.Offsetof(microArgs{}.aSkip) ^ 192)
 	_ = -(unsafe.Offsetof(microArgs{}.aStep) ^ 40)
 	_ = -(unsafe.Offsetof(microArgs{}.add) ^ 112)
@@ -44,7 +44,7 @@ const (
 	_ = -(unsafe.Offsetof(amxArgs{}.b) ^ 24)
 	_ = -(unsafe.Offsetof(amxArgs{}.blocks) ^ 48)
 	_ = -(unsafe.Offsetof(amxArgs{}.c) ^ 32)
-	_ = -(unsafe.Offsetof(amxArgs{}.cfg) ^ 0)
+	_ = -unsafe.Offsetof(amxArgs{}.cfg)
 	_ = -(unsafe.Offsetof(amxArgs{}.kb) ^ 56)
 	_ = -(unsafe.Offsetof(amxArgs{}.lda) ^ 16)
 	_ = -(unsafe.Offsetof(amxArgs{}.ldc) ^ 40)

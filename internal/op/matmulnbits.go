@@ -128,7 +128,7 @@ func evalMatMulNBits(c *Call) ([]*tensor.Tensor, error) {
 	if c.Int("weight_prepacked", 0) != 0 {
 		return nil, unsupportedf("weights in a device's own layout")
 	}
-	weights := make([]float64, 0)
+	var weights []float64
 	if c.In[1].Len() == 0 {
 		weights = make([]float64, w.k*w.n)
 	} else if weights, err = w.weights(c); err != nil {

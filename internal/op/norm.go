@@ -58,13 +58,6 @@ func affine(y []float64, shape []int, scale, bias *tensor.Tensor) error {
 	return nil
 }
 
-// channelShape returns the shape (C,1,...) under which a vector of channels broadcasts to x (N,C,D...).
-func channelShape(c, rank int) []int {
-	s := slices.Repeat([]int{1}, max(1, rank-1))
-	s[0] = c
-	return s
-}
-
 func evalInstanceNorm(c *Call) ([]*tensor.Tensor, error) {
 	x := c.In[0]
 	if err := wantRank("input", x.Shape, 3); err != nil {

@@ -25,6 +25,10 @@ func init() {
 		f.decl.WriteString("// The constants overflow where an offset is not what the assembly uses.\nconst (\n")
 		for _, l := range layouts {
 			for _, name := range sorted(l.fields) {
+				if l.fields[name] == 0 {
+					fmt.Fprintf(&f.decl, "\t_ = -unsafe.Offsetof(%s{}.%s)\n", l.typ, name)
+					continue
+				}
 				fmt.Fprintf(&f.decl, "\t_ = -(unsafe.Offsetof(%s{}.%s) ^ %d)\n", l.typ, name, l.fields[name])
 			}
 		}
