@@ -1,6 +1,7 @@
 package pass
 
 import (
+	"slices"
 	"strings"
 
 	"lowbit/internal/graph"
@@ -184,7 +185,9 @@ func (f *fuser) integer(n *graph.Node, q *op.Quant, in []operand, bias string, o
 		return nil
 	}
 	if domain != "" {
-		c.Attrs = keepAttrs(c, domain, name)
+		if c.Attrs, ok = keepAttrs(c, domain, name); !ok {
+			return nil
+		}
 	}
 	return c
 }
@@ -218,18 +221,22 @@ func (f *fuser) equal(a, b string) bool {
 	return x != nil && y != nil && x.DType == y.DType && string(x.Raw) == string(y.Raw)
 }
 
-// keepAttrs drops the attributes that the integer form does not have.
-func keepAttrs(n *graph.Node, domain, name string) []*graph.Attr {
-	o := op.Lookup(domain, name)
+// keepAttrs returns the attributes that the integer form has too, and false where another one says
+// something: a list of ones, such as the dilations of most pools, does not.
+func keepAttrs(n *graph.Node, domain, name string) ([]*graph.Attr, bool) {
+	known := op.Lookup(domain, name).Schemas[0].Attrs
 	var kept []*graph.Attr
 	for _, a := range n.Attrs {
-		for _, s := range o.Schemas[0].Attrs {
-			if s.Name == a.Name {
-				kept = append(kept, a)
-			}
+		if slices.ContainsFunc(known, func(s op.AttrSpec) bool { return s.Name == a.Name }) {
+			kept = append(kept, a)
+			continue
+		}
+		list, ok := a.Value.([]int64)
+		if !ok || slices.ContainsFunc(list, func(v int64) bool { return v != 1 }) {
+			return nil, false
 		}
 	}
-	return kept
+	return kept, true
 }
 
 // arrangements orders the operands of each integer operator; nil says that they do not fit it.
