@@ -14,9 +14,13 @@ var InitInputs = &Pass{
 	Name: "init-inputs", Doc: "take weights off the inputs",
 	Run: func(m *graph.Model) error {
 		x := m.Graph.Index()
+		before := len(m.Graph.In)
 		m.Graph.In = slices.DeleteFunc(m.Graph.In, func(v *graph.Value) bool {
 			return m.Graph.Const(v.Name) != nil && (m.IR < 4 || isParameter(x.Uses(v.Name)))
 		})
+		if len(m.Graph.In) < before {
+			m.IR = max(m.IR, 4)
+		}
 		return nil
 	},
 }

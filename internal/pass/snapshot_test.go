@@ -82,7 +82,9 @@ var rewrites = map[string]struct {
 	}, 120},
 	"qdq":       {func(t *testing.T, m *graph.Model, arg string) error { return quantizeCase(t, m, arg, "qdq") }, 15},
 	"qoperator": {func(t *testing.T, m *graph.Model, arg string) error { return quantizeCase(t, m, arg, "qoperator") }, 15},
-	"dynamic":   {func(t *testing.T, m *graph.Model, arg string) error { return quantizeCase(t, m, "mode: dynamic, "+arg, "") }, 25},
+	"dynamic": {func(t *testing.T, m *graph.Model, arg string) error {
+		return quantizeCase(t, m, "mode: dynamic, "+arg, "")
+	}, 25},
 }
 
 // TestSnapshots runs every case in testdata, compares the text of the network with what is
