@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,9 +156,10 @@ func (c *crew) sleep(last *job) bool {
 
 // part runs one part of s; a panic becomes an error.
 func (s *step) part(f *frame, i int) (err error) {
+	defer fault.Trap()()
 	defer func() {
 		if r := recover(); r != nil {
-			err = &fault.Error{Kind: fault.Internal, Place: s.label(), Msg: fmt.Sprintf("panic: %v\n%s", r, debug.Stack())}
+			err = fault.Recovered(s.label(), r)
 		}
 	}()
 	return s.run(f, i)

@@ -62,7 +62,7 @@ func fitAll(values []*Value, consts map[string]*tensor.Tensor, stats map[string]
 		wg.Go(func() {
 			for i := next.Add(1) - 1; int(i) < len(values); i = next.Add(1) - 1 {
 				v := values[i]
-				errs[i] = fault.At(fmt.Sprintf("value %q", v.Name), v.fit(consts[v.Name], stats[v.Name], set))
+				errs[i] = fault.At(fmt.Sprintf("value %q", v.Name), v.guarded(consts[v.Name], stats[v.Name], set))
 			}
 		})
 	}
@@ -84,6 +84,17 @@ func constants(m *graph.Model) map[string]*tensor.Tensor {
 		}
 	}
 	return all
+}
+
+// guarded is fit that survives a mapped file which changes under it.
+func (v *Value) guarded(t *tensor.Tensor, s *calib.Stats, set Settings) (err error) {
+	defer fault.Trap()()
+	defer func() {
+		if r := recover(); r != nil {
+			err = fault.Recovered("", r)
+		}
+	}()
+	return v.fit(t, s, set)
 }
 
 func (v *Value) fit(t *tensor.Tensor, s *calib.Stats, set Settings) error {
