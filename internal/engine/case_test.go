@@ -169,16 +169,24 @@ func (k *maker) reference(t *testing.T) map[string]*tensor.Tensor {
 	return want
 }
 
-// checkFloat holds all runs against the reference within rounding, and returns the steps of the last.
+// checkFloat holds all runs against the reference within rounding, and those that differ in threads
+// against each other bit by bit. It returns the steps of the last.
 func (k *maker) checkFloat(t *testing.T) []StepTime {
 	t.Helper()
 	want := k.reference(t)
 	var steps []StepTime
+	first := map[kernel.Level]map[string]*tensor.Tensor{}
 	for _, r := range allRuns() {
 		var got map[string]*tensor.Tensor
 		got, steps = k.evaluate(t, r, nil)
+		if first[r.level] == nil {
+			first[r.level] = got
+		}
 		for name, w := range want {
 			within(t, fmt.Sprintf("%v %s", r, name), got[name], w, 1e-4, 1e-5)
+			if string(got[name].Raw) != string(first[r.level][name].Raw) {
+				t.Errorf("%v: %s depends on the number of threads", r, name)
+			}
 		}
 	}
 	return steps

@@ -249,6 +249,27 @@ func TestWeightOnly(t *testing.T) {
 	wantKernels(t, k.checkFloat(t), "f32 conv 3x3")
 }
 
+// TestCodesByChannel quantizes activations with a scale for each channel, and in 16 bits; both stay
+// outside of the integer operators.
+func TestCodesByChannel(t *testing.T) {
+	for _, d := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+		k := newMaker(3)
+		x := k.conv3(k.image(2, 9, 5, 6), 9, 12)
+		s, z := k.constant(k.positive(12)), k.constant(k.codes(d, 10, 90, 12))
+		q := k.node("QuantizeLinear", []string{x, s, z}, "axis", int64(1))
+		k.output(k.node("DequantizeLinear", []string{q, s, z}, "axis", int64(-3)))
+		wantKernels(t, k.checkSteps(t, 1.5), "QuantizeLinear by channel", "DequantizeLinear by channel")
+	}
+	for _, d := range []tensor.DType{tensor.Uint16, tensor.Int16} {
+		k := newMaker(3)
+		k.m.Opsets[0].Version = 21
+		s, z := k.scalar(0.001), k.constant(tensor.New(d))
+		q := k.node("QuantizeLinear", []string{k.image(2, 9, 5, 6), s, z})
+		k.output(k.node("DequantizeLinear", []string{q, s, z}))
+		wantKernels(t, k.checkSteps(t, 0.001), "QuantizeLinear", "DequantizeLinear")
+	}
+}
+
 func TestCodeBounds(t *testing.T) {
 	a := affine{scale: 0.5, zero: 10}
 	for _, c := range []struct {

@@ -176,8 +176,8 @@ func (lw *lowerer) emit(s *step) {
 }
 
 const (
-	partNanos   = 12e3 // the least work that pays another part
-	partsApiece = 4    // parts for each thread, so that a thread that lags behind takes fewer
+	partNanos   = 2.5e3 // the least work that pays another part
+	partsApiece = 2     // parts for each thread, so that a thread that lags behind takes fewer
 )
 
 // partsFor returns into how many parts to cut work of some nanoseconds, at most limit.
@@ -220,8 +220,9 @@ func (lw *lowerer) live(p *program) {
 	}
 }
 
-// errDeclared says that a value has another shape than the file declares, and the program was compiled for.
-var errDeclared = errors.New("a value has another shape than the file declares")
+// errDeclared says that the file declares what does not hold. Such a model is left to the reference
+// evaluation, which believes no declaration.
+var errDeclared = errors.New("the declared types contradict each other")
 
 // eval emits the reference evaluation of n.
 func (lw *lowerer) eval(n *node) error {

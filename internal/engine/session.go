@@ -74,7 +74,9 @@ func Compile(m *graph.Model, opt Options) (*Session, error) {
 		types[v.Name] = v.Type
 	}
 	if !opt.Reference {
-		_, err = s.program(types, nil)
+		if _, err = s.program(types, nil); errors.Is(err, errDeclared) {
+			err = nil // the first run tells
+		}
 	}
 	return s, err
 }
@@ -109,7 +111,9 @@ func typeKey(types map[string]graph.Type) string {
 
 func (s *Session) compile(types map[string]graph.Type, override []string) (*program, error) {
 	m, facts, err := prepare(s.model, types, override)
-	if err != nil {
+	if fault.KindOf(err) == fault.Invalid {
+		return nil, errDeclared // perhaps only in a branch that never runs
+	} else if err != nil {
 		return nil, err
 	}
 	g, err := buildNet(m, facts, s.opt.Watch)

@@ -143,6 +143,21 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
+// TestWrongDeclaration runs a model whose file declares a shape that does not hold.
+func TestWrongDeclaration(t *testing.T) {
+	k := newMaker(1)
+	y := k.node("Relu", []string{k.image(1, 3, 4, 5)})
+	k.output(k.node("Neg", []string{y}))
+	k.m.Graph.Info = []*graph.Value{{Name: y, Type: graph.Of(tensor.Float32, 1, 3, 9, 9)}}
+	got, err := k.compile(t, Options{}).Run(context.Background(), k.in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range k.reference(t) {
+		within(t, name, got[name], w, 0, 0)
+	}
+}
+
 // TestConcurrent runs one session from many goroutines, under garbage collection.
 func TestConcurrent(t *testing.T) {
 	k := small(4)

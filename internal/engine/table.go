@@ -16,6 +16,7 @@ func init() {
 
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool},
 		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm},
+		"QuantizeLinear": {lowerLinear}, "DequantizeLinear": {lowerLinear},
 		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable},
 
 		"Add": {lowerBinary}, "Sub": {lowerBinary}, "Mul": {lowerBinary}, "Div": {lowerBinary},
