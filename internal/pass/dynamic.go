@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lowbit/internal/fault"
+	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
@@ -15,24 +16,22 @@ import (
 // Nodes without such a form, such as LSTM, read their weights through DequantizeLinear.
 func Dynamic(m *graph.Model, p *plan.Plan) error {
 	q := newQDQ(m, p)
+	weights := map[weightKey]operands{}
 	for g := range m.Graph.Graphs() {
-		d := &dynamic{qdq: q, g: g, inputs: map[string]dynamicInput{}}
+		d := &dynamic{qdq: q, g: g, inputs: map[string]operands{}, weights: weights}
 		var out []*graph.Node
 		for _, n := range g.Nodes {
-			row := q.nodes[plan.NodeName(n)]
-			form := dynamicForms[n.Op]
-			if row == nil || form == nil || graph.CanonicalDomain(n.Domain) != "" {
+			v, form := d.form(n)
+			if form == nil {
 				out = append(out, n)
 				continue
 			}
-			nodes, err := d.node(n, row, form)
+			nodes, err := d.node(n, v, form)
 			if err != nil {
 				return fault.At(n.Label(), err)
 			}
 			out = append(out, nodes...)
-			if nodes[0] != n {
-				delete(q.nodes, plan.NodeName(n))
-			}
+			delete(q.nodes, plan.NodeName(n))
 		}
 		g.Nodes = out
 		w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
@@ -48,16 +47,23 @@ func Dynamic(m *graph.Model, p *plan.Plan) error {
 type dynamicForm struct {
 	integer string // ONNX operator: X, W, x_zero_point, w_zero_point → int32
 	attrs   []string
+	plain   func(n *graph.Node) bool                             // whether the form does all that n does; nil: always
 	weight  func(n *graph.Node, w *tensor.Tensor) *tensor.Tensor // W as the integer operator wants it; nil: as it is
 	// along is the shape in which a vector over output channels multiplies the result.
 	along func(w *tensor.Tensor, channels int) []int
 }
 
 var dynamicForms = map[string]*dynamicForm{
-	"MatMul": {integer: "MatMulInteger", along: func(_ *tensor.Tensor, c int) []int { return []int{c} }},
-	"Gemm":   {integer: "MatMulInteger", weight: gemmWeight, along: func(_ *tensor.Tensor, c int) []int { return []int{c} }},
+	"MatMul": {integer: "MatMulInteger", along: lastAxis},
+	"Gemm":   {integer: "MatMulInteger", plain: plainGemm, weight: gemmWeight, along: lastAxis},
 	"Conv": {integer: "ConvInteger", attrs: []string{"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"},
 		along: func(w *tensor.Tensor, c int) []int { return append([]int{c}, slices.Repeat([]int{1}, w.Rank()-2)...) }},
+}
+
+func lastAxis(_ *tensor.Tensor, channels int) []int { return []int{channels} }
+
+func plainGemm(n *graph.Node) bool {
+	return n.Int("transA", 0) == 0 && n.Float("alpha", 1) == 1 && n.Float("beta", 1) == 1
 }
 
 // gemmWeight returns B as (K,N).
@@ -77,59 +83,101 @@ func gemmWeight(n *graph.Node, w *tensor.Tensor) *tensor.Tensor {
 
 type dynamic struct {
 	*qdq
-	g      *graph.Graph
-	inputs map[string]dynamicInput // of values that were quantized before
+	g       *graph.Graph
+	inputs  map[string]operands    // of activations that were quantized before
+	weights map[weightKey]operands // of every graph
 }
 
-// dynamicInput names the three results of DynamicQuantizeLinear.
-type dynamicInput struct{ codes, scale, zero string }
+// A weightKey tells apart the ways in which one weight is stored.
+type weightKey struct {
+	as         string
+	transposed bool
+	rank       int // of its scales
+}
 
-// quantized returns the quantized form of a value and the node that makes it, if it is new.
-func (d *dynamic) quantized(name string) (dynamicInput, []*graph.Node) {
+// form returns the weight and the integer form of a node that the plan quantizes; nil where it has
+// none, or where its weight is not of 8 bits with one scale for the tensor or a channel.
+func (d *dynamic) form(n *graph.Node) (*plan.Value, *dynamicForm) {
+	row, form := d.nodes[plan.NodeName(n)], dynamicForms[n.Op]
+	if row == nil || form == nil || graph.CanonicalDomain(n.Domain) != "" || len(row.Inputs) < 2 || form.plain != nil && !form.plain(n) {
+		return nil, nil
+	}
+	v := d.values[row.Inputs[1]]
+	if v == nil || v.Role != plan.RoleWeight || v.Block.Kind == format.Group {
+		return nil, nil
+	}
+	if f := format.Lookup(v.Format); f == nil || f.Kind != format.Linear || f.Bits != 8 {
+		return nil, nil
+	}
+	return v, form
+}
+
+// quantized returns the quantized form of an activation and the node that makes it, if it is new.
+func (d *dynamic) quantized(name string) (operands, []*graph.Node) {
 	if in, ok := d.inputs[name]; ok {
 		return in, nil
 	}
-	in := dynamicInput{d.used.fresh(name + "_q"), d.used.fresh(name + "_scale"), d.used.fresh(name + "_zp")}
+	in := operands{d.used.fresh(name + "_q"), d.used.fresh(name + "_scale"), d.used.fresh(name + "_zp")}
 	d.inputs[name] = in
 	return in, []*graph.Node{{Op: "DynamicQuantizeLinear", Name: d.used.fresh(name + "_DynamicQ"), In: []string{name}, Out: []string{in.codes, in.scale, in.zero}}}
 }
 
-func (d *dynamic) node(n *graph.Node, row *plan.Node, form *dynamicForm) ([]*graph.Node, error) {
-	v := d.values[row.Inputs[1]]
-	if v == nil || v.Role != plan.RoleWeight {
-		return nil, fault.Invalidf("", "the plan lacks its weight")
-	}
-	if n.Op == "Gemm" && (n.Int("transA", 0) != 0 || n.Float("alpha", 1) != 1 || n.Float("beta", 1) != 1) {
-		return []*graph.Node{n}, nil
-	}
+// weight stores the codes of a weight and its parameters, once for each layout: the scales in a
+// shape that multiplies the product, and one zero point, which symmetric weights share.
+func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (operands, error) {
 	t := d.find(v.Name)
+	shape := []int{}
+	if t != nil && len(v.Params) > 1 {
+		shape = form.along(t, len(v.Params))
+	}
+	key := weightKey{v.As, form.weight != nil && n.Int("transB", 0) != 0, len(shape)}
+	if ops, ok := d.weights[key]; ok {
+		return ops, nil
+	}
 	codes, err := encode(t, v)
 	if err != nil {
-		return nil, fault.Invalidf("", "%v", err)
+		return operands{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+	}
+	zero, err := format.FromInts(codes.DType, []int64{int64(v.Params[0].Zero)})
+	if err != nil {
+		return operands{}, err
 	}
 	if form.weight != nil {
 		codes = form.weight(n, codes)
 	}
-	weight, zero := d.constOnce(v.As+"_q", codes), d.constOnce(v.As+"_zp", tensor.New(codes.DType))
 	scale := make([]float32, len(v.Params))
 	for i, p := range v.Params {
-		scale[i] = p.Scale
+		if scale[i] = p.Scale; p.Zero != v.Params[0].Zero {
+			return operands{}, fault.Unsupportedf(fmt.Sprintf("value %q", v.As), "its channels differ in their zero points")
+		}
 	}
-	shape := []int{}
-	if len(scale) > 1 {
-		shape = form.along(t, len(scale))
+	ops := operands{d.constant(v.As+"_q", codes), d.constant(v.As+"_scale", tensor.Float32s(scale, shape...)), d.constant(v.As+"_zp", zero)}
+	d.weights[key] = ops
+	return ops, nil
+}
+
+// constant adds an initializer to the main graph and returns its name.
+func (d *dynamic) constant(name string, t *tensor.Tensor) string {
+	name = d.used.fresh(name)
+	d.m.Graph.SetConst(name, t)
+	return name
+}
+
+// node returns the nodes that compute n on integers.
+func (d *dynamic) node(n *graph.Node, v *plan.Value, form *dynamicForm) ([]*graph.Node, error) {
+	w, err := d.weight(n, v, form)
+	if err != nil {
+		return nil, err
 	}
-	ws := d.constOnce(fmt.Sprintf("%s_scale_%d", v.As, len(shape)), tensor.Float32s(scale, shape...))
 	in, nodes := d.quantized(n.In[0])
 	base := n.Out[0]
 	name := func(what string) string { return d.used.fresh(base + "_" + what) }
-	sum, wide, factor := name("int32"), name("float"), name("factor")
-	result := base
+	sum, wide, factor, result := name("int32"), name("float"), name("factor"), base
 	bias := len(n.In) > 2 && n.In[2] != ""
 	if bias {
 		result = name("scaled")
 	}
-	product := &graph.Node{Op: form.integer, Name: name(form.integer), In: []string{in.codes, weight, in.zero, zero}, Out: []string{sum}}
+	product := &graph.Node{Op: form.integer, Name: name(form.integer), In: []string{in.codes, w.codes, in.zero, w.zero}, Out: []string{sum}}
 	for _, a := range n.Attrs {
 		if slices.Contains(form.attrs, a.Name) {
 			product.Attrs = append(product.Attrs, a)
@@ -138,10 +186,10 @@ func (d *dynamic) node(n *graph.Node, row *plan.Node, form *dynamicForm) ([]*gra
 	cast := &graph.Node{Op: "Cast", Name: name("Cast"), In: []string{sum}, Out: []string{wide}}
 	cast.SetAttr("to", int64(tensor.Float32))
 	nodes = append(nodes, product, cast,
-		&graph.Node{Op: "Mul", Name: name("Factor"), In: []string{in.scale, ws}, Out: []string{factor}},
+		&graph.Node{Op: "Mul", Name: name("Factor"), In: []string{in.scale, w.scale}, Out: []string{factor}},
 		&graph.Node{Op: "Mul", Name: name("Scale"), In: []string{wide, factor}, Out: []string{result}})
 	if bias {
-		nodes = append(nodes, &graph.Node{Op: "Add", Name: name("Bias"), In: []string{result, d.biasAlong(n.In[2], t, form)}, Out: []string{base}})
+		nodes = append(nodes, &graph.Node{Op: "Add", Name: name("Bias"), In: []string{result, d.biasAlong(n.In[2], d.find(v.Name), form)}, Out: []string{base}})
 	}
 	return nodes, nil
 }
@@ -156,14 +204,5 @@ func (d *dynamic) biasAlong(name string, w *tensor.Tensor, form *dynamicForm) st
 	if len(shape) == 1 {
 		return name
 	}
-	return d.constOnce(name+"_along", b.Reshape(shape...))
-}
-
-// constOnce adds an initializer of that name unless it is there, as when weights are tied.
-func (d *dynamic) constOnce(name string, t *tensor.Tensor) string {
-	if old := d.m.Graph.ConstTensor(name); old == nil {
-		d.used[name] = true
-		d.m.Graph.SetConst(name, t)
-	}
-	return name
+	return d.constant(name+"_along", b.Reshape(shape...))
 }

@@ -120,10 +120,7 @@ func (f *fuser) quantizer(n *graph.Node, o *op.Op) *graph.Node {
 
 // saturates says whether the quantized range of q lies within the bounds of clamp c.
 func (f *fuser) saturates(c, q *graph.Node) bool {
-	scale, zero := f.g.ConstTensor(q.In[1]), f.g.ConstTensor(q.In[2])
-	if scale == nil {
-		scale, zero = f.m.Graph.ConstTensor(q.In[1]), f.m.Graph.ConstTensor(q.In[2])
-	}
+	scale, zero := f.constant(q.In[1]), f.constant(q.In[2])
 	if scale == nil || zero == nil || scale.Len() != 1 {
 		return false
 	}
@@ -139,7 +136,7 @@ func (f *fuser) saturates(c, q *graph.Node) bool {
 		if i >= len(c.In) || c.In[i] == "" {
 			return def, true
 		}
-		t := f.g.ConstTensor(c.In[i])
+		t := f.constant(c.In[i])
 		if t == nil || t.DType != tensor.Float32 || t.Len() != 1 {
 			return 0, false
 		}
@@ -189,6 +186,9 @@ func (f *fuser) integer(n *graph.Node, q *op.Quant, in []operand, bias string, o
 			return nil
 		}
 	}
+	if !f.takes(c, c.In) {
+		return nil
+	}
 	return c
 }
 
@@ -197,38 +197,77 @@ func (f *fuser) shared(c *graph.Node, in []operand, out operand) *graph.Node {
 	if len(in) != 1 || in[0].scale != out.scale && !f.equal(in[0].scale, out.scale) || !f.equal(in[0].zero, out.zero) || len(c.Out) != 1 {
 		return nil
 	}
-	if !f.takes(c, in[0].zero) {
+	if !f.takes(c, []string{in[0].zero}) {
+		return nil
+	}
+	if adapt := codeMoves[c.Op]; adapt != nil && !adapt(f, c, in[0]) {
 		return nil
 	}
 	c.In[0] = in[0].codes
 	return c
 }
 
-// takes says whether the signature of n, at the model's opset, allows the type of the zero point
-// as its first operand: GlobalMaxPool has never taken integers, MaxPool not before opset 12.
-func (f *fuser) takes(n *graph.Node, zero string) bool {
-	z := f.m.Graph.ConstTensor(zero)
-	if z == nil {
-		z = f.g.ConstTensor(zero)
+// codeMoves adapts operators that do not treat codes as they treat values, and says whether it could.
+var codeMoves = map[string]func(f *fuser, n *graph.Node, in operand) bool{
+	"Pad": func(f *fuser, n *graph.Node, in operand) bool {
+		if n.Str("mode", "constant") != "constant" {
+			n.In = n.In[:min(2, len(n.In))] // the value to pad with, which only this mode reads, is float
+			return len(n.In) == 2
+		}
+		if len(n.In) > 2 && n.In[2] != "" && !f.isZero(n.In[2]) {
+			return false
+		}
+		setInput(n, 2, in.zero)
+		return true
+	},
+	"Resize": func(_ *fuser, n *graph.Node, _ operand) bool { return n.Str("mode", "nearest") == "nearest" },
+}
+
+// isZero says whether a value is a float constant of zeros.
+func (f *fuser) isZero(name string) bool {
+	t := f.constant(name)
+	return isFloat(t) && !slices.ContainsFunc(tensor.Of[float32](t), func(v float32) bool { return v != 0 })
+}
+
+// constant returns the initializer of that name in this graph or the main one, or nil.
+func (f *fuser) constant(name string) *tensor.Tensor {
+	if t := f.g.ConstTensor(name); t != nil {
+		return t
 	}
-	s := op.Lookup(n.Domain, n.Op).Schema(f.m.Opset(n.Domain))
-	return z != nil && s != nil && s.CheckTypes([]graph.Type{graph.Unranked(z.DType)}) == nil
+	return f.m.Graph.ConstTensor(name)
+}
+
+// takes says whether the signature of n, at the model's opset, allows the types of these constants
+// as its first operands: GlobalMaxPool has never taken integers, MaxPool not before opset 12, and
+// QLinearConv no zero points of 16 bits. Operands that are no constants count as fitting.
+func (f *fuser) takes(n *graph.Node, operands []string) bool {
+	types := make([]graph.Type, len(operands))
+	for i, name := range operands {
+		if t := f.constant(name); t != nil {
+			types[i] = graph.Unranked(t.DType)
+		}
+	}
+	s := op.Lookup(n.Domain, n.Op).Schema(max(1, f.m.Opset(n.Domain)))
+	return s != nil && s.CheckTypes(types) == nil
 }
 
 // equal says whether two constants hold the same bytes.
 func (f *fuser) equal(a, b string) bool {
-	x, y := f.m.Graph.ConstTensor(a), f.m.Graph.ConstTensor(b)
+	x, y := f.constant(a), f.constant(b)
 	return x != nil && y != nil && x.DType == y.DType && string(x.Raw) == string(y.Raw)
 }
 
 // keepAttrs returns the attributes that the integer form has too, and false where another one says
-// something: a list of ones, such as the dilations of most pools, does not.
+// something: a factor of 1, or a list of ones, such as the dilations of most pools, does not.
 func keepAttrs(n *graph.Node, domain, name string) ([]*graph.Attr, bool) {
 	known := op.Lookup(domain, name).Schemas[0].Attrs
 	var kept []*graph.Attr
 	for _, a := range n.Attrs {
 		if slices.ContainsFunc(known, func(s op.AttrSpec) bool { return s.Name == a.Name }) {
 			kept = append(kept, a)
+			continue
+		}
+		if a.Value == float32(1) {
 			continue
 		}
 		list, ok := a.Value.([]int64)
