@@ -7,26 +7,47 @@ func lowerConcat(lw *lowerer, n *node) bool {
 		return false
 	}
 	rank := len(y.shape)
-	axis := n.onnx.Int("axis", 1)
-	if axis < 0 {
-		axis += rank
-	}
+	axis := concatAxis(n)
 	l := lw.follow(n.in...)
+	for _, v := range n.in {
+		if lw.placed[v].whole == y || lw.parts[v].slot != nil {
+			l = channelsLast
+		}
+	}
 	p := l.axis(axis, rank)
-	dst := lw.make(y, l)
+	dst := lw.concatSlot(y, l)
 	strides := denseStrides(dst.shape)
 	var src []*slot
 	var plans []*copyPlan
 	at := 0
 	for _, v := range n.in {
-		if v.elems() == 0 {
-			continue
+		if v.elems() > 0 && lw.placed[v].whole != y {
+			s, plan := lw.joinPlan(v, l, strides, at*strides[p])
+			src, plans = append(src, s), append(plans, plan)
 		}
-		s := lw.use(v, l)
-		src = append(src, s)
-		plans = append(plans, newCopy(s.shape, strides, denseStrides(s.shape), at*strides[p], 0))
 		at += v.shape[axis]
+	}
+	if len(plans) == 0 {
+		return true
 	}
 	lw.emitCopies(n, "concat", dst, src, plans)
 	return true
+}
+
+// concatSlot returns the slot of a concatenation, which exists where operands have been written there.
+func (lw *lowerer) concatSlot(y *value, l layout) *slot {
+	if f := lw.forms[y]; f != nil && f[l] != nil {
+		return f[l]
+	}
+	return lw.make(y, l)
+}
+
+// joinPlan returns where operand v of a concatenation lies and how to copy it to a place with some strides.
+func (lw *lowerer) joinPlan(v *value, l layout, strides []int, to int) (*slot, *copyPlan) {
+	if l == channelsLast && len(v.shape) >= 3 {
+		p := lw.pixelsOf(v)
+		return p.slot, p.copyTo(l.physical(v.shape), strides, to)
+	}
+	s := lw.use(v, l)
+	return s, newCopy(s.shape, strides, denseStrides(s.shape), to, 0)
 }

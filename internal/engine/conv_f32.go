@@ -29,54 +29,45 @@ func lowerConv(lw *lowerer, n *node) bool {
 	return true
 }
 
-// A convTarget is where a float convolution puts its results.
-type convTarget struct {
-	spec     *convSpec
-	im       image
-	dst, add *slot
-}
-
 // convStep starts the step of a convolution that reads x.
-func (lw *lowerer) convStep(n *node, s *convSpec, im image, name string, x *slot) (*step, convTarget) {
-	t := convTarget{spec: s, im: im}
-	st := &step{node: n, kernel: "f32 " + name + s.act.text, macs: s.macs(n.out[0]), in: []*slot{x}}
+func (lw *lowerer) convStep(n *node, s *convSpec, name string, x pixels) (*step, *convIO) {
+	st := &step{node: n, kernel: "f32 " + name + s.act.text, macs: s.macs(n.out[0])}
 	if len(n.in) > 1 {
-		t.add = lw.use(n.in[1], channelsLast)
-		st.in = append(st.in, t.add)
 		st.kernel += " after Add"
 	}
-	t.dst = lw.make(n.out[0], channelsLast)
-	st.out = []*slot{t.dst}
-	return st, t
+	return st, lw.convIO(n, st, x)
 }
 
-// out describes the memory of image i from channel c on.
-func (t *convTarget) out(f *frame, i, c int) *kernel.OutF32 {
-	s := t.spec
-	o := &kernel.OutF32{C: f.f32(t.dst)[i*t.im.out:][:t.im.out][c:], Ldc: s.o, Min: s.act.lo, Max: s.act.hi}
+// outF32 describes the memory of image i from channel c on.
+func (s *convSpec) outF32(f *frame, io *convIO, i, c int) *kernel.OutF32 {
+	o := &kernel.OutF32{C: imageAt(f.f32(io.y.slot), io.im.out, i, io.y.off+c), Ldc: io.y.pitch, Min: s.act.lo, Max: s.act.hi}
 	if s.bias != nil {
 		o.Bias = s.bias[c:]
 	}
-	if t.add != nil {
-		o.Add, o.LdAdd = f.f32(t.add)[i*t.im.out:][:t.im.out][c:], s.o
+	if io.add != nil {
+		o.Add, o.LdAdd = imageAt(f.f32(io.add), io.im.rows*s.o, i, c), s.o
 	}
 	return o
 }
 
+// finish applies what the store has not done to a tile of image i, of the columns from channel c on.
+func (s *convSpec) finish(l kernel.Level, f *frame, io *convIO, i, c int, t tile) {
+	s.act.finish(l, imageAt(f.f32(io.y.slot), io.im.out, i, io.y.off), io.y.pitch, t.right(c))
+}
+
 func (lw *lowerer) depthwiseF32(n *node, s *convSpec) {
-	x := lw.use(n.in[0], channelsLast)
 	w := packed(lw.packs, packKey{n.out[0].name, "depthwise f32"}, []*tensor.Tensor{s.weight}, func() *kernel.DepthwiseF32 {
 		return lw.level.PackDepthwiseF32(tensor.Of[float32](s.weight), s.group, s.taps(), kernel.Order{N: s.taps(), Tap: 1})
 	})
-	im, ix, level := imageOf(n.in[0], n.out[0]), s.win.Indirect(), lw.level
-	st, to := lw.convStep(n, s, im, "depthwise "+sizeText(s.win), x)
-	cuts := lw.rowCuts(im, s.win.OW, float64(st.macs)*f32DepthwiseNanos, &s.act)
+	x, level := lw.pixelsOf(n.in[0]), lw.level
+	ix := s.indirect(x.pitch)
+	st, io := lw.convStep(n, s, "depthwise "+sizeText(s.win), x)
+	cuts := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*f32DepthwiseNanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		c := cuts[part]
-		out := to.out(f, c.image, 0)
-		w.Run(f.f32(x)[c.image*im.in:][:im.in], ix, out, c.M0, c.M1)
-		s.act.finish(level, out.C, out.Ldc, tile{c.M0, c.M1, 0, s.group})
+		w.Run(imageAt(f.f32(io.x.slot), io.im.in, c.image, io.x.off), ix, s.outF32(f, io, c.image, 0), c.M0, c.M1)
+		s.finish(level, f, io, c.image, 0, tile{c.M0, c.M1, 0, s.group})
 		return nil
 	}
 	lw.emit(st)
@@ -84,24 +75,22 @@ func (lw *lowerer) depthwiseF32(n *node, s *convSpec) {
 
 // rowTapsF32 convolves an image of few channels.
 func (lw *lowerer) rowTapsF32(n *node, s *convSpec) {
-	o, c, kh, kw := s.o, s.inputs(), s.win.KH, s.win.KW
+	c, kh, kw := s.cg, s.win.KH, s.win.KW
 	w := packed(lw.packs, packKey{n.out[0].name, "row taps f32"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedF32 {
 		last := make([]float32, s.weight.Len())
-		kernel.Permute(lw.level, last, tensor.Of[float32](s.weight), []int{o, c, kh, kw}, []int{0, 2, 3, 1})
-		return lw.level.PackF32(last, o, kw*c, kh, kernel.Order{N: kh * kw * c, Tap: kw * c, K: 1})
+		kernel.Permute(lw.level, last, tensor.Of[float32](s.weight), []int{s.o, c, kh, kw}, []int{0, 2, 3, 1})
+		return lw.level.PackF32(last, s.o, kw*c, kh, kernel.Order{N: kh * kw * c, Tap: kw * c, K: 1})
 	})
-	im := imageOf(n.in[0], n.out[0])
-	im.in = s.win.PaddedLen()
-	x := lw.padImage(n, s.win, im, 0)
-	st, to := lw.convStep(n, s, im, "conv by rows "+sizeText(s.win), x)
+	x := lw.padImage(n, s.win, 0)
+	st, io := lw.convStep(n, s, "conv by rows "+sizeText(s.win), pixels{x, 0, c})
+	io.im.in = s.win.PaddedLen()
 	ix, level := s.win.RowTaps(), lw.level
-	cuts := lw.cuts(w, im, float64(st.macs)*f32Nanos, &s.act)
+	cuts := lw.cuts(w, io.im, float64(st.macs)*f32Nanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
-		c := cuts[part]
-		out := to.out(f, c.image, 0)
-		w.Conv(f.f32(x)[c.image*im.in:][:im.in], ix, out, c.Range)
-		s.act.finish(level, out.C, out.Ldc, c.tile(w))
+		k := cuts[part]
+		w.Conv(imageAt(f.f32(x), io.im.in, k.image, 0), ix, s.outF32(f, io, k.image, 0), k.Range)
+		s.finish(level, f, io, k.image, 0, k.tile(w))
 		return nil
 	}
 	lw.emit(st)
@@ -109,41 +98,31 @@ func (lw *lowerer) rowTapsF32(n *node, s *convSpec) {
 
 // denseF32 convolves with one packed weight for each group.
 func (lw *lowerer) denseF32(n *node, s *convSpec) {
-	x := lw.use(n.in[0], channelsLast)
-	im, ws, level := imageOf(n.in[0], n.out[0]), lw.packGroupsF32(n, s), lw.level
-	name := "conv " + sizeText(s.win)
-	var ix *kernel.Indirect
-	if !pointwise(s.win) {
-		ix = s.win.Indirect()
-	} else if s.group == 1 {
-		im = image{1, im.in * im.batch, im.out * im.batch, im.rows * im.batch}
+	x, ws, level := lw.pixelsOf(n.in[0]), lw.packGroupsF32(n, s), lw.level
+	st, io := lw.convStep(n, s, "conv "+sizeText(s.win), x)
+	ix := s.indirect(x.pitch)
+	if pointwise(s.win) {
+		ix = nil
+		io.merged()
 	}
-	st, to := lw.convStep(n, s, im, name, x)
-	c, cg, og := s.inputs(), s.cg, s.o/s.group
-	cuts := lw.cuts(ws[0], im, float64(st.macs)*f32Nanos, &s.act)
+	cuts := lw.cuts(ws[0], io.im, float64(st.macs)*f32Nanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
-		in := f.f32(x)[k.image*im.in:][:im.in]
 		for g, w := range ws {
-			out := to.out(f, k.image, g*og)
+			in := imageAt(f.f32(io.x.slot), io.im.in, k.image, io.x.off+g*s.cg)
+			out := s.outF32(f, io, k.image, g*w.N())
 			if ix == nil {
-				w.Gemm(in[g*cg:], c, out, k.Range)
+				w.Gemm(in, io.x.pitch, out, k.Range)
 			} else {
-				w.Conv(in[g*cg:], ix, out, k.Range)
+				w.Conv(in, ix, out, k.Range)
 			}
-			s.act.finish(level, to.whole(f, k.image), s.o, k.tile(w).right(g*og))
+			s.finish(level, f, io, k.image, g*w.N(), k.tile(w))
 		}
 		return nil
 	}
 	lw.emit(st)
 }
-
-// whole returns the results of image i.
-func (t *convTarget) whole(f *frame, i int) []float32 { return f.f32(t.dst)[i*t.im.out:][:t.im.out] }
-
-// right moves a tile by some columns.
-func (t tile) right(cols int) tile { return tile{t.m0, t.m1, t.n0 + cols, t.n1 + cols} }
 
 func (lw *lowerer) packGroupsF32(n *node, s *convSpec) []*kernel.PackedF32 {
 	return packed(lw.packs, packKey{n.out[0].name, "conv f32"}, []*tensor.Tensor{s.weight}, func() []*kernel.PackedF32 {

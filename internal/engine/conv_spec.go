@@ -14,6 +14,13 @@ type convShape struct {
 func (s *convShape) inputs() int { return s.cg * s.group }
 func (s *convShape) taps() int   { return s.win.KH * s.win.KW }
 
+// indirect lists where the taps of each output pixel begin, in an image of some pitch.
+func (s *convShape) indirect(pitch int) *kernel.Indirect {
+	w := s.win
+	w.Pitch = pitch
+	return w.Indirect()
+}
+
 // depthwise says whether each channel sees only itself.
 func (s *convShape) depthwise() bool { return s.cg == 1 && s.group == s.o && s.group > 1 }
 

@@ -66,3 +66,6 @@ func (c cut) tile(w splitter) tile {
 	_, n1 := w.Columns(c.P1 - 1)
 	return tile{c.M0, c.M1, n0, n1}
 }
+
+// right moves a tile by some columns.
+func (t tile) right(cols int) tile { return tile{t.m0, t.m1, t.n0 + cols, t.n1 + cols} }

@@ -291,6 +291,27 @@ func TestJoinsAndCuts(t *testing.T) {
 	}
 }
 
+// TestChannelsInPlace writes concatenations and reads slices of channels without a copy where it can.
+func TestChannelsInPlace(t *testing.T) {
+	k := newMaker(6)
+	x := k.image(2, 8, 6, 4)
+	a, b := k.node("Relu", []string{k.conv3(x, 8, 12)}), k.conv3(x, 8, 5)
+	joined := k.node("Concat", []string{a, x, b}, "axis", int64(1))
+	n := &graph.Node{Op: "Split", In: []string{joined, k.constant(tensor.Vector(9, 16))}, Out: []string{"l", "r"}}
+	n.SetAttr("axis", int64(1))
+	k.m.Graph.Nodes = append(k.m.Graph.Nodes, n)
+	depth := k.node("Conv", []string{"r", k.constant(k.floats(16, 1, 3, 3))}, "group", int64(16), "pads", []int64{1, 1, 1, 1})
+	grouped := k.node("Conv", []string{"r", k.constant(k.floats(6, 8, 2, 2))}, "group", int64(2))
+	k.output(k.conv3("l", 9, 4), depth, grouped, k.node("Concat", []string{"l", depth}, "axis", int64(1)), k.node("Neg", []string{"r"}), "l")
+	steps := k.checkFloat(t)
+	wantKernels(t, steps, "gather channels")
+	for _, s := range steps {
+		if s.Kernel == "split" {
+			t.Error("the split copies")
+		}
+	}
+}
+
 func TestMatMul(t *testing.T) {
 	perm := func(k *maker, x string, p ...int64) string { return k.node("Transpose", []string{x}, "perm", p) }
 	runFloatCases(t, []floatCase{

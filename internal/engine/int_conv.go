@@ -39,15 +39,21 @@ func (t *intTail) store(sums []int32) *intStore {
 	return s
 }
 
-// out describes the memory for n elements from element at of a slot, from column c on.
+// out describes the memory of some elements, from column c on.
 func (s *intStore) out(f *frame, dst *slot, at, n, c, ld int) *kernel.OutU8S8 {
 	o := &kernel.OutU8S8{Ldc: ld, Bias: s.bias[c:], Scale: s.scale[c:], Zero: s.zero, Min: s.lo, Max: s.hi}
 	if s.codes {
-		o.U8 = f.u8(dst)[at:][:n][c:]
+		o.U8 = f.u8(dst)[at:][:n]
 	} else {
-		o.F32 = f.f32(dst)[at:][:n][c:]
+		o.F32 = f.f32(dst)[at:][:n]
 	}
 	return o
+}
+
+// outConv describes the memory of image i from channel c on.
+func (s *intStore) outConv(f *frame, io *convIO, i, c int) *kernel.OutU8S8 {
+	off := io.y.off + c
+	return s.out(f, io.y.slot, i*io.im.out+off, io.im.out-off, c, io.y.pitch)
 }
 
 func (s *intStore) text() string {
@@ -71,24 +77,23 @@ func lowerIntConv(lw *lowerer, n *node) bool {
 	return true
 }
 
-func (lw *lowerer) intConvStep(n *node, s *intConv, st *intStore, name string, x *slot) (*step, *slot) {
-	dst := lw.make(n.out[0], channelsLast)
-	return &step{node: n, kernel: "u8s8 " + name + st.text(), macs: s.macs(n.out[0]), in: []*slot{x}, out: []*slot{dst}}, dst
+func (lw *lowerer) intConvStep(n *node, s *intConv, to *intStore, name string, x pixels) (*step, *convIO) {
+	st := &step{node: n, kernel: "u8s8 " + name + to.text(), macs: s.macs(n.out[0])}
+	return st, lw.convIO(n, st, x)
 }
 
 func (lw *lowerer) depthwiseU8(n *node, s *intConv) {
-	x := lw.use(n.in[0], channelsLast)
 	w := packed(lw.packs, packKey{n.out[0].name, "depthwise u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.DepthwiseU8S8 {
 		return lw.level.PackDepthwiseU8S8(tensor.Of[int8](s.weight), s.group, s.taps(), kernel.Order{N: s.taps(), Tap: 1})
 	})
-	im, ix, to := imageOf(n.in[0], n.out[0]), s.win.Indirect(), s.store(w.ColumnSums())
-	st, dst := lw.intConvStep(n, s, to, "depthwise "+sizeText(s.win), x)
-	cuts := lw.rowCuts(im, s.win.OW, float64(st.macs)*u8DepthwiseNanos, nil)
+	x, to, pad := lw.pixelsOf(n.in[0]), s.store(w.ColumnSums()), uint8(s.x.zero)
+	ix := s.indirect(x.pitch)
+	st, io := lw.intConvStep(n, s, to, "depthwise "+sizeText(s.win), x)
+	cuts := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*u8DepthwiseNanos, nil)
 	st.parts = len(cuts)
-	pad := uint8(s.x.zero)
 	st.run = func(f *frame, part int) error {
 		c := cuts[part]
-		w.Run(f.u8(x)[c.image*im.in:][:im.in], pad, ix, to.out(f, dst, c.image*im.out, im.out, 0, s.o), c.M0, c.M1)
+		w.Run(imageAt(f.u8(io.x.slot), io.im.in, c.image, io.x.off), pad, ix, to.outConv(f, io, c.image, 0), c.M0, c.M1)
 		return nil
 	}
 	lw.emit(st)
@@ -102,18 +107,16 @@ func (lw *lowerer) rowTapsU8(n *node, s *intConv) {
 		kernel.Permute(lw.level, last, tensor.Of[int8](s.weight), []int{s.o, c, kh, kw}, []int{0, 2, 3, 1})
 		return lw.level.PackU8S8(last, s.o, kw*c, kh, kernel.Order{N: kh * kw * c, Tap: kw * c, K: 1})
 	})
-	im := imageOf(n.in[0], n.out[0])
-	im.in = s.win.PaddedLen()
 	pad := uint8(s.x.zero)
-	x := lw.padImage(n, s.win, im, pad)
-	to := s.store(w.ColumnSums())
-	st, dst := lw.intConvStep(n, s, to, "conv by rows "+sizeText(s.win), x)
+	x, to := lw.padImage(n, s.win, pad), s.store(w.ColumnSums())
+	st, io := lw.intConvStep(n, s, to, "conv by rows "+sizeText(s.win), pixels{x, 0, c})
+	io.im.in = s.win.PaddedLen()
 	ix := s.win.RowTaps()
-	cuts := lw.cuts(w, im, float64(st.macs)*u8Nanos, nil)
+	cuts := lw.cuts(w, io.im, float64(st.macs)*u8Nanos, nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
-		w.Conv(f.u8(x)[k.image*im.in:][:im.in], pad, ix, to.out(f, dst, k.image*im.out, im.out, 0, s.o), k.Range)
+		w.Conv(imageAt(f.u8(x), io.im.in, k.image, 0), pad, ix, to.outConv(f, io, k.image, 0), k.Range)
 		return nil
 	}
 	lw.emit(st)
@@ -121,32 +124,29 @@ func (lw *lowerer) rowTapsU8(n *node, s *intConv) {
 
 // denseU8 convolves with one packed weight for each group.
 func (lw *lowerer) denseU8(n *node, s *intConv) {
-	x := lw.use(n.in[0], channelsLast)
-	im, ws := imageOf(n.in[0], n.out[0]), lw.packGroupsU8(n, s)
+	x, ws, pad := lw.pixelsOf(n.in[0]), lw.packGroupsU8(n, s), uint8(s.x.zero)
 	var sums []int32
 	for _, w := range ws {
 		sums = append(sums, w.ColumnSums()...)
 	}
-	var ix *kernel.Indirect
-	if !pointwise(s.win) {
-		ix = s.win.Indirect()
-	} else if s.group == 1 {
-		im = image{1, im.in * im.batch, im.out * im.batch, im.rows * im.batch}
-	}
 	to := s.store(sums)
-	st, dst := lw.intConvStep(n, s, to, "conv "+sizeText(s.win), x)
-	c, og, pad := s.inputs(), s.o/s.group, uint8(s.x.zero)
-	cuts := lw.cuts(ws[0], im, float64(st.macs)*u8Nanos, nil)
+	st, io := lw.intConvStep(n, s, to, "conv "+sizeText(s.win), x)
+	ix := s.indirect(x.pitch)
+	if pointwise(s.win) {
+		ix = nil
+		io.merged()
+	}
+	cuts := lw.cuts(ws[0], io.im, float64(st.macs)*u8Nanos, nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
-		in := f.u8(x)[k.image*im.in:][:im.in]
 		for g, w := range ws {
-			out := to.out(f, dst, k.image*im.out, im.out, g*og, s.o)
+			in := imageAt(f.u8(io.x.slot), io.im.in, k.image, io.x.off+g*s.cg)
+			out := to.outConv(f, io, k.image, g*w.N())
 			if ix == nil {
-				w.Gemm(in[g*s.cg:], c, out, k.Range)
+				w.Gemm(in, io.x.pitch, out, k.Range)
 			} else {
-				w.Conv(in[g*s.cg:], pad, ix, out, k.Range)
+				w.Conv(in, pad, ix, out, k.Range)
 			}
 		}
 		return nil

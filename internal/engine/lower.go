@@ -24,7 +24,9 @@ type lowerer struct {
 	steps []*step
 	forms map[*value]*[numLayouts]*slot
 
-	packed int // places for weights that are packed in each run
+	parts  map[*value]pixels    // values that are channels of wider ones, until somebody wants them alone
+	placed map[*value]placement // values that are written to their place in a concatenation
+	packed int                  // places for weights that are packed in each run
 }
 
 // lower compiles the network into a program.
@@ -37,6 +39,7 @@ func (lw *lowerer) lower() (*program, error) {
 		p.inputs = append(p.inputs, port{name: v.name, slot: s})
 	}
 	lw.watchEarly()
+	lw.placeConcats()
 	for _, n := range lw.net.nodes {
 		if err := lw.node(n); err != nil {
 			return nil, err
@@ -120,6 +123,9 @@ func (lw *lowerer) natural(v *value) (layout, bool) {
 	if v == nil || v.konst != nil || !v.known || neutral(v.shape) {
 		return rowMajor, false
 	}
+	if _, ok := lw.parts[v]; ok {
+		return channelsLast, true
+	}
 	if f := lw.forms[v]; f != nil && f[channelsLast] != nil {
 		return channelsLast, true
 	}
@@ -148,6 +154,10 @@ func (lw *lowerer) use(v *value, l layout) *slot {
 		}
 		lw.setForm(v, l, s)
 		return s
+	}
+	if _, ok := lw.parts[v]; ok && (f == nil || f[channelsLast] == nil) {
+		lw.gather(v)
+		return lw.use(v, l)
 	}
 	if f[l] != nil {
 		return f[l]

@@ -6,21 +6,22 @@ import (
 )
 
 // padImage emits the step that pads operand 0 of n for a convolution by rows, and returns its result:
-// (N, padded H, padded W, C), of im.in elements an image, the border set to the code or number pad.
-func (lw *lowerer) padImage(n *node, w kernel.Window, im image, pad uint8) *slot {
+// (N, padded H, padded W, C), the border set to the code pad, or 0 in floats.
+func (lw *lowerer) padImage(n *node, w kernel.Window, pad uint8) *slot {
 	v := n.in[0]
+	batch, padded := v.shape[0], w.PaddedLen()
 	l, _ := lw.natural(v)
 	x := lw.use(v, l)
-	dst := lw.scratch(v.dtype, im.batch*im.in)
+	dst := lw.scratch(v.dtype, batch*padded)
 	dst.name = "padded " + v.name
-	size := v.elems() / im.batch
+	size := v.elems() / batch
 	level := lw.level
-	st := &step{node: n, kernel: "pad", parts: im.batch, in: []*slot{x}, out: []*slot{dst}}
+	st := &step{node: n, kernel: "pad", parts: batch, in: []*slot{x}, out: []*slot{dst}}
 	st.run = func(f *frame, i int) error {
 		if v.dtype == tensor.Float32 {
-			padOne(level, f.f32(dst)[i*im.in:][:im.in], f.f32(x)[i*size:][:size], w, l, 0)
+			padOne(level, f.f32(dst)[i*padded:][:padded], f.f32(x)[i*size:][:size], w, l, 0)
 		} else {
-			padOne(level, f.u8(dst)[i*im.in:][:im.in], f.u8(x)[i*size:][:size], w, l, pad)
+			padOne(level, f.u8(dst)[i*padded:][:padded], f.u8(x)[i*size:][:size], w, l, pad)
 		}
 		return nil
 	}

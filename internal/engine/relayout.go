@@ -56,10 +56,7 @@ func (lw *lowerer) emitRelayout(v *value, from, dst *slot, to layout) {
 	}
 	batch := v.shape[0]
 	cuts := max(1, (lw.partsFor(float64(dst.bytes)*moveNanosPerByte*4, cols/16)+batch-1)/max(batch, 1))
-	st := &step{node: v.def, kernel: "transpose to " + to.String(), parts: batch * cuts, in: []*slot{from}, out: []*slot{dst}}
-	if st.node == nil {
-		st.node = v.uses[0]
-	}
+	st := &step{node: lw.reader(v), kernel: "transpose to " + to.String(), parts: batch * cuts, in: []*slot{from}, out: []*slot{dst}}
 	level := lw.level
 	st.run = func(f *frame, part int) error {
 		n, k := part/cuts, part%cuts

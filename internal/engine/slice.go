@@ -16,6 +16,10 @@ func lowerSlice(lw *lowerer, n *node) bool {
 // emitBox copies the elements start, start+step, … of each ONNX dimension of x to y. A step of 0 repeats.
 func (lw *lowerer) emitBox(n *node, name string, x, y *value, start, step []int) {
 	l, _ := lw.natural(x)
+	if l == channelsLast && onlyChannels(x.shape, y.shape, step) && !neutral(y.shape) {
+		lw.partOf(y, x, start[1])
+		return
+	}
 	src := lw.use(x, l)
 	dst := lw.make(y, l)
 	rank := len(y.shape)
@@ -28,6 +32,19 @@ func (lw *lowerer) emitBox(n *node, name string, x, y *value, start, step []int)
 	}
 	plan := newCopy(dst.shape, denseStrides(dst.shape), strides, 0, from)
 	lw.emitCopies(n, name, dst, []*slot{src}, []*copyPlan{plan})
+}
+
+// onlyChannels says whether a box of x is all pixels with neighbouring channels.
+func onlyChannels(x, y, step []int) bool {
+	if len(x) < 3 || step[1] != 1 {
+		return false
+	}
+	for i := range x {
+		if i != 1 && (x[i] != y[i] || step[i] != 1) {
+			return false
+		}
+	}
+	return true
 }
 
 // sliceOf reads the start and step of each dimension: attributes before opset 10, operands since.
