@@ -7,10 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"lowbit"
@@ -24,24 +22,22 @@ import (
 type benchFlags struct {
 	batch            int
 	shapes           []string
-	warmup, duration time.Duration
+	warmup, duration span
 	kernels          bool
-	input            string
 }
 
 func benchCmd(a *app) *cobra.Command {
-	b := &benchFlags{}
+	b := &benchFlags{warmup: span(time.Second), duration: span(5 * time.Second)}
 	cmd := &cobra.Command{
-		Use: "bench MODEL", Short: "Measure a model's speed", Args: cobra.ExactArgs(1),
+		Use: "bench MODEL", Short: "Measure a model's speed", Args: positional("MODEL"),
 		Example: "  lowbit bench model.onnx --threads 1\n  lowbit bench model.onnx --shape input:1x3x224x224 --kernels --json",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.bench(cmd.Context(), args[0], b) },
 	}
 	f := cmd.Flags()
 	f.IntVar(&b.batch, "batch", 1, "size of the first axis where the model leaves it open")
 	f.StringArrayVar(&b.shapes, "shape", nil, "shape of an input, such as x:1x3x224x224; may be repeated")
-	f.StringVar(&b.input, "input", "", "npz of inputs to run on instead of random ones")
-	f.DurationVar(&b.warmup, "warmup", time.Second, "time to run before measuring")
-	f.DurationVar(&b.duration, "duration", 5*time.Second, "time to measure")
+	f.Var(&b.warmup, "warmup", "time to run before measuring, such as 1s")
+	f.Var(&b.duration, "duration", "time to measure, such as 5s")
 	f.BoolVar(&b.kernels, "kernels", false, "show the time of each operator and the kernel that computes it")
 	return cmd
 }
@@ -74,47 +70,55 @@ type kernelJSON struct {
 }
 
 func (a *app) bench(ctx context.Context, path string, b *benchFlags) error {
-	m, err := lowbit.Open(path)
+	m, err := a.openToRun(path)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	s, err := a.compile(m, "engine")
+	in, err := b.inputs(m.Graph().Graph.Required(), a.seed)
+	if err != nil {
+		return fault.At(path, err)
+	}
+	s, err := a.compile(m, "engine", load{workers: 1, inputs: typesOf(in), copies: 1})
 	if err != nil {
 		return err
 	}
-	in, err := b.feed(s, a.seed)
-	if err != nil {
-		return err
-	}
-	r := &benchJSON{Schema: "lowbit.bench/v1", Threads: a.threads, Kernels: []kernelJSON{}}
 	times, err := b.measure(ctx, s, in)
 	if err != nil {
 		return fault.At(path, err)
 	}
-	slices.Sort(times)
-	ms := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
-	r.Runs = len(times)
-	r.Latency = latencyJSON{ms(times[0]), ms(times[len(times)/2]), ms(times[len(times)*95/100])}
+	r := &benchJSON{Schema: "lowbit.bench/v1", Threads: a.threads, Runs: len(times), Latency: latencyOf(times), Kernels: []kernelJSON{}}
 	r.Throughput = float64(b.batch) * 1e3 / r.Latency.Median
 	if b.kernels || a.json {
 		if r.Kernels, err = profile(ctx, s, in); err != nil {
 			return fault.At(path, err)
 		}
 	}
-	r.PeakRSS = peakRSS()
+	r.PeakRSS = peakMemory()
 	if a.json {
-		return a.printJSON(r)
+		err = a.printJSON(r)
+	} else {
+		err = a.printBench(path, r, b.kernels)
 	}
-	return a.printBench(path, r, b.kernels)
+	if !b.kernels {
+		a.next("bench", path, "--kernels")
+	}
+	return err
+}
+
+// latencyOf sums up the times of runs in milliseconds.
+func latencyOf(times []time.Duration) latencyJSON {
+	slices.Sort(times)
+	ms := func(i int) float64 { return float64(times[i].Nanoseconds()) / 1e6 }
+	n := len(times)
+	return latencyJSON{ms(0), ms(n / 2), ms(n * 95 / 100)}
 }
 
 // measure runs the model for the warm-up and then for the duration, at least once.
-func (b *benchFlags) measure(ctx context.Context, s *lowbit.Session, in map[string]*lowbit.Tensor) ([]time.Duration, error) {
+func (b *benchFlags) measure(ctx context.Context, s *lowbit.Session, in feed) ([]time.Duration, error) {
 	var times []time.Duration
-	start := time.Now()
-	warm := start.Add(b.warmup)
-	end := warm.Add(b.duration)
+	warm := time.Now().Add(time.Duration(b.warmup))
+	end := warm.Add(time.Duration(b.duration))
 	for len(times) == 0 || time.Now().Before(end) {
 		t := time.Now()
 		if _, err := s.Run(ctx, in); err != nil {
@@ -127,7 +131,7 @@ func (b *benchFlags) measure(ctx context.Context, s *lowbit.Session, in map[stri
 	return times, nil
 }
 
-func profile(ctx context.Context, s *lowbit.Session, in map[string]*lowbit.Tensor) ([]kernelJSON, error) {
+func profile(ctx context.Context, s *lowbit.Session, in feed) ([]kernelJSON, error) {
 	steps, err := s.Profile(ctx, in, 20)
 	if err != nil {
 		return nil, err
@@ -149,36 +153,37 @@ func kernelOf(t engine.StepTime) kernelJSON {
 
 func (a *app) printBench(path string, r *benchJSON, kernels bool) error {
 	if kernels {
-		total := 0.0
-		for _, k := range r.Kernels {
-			total += k.Micros
+		if err := a.kernelTable(r.Kernels); err != nil {
+			return err
 		}
-		t := a.table("node", "kernel", "out", "us", "%", "GOP/s")
-		for _, k := range r.Kernels {
-			gops := ""
-			if k.GOPS > 0 {
-				gops = fmt.Sprintf("%.1f", k.GOPS)
-			}
-			t.AppendRow(table.Row{k.Node, k.Kernel, k.Out, fmt.Sprintf("%.1f", k.Micros), fmt.Sprintf("%.1f", 100*k.Micros/total), gops})
-		}
-		t.Render()
 	}
-	_, err := fmt.Fprintf(a.out, "%s: median %.3f ms, min %.3f, p95 %.3f over %d runs; %.1f per second, %d threads, peak memory %.1f MB\n",
+	return a.printf("%s: median %.3f ms, min %.3f, p95 %.3f over %d runs; %.1f per second, %d threads, peak memory %.1f MB\n",
 		path, r.Latency.Median, r.Latency.Min, r.Latency.P95, r.Runs, r.Throughput, r.Threads, float64(r.PeakRSS)/1e6)
-	return err
 }
 
-// feed returns the inputs to run on: those of a file, or random ones.
-func (b *benchFlags) feed(s *lowbit.Session, seed uint64) (map[string]*lowbit.Tensor, error) {
-	if b.input != "" {
-		return readInputs(b.input, s)
+func (a *app) kernelTable(list []kernelJSON) error {
+	total := 0.0
+	for _, k := range list {
+		total += k.Micros
 	}
-	return b.inputs(s, seed)
+	t := a.table("node", "kernel", "out", "us", "%", "GOP/s")
+	for _, k := range list {
+		gops := ""
+		if k.GOPS > 0 {
+			gops = fmt.Sprintf("%.1f", k.GOPS)
+		}
+		t.row(k.Node, k.Kernel, k.Out, fmt.Sprintf("%.1f", k.Micros), fmt.Sprintf("%.1f", 100*k.Micros/max(total, 1e-9)), gops)
+	}
+	return t.print()
 }
 
-// inputs makes random inputs for a session.
-func (b *benchFlags) inputs(s *lowbit.Session, seed uint64) (map[string]*lowbit.Tensor, error) {
+// inputs makes random inputs. It sets the batch to what the model fixes, or a given shape has.
+func (b *benchFlags) inputs(inputs []*graph.Value, seed uint64) (feed, error) {
+	if b.batch < 1 {
+		return nil, fault.Invalidf("--batch", "%d is not a number of samples", b.batch)
+	}
 	given := map[string][]int{}
+	var names []string
 	for _, text := range b.shapes {
 		name, shape, err := parseShape(text)
 		if err != nil {
@@ -186,9 +191,10 @@ func (b *benchFlags) inputs(s *lowbit.Session, seed uint64) (map[string]*lowbit.
 		}
 		given[name] = shape
 	}
-	in := map[string]*lowbit.Tensor{}
+	in := feed{}
 	r := rand.New(rand.NewPCG(seed, 1))
-	for _, v := range s.Inputs() {
+	for _, v := range inputs {
+		names = append(names, v.Name)
 		shape, err := b.shape(v, given)
 		if err != nil {
 			return nil, err
@@ -197,16 +203,36 @@ func (b *benchFlags) inputs(s *lowbit.Session, seed uint64) (map[string]*lowbit.
 			return nil, err
 		}
 	}
-	return in, nil
+	for name := range given {
+		if err := oneOf("--shape", name, names...); err != nil {
+			return nil, err
+		}
+	}
+	return in, b.settle(inputs, in)
+}
+
+// settle holds the batch against the inputs: where no first axis is open, there is one sample.
+func (b *benchFlags) settle(inputs []*graph.Value, in feed) error {
+	for _, v := range inputs {
+		if t := in[v.Name]; v.Type.Ranked && len(v.Type.Shape) > 0 && !v.Type.Shape[0].IsKnown() {
+			b.batch = max(1, t.Shape[0])
+			return nil
+		}
+	}
+	if b.batch > 1 {
+		return fault.Invalidf("--batch", "the model fixes the first axis of every input").WithHint("leave --batch out")
+	}
+	return nil
 }
 
 // shape is that of an input: given, declared, or with the batch where the first axis is open.
 func (b *benchFlags) shape(v *graph.Value, given map[string][]int) ([]int, error) {
+	place := fmt.Sprintf("input %q", v.Name)
 	if s, ok := given[v.Name]; ok {
 		return s, nil
 	}
 	if !v.Type.Ranked {
-		return nil, fault.Invalidf(fmt.Sprintf("input %q", v.Name), "has no declared shape").WithHint("give --shape %s:1x3x224x224", v.Name)
+		return nil, fault.Invalidf(place, "has no declared shape").WithHint("give --shape %s:1x3x224x224", v.Name)
 	}
 	shape := make([]int, len(v.Type.Shape))
 	for i, d := range v.Type.Shape {
@@ -216,7 +242,7 @@ func (b *benchFlags) shape(v *graph.Value, given map[string][]int) ([]int, error
 		case i == 0:
 			shape[i] = b.batch
 		default:
-			return nil, fault.Invalidf(fmt.Sprintf("input %q", v.Name), "%s leaves axis %d open", v.Type, i).WithHint("give --shape %s:…", v.Name)
+			return nil, fault.Invalidf(place, "%s leaves axis %d open", v.Type, i).WithHint("give --shape %s:…", v.Name)
 		}
 	}
 	return shape, nil
@@ -227,7 +253,7 @@ func parseShape(text string) (string, []int, error) {
 	if i < 0 {
 		return "", nil, fault.Invalidf("--shape", "%q is not NAME:AxBxC", text)
 	}
-	var shape []int
+	shape := []int{}
 	for _, d := range strings.FieldsFunc(text[i+1:], func(r rune) bool { return r == 'x' || r == ',' }) {
 		n, err := strconv.Atoi(d)
 		if err != nil || n < 0 {
@@ -241,9 +267,15 @@ func parseShape(text string) (string, []int, error) {
 	return text[:i], shape, nil
 }
 
+// maxBenchInput is the most elements of one input, so that a slip in --shape takes no gigabytes.
+const maxBenchInput = 1 << 28
+
 // randomTensor fills an input: normal numbers for floats, and 0 or 1 for integers, which are
 // within the range of every index.
 func randomTensor(r *rand.Rand, v *graph.Value, shape []int) (*lowbit.Tensor, error) {
+	if n := tensor.Elements(shape); n > maxBenchInput {
+		return nil, fault.Limitf(fmt.Sprintf("input %q", v.Name), "%d elements are more than %d", n, maxBenchInput)
+	}
 	if !v.Type.IsTensor() {
 		return nil, fault.Unsupportedf(fmt.Sprintf("input %q", v.Name), "cannot make a %s", v.Type)
 	}
@@ -260,13 +292,4 @@ func randomTensor(r *rand.Rand, v *graph.Value, shape []int) (*lowbit.Tensor, er
 		return nil, fault.Unsupportedf(fmt.Sprintf("input %q", v.Name), "%v", err)
 	}
 	return t, nil
-}
-
-// peakRSS is the most memory that this process has held, in bytes.
-func peakRSS() int64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return u.Maxrss * 1024
 }

@@ -14,24 +14,24 @@ import (
 )
 
 func conformCmd(a *app) *cobra.Command {
-	backend := ""
+	var by backend
 	cmd := &cobra.Command{
-		Use: "conform DIR...", Short: "Run ONNX test cases", Args: cobra.MinimumNArgs(1),
+		Use: "conform DIR...", Short: "Run ONNX test cases", Args: atLeastOne("DIR"),
 		Long: "conform runs every model below the folders that has stored inputs and outputs: model.onnx beside\n" +
 			"test_data_set_N folders, and NAME.onnx beside NAME.npz with keys in:… and out:….",
 		Example: "  lowbit conform onnx/backend/test/data/node\n  lowbit conform cases/ --backend reference --json",
 		RunE: func(cmd *cobra.Command, dirs []string) error {
-			if backend != "engine" && backend != "reference" {
-				return fault.Invalidf("--backend", "%q is not engine or reference", backend)
+			if err := by.check(); err != nil {
+				return err
 			}
-			return a.conform(cmd.Context(), dirs, backend)
+			return a.conform(cmd.Context(), dirs, by)
 		},
 	}
-	cmd.Flags().StringVar(&backend, "backend", "engine", "engine or reference")
+	by.add(cmd)
 	return cmd
 }
 
-func (a *app) conform(ctx context.Context, dirs []string, backend string) error {
+func (a *app) conform(ctx context.Context, dirs []string, by backend) error {
 	cases, err := conform.Find(dirs...)
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (a *app) conform(ctx context.Context, dirs []string, backend string) error 
 		return fault.Invalidf(dirs[0], "holds no test cases")
 	}
 	opt := conform.Options{}
-	if backend == "engine" {
+	if by == "engine" {
 		opt.Runner = a.runOnce
 	}
 	p, done := a.newProgress(), 0
@@ -57,12 +57,12 @@ func (a *app) conform(ctx context.Context, dirs []string, backend string) error 
 	}
 	if a.json {
 		err = a.printJSON(struct {
-			Schema  string `json:"schema"`
-			Backend string `json:"backend"`
+			Schema  string  `json:"schema"`
+			Backend backend `json:"backend"`
 			*conform.Report
-		}{"lowbit.conform/v1", backend, rep})
+		}{"lowbit.conform/v1", by, rep})
 	} else {
-		_, err = fmt.Fprintf(a.out, "%d passed, %d failed, %d skipped\n", rep.Passed, rep.Failed, rep.Skipped)
+		err = a.printf("%d passed, %d failed, %d skipped\n", rep.Passed, rep.Failed, rep.Skipped)
 	}
 	if err == nil && rep.Failed > 0 {
 		return &fault.Error{Kind: fault.Gate, Msg: fmt.Sprintf("%d of %d cases failed", rep.Failed, len(cases))}

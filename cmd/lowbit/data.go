@@ -6,12 +6,15 @@ import (
 	"lowbit"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
+	"lowbit/internal/graph"
 )
 
 // dataFlags name a set of samples.
 type dataFlags struct {
 	path, labels, preprocess, split string
 	samples                         int
+	seed                            uint64
+	outputs                         bool // the values that the data stores for the outputs are wanted
 }
 
 func (d *dataFlags) add(cmd *cobra.Command, samples int) {
@@ -23,15 +26,22 @@ func (d *dataFlags) add(cmd *cobra.Command, samples int) {
 	f.IntVar(&d.samples, "samples", samples, "samples to use; 0 takes all")
 }
 
-// open opens the samples for a model. The model's own metadata names the pre-processing where no
-// flag does.
+// openData opens the samples for a model. The model's own metadata names the pre-processing where
+// no flag does.
 func (a *app) openData(d *dataFlags, m *lowbit.Model) (*dataset.Source, error) {
 	if d.path == "" {
-		return nil, fault.Invalidf("--data", "is missing").WithHint("name a folder of images, an .npz file, …; see lowbit help")
+		return nil, fault.Invalidf("--data", "is missing").WithHint("name a folder of images, an .npz file, …; -h lists the forms")
 	}
-	o := dataset.Options{Inputs: m.Graph().Graph.Required(), Labels: d.labels, Split: d.split, Samples: d.samples, Seed: a.seed}
+	if d.samples < 0 {
+		return nil, fault.Invalidf("--samples", "%d is negative", d.samples)
+	}
+	g := m.Graph()
+	o := dataset.Options{Inputs: g.Graph.Required(), Labels: d.labels, Split: d.split, Samples: d.samples, Seed: d.seed}
+	if d.outputs {
+		o.Outputs = g.Graph.Out
+	}
 	var err error
-	switch stored := m.Graph().MetaValue("lowbit.preprocess"); {
+	switch stored := g.MetaValue("lowbit.preprocess"); {
 	case d.preprocess != "":
 		o.Preprocess, err = dataset.LoadPreprocess(d.preprocess)
 	case stored != "":
@@ -48,4 +58,13 @@ func (a *app) openData(d *dataFlags, m *lowbit.Model) (*dataset.Source, error) {
 		a.warn("%s", w)
 	}
 	return src, nil
+}
+
+// sampleTypes are the types of the first sample's inputs.
+func sampleTypes(src *dataset.Source) (map[string]graph.Type, error) {
+	s, err := src.Sample(0)
+	if err != nil {
+		return nil, err
+	}
+	return typesOf(s.Inputs), nil
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"lowbit"
@@ -48,7 +47,7 @@ var demoVariants = []demoVariant{
 func demoCmd(a *app) *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Quantize a small network in every way and compare", Args: cobra.NoArgs,
+		Use: "demo", Short: "Quantize a small network in every way and compare", Args: positional(),
 		Long:    "demo draws images of letters and digits, quantizes a small network that reads them in every way,\nmeasures each on 2,000 fresh images, and writes the models and report.html. It needs no files and no network.",
 		Example: "  lowbit demo\n  lowbit demo --output /tmp/demo --json",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), dir) },
@@ -83,6 +82,9 @@ func (a *app) demo(ctx context.Context, dir string) error {
 		return fault.IOf(dir, err)
 	}
 	d := &demoRun{app: a, ctx: ctx, dir: dir}
+	if err := d.checkOutputs(); err != nil {
+		return err
+	}
 	var err error
 	if d.float, err = lowbit.Decode(demo.Model()); err != nil {
 		return err
@@ -90,7 +92,7 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	a.say("drawing %d images", demoCalib+demoEval)
 	d.calib = glyphs("calibration images", demoCalibSeed, demoCalib)
 	d.eval = glyphs("evaluation images", demoEvalSeed, demoEval)
-	if err := d.add("float", "float.onnx", d.float); err != nil {
+	if err := d.add("float", demoFloat, d.float); err != nil {
 		return err
 	}
 	for _, v := range demoVariants {
@@ -98,7 +100,7 @@ func (a *app) demo(ctx context.Context, dir string) error {
 			return fault.At(v.name, err)
 		}
 	}
-	page := filepath.Join(dir, "report.html")
+	page := filepath.Join(dir, demoPage)
 	if err := d.writePage(page); err != nil {
 		return err
 	}
@@ -107,11 +109,41 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	}
 	t := a.table(demoHeader...)
 	for _, r := range d.rows {
-		t.AppendRow(table.Row(r.cells()))
+		t.row(r.cells()...)
 	}
-	t.Render()
-	fmt.Fprintf(a.out, "models and report.html are in %s\n", dir)
-	a.say("next: lowbit inspect %s", filepath.Join(dir, d.rows[1].File))
+	if err := t.print(); err != nil {
+		return err
+	}
+	a.next("inspect", filepath.Join(dir, d.rows[1].File))
+	return a.printf("models and report.html are in %s\n", dir)
+}
+
+// file is the name of the model that a variant writes.
+func (v demoVariant) file() string {
+	block := "channel"
+	if v.block == format.Whole {
+		block = "tensor"
+	}
+	return fmt.Sprintf("%s-%s.onnx", v.mode, block)
+}
+
+// Names of the float network and of the page.
+const (
+	demoFloat = "float.onnx"
+	demoPage  = "report.html"
+)
+
+// checkOutputs refuses files that exist before any work is done.
+func (d *demoRun) checkOutputs() error {
+	names := []string{demoFloat, demoPage}
+	for _, v := range demoVariants {
+		names = append(names, v.file())
+	}
+	for _, name := range names {
+		if err := atomicfile.Check(filepath.Join(d.dir, name), atomicfile.Options{Force: d.force}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -141,29 +173,25 @@ func (d *demoRun) variant(v demoVariant) error {
 	if err != nil {
 		return err
 	}
-	block := "channel"
-	if v.block == format.Whole {
-		block = "tensor"
-	}
-	return d.add(v.name, fmt.Sprintf("%s-%s.onnx", v.mode, block), r.Model)
+	return d.add(v.name, v.file(), r.Model)
 }
 
 // add writes a model, measures it and adds its row.
 func (d *demoRun) add(name, file string, m *lowbit.Model) error {
 	d.say("%s", name)
 	path := filepath.Join(d.dir, file)
-	if err := m.Save(path, lowbit.SaveOptions{Force: true}); err != nil {
+	if err := m.Save(path, lowbit.SaveOptions{Force: d.force}); err != nil {
 		return err
 	}
-	bytes, _, err := sizeAndSum(path)
+	st, err := os.Stat(path)
 	if err != nil {
-		return err
+		return fault.IOf(path, err)
 	}
 	s, err := m.Compile(lowbit.CompileOptions{Threads: 1})
 	if err != nil {
 		return err
 	}
-	hits, err := d.classify(d.ctx, s, d.eval, 1, 0)
+	top1, err := d.measure(d.ctx, s, d.eval, []*metric{&metricTable[0]}, 0)
 	if err != nil {
 		return err
 	}
@@ -171,7 +199,7 @@ func (d *demoRun) add(name, file string, m *lowbit.Model) error {
 	if err != nil {
 		return err
 	}
-	r := demoRow{Name: name, File: file, Top1: float64(hits) / demoEval, Bytes: bytes, Latency: latency, Speedup: 1}
+	r := demoRow{Name: name, File: file, Top1: top1[0], Bytes: st.Size(), Latency: latency, Speedup: 1}
 	if len(d.rows) > 0 {
 		r.Drop = d.rows[0].Top1 - r.Top1
 		r.Speedup = d.rows[0].Latency / latency
@@ -231,5 +259,5 @@ func (d *demoRun) writePage(path string) error {
 		sec.AddPlot(text)
 	}
 	page := &report.Page{Title: "lowbit demo", Lead: "A small network that reads letters and digits, quantized in every way.", Sections: []report.Section{sec}}
-	return atomicfile.Write(path, func(w io.Writer) error { return page.WriteHTML(w) }, atomicfile.Options{Force: true})
+	return atomicfile.Write(path, func(w io.Writer) error { return page.WriteHTML(w) }, atomicfile.Options{Force: d.force})
 }

@@ -11,100 +11,192 @@ import (
 	"lowbit"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
-	"lowbit/internal/report"
 )
 
 type evalFlags struct {
-	metric, backend string
-	min             float64
-	offset          int
-	data            dataFlags
+	metric   []string
+	backend  backend
+	min, max share
+	offset   int
+	data     dataFlags
 }
 
 func evalCmd(a *app) *cobra.Command {
 	e := &evalFlags{}
 	cmd := &cobra.Command{
-		Use:   "eval MODEL --data DIR",
-		Short: "Measure a model's accuracy",
-		Example: `  lowbit eval model.onnx --data val/ --labels val.csv --preprocess imagenet
-  lowbit eval model.onnx --data val/ --min 0.75 --json`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.eval(cmd.Context(), args[0], e) },
+		Use: "eval MODEL --data DIR", Short: "Measure a model's accuracy", Args: positional("MODEL"),
+		Example: "  lowbit eval model.onnx --data val/ --labels val.csv --preprocess imagenet\n  lowbit eval model.onnx --data val/ --metric top1,top5 --min 75% --json",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.eval(cmd, args[0], e) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&e.metric, "metric", "top1", "top1 or top5")
-	f.StringVar(&e.backend, "backend", "engine", "engine or reference")
-	f.Float64Var(&e.min, "min", 0, "fail unless the metric reaches this")
+	f.StringSliceVar(&e.metric, "metric", []string{"top1"}, "top1, top5, or mse from stored outputs; several with commas")
+	f.Var(&e.min, "min", "fail unless the first metric reaches this, such as 0.75 or 75%")
+	f.Var(&e.max, "max", "fail if the first metric is above this; for metrics that are good when small")
 	f.IntVar(&e.offset, "label-offset", 0, "add this to every label")
+	e.backend.add(cmd)
 	e.data.add(cmd, 0)
 	return cmd
 }
 
-func (a *app) eval(ctx context.Context, path string, e *evalFlags) error {
-	m, err := lowbit.Open(path)
+// metrics are those that the flags name.
+func (e *evalFlags) metrics() ([]*metric, error) {
+	var list []*metric
+	for _, name := range e.metric {
+		m, err := lookupMetric(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+		e.data.outputs = e.data.outputs || !m.labels
+	}
+	if len(list) == 0 {
+		return nil, fault.Invalidf("--metric", "names no metric")
+	}
+	return list, nil
+}
+
+func (a *app) eval(cmd *cobra.Command, path string, e *evalFlags) error {
+	list, err := e.metrics()
+	if err != nil {
+		return err
+	}
+	if list[0].low && cmd.Flags().Changed("min") {
+		return fault.Invalidf("--min", "%s is good when it is small", list[0].name).WithHint("use --max")
+	}
+	m, err := a.openToRun(path)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
+	e.data.seed = a.seed
 	src, err := a.openData(&e.data, m)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	k := map[string]int{"top1": 1, "top5": 5}[e.metric]
-	if k == 0 {
-		return fault.Invalidf("--metric", "%q is not top1 or top5", e.metric)
-	}
-	s, err := a.compile(m, e.backend)
+	types, err := sampleTypes(src)
 	if err != nil {
 		return err
 	}
-	hits, err := a.classify(ctx, s, src, k, e.offset)
+	s, err := a.compile(m, e.backend, load{workers: a.threads, inputs: types, copies: 1})
 	if err != nil {
 		return err
 	}
-	v := float64(hits) / float64(src.Len())
-	if a.json {
-		err = a.printJSON(map[string]any{"schema": "lowbit.eval/v1", "samples": src.Len(), "metrics": map[string]float64{e.metric: v}})
-	} else {
-		_, err = fmt.Fprintf(a.out, "%s %.4f on %d samples\n", e.metric, v, src.Len())
+	v, err := a.measure(cmd.Context(), s, src, list, e.offset)
+	if err != nil {
+		return fault.At(path, err)
 	}
-	if err == nil && v < e.min {
-		return &fault.Error{Kind: fault.Gate, Place: path, Msg: fmt.Sprintf("%s %.4f is below %.4f", e.metric, v, e.min)}
+	if err := a.printEval(list, v, src.Len()); err != nil {
+		return err
 	}
-	return err
+	a.next("bench", path)
+	return e.judge(cmd, path, list[0], v[0])
 }
 
-// classify counts the samples whose label is among the k largest elements of the first output.
-func (a *app) classify(ctx context.Context, s *lowbit.Session, src *dataset.Source, k, offset int) (int, error) {
-	if !src.Info().Labelled {
-		return 0, fault.Invalidf(src.Info().Path, "has no labels").WithHint("give --labels FILE")
+func (a *app) printEval(list []*metric, v []float64, samples int) error {
+	named := map[string]float64{}
+	for i, m := range list {
+		named[m.name] = v[i]
+		if a.json {
+			continue
+		}
+		if err := a.printf("%s %.6g on %d samples\n", m.name, v[i], samples); err != nil {
+			return err
+		}
 	}
+	if a.json {
+		return a.printJSON(map[string]any{"schema": "lowbit.eval/v1", "samples": samples, "metrics": named})
+	}
+	return nil
+}
+
+// judge holds the first metric against --min and --max.
+func (e *evalFlags) judge(cmd *cobra.Command, path string, m *metric, v float64) error {
+	word, limit := "", share(0)
+	switch {
+	case cmd.Flags().Changed("min") && !(v >= float64(e.min)):
+		word, limit = "below", e.min
+	case cmd.Flags().Changed("max") && !(v <= float64(e.max)):
+		word, limit = "above", e.max
+	default:
+		return nil
+	}
+	return &fault.Error{Kind: fault.Gate, Place: path, Msg: fmt.Sprintf("%s %.6g is %s %s", m.name, v, word, &limit)}
+}
+
+// scores is what one sample adds to each metric.
+type scores []struct{ sum, weight float64 }
+
+// measure runs every sample through a session and returns each metric's mean. Samples are added in
+// order, so that the number of threads does not change the sum.
+func (a *app) measure(ctx context.Context, s *lowbit.Session, src *dataset.Source, list []*metric, offset int) ([]float64, error) {
+	for _, m := range list {
+		if m.labels && !src.Info().Labelled {
+			return nil, fault.Invalidf(src.Info().Path, "has no labels").WithHint("give --labels FILE, or --metric mse for data with stored outputs")
+		}
+	}
+	all := make([]scores, src.Len())
+	p := a.newProgress()
+	err := a.parallel(ctx, src.Len(), func(ctx context.Context, i int) (err error) {
+		all[i], err = scoreSample(ctx, s, src, i, list, offset)
+		return err
+	}, func(done int) { p.update("eval", done, src.Len()) })
+	if err != nil {
+		return nil, err
+	}
+	means := make([]float64, len(list))
+	for k := range list {
+		var sum, weight float64
+		for _, sc := range all {
+			sum += sc[k].sum
+			weight += sc[k].weight
+		}
+		means[k] = sum / weight
+	}
+	return means, nil
+}
+
+func scoreSample(ctx context.Context, s *lowbit.Session, src *dataset.Source, i int, list []*metric, offset int) (scores, error) {
+	sample, err := src.Sample(i)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.Run(ctx, sample.Inputs)
+	if err != nil {
+		return nil, fault.At(sample.Name, err)
+	}
+	sc := make(scores, len(list))
+	for k, m := range list {
+		if sc[k].sum, sc[k].weight, err = m.add(s.Outputs(), out, sample, offset); err != nil {
+			return nil, err
+		}
+	}
+	return sc, nil
+}
+
+// parallel calls f for 0 to n-1 on as many threads as the user allows, and done, one call at a
+// time, with the number of calls that have returned. The first error ends it.
+func (a *app) parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error, done func(int)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var hits, next, done atomic.Int64
+	var next atomic.Int64
+	var finished int
+	var mu sync.Mutex
 	var wg sync.WaitGroup
-	p := a.newProgress()
-	for range a.threads {
+	for range min(a.threads, n) {
 		wg.Go(func() {
-			for i := int(next.Add(1) - 1); i < src.Len() && ctx.Err() == nil; i = int(next.Add(1) - 1) {
-				sample, err := src.Sample(i)
-				if err == nil {
-					var out map[string]*lowbit.Tensor
-					if out, err = s.Run(ctx, sample.Inputs); err == nil {
-						if report.InTop(report.Floats(out[s.Outputs()[0].Name]), sample.Label+offset, k) {
-							hits.Add(1)
-						}
-					}
-				}
-				if err != nil {
+			for i := int(next.Add(1) - 1); i < n && ctx.Err() == nil; i = int(next.Add(1) - 1) {
+				if err := f(ctx, i); err != nil {
 					cancel(err)
 					return
 				}
-				p.update("eval", int(done.Add(1)), src.Len())
+				mu.Lock()
+				finished++
+				done(finished)
+				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
-	return int(hits.Load()), context.Cause(ctx)
+	return context.Cause(ctx)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"lowbit/internal/format"
@@ -12,68 +11,96 @@ import (
 
 // formatJSON is one line of formats --json.
 type formatJSON struct {
-	Name   string  `json:"name"`
-	Bits   float64 `json:"bits_per_weight"`
-	Kind   string  `json:"kind"`
-	Export string  `json:"export"`
+	Name    string             `json:"name"`
+	Bits    float64            `json:"bits_per_weight"`
+	Kind    string             `json:"kind"`
+	Export  string             `json:"export"`
+	Speedup map[string]float64 `json:"speedup,omitempty"`
+	SQNR    *float64           `json:"sqnr_db,omitempty"`
 }
 
 func formatsCmd(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "formats", Short: "List the number formats", Args: cobra.NoArgs,
-		Example: "  lowbit formats\n  lowbit formats --json",
-		RunE: func(*cobra.Command, []string) error {
-			rows := make([]formatJSON, len(format.All))
-			for i, f := range format.All {
-				rows[i] = formatJSON{f.Name, float64(f.Bits), string(f.Kind), fmt.Sprintf("DequantizeLinear %s, opset %d", f.Elem, max(13, f.Opset))}
-			}
-			if a.json {
-				return a.printJSON(rows)
-			}
-			t := a.table("format", "bits", "kind", "codes", "export")
-			for i, f := range format.All {
-				t.AppendRow(table.Row{f.Name, f.Bits, f.Kind, fmt.Sprintf("%d…%d", f.Lo, f.Hi), rows[i].Export})
-			}
-			t.Render()
-			return nil
-		},
+	bench := false
+	cmd := &cobra.Command{
+		Use: "formats", Short: "List the number formats", Args: positional(),
+		Example: "  lowbit formats\n  lowbit formats --bench --json",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.formats(cmd, bench) },
 	}
+	cmd.Flags().BoolVar(&bench, "bench", false, "measure each format's speed and error on this machine")
+	return cmd
+}
+
+func (a *app) formats(cmd *cobra.Command, bench bool) error {
+	rows := make([]formatJSON, len(format.All))
+	for i, f := range format.All {
+		rows[i] = formatJSON{Name: f.Name, Bits: float64(f.Bits), Kind: string(f.Kind), Export: fmt.Sprintf("DequantizeLinear %s, opset %d", f.Elem, max(13, f.Opset))}
+		if bench {
+			if err := a.benchFormat(cmd.Context(), f, &rows[i]); err != nil {
+				return err
+			}
+		}
+	}
+	if a.json {
+		return a.printJSON(rows)
+	}
+	if err := a.formatTable(rows, bench); err != nil {
+		return err
+	}
+	if bench {
+		a.next("quantize", "model.onnx", "-o", "out.onnx", "--weights", rows[0].Name)
+	} else {
+		a.next("formats", "--bench")
+	}
+	return nil
+}
+
+func (a *app) formatTable(rows []formatJSON, bench bool) error {
+	header := []any{"format", "bits", "kind", "codes", "export"}
+	if bench {
+		header = append(header, "SQNR dB")
+		for _, s := range formatShapes {
+			header = append(header, s.String())
+		}
+	}
+	t := a.table(header...)
+	for i, f := range format.All {
+		cells := []any{f.Name, f.Bits, f.Kind, fmt.Sprintf("%d…%d", f.Lo, f.Hi), rows[i].Export}
+		if bench {
+			cells = append(cells, fmt.Sprintf("%.1f", *rows[i].SQNR))
+			for _, s := range formatShapes {
+				cells = append(cells, fmt.Sprintf("%.2f×", rows[i].Speedup[s.String()]))
+			}
+		}
+		t.row(cells...)
+	}
+	return t.print()
 }
 
 func targetsCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "targets", Short: "List the runtimes that files can be made for", Args: cobra.NoArgs,
+		Use: "targets", Short: "List the runtimes that files can be made for", Args: positional(),
 		Example: "  lowbit targets\n  lowbit targets --json",
-		RunE: func(*cobra.Command, []string) error {
-			if a.json {
-				type row struct {
-					Name string `json:"name"`
-					Doc  string `json:"doc"`
-					Acts string `json:"acts"`
-				}
-				var rows []row
-				for _, t := range plan.Targets {
-					rows = append(rows, row{t.Name, t.Doc, t.Acts})
-				}
-				return a.printJSON(rows)
-			}
-			t := a.table("target", "what", "activations")
-			for _, g := range plan.Targets {
-				t.AppendRow(table.Row{g.Name, g.Doc, g.Acts})
-			}
-			t.Render()
-			return nil
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.targets() },
 	}
 }
 
-// table returns a plain table with a header that prints to stdout.
-func (a *app) table(header ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(a.out)
-	t.AppendHeader(table.Row(header))
-	t.SetStyle(table.StyleLight)
-	t.Style().Options = table.Options{SeparateColumns: false, SeparateHeader: true}
-	t.Style().Format.Header = 0
-	return t
+func (a *app) targets() error {
+	if a.json {
+		type row struct {
+			Name string `json:"name"`
+			Doc  string `json:"doc"`
+			Acts string `json:"acts"`
+		}
+		var rows []row
+		for _, t := range plan.Targets {
+			rows = append(rows, row{t.Name, t.Doc, t.Acts})
+		}
+		return a.printJSON(rows)
+	}
+	t := a.table("target", "what", "activations")
+	for _, g := range plan.Targets {
+		t.row(g.Name, g.Doc, g.Acts)
+	}
+	a.next("quantize", "model.onnx", "-o", "out.onnx", "--target", plan.Targets[0].Name)
+	return t.print()
 }

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"lowbit"
@@ -15,7 +15,7 @@ import (
 
 func inspectCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "inspect MODEL", Short: "Show what a model is made of", Args: cobra.ExactArgs(1),
+		Use: "inspect MODEL", Short: "Show what a model is made of", Args: positional("MODEL"),
 		Example: "  lowbit inspect model.onnx\n  lowbit inspect model.onnx --json",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.inspect(args[0]) },
 	}
@@ -45,7 +45,7 @@ type valueJSON struct {
 }
 
 func (a *app) inspect(path string) error {
-	m, err := lowbit.Open(path)
+	m, err := a.open(path)
 	if err != nil {
 		return err
 	}
@@ -55,15 +55,29 @@ func (a *app) inspect(path string) error {
 		return err
 	}
 	if a.json {
-		return a.printJSON(r)
+		err = a.printJSON(r)
+	} else {
+		err = a.printInspection(path, r)
 	}
-	fmt.Fprintf(a.out, "%s: IR %d, opsets %v, made by %q, %d bytes\n", path, r.IR, r.Opsets, r.Producer, r.Bytes)
-	fmt.Fprintf(a.out, "%d nodes, %d parameters (%s)\n", r.Nodes, r.Parameters, counts(r.Types))
+	a.next("check", path)
+	return err
+}
+
+func (a *app) printInspection(path string, r *inspectJSON) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: IR %d, opsets %v, made by %q, %d bytes\n", path, r.IR, r.Opsets, r.Producer, r.Bytes)
+	fmt.Fprintf(&b, "%d nodes, %d parameters (%s)\n", r.Nodes, r.Parameters, counts(r.Types))
 	for _, v := range r.Inputs {
-		fmt.Fprintf(a.out, "input   %s %s\n", v.Name, v.Type)
+		fmt.Fprintf(&b, "input   %s %s\n", v.Name, v.Type)
 	}
 	for _, v := range r.Outputs {
-		fmt.Fprintf(a.out, "output  %s %s\n", v.Name, v.Type)
+		fmt.Fprintf(&b, "output  %s %s\n", v.Name, v.Type)
+	}
+	for _, k := range slices.Sorted(maps.Keys(r.Metadata)) {
+		fmt.Fprintf(&b, "metadata %s: %s\n", k, strings.TrimSpace(r.Metadata[k]))
+	}
+	if err := a.printf("%s", &b); err != nil {
+		return err
 	}
 	t := a.table("operator", "nodes", "")
 	for _, name := range byCount(r.Ops) {
@@ -71,13 +85,9 @@ func (a *app) inspect(path string) error {
 		if slices.Contains(r.Unknown, name) {
 			note = "not supported"
 		}
-		t.AppendRow(table.Row{name, r.Ops[name], note})
+		t.row(name, r.Ops[name], note)
 	}
-	t.Render()
-	for _, k := range slices.Sorted(maps.Keys(r.Metadata)) {
-		fmt.Fprintf(a.out, "metadata %s: %s\n", k, r.Metadata[k])
-	}
-	return nil
+	return t.print()
 }
 
 func inspection(m *lowbit.Model) (*inspectJSON, error) {
@@ -87,7 +97,7 @@ func inspection(m *lowbit.Model) (*inspectJSON, error) {
 		return nil, err
 	}
 	r := &inspectJSON{Schema: "lowbit.inspect/v1", IR: g.IR, Opsets: map[string]int{}, Producer: g.Producer, Bytes: bytes,
-		Ops: map[string]int{}, Types: map[string]int{}, Unknown: []string{}, Functions: []string{}, Metadata: map[string]string{}}
+		Inputs: []valueJSON{}, Outputs: []valueJSON{}, Ops: map[string]int{}, Types: map[string]int{}, Unknown: []string{}, Functions: []string{}, Metadata: map[string]string{}}
 	for _, o := range g.Opsets {
 		r.Opsets[o.Domain] = o.Version
 	}
@@ -109,7 +119,7 @@ func inspection(m *lowbit.Model) (*inspectJSON, error) {
 
 // count adds up nodes and parameters over all graphs.
 func count(g *graph.Model, r *inspectJSON) {
-	for _, n := range g.Graph.AllNodes() {
+	for n := range everyNode(g) {
 		r.Nodes++
 		name := op.QualifiedName(n)
 		if r.Ops[name]++; r.Ops[name] == 1 && op.Lookup(n.Domain, n.Op) == nil && g.Function(n.Domain, n.Op, n.Overload) == nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -10,25 +11,49 @@ import (
 	"github.com/spf13/pflag"
 
 	"lowbit/internal/atomicfile"
+	"lowbit/internal/fault"
 )
 
 func manCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "man DIR", Short: "Write manual pages", Args: cobra.ExactArgs(1),
+		Use: "man DIR", Short: "Write manual pages", Args: positional("DIR"),
 		Example: "  lowbit man man1/\n  lowbit man . && man ./lowbit-quantize.1",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, c := range append([]*cobra.Command{cmd.Root()}, cmd.Root().Commands()...) {
-				name := strings.ReplaceAll(c.CommandPath(), " ", "-")
-				text := manPage(c, name)
-				path := filepath.Join(args[0], name+".1")
-				write := func(w io.Writer) error { _, err := io.WriteString(w, text); return err }
-				if err := atomicfile.Write(path, write, atomicfile.Options{Force: a.force}); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.man(cmd.Root(), args[0]) },
 	}
+}
+
+func (a *app) man(root *cobra.Command, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fault.IOf(dir, err)
+	}
+	files := []string{}
+	for _, c := range everyCommand(root) {
+		name := strings.ReplaceAll(c.CommandPath(), " ", "-")
+		path := filepath.Join(dir, name+".1")
+		if err := atomicfile.Write(path, text(manPage(c, name)), atomicfile.Options{Force: a.force}); err != nil {
+			return err
+		}
+		files = append(files, path)
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"schema": "lowbit.man/v1", "files": files})
+	}
+	a.say("next: man %s", filepath.Join(dir, "lowbit.1"))
+	return nil
+}
+
+// everyCommand lists a command and all below it.
+func everyCommand(c *cobra.Command) []*cobra.Command {
+	list := []*cobra.Command{c}
+	for _, sub := range c.Commands() {
+		list = append(list, everyCommand(sub)...)
+	}
+	return list
+}
+
+// text returns what writes s to a file.
+func text(s string) func(io.Writer) error {
+	return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
 }
 
 // manPage writes one command's help as a page of section 1 (man-pages(7)).

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -19,16 +18,13 @@ type progress struct {
 	last  time.Time
 }
 
-// newProgress returns a progress display, or one that shows nothing if the user asked for quiet.
-func (a *app) newProgress() *progress {
-	f, ok := a.err.(*os.File)
-	bar := false
-	if ok {
-		st, err := f.Stat()
-		bar = err == nil && st.Mode()&os.ModeCharDevice != 0
-	}
-	return &progress{a: a, bar: bar && a.log == "text"}
-}
+func (a *app) newProgress() *progress { return &progress{a: a, bar: a.terminal() && a.log == "text"} }
+
+// Time between two updates: of a bar, and of lines.
+const (
+	barEvery  = 100 * time.Millisecond
+	lineEvery = 10 * time.Second
+)
 
 // update is called with the work done so far; it may be called from several goroutines.
 func (p *progress) update(stage string, done, total int) {
@@ -41,9 +37,9 @@ func (p *progress) update(stage string, done, total int) {
 	if stage != p.stage {
 		p.stage, p.start, p.last = stage, now, now
 	}
-	every := 10 * time.Second
+	every := lineEvery
 	if p.bar {
-		every = 100 * time.Millisecond
+		every = barEvery
 	}
 	if now.Sub(p.last) < every && !(p.bar && done == total) {
 		return
@@ -51,10 +47,16 @@ func (p *progress) update(stage string, done, total int) {
 	p.last = now
 	rate := float64(done) / max(now.Sub(p.start).Seconds(), 1e-3)
 	left := time.Duration(float64(total-done) / max(rate, 1e-9) * float64(time.Second)).Round(time.Second)
-	if !p.bar {
-		fmt.Fprintf(p.a.err, "%s: %d of %d, %.1f/s, %v left\n", stage, done, total, rate, left)
+	if p.bar {
+		p.draw(stage, done, total, rate, left)
 		return
 	}
+	p.a.line("progress", fmt.Sprintf("%s: %d of %d, %.1f/s, %v left", stage, done, total, rate, left),
+		map[string]any{"stage": stage, "done": done, "total": total, "per_second": rate, "seconds_left": left.Seconds()})
+}
+
+// draw replaces the bar on the terminal's last line, and removes it when the work is done.
+func (p *progress) draw(stage string, done, total int, rate float64, left time.Duration) {
 	const width = 30
 	full := width * done / total
 	fmt.Fprintf(p.a.err, "\r%-10s [%s%s] %d/%d  %.1f/s  %v left ", stage, strings.Repeat("=", full), strings.Repeat(" ", width-full), done, total, rate, left)

@@ -2,15 +2,16 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"lowbit"
-	"lowbit/internal/atomicfile"
 	"lowbit/internal/calib"
 	"lowbit/internal/fault"
+	"lowbit/internal/op"
 	"lowbit/internal/plan"
 	"lowbit/internal/recipe"
 )
@@ -18,7 +19,7 @@ import (
 type quantizeFlags struct {
 	out, scheme, mode, observer, weights, acts, target, style string
 	keep, fix                                                 []string
-	recipe, plan, savePlan                                    string
+	recipe, saveRecipe, plan, savePlan                        string
 	dry, again                                                bool
 	data                                                      dataFlags
 }
@@ -26,30 +27,30 @@ type quantizeFlags struct {
 func quantizeCmd(a *app) *cobra.Command {
 	q := &quantizeFlags{}
 	cmd := &cobra.Command{
-		Use:   "quantize MODEL -o OUT",
-		Short: "Quantize a model",
-		Example: `  lowbit quantize model.onnx -o model.int8.onnx --data calib/ --preprocess imagenet
-  lowbit quantize model.onnx -o model.w8.onnx --mode weights`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.quantize(cmd, args[0], q) },
+		Use: "quantize MODEL -o OUT", Short: "Quantize a model", Args: positional("MODEL"),
+		Long: "quantize writes a quantized copy of a model, and beside it OUT" + reportSuffix + " with the figures that --json prints.\n" +
+			"Static quantization, the default, calibrates on samples (--data); --mode dynamic and --mode weights need none.",
+		Example: "  lowbit quantize model.onnx -o model.int8.onnx --data calib/ --preprocess imagenet\n  lowbit quantize model.onnx -o model.w8.onnx --mode weights",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.quantize(cmd, args[0], q) },
 	}
 	f := cmd.Flags()
 	f.StringVarP(&q.out, "output", "o", "", "file to write")
 	f.StringVar(&q.scheme, "scheme", "", "W8A8, W8A16 or float (default W8A8)")
 	f.StringVar(&q.mode, "mode", "", "static, dynamic or weights (default static)")
 	f.StringVar(&q.observer, "observer", "", recipe.Auto+", "+calib.Names()+" (default "+recipe.Auto+": the best of several on samples held back)")
-	f.StringVar(&q.weights, "weights", "", "format of weights and its block, such as int8:channel")
+	f.StringVar(&q.weights, "weights", "", "format of weights and its block, such as int8:channel; see lowbit formats")
 	f.StringVar(&q.acts, "acts", "", "format of activations, such as uint8")
 	f.StringVar(&q.target, "target", "", "runtime to make the file for; see lowbit targets")
 	f.StringVar(&q.style, "style", "", "qdq or qoperator (default qdq)")
 	f.StringArrayVar(&q.keep, "keep", nil, "leave nodes of that name in float (glob, re:EXPR or op:NAME); may be repeated")
 	f.StringSliceVar(&q.fix, "fix", nil, "repairs to make")
 	f.StringVar(&q.recipe, "recipe", "", "recipe to start from; flags change it")
+	f.StringVar(&q.saveRecipe, "save-recipe", "", "write the recipe, with all that flags changed and defaults filled in, to this file")
 	f.StringVar(&q.plan, "plan", "", "take the plan in this file instead of making one")
 	f.StringVar(&q.savePlan, "save-plan", "", "write the plan to this file")
-	f.BoolVar(&q.dry, "dry-run", false, "make the plan and print it; write nothing")
+	f.BoolVar(&q.dry, "dry-run", false, "make the plan and print it; write no model")
 	f.BoolVar(&q.again, "allow-requantize", false, "take a model that is quantized already")
-	q.data.add(cmd, 300)
+	q.data.add(cmd, *recipe.Default().Calibration.Samples)
 	return cmd
 }
 
@@ -78,8 +79,8 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe
 	lay(&r.Data.Calib.Split, q.data.split)
 	layScheme(&r.Weights, q.weights)
 	layScheme(&r.Activations, q.acts)
-	if r.Calibration.Samples == 0 || cmd.Flags().Changed("samples") {
-		r.Calibration.Samples = q.data.samples
+	if cmd.Flags().Changed("samples") {
+		r.Calibration.Samples = &q.data.samples
 	}
 	if cmd.Flags().Changed("seed") {
 		r.Calibration.Seed = seed
@@ -102,101 +103,195 @@ func layScheme(s *recipe.Scheme, text string) {
 	}
 }
 
-func (a *app) quantize(cmd *cobra.Command, path string, q *quantizeFlags) error {
-	if q.out == "" && !q.dry {
-		return fault.Invalidf("-o", "is missing")
-	}
-	if !q.dry {
-		if err := atomicfile.Check(q.out, atomicfile.Options{Force: a.force, Sources: []string{path}}); err != nil {
-			return err
-		}
-	}
-	rec, err := q.resolve(cmd, a.seed)
-	if err != nil {
-		return err
-	}
-	set, err := rec.Settings()
-	if err != nil {
-		return err
-	}
-	m, err := lowbit.Open(path)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	text, err := rec.Encode()
-	if err != nil {
-		return err
-	}
-	o := lowbit.QuantizeOptions{Settings: set, Style: rec.Style, Threads: a.threads, AllowRequantize: q.again, Recipe: string(text)}
-	if q.plan != "" {
-		if o.Plan, err = readPlan(q.plan); err != nil {
-			return err
-		}
-	}
-	if d := rec.Data.Calib; d.Path != "" {
-		flags := dataFlags{d.Path, d.Labels, d.Preprocess, d.Split, rec.Calibration.Samples}
-		if o.Data, err = a.openData(&flags, m); err != nil {
-			return err
-		}
-		defer o.Data.Close()
-	}
-	o.Progress = a.newProgress().update
-	r, err := lowbit.Quantize(cmd.Context(), m, o)
-	if err != nil {
-		return err
-	}
-	return a.quantized(m, r, q)
+// A quantizing is one run of quantize: flags, files and the model.
+type quantizing struct {
+	*app
+	flags  *quantizeFlags
+	recipe *recipe.Recipe
+	model  *lowbit.Model
+	opt    lowbit.QuantizeOptions
 }
 
-func readPlan(path string) (*plan.Plan, error) {
-	b, err := os.ReadFile(path)
+func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) error {
+	q := &quantizing{app: a, flags: flags}
+	var err error
+	if q.recipe, err = flags.resolve(cmd, a.seed); err != nil {
+		return err
+	}
+	if q.opt.Settings, err = q.recipe.Settings(); err != nil {
+		return fault.At(flags.recipe, err)
+	}
+	if err := q.checkOutputs(path); err != nil {
+		return err
+	}
+	if q.model, err = a.openToRun(path); err != nil {
+		return err
+	}
+	defer q.model.Close()
+	if err := q.options(); err != nil {
+		return err
+	}
+	if q.opt.Data != nil {
+		defer q.opt.Data.Close()
+	}
+	if err := q.admit(); err != nil {
+		return err
+	}
+	r, err := lowbit.Quantize(cmd.Context(), q.model, q.opt)
 	if err != nil {
-		return nil, fault.IOf(path, err)
+		return err
+	}
+	return q.finish(r)
+}
+
+// options gathers what Quantize is told.
+func (q *quantizing) options() error {
+	q.warnUnmatched()
+	text, err := q.recipe.Essence().Encode()
+	if err != nil {
+		return err
+	}
+	q.opt.Recipe, q.opt.Style, q.opt.Threads = string(text), q.recipe.Style, q.threads
+	q.opt.AllowRequantize, q.opt.Progress = q.flags.again, q.newProgress().update
+	if q.flags.plan != "" {
+		if q.opt.Plan, err = readPlan(q.flags.plan); err != nil {
+			return err
+		}
+	}
+	c := q.recipe.Calibration
+	if d := q.recipe.Data.Calib; d.Path != "" {
+		data := dataFlags{path: d.Path, labels: d.Labels, preprocess: d.Preprocess, split: d.Split, samples: *c.Samples, seed: c.Seed}
+		q.opt.Data, err = q.openData(&data, q.model)
+	}
+	return err
+}
+
+// warnUnmatched tells of patterns that keep nothing.
+func (q *quantizing) warnUnmatched() {
+	for _, k := range q.opt.Settings.Keep {
+		matched := false
+		for n := range everyNode(q.model.Graph()) {
+			matched = matched || k.Match(n)
+		}
+		if !matched {
+			q.warn("keep: no node is called %q", k)
+		}
+	}
+}
+
+// statsBytes is what calibration keeps of one value on one thread: histograms and exact sums.
+const statsBytes = 80 << 10
+
+// admit refuses work that --max-memory has no room for.
+func (q *quantizing) admit() error {
+	l := load{workers: 1, copies: 2}
+	if q.opt.Data != nil {
+		var err error
+		if l.inputs, err = sampleTypes(q.opt.Data); err != nil {
+			return err
+		}
+		if q.opt.Settings.Mode == plan.Static {
+			l.workers = q.threads
+			l.watched = times(statsBytes, int64(q.threads+1)*int64(floatValues(q.model)))
+		}
+	}
+	return q.app.admit(q.model, l)
+}
+
+// floatValues is the number of values that calibration may have to observe.
+func floatValues(m *lowbit.Model) int {
+	n := 0
+	for _, node := range m.Graph().Graph.AllNodes() {
+		if o := op.Lookup(node.Domain, node.Op); o != nil && len(o.Quant.In) > 0 {
+			n += len(node.Out)
+		}
+	}
+	return n
+}
+
+// maxPlan bounds the plan files that are read.
+const maxPlan = 256 << 20
+
+func readPlan(path string) (*plan.Plan, error) {
+	b, err := readLimited(path, maxPlan)
+	if err != nil {
+		return nil, err
 	}
 	p := &plan.Plan{}
 	if err := p.UnmarshalJSON(b); err != nil {
-		return nil, fault.At(path, err)
+		return nil, fault.At(path, fault.AsInvalid(err))
 	}
 	return p, nil
 }
 
-// quantized writes what Quantize made, and tells of it.
-func (a *app) quantized(m *lowbit.Model, r *lowbit.Result, q *quantizeFlags) error {
+// readLimited reads a file of at most that many bytes.
+func readLimited(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.IOf(path, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return nil, fault.IOf(path, err)
+	}
+	if int64(len(b)) > most {
+		return nil, fault.Limitf(path, "has more than %d bytes", most)
+	}
+	return b, nil
+}
+
+// finish writes what Quantize made, and tells of it.
+func (q *quantizing) finish(r *lowbit.Result) error {
 	for _, w := range r.Warnings {
-		a.warn("%s", w)
+		q.warn("%s", w)
 	}
-	if q.savePlan != "" {
-		if err := a.writePlan(r.Plan, q.savePlan); err != nil {
-			return err
-		}
+	if err := q.writeExtras(r); err != nil {
+		return err
 	}
-	if q.dry {
+	if q.flags.dry {
 		b, err := r.Plan.Encode()
 		if err == nil {
-			_, err = a.out.Write(b)
+			err = q.printf("%s", b)
 		}
+		q.next("quantize", q.model.Path(), "-o", "out.onnx", "…")
 		return err
 	}
-	if err := r.Model.Save(q.out, lowbit.SaveOptions{Force: a.force, Sources: []string{m.Path()}}); err != nil {
-		return err
-	}
-	rep, err := quantizeReport(m, r, q.out)
+	rep, err := q.save(r)
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(rep)
-	}
-	fmt.Fprintf(a.out, "%s: %d of %d nodes quantized, %d bytes of %d (%.1f %%)", q.out, r.Plan.Quantized(), len(r.Plan.Nodes), rep.BytesAfter, rep.BytesBefore, 100*float64(rep.BytesAfter)/float64(rep.BytesBefore))
-	if r.Gate != nil {
-		fmt.Fprintf(a.out, ", %.1f dB", r.Gate.SQNR)
-	}
-	fmt.Fprintf(a.out, ", %.1f s\n", r.Elapsed.Seconds())
-	if q.data.path != "" {
-		a.say("next: lowbit compare %s %s --data %s", m.Path(), q.out, q.data.path)
+	if q.json {
+		err = q.printJSON(rep)
 	} else {
-		a.say("next: lowbit bench %s", q.out)
+		err = q.print(rep)
 	}
-	return nil
+	if path := q.recipe.Data.Calib.Path; path != "" {
+		q.next("compare", q.model.Path(), q.flags.out, "--data", path)
+	} else {
+		q.next("bench", q.flags.out)
+	}
+	return err
+}
+
+// print tells of the result in one line, and with -v of every layer before.
+func (q *quantizing) print(rep *quantizeJSON) error {
+	quantized := 0
+	t := q.table("node", "operator", "weights", "activations", "SQNR dB", "reason")
+	for _, l := range rep.Layers {
+		if l.Weights != "float" || l.Acts != "float" {
+			quantized++
+		}
+		t.row(l.Name, l.Op, l.Weights, l.Acts, fmt.Sprintf("%.2f", l.SQNR), l.Reason)
+	}
+	if q.verbose {
+		if err := t.print(); err != nil {
+			return err
+		}
+	}
+	line := fmt.Sprintf("%s: %d of %d nodes quantized, %d bytes of %d (%.1f %%)", q.flags.out, quantized, len(rep.Layers), rep.BytesAfter, rep.BytesBefore, 100*float64(rep.BytesAfter)/float64(rep.BytesBefore))
+	if rep.SQNR != nil {
+		line += fmt.Sprintf(", %.1f dB", *rep.SQNR)
+	}
+	return q.printf("%s, %.1f s\n", line, *rep.Seconds)
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
-	"io"
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"time"
 
 	"lowbit"
 	"lowbit/internal/atomicfile"
@@ -12,13 +15,19 @@ import (
 	"lowbit/internal/plan"
 )
 
-// quantizeJSON is what quantize prints with --json.
+// reportSuffix follows the name of an output in that of its report.
+const reportSuffix = ".report.json"
+
+const quantizeSchema = "lowbit.quantize/v1"
+
+// quantizeJSON is what quantize prints with --json. The report beside the output holds the same
+// without the seconds, so that it is the same file each time.
 type quantizeJSON struct {
 	Schema      string      `json:"schema"`
 	Output      string      `json:"output"`
 	BytesBefore int64       `json:"bytes_before"`
 	BytesAfter  int64       `json:"bytes_after"`
-	Seconds     float64     `json:"seconds"`
+	Seconds     *float64    `json:"seconds,omitempty"`
 	SHA256      string      `json:"sha256"`
 	SQNR        *float64    `json:"sqnr_db,omitempty"`
 	Layers      []layerJSON `json:"layers"`
@@ -31,28 +40,8 @@ type layerJSON struct {
 	Op      string  `json:"op"`
 	Weights string  `json:"weights"`
 	Acts    string  `json:"acts"`
-	SQNR    float64 `json:"sqnr_db"`
+	SQNR    float64 `json:"sqnr_db"` // of the weights; 0 where they stay in float
 	Reason  string  `json:"reason"`
-}
-
-func quantizeReport(m *lowbit.Model, r *lowbit.Result, out string) (*quantizeJSON, error) {
-	before, err := m.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	after, sum, err := sizeAndSum(out)
-	if err != nil {
-		return nil, err
-	}
-	rep := &quantizeJSON{Schema: "lowbit.quantize/v1", Output: out, BytesBefore: before, BytesAfter: after,
-		Seconds: r.Elapsed.Seconds(), SHA256: sum, Warnings: r.Warnings}
-	if r.Gate != nil {
-		rep.SQNR = &r.Gate.SQNR
-	}
-	for _, n := range r.Plan.Nodes {
-		rep.Layers = append(rep.Layers, layerOf(r.Plan, n))
-	}
-	return rep, nil
 }
 
 func layerOf(p *plan.Plan, n *plan.Node) layerJSON {
@@ -70,32 +59,124 @@ func layerOf(p *plan.Plan, n *plan.Node) layerJSON {
 	return l
 }
 
-// sizeAndSum returns the size of an output with its data file, and the SHA-256 of its bytes.
-func sizeAndSum(path string) (int64, string, error) {
-	h := sha256.New()
-	var n int64
-	for _, p := range []string{path, path + ".data"} {
-		f, err := os.Open(p)
-		if os.IsNotExist(err) && p != path {
-			break
+// outputs are the files that a run writes besides the model and its report.
+func (q *quantizing) outputs() []string {
+	var list []string
+	for _, path := range []string{q.flags.savePlan, q.flags.saveRecipe} {
+		if path != "" {
+			list = append(list, path)
 		}
-		if err != nil {
-			return 0, "", fault.IOf(p, err)
-		}
-		k, err := io.Copy(h, f)
-		f.Close()
-		if err != nil {
-			return 0, "", fault.IOf(p, err)
-		}
-		n += k
 	}
-	return n, hex.EncodeToString(h.Sum(nil)), nil
+	return list
 }
 
-func (a *app) writePlan(p *plan.Plan, path string) error {
-	b, err := p.Encode()
+// checkOutputs refuses outputs that exist, that are read, or that are one file, before any work.
+func (q *quantizing) checkOutputs(model string) error {
+	list := q.outputs()
+	if !q.flags.dry {
+		if q.flags.out == "" {
+			return fault.Invalidf("-o", "is missing").WithHint("name the file to write, such as -o model.int8.onnx")
+		}
+		list = append(list, q.flags.out)
+		if err := atomicfile.Check(q.flags.out+reportSuffix, q.reportOptions()); err != nil {
+			return err
+		}
+	}
+	seen := map[string]bool{}
+	for _, path := range list {
+		if err := atomicfile.Check(path, q.writeOptions(model)); err != nil {
+			return err
+		}
+		if seen[filepath.Clean(path)] {
+			return fault.Invalidf(path, "is named for two outputs")
+		}
+		seen[filepath.Clean(path)] = true
+	}
+	return nil
+}
+
+func (q *quantizing) writeOptions(model string) atomicfile.Options {
+	return atomicfile.Options{Force: q.force, Sources: []string{model, q.flags.recipe, q.flags.plan, q.recipe.Data.Calib.Path}}
+}
+
+// reportOptions let a report be replaced that lost its model: a run was killed between the two.
+func (q *quantizing) reportOptions() atomicfile.Options {
+	o := atomicfile.Options{Force: q.force}
+	if _, err := os.Lstat(q.flags.out); errors.Is(err, fs.ErrNotExist) {
+		_, err := readReport(q.flags.out + reportSuffix)
+		o.Force = o.Force || err == nil
+	}
+	return o
+}
+
+// writeExtras writes the recipe and the plan where they are asked for.
+func (q *quantizing) writeExtras(r *lowbit.Result) error {
+	o := q.writeOptions(q.model.Path())
+	if q.flags.saveRecipe != "" {
+		b, err := q.recipe.Encode()
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Write(q.flags.saveRecipe, text(string(b)), o); err != nil {
+			return err
+		}
+	}
+	if q.flags.savePlan == "" {
+		return nil
+	}
+	b, err := r.Plan.Encode()
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(path, func(w io.Writer) error { _, err := w.Write(b); return err }, atomicfile.Options{Force: a.force})
+	return atomicfile.Write(q.flags.savePlan, text(string(b)), o)
+}
+
+// save writes the model and its report. The report gets its name first: the model is what tells
+// that all is done.
+func (q *quantizing) save(r *lowbit.Result) (*quantizeJSON, error) {
+	before, err := q.model.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	rep := &quantizeJSON{Schema: quantizeSchema, Output: filepath.Base(q.flags.out), BytesBefore: before, Layers: []layerJSON{}, Warnings: r.Warnings}
+	if rep.Warnings == nil {
+		rep.Warnings = []string{}
+	}
+	if r.Gate != nil {
+		rep.SQNR = &r.Gate.SQNR
+	}
+	for _, n := range r.Plan.Nodes {
+		rep.Layers = append(rep.Layers, layerOf(r.Plan, n))
+	}
+	start := time.Now()
+	err = r.Model.Save(q.flags.out, lowbit.SaveOptions{Force: q.force, Sources: q.writeOptions(q.model.Path()).Sources, Before: func(sum []byte, size int64) error {
+		rep.SHA256, rep.BytesAfter = hex.EncodeToString(sum), size
+		b, err := json.MarshalIndent(rep, "", "  ")
+		if err != nil {
+			return err
+		}
+		return atomicfile.Write(q.flags.out+reportSuffix, text(string(b)+"\n"), q.reportOptions())
+	}})
+	seconds := (r.Elapsed + time.Since(start)).Seconds()
+	rep.Seconds, rep.Output = &seconds, q.flags.out
+	return rep, err
+}
+
+// maxReport bounds the reports that are read.
+const maxReport = 256 << 20
+
+// readReport reads the report beside an output.
+func readReport(path string) (*quantizeJSON, error) {
+	b, err := readLimited(path, maxReport)
+	if err != nil {
+		return nil, err
+	}
+	r := &quantizeJSON{}
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fault.Invalidf(path, "%v", err)
+	}
+	if r.Schema != quantizeSchema {
+		return nil, fault.Invalidf(path, "schema %q is not %q", r.Schema, quantizeSchema)
+	}
+	return r, nil
 }

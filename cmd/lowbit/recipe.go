@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"lowbit/internal/atomicfile"
@@ -12,42 +9,48 @@ import (
 
 func recipeCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "recipe", Short: "Write, check and show recipes", Args: cobra.NoArgs,
+		Use: "recipe", Short: "Write, check and show recipes", Args: knownCommand,
 		Example: "  lowbit recipe init r.yaml\n  lowbit recipe check r.yaml",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		&cobra.Command{Use: "init [FILE]", Short: "Write the default recipe", Args: cobra.MaximumNArgs(1),
 			Example: "  lowbit recipe init\n  lowbit recipe init r.yaml", RunE: func(_ *cobra.Command, args []string) error { return a.recipeInit(args) }},
-		&cobra.Command{Use: "check FILE", Short: "Check a recipe", Args: cobra.ExactArgs(1),
+		&cobra.Command{Use: "check FILE", Short: "Check a recipe", Args: positional("FILE"),
 			Example: "  lowbit recipe check r.yaml\n  lowbit recipe check r.yaml --json", RunE: func(_ *cobra.Command, args []string) error { return a.recipeCheck(args[0]) }},
-		&cobra.Command{Use: "show FILE", Short: "Show a recipe with every default filled in", Args: cobra.ExactArgs(1),
+		&cobra.Command{Use: "show FILE", Short: "Show a recipe with every default filled in", Args: positional("FILE"),
 			Example: "  lowbit recipe show r.yaml\n  lowbit recipe show r.yaml > full.yaml", RunE: func(_ *cobra.Command, args []string) error { return a.recipeShow(args[0]) }},
 	)
 	return cmd
 }
 
 func (a *app) recipeInit(args []string) error {
+	if len(args) == 0 {
+		return a.printRecipe(recipe.Default())
+	}
 	b, err := recipe.Default().Encode()
 	if err != nil {
 		return err
 	}
-	if len(args) == 0 {
-		_, err = a.out.Write(b)
+	if err := atomicfile.Write(args[0], text(string(b)), atomicfile.Options{Force: a.force}); err != nil {
 		return err
 	}
-	return atomicfile.Write(args[0], func(w io.Writer) error { _, err := w.Write(b); return err }, atomicfile.Options{Force: a.force})
+	if a.json {
+		return a.printJSON(map[string]any{"schema": "lowbit.recipe-file/v1", "file": args[0]})
+	}
+	a.next("recipe", "check", args[0])
+	return nil
 }
 
 func (a *app) recipeCheck(path string) error {
 	if _, err := recipe.Read(path); err != nil {
 		return err
 	}
+	a.next("quantize", "model.onnx", "-o", "out.onnx", "--recipe", path)
 	if a.json {
 		return a.printJSON(map[string]any{"schema": "lowbit.check/v1", "ok": true})
 	}
-	_, err := fmt.Fprintf(a.out, "%s: sound\n", path)
-	return err
+	return a.printf("%s: sound\n", path)
 }
 
 func (a *app) recipeShow(path string) error {
@@ -55,12 +58,22 @@ func (a *app) recipeShow(path string) error {
 	if err != nil {
 		return err
 	}
+	a.next("quantize", "model.onnx", "-o", "out.onnx", "--recipe", path)
+	return a.printRecipe(r.Filled())
+}
+
+// printRecipe prints a recipe as YAML, or as the same document in JSON.
+func (a *app) printRecipe(r *recipe.Recipe) error {
 	if a.json {
-		return a.printJSON(r.Filled())
+		tree, err := r.Tree()
+		if err != nil {
+			return err
+		}
+		return a.printJSON(tree)
 	}
-	b, err := r.Filled().Encode()
-	if err == nil {
-		_, err = a.out.Write(b)
+	b, err := r.Encode()
+	if err != nil {
+		return err
 	}
-	return err
+	return a.printf("%s", b)
 }

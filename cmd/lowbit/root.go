@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,25 +9,27 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"lowbit/internal/fault"
 )
 
 // An app is one run of the program.
 type app struct {
-	in       io.Reader
-	out, err io.Writer
+	in      io.Reader
+	out     *stdout
+	err     io.Writer
+	args    []string
+	started bool // a verb has begun to work
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
 
 	json    bool
 	threads int
 	seed    uint64
-	memory  string
+	memory  size
 	force   bool
 	quiet   bool
 	verbose bool
@@ -39,68 +40,68 @@ type app struct {
 type verb func(a *app) *cobra.Command
 
 // verbs lists the commands in the order that help prints them.
-var verbs = []verb{demoCmd, quantizeCmd, evalCmd, compareCmd, inspectCmd, checkCmd, runCmd, conformCmd, benchCmd, recipeCmd, formatsCmd, targetsCmd, versionCmd, manCmd}
+var verbs = []verb{demoCmd, quantizeCmd, evalCmd, compareCmd, inspectCmd, checkCmd, runCmd, conformCmd, benchCmd, reportCmd,
+	recipeCmd, formatsCmd, targetsCmd, versionCmd, completionCmd, manCmd}
 
 // Main runs the program with the given arguments and returns its exit status.
 func Main(args []string, in io.Reader, out, stderr io.Writer) (code int) {
-	a := &app{in: in, out: out, err: stderr}
+	a := &app{in: in, out: &stdout{w: out}, err: stderr, args: args}
 	defer func() {
 		if p := recover(); p != nil {
 			code = a.crashed(p, debug.Stack())
 		}
 	}()
-	ctx, stop := interruptible(context.Background())
-	defer stop()
+	a.ctx, a.cancel = context.WithCancelCause(context.Background())
+	defer a.cancel(nil)
+	defer a.heedSignals()()
 	root := a.root()
 	root.SetArgs(args)
-	if err := fromEnvironment(root); err != nil {
-		return a.finish(err)
-	}
-	err := root.ExecuteContext(ctx)
-	if cause := context.Cause(ctx); cause != nil && err != nil {
-		var sig interrupted
-		if errors.As(cause, &sig) {
-			fmt.Fprintln(stderr, "interrupted")
-			return 128 + int(sig.Signal.(syscall.Signal))
-		}
-	}
-	return a.finish(err)
+	return a.finish(root.ExecuteContext(a.ctx))
 }
 
 // interrupted is the cause of a context that a signal ended.
-type interrupted struct{ os.Signal }
+type interrupted struct{ sig syscall.Signal }
 
-func (i interrupted) Error() string { return "interrupted by " + i.String() }
+func (i interrupted) Error() string { return "interrupted by " + i.sig.String() }
 
-// interruptible returns a context that the first SIGINT or SIGTERM ends. The second ends the process.
-func interruptible(parent context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
+// code is the exit status that shells know for the signal.
+func (i interrupted) code() int { return 128 + int(i.sig) }
+
+// heedSignals lets the first SIGINT or SIGTERM end the context, and the second the process. The
+// function that it returns undoes that.
+func (a *app) heedSignals() (undo func()) {
 	c := make(chan os.Signal, 2)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() {
-		select {
-		case s := <-c:
-			cancel(interrupted{s})
-		case <-done:
-			return
-		}
-		select {
-		case s := <-c:
-			os.Exit(128 + int(s.(syscall.Signal)))
-		case <-done:
+		for n := 0; ; n++ {
+			select {
+			case s := <-c:
+				sig, _ := s.(syscall.Signal)
+				if n > 0 {
+					os.Exit(interrupted{sig}.code())
+				}
+				a.cancel(interrupted{sig})
+			case <-done:
+				return
+			}
 		}
 	}()
-	return ctx, func() { signal.Stop(c); close(done) }
+	return func() { signal.Stop(c); close(done) }
 }
 
+// root returns the tree of commands.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "lowbit",
 		Short:         "Quantize neural networks and run them",
 		Long:          "lowbit makes a trained ONNX network smaller and faster, says what that costs, and runs the result.",
+		Example:       "  lowbit demo\n  lowbit quantize model.onnx -o model.int8.onnx --data calib/",
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true, SilenceUsage: true,
-		SuggestionsMinimumDistance: 2,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) },
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -109,77 +110,67 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "print one JSON document")
 	f.IntVar(&a.threads, "threads", runtime.NumCPU(), "threads to use")
 	f.Uint64Var(&a.seed, "seed", 0, "seed of everything random")
-	f.StringVar(&a.memory, "max-memory", "", "most memory to use, such as 8GiB (default 75 % of what there is)")
-	f.BoolVar(&a.force, "force", false, "replace an existing output")
+	f.Var(&a.memory, "max-memory", "most memory to use, such as 8GiB (default 75 % of what there is)")
+	f.BoolVar(&a.force, "force", false, "replace outputs that exist")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "print more")
 	f.StringVar(&a.log, "log-format", "text", "text or json, of what goes to stderr")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(a.flagError)
+	root.SetHelpTemplate(helpTemplate)
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpCommand(helpCmd(root))
 	for _, v := range verbs {
 		root.AddCommand(v(a))
 	}
 	return root
 }
 
-// fromEnvironment gives every flag of every command whose LOWBIT_<FLAG> variable is set that value
-// as its default: the command line still comes first.
-func fromEnvironment(root *cobra.Command) error {
-	var err error
-	set := func(f *pflag.Flag) {
-		name := "LOWBIT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if v, ok := os.LookupEnv(name); ok && err == nil {
-			if f.Value.Set(v) != nil {
-				err = fault.Invalidf(name, "%q is not a value for --%s", v, f.Name)
-			}
-		}
+// maxThreads bounds --threads: more would cost memory and gain nothing.
+const maxThreads = 1024
+
+// prepare checks what all commands share, once flags and environment are known.
+func (a *app) prepare(cmd *cobra.Command) error {
+	if err := fromEnvironment(cmd); err != nil {
+		return err
 	}
-	root.PersistentFlags().VisitAll(set)
-	for _, c := range root.Commands() {
-		c.Flags().VisitAll(set)
+	if err := oneOf("--log-format", a.log, "text", "json"); err != nil {
+		a.log = "text"
+		return err
 	}
-	return err
+	if a.threads < 1 || a.threads > maxThreads {
+		return fault.Invalidf("--threads", "%d is not within 1 and %d", a.threads, maxThreads)
+	}
+	a.started = true
+	return a.limitMemory()
 }
 
-// usageError is a mistake in the words of a command.
-type usageError struct{ error }
-
-// finish prints an error and returns the exit status for it.
-func (a *app) finish(err error) int {
-	if err == nil {
-		return 0
-	}
-	code := fault.KindOf(err).ExitCode()
-	var usage usageError
-	if errors.As(err, &usage) || isUsage(err) {
-		code = fault.Invalid.ExitCode()
-	}
-	if a.log == "json" {
-		line, _ := json.Marshal(map[string]any{"level": "error", "message": err.Error(), "hint": fault.HintOf(err), "code": code})
-		fmt.Fprintf(a.err, "%s\n", line)
-		return code
-	}
-	fmt.Fprintf(a.err, "error: %v\n", err)
-	if h := fault.HintOf(err); h != "" {
-		fmt.Fprintf(a.err, "  hint: %s\n", h)
-	}
-	return code
+// stdout is where data goes. Failures to write count as those of a file.
+type stdout struct {
+	w       io.Writer
+	written bool
 }
 
-// isUsage says whether cobra found the mistake: it has no error type of its own for these.
-func isUsage(err error) bool {
-	s := err.Error()
-	return strings.HasPrefix(s, "unknown command") || strings.HasPrefix(s, "accepts ") || strings.HasPrefix(s, "requires at least")
+func (s *stdout) Write(b []byte) (int, error) {
+	s.written = s.written || len(b) > 0
+	n, err := s.w.Write(b)
+	if err != nil {
+		err = fault.IOf("stdout", err)
+	}
+	return n, err
 }
 
-// crashed writes a crash file for a panic that nothing else caught, and returns the exit status.
-func (a *app) crashed(p any, stack []byte) int {
-	name := fmt.Sprintf("lowbit-crash-%s.txt", time.Now().UTC().Format("20060102T150405"))
-	text := fmt.Sprintf("lowbit %s\n%s %s/%s\npanic: %v\n\n%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, p, stack)
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		name = "nowhere: " + err.Error()
+// cause returns why the work was stopped from outside, or nil.
+func (a *app) cause(err error) error {
+	if cause := context.Cause(a.ctx); err != nil && cause != nil {
+		return cause
 	}
-	fmt.Fprintf(a.err, "error: internal error: %v\n  hint: details are in %s\n", p, name)
-	return fault.Internal.ExitCode()
+	return nil
+}
+
+// signalled returns the signal that ended the work, if one did.
+func signalled(err error) (interrupted, bool) {
+	var i interrupted
+	return i, errors.As(err, &i)
 }
 
 // version is the version that the binary was built as.
@@ -190,20 +181,7 @@ func version() string {
 	return "(devel)"
 }
 
-// printJSON writes one document to stdout.
-func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.out)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
-
-// warn prints a line of words to stderr unless the user asked for quiet.
-func (a *app) warn(format string, args ...any) { fmt.Fprintf(a.err, "warning: "+format+"\n", args...) }
-
-// say prints a line of words to stderr unless the user asked for quiet.
-func (a *app) say(format string, args ...any) {
-	if !a.quiet {
-		fmt.Fprintf(a.err, format+"\n", args...)
-	}
+// platform names the Go release and the machine that the binary is for.
+func platform() string {
+	return fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -11,22 +11,26 @@ import (
 	"lowbit"
 	"lowbit/internal/atomicfile"
 	"lowbit/internal/fault"
+	"lowbit/internal/graph"
 	"lowbit/internal/npz"
 )
 
-type runFlags struct{ input, output, backend string }
+type runFlags struct {
+	input, output string
+	backend       backend
+}
 
 func runCmd(a *app) *cobra.Command {
 	r := &runFlags{}
 	cmd := &cobra.Command{
-		Use: "run MODEL --input IN --output OUT", Short: "Run a model on one input", Args: cobra.ExactArgs(1),
+		Use: "run MODEL --input IN --output OUT", Short: "Run a model on one input", Args: positional("MODEL"),
 		Example: "  lowbit run model.onnx --input in.npz --output out.npz\n  lowbit run model.onnx --input x.npy --output out.npz --backend reference",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], r) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&r.input, "input", "", "npz with a key for each input, or npy for a model with one")
-	f.StringVar(&r.output, "output", "", "npz to write")
-	f.StringVar(&r.backend, "backend", "engine", "engine or reference")
+	f.StringVarP(&r.output, "output", "o", "", "npz to write")
+	r.backend.add(cmd)
 	return cmd
 }
 
@@ -34,19 +38,20 @@ func (a *app) run(ctx context.Context, path string, r *runFlags) error {
 	if r.input == "" || r.output == "" {
 		return fault.Invalidf("run", "--input and --output are needed")
 	}
-	if err := atomicfile.Check(r.output, atomicfile.Options{Force: a.force, Sources: []string{path, r.input}}); err != nil {
+	dest := atomicfile.Options{Force: a.force, Sources: []string{path, r.input}}
+	if err := atomicfile.Check(r.output, dest); err != nil {
 		return err
 	}
-	m, err := lowbit.Open(path)
+	m, err := a.openToRun(path)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	s, err := a.compile(m, r.backend)
+	in, err := readInputs(r.input, m.Graph().Graph.Required())
 	if err != nil {
 		return err
 	}
-	in, err := readInputs(r.input, s)
+	s, err := a.compile(m, r.backend, load{workers: 1, inputs: typesOf(in), copies: 1})
 	if err != nil {
 		return err
 	}
@@ -58,34 +63,32 @@ func (a *app) run(ctx context.Context, path string, r *runFlags) error {
 	for _, v := range s.Outputs() {
 		arrays = append(arrays, npz.Array{Name: v.Name, Tensor: out[v.Name]})
 	}
-	err = atomicfile.Write(r.output, func(w io.Writer) error { return npz.Write(w, arrays) }, atomicfile.Options{Force: a.force})
-	if err != nil {
+	if err := atomicfile.Write(r.output, func(w io.Writer) error { return npz.Write(w, arrays) }, dest); err != nil {
 		return err
 	}
-	if a.json {
-		outs := map[string]string{}
-		for _, v := range arrays {
-			outs[v.Name] = v.Tensor.String()
-		}
-		return a.printJSON(map[string]any{"schema": "lowbit.run/v1", "output": r.output, "outputs": outs})
-	}
+	a.next("bench", path)
+	return a.printRun(r.output, arrays)
+}
+
+func (a *app) printRun(output string, arrays []npz.Array) error {
+	outs := map[string]string{}
 	for _, v := range arrays {
-		a.say("%s %s", v.Name, v.Tensor)
+		outs[v.Name] = v.Tensor.String()
+		if a.json {
+			continue
+		}
+		if err := a.printf("%s %s\n", v.Name, v.Tensor); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"schema": "lowbit.run/v1", "output": output, "outputs": outs})
 	}
 	return nil
 }
 
-// compile prepares a model for the backend of that name.
-func (a *app) compile(m *lowbit.Model, backend string) (*lowbit.Session, error) {
-	if backend != "engine" && backend != "reference" {
-		return nil, fault.Invalidf("--backend", "%q is not engine or reference", backend)
-	}
-	s, err := m.Compile(lowbit.CompileOptions{Threads: a.threads, Seed: a.seed, Reference: backend == "reference"})
-	return s, fault.At(m.Path(), err)
-}
-
-// readInputs reads the inputs of a session from a .npz, or from a .npy where it has one.
-func readInputs(path string, s *lowbit.Session) (map[string]*lowbit.Tensor, error) {
+// readInputs reads inputs from a .npz, or from a .npy where the model has one.
+func readInputs(path string, inputs []*graph.Value) (map[string]*lowbit.Tensor, error) {
 	arrays, err := npz.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -93,8 +96,8 @@ func readInputs(path string, s *lowbit.Session) (map[string]*lowbit.Tensor, erro
 	in := map[string]*lowbit.Tensor{}
 	for _, v := range arrays {
 		name := v.Name
-		if strings.EqualFold(filepath.Ext(path), ".npy") && len(s.Inputs()) == 1 {
-			name = s.Inputs()[0].Name
+		if strings.EqualFold(filepath.Ext(path), ".npy") && len(inputs) == 1 {
+			name = inputs[0].Name
 		}
 		in[name] = v.Tensor
 	}

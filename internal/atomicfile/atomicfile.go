@@ -21,6 +21,10 @@ type Options struct {
 	Force   bool     // replace a file that is there
 	Sources []string // files that are never replaced: what is being read
 	Size    int64    // bytes that will be written, 0 if not known; more than the disk has is refused
+
+	// Before is called when the content is on the disk, before the file gets its name. An error
+	// leaves the path as it was. It may be nil.
+	Before func() error
 }
 
 // ErrInPlace is among the causes of an error of Write if the file has its name and is whole, but the
@@ -48,6 +52,9 @@ func Write(path string, fill func(io.Writer) error, o Options) error {
 		return ioFault(path, err)
 	}
 	err = complete(temp, fill)
+	if err == nil && o.Before != nil {
+		err = o.Before()
+	}
 	if err == nil {
 		err = rename(temp.Name(), path)
 	}

@@ -75,21 +75,39 @@ func (e *Error) WithHint(format string, a ...any) *Error {
 	return e
 }
 
-// At puts place in front of an error's own place, and keeps its kind.
+// At puts place in front of an error's own place, and keeps its kind. In a list it does so for
+// each failure.
 func At(place string, err error) error {
 	if err == nil {
 		return nil
 	}
+	var many *List
+	if errors.As(err, &many) {
+		return many.at(place)
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		c := *e
-		c.Place = place
-		if e.Place != "" {
-			c.Place += ": " + e.Place
-		}
+		c.put(place)
 		return &c
 	}
 	return fmt.Errorf("%s: %w", place, err)
+}
+
+// put stands place in front of e's own.
+func (e *Error) put(place string) {
+	if e.Place != "" {
+		place += ": " + e.Place
+	}
+	e.Place = place
+}
+
+// AsInvalid returns err, as an error of kind Invalid if it has none.
+func AsInvalid(err error) error {
+	if err == nil || KindOf(err) != Internal {
+		return err
+	}
+	return Invalidf("", "%v", err)
 }
 
 // KindOf returns the kind of the first classified error in err's chain.

@@ -54,6 +54,17 @@ func (l *List) Err() error {
 	return l
 }
 
+// at returns the list with place in front of each failure's own.
+func (l *List) at(place string) *List {
+	c := &List{more: l.more}
+	for _, e := range l.errs {
+		n := *e
+		n.put(place)
+		c.errs = append(c.errs, &n)
+	}
+	return c
+}
+
 // Error describes the first failure and counts the others.
 func (l *List) Error() string {
 	if len(l.errs) == 0 {

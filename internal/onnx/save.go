@@ -3,6 +3,7 @@ package onnx
 import (
 	"cmp"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -21,6 +22,10 @@ type SaveOptions struct {
 	Sources       []string // files that are never replaced, such as File.Paths of the input
 	ExternalAbove int64    // bytes of the model above which tensors go to a data file, default 1.9e9
 	ExternalMin   int      // bytes from which a tensor goes there, default 1024
+
+	// Before is called when everything is on the disk, before the model gets its name: with the
+	// SHA-256 of the model's file, and the bytes of all files. An error leaves the path as it was.
+	Before func(sum []byte, size int64) error
 }
 
 // Save writes a model to a file, and a large one's tensors to a data file NAME.data beside it.
@@ -42,13 +47,25 @@ func save(path string, m *graph.Model, o SaveOptions) error {
 		l = layOut(m, cmp.Or(o.ExternalMin, 1024))
 	}
 	if l == nil || len(l.tensors) == 0 {
-		return atomicfile.Write(path, writer(msg), out)
+		return commit(path, msg, out, o.Before, 0)
 	}
 	out.Size += l.size
 	if err := atomicfile.Check(path, out); err != nil {
 		return err
 	}
-	return saveBoth(path, m, l, out)
+	return saveBoth(path, m, l, out, o.Before)
+}
+
+// commit writes the model itself. data is the size of what lies beside it.
+func commit(path string, msg *message, out atomicfile.Options, before func([]byte, int64) error, data int64) error {
+	write := writer(msg)
+	if before != nil {
+		sum := sha256.New()
+		plain := write
+		write = func(w io.Writer) error { return plain(io.MultiWriter(sum, w)) }
+		out.Before = func() error { return before(sum.Sum(nil), msg.size()+data) }
+	}
+	return atomicfile.Write(path, write, out)
 }
 
 func writer(msg *message) func(io.Writer) error {
@@ -60,7 +77,7 @@ func writer(msg *message) func(io.Writer) error {
 
 // saveBoth writes the data file under a name that nothing refers to yet, then the model. The data
 // files of a model that was replaced are removed last.
-func saveBoth(path string, m *graph.Model, l *layout, out atomicfile.Options) error {
+func saveBoth(path string, m *graph.Model, l *layout, out atomicfile.Options, before func([]byte, int64) error) error {
 	var old []string
 	if _, err := os.Lstat(path); err == nil {
 		old = dataFiles(path)
@@ -75,7 +92,7 @@ func saveBoth(path string, m *graph.Model, l *layout, out atomicfile.Options) er
 	msg, err := encodeModel(m, l)
 	if err == nil {
 		out.Size = msg.size()
-		err = atomicfile.Write(path, writer(msg), out)
+		err = commit(path, msg, out, before, l.size)
 	}
 	if err != nil {
 		if !errors.Is(err, atomicfile.ErrInPlace) {

@@ -43,7 +43,7 @@ type Recipe struct {
 // Calibration is how activations are observed.
 type Calibration struct {
 	Observer string `yaml:"observer,omitempty"`
-	Samples  int    `yaml:"samples,omitempty"`
+	Samples  *int   `yaml:"samples,omitempty"` // 0 takes all
 	Batch    int    `yaml:"batch,omitempty"`
 	Seed     uint64 `yaml:"seed,omitempty"`
 }
@@ -115,7 +115,7 @@ type Search struct {
 // Default is the recipe of plain quantize, written out.
 func Default() *Recipe {
 	return &Recipe{Schema: Schema, Scheme: "W8A8", Mode: string(plan.Static), Target: plan.Targets[0].Name, Style: "qdq",
-		Calibration: Calibration{Observer: Auto, Samples: 300, Batch: 1}}
+		Calibration: Calibration{Observer: Auto, Samples: new(300), Batch: 1}}
 }
 
 // Read reads a recipe from a file.
@@ -152,6 +152,29 @@ func (r *Recipe) Encode() ([]byte, error) {
 	return b, nil
 }
 
+// Tree returns the recipe as maps, lists and scalars, for other notations than YAML.
+func (r *Recipe) Tree() (map[string]any, error) {
+	b, err := r.Encode()
+	if err != nil {
+		return nil, err
+	}
+	tree := map[string]any{}
+	if err := yaml.Unmarshal(b, &tree); err != nil {
+		return nil, fmt.Errorf("recipe: %w", err)
+	}
+	return tree, nil
+}
+
+// Essence returns a copy without what cannot change the numbers of an output: where the samples
+// lie, how many are run at a time, and what other commands read.
+func (r *Recipe) Essence() *Recipe {
+	c := *r
+	c.Calibration.Batch = 0
+	c.Data = Data{Calib: Samples{Preprocess: r.Data.Calib.Preprocess}}
+	c.Accuracy, c.Search = Accuracy{}, Search{}
+	return &c
+}
+
 // Filled returns a copy in which every empty field that has a default holds it.
 func (r *Recipe) Filled() *Recipe {
 	c, d := *r, Default()
@@ -166,7 +189,7 @@ func (r *Recipe) Filled() *Recipe {
 	fill(&c.Target, d.Target)
 	fill(&c.Style, d.Style)
 	fill(&c.Calibration.Observer, d.Calibration.Observer)
-	if c.Calibration.Samples == 0 {
+	if c.Calibration.Samples == nil {
 		c.Calibration.Samples = d.Calibration.Samples
 	}
 	if c.Calibration.Batch == 0 {
@@ -177,27 +200,20 @@ func (r *Recipe) Filled() *Recipe {
 
 // Settings turns a filled recipe into what a plan is made from.
 func (r *Recipe) Settings() (plan.Settings, error) {
+	if err := r.checkWords(); err != nil {
+		return plan.Settings{}, err
+	}
 	s, err := plan.Default(r.Scheme)
 	if err != nil {
 		return s, err
 	}
-	if len(r.Fix) > 0 {
-		return s, fault.Unsupportedf("fix", "there is no repair %q", r.Fix[0])
-	}
 	s.Mode = plan.Mode(r.Mode)
-	if s.Mode != plan.Static && s.Mode != plan.Dynamic && s.Mode != plan.Weights {
-		return s, fault.Invalidf("mode", "%q is not static, dynamic or weights", r.Mode)
-	}
-	if s.Target = plan.LookupTarget(r.Target); s.Target == nil {
-		return s, fault.Invalidf("target", "there is no target %q", r.Target)
-	}
-	if s.Observer = calib.Lookup(r.Calibration.Observer); s.Observer == nil && r.Calibration.Observer != Auto {
-		return s, fault.Invalidf("observer", "%q is not one of %s, %s", r.Calibration.Observer, Auto, calib.Names())
-	}
+	s.Target = plan.LookupTarget(r.Target)
+	s.Observer = calib.Lookup(r.Calibration.Observer)
 	if s.Weights, err = r.Weights.over("weights", s.Weights); err != nil {
 		return s, err
 	}
-	if s.Acts, err = r.Activations.over("activations", s.Acts); err != nil {
+	if s.Acts, err = r.Activations.overActs("activations", s.Acts); err != nil {
 		return s, err
 	}
 	if s.Keep, err = r.patterns(); err != nil {
@@ -231,7 +247,7 @@ func (r *Recipe) overrides(s plan.Settings) ([]plan.Override, error) {
 		if err != nil {
 			return nil, err
 		}
-		a, err := o.Activations.over(place+".activations", s.Acts)
+		a, err := o.Activations.overActs(place+".activations", s.Acts)
 		if err != nil {
 			return nil, err
 		}
@@ -240,18 +256,22 @@ func (r *Recipe) overrides(s plan.Settings) ([]plan.Override, error) {
 	return list, nil
 }
 
+// overActs is over for activations, which share one scale.
+func (c Scheme) overActs(place string, s plan.Scheme) (plan.Scheme, error) {
+	s, err := c.over(place, s)
+	if err == nil && s.Block.Kind != format.Whole {
+		return s, fault.Unsupportedf(place+".block", "%q is not supported for activations", c.Block).WithHint("supported: tensor")
+	}
+	return s, err
+}
+
 // over lays a recipe's scheme over a default.
 func (c Scheme) over(place string, s plan.Scheme) (plan.Scheme, error) {
 	if c.Format != "" {
-		f := format.Lookup(c.Format)
-		if f == nil {
-			var names []string
-			for _, f := range format.All {
-				names = append(names, f.Name)
-			}
-			return s, fault.Invalidf(place, "there is no format %q", c.Format).WithHint("did you mean %q?", strictyaml.Nearest(c.Format, names))
+		if err := formatWords().check(place+".format", c.Format); err != nil {
+			return s, err
 		}
-		s.Format = f
+		s.Format = format.Lookup(c.Format)
 	}
 	if c.Block != "" {
 		b, err := format.ParseBlock(c.Block)

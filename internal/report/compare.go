@@ -22,43 +22,37 @@ type Comparison struct {
 	Layers         map[string]*Diff
 }
 
-// A Pair is two networks and the names of the values to compare: in the first network, and in
-// the second where they differ.
+// A Pair is two networks and the names of the values to compare.
 type Pair struct {
 	A, B    Runner
 	Outputs []*graph.Value
-	NameInB map[string]string
+	NameInB map[string]string // by the name in A; a value that is not there has one name in both
+	// ReadB returns the numbers of a value of B, nil where it has none; nil takes float32 as it is.
+	ReadB func(name string, t *tensor.Tensor) []float32
 }
 
-// Add runs one sample through both networks.
+// Add runs one sample through both networks. Layers are called as they are in A.
 func (c *Comparison) Add(ctx context.Context, p Pair, in map[string]*tensor.Tensor) error {
 	if c.Layers == nil {
 		c.Layers = map[string]*Diff{}
 	}
-	seen := map[string][]float32{}
+	seen := map[string]shown{}
 	a, err := p.A.RunWatch(ctx, in, func(name string, t *tensor.Tensor) {
 		other := name
 		if b, ok := p.NameInB[name]; ok {
 			other = b
 		}
 		if x := Floats(t); x != nil {
-			seen[other] = slices.Clone(x)
+			seen[other] = shown{name, slices.Clone(x)}
 		}
 	})
 	if err != nil {
 		return err
 	}
 	b, err := p.B.RunWatch(ctx, in, func(name string, t *tensor.Tensor) {
-		x, y := seen[name], Floats(t)
-		if x == nil || len(x) != len(y) {
-			return
+		if s, ok := seen[name]; ok {
+			c.layer(s, p.readB(name, t))
 		}
-		d := c.Layers[name]
-		if d == nil {
-			d = &Diff{}
-			c.Layers[name] = d
-		}
-		d.Add(x, y)
 	})
 	if err != nil {
 		return err
@@ -66,6 +60,32 @@ func (c *Comparison) Add(ctx context.Context, p Pair, in map[string]*tensor.Tens
 	c.Samples++
 	c.Agree += Outputs(&c.Outputs, p.Outputs, a, b)
 	return nil
+}
+
+// shown is a value of network A and its name there.
+type shown struct {
+	name string
+	x    []float32
+}
+
+func (p *Pair) readB(name string, t *tensor.Tensor) []float32 {
+	if p.ReadB != nil {
+		return p.ReadB(name, t)
+	}
+	return Floats(t)
+}
+
+// layer compares a value with its counterpart, if that has the same size.
+func (c *Comparison) layer(s shown, y []float32) {
+	if len(s.x) != len(y) {
+		return
+	}
+	d := c.Layers[s.name]
+	if d == nil {
+		d = &Diff{}
+		c.Layers[s.name] = d
+	}
+	d.Add(s.x, y)
 }
 
 // LayerNames returns the names of the compared values, sorted.

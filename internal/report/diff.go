@@ -130,14 +130,15 @@ func Outputs(d *Diff, outs []*graph.Value, a, b map[string]*tensor.Tensor) int {
 	return agree
 }
 
-// InTop says whether fewer than k elements of x are larger than element i.
-func InTop(x []float32, i, k int) bool {
+// InTop says whether element i is among the k largest of x; of equal elements the first counts as
+// the largest, as in ArgMax.
+func InTop[T float32 | float64](x []T, i, k int) bool {
 	if i < 0 || i >= len(x) || x[i] != x[i] {
 		return false
 	}
 	above := 0
-	for _, v := range x {
-		if v > x[i] {
+	for j, v := range x {
+		if v > x[i] || v == x[i] && j < i {
 			above++
 		}
 	}

@@ -95,15 +95,16 @@ func checkStruct(n *yaml.Node, t reflect.Type) error {
 func Nearest(name string, words []string) string {
 	best, least := "", 1<<30
 	for _, w := range words {
-		if d := edits(strings.ToLower(name), strings.ToLower(w)); d < least {
+		if d := Edits(name, w); d < least {
 			best, least = w, d
 		}
 	}
 	return best
 }
 
-// edits is the Levenshtein distance between a and b in bytes.
-func edits(a, b string) int {
+// Edits is the Levenshtein distance between a and b in bytes, whatever their case.
+func Edits(a, b string) int {
+	a, b = strings.ToLower(a), strings.ToLower(b)
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -19,6 +19,7 @@ import (
 // Options say what is wanted of the data. The zero value takes all samples as they are.
 type Options struct {
 	Inputs     []*graph.Value // what the model must be fed; where empty, arrays keep their own names
+	Outputs    []*graph.Value // of the model: their stored values are read too, where the data has them
 	Preprocess *Preprocess    // of images; nil leaves pixels as they are, 0 to 255
 	Labels     string         // a file of labels, where the data holds none
 	Split      string         // "train" or "test", where a folder holds both
@@ -31,7 +32,8 @@ type Options struct {
 type Sample struct {
 	Name   string // file or row, for messages
 	Inputs map[string]*tensor.Tensor
-	Label  int // the class; -1 where there is none
+	Want   map[string]*tensor.Tensor // stored outputs by name; nil where there are none
+	Label  int                       // the class; -1 where there is none
 }
 
 // Info describes the data behind a Source.

@@ -66,34 +66,27 @@ func numbered(name, prefix, suffix string) (int, bool) {
 }
 
 type testSetReader struct {
-	sets   []string
-	inputs []*graph.Value
+	sets            []string
+	inputs, outputs []*graph.Value
 }
 
 func openTestSets(path string, o *Options, info *Info) (reader, error) {
-	return &testSetReader{testSets(path), o.Inputs}, nil
+	return &testSetReader{testSets(path), o.Inputs, o.Outputs}, nil
 }
 
 func (d *testSetReader) len() int     { return len(d.sets) }
 func (d *testSetReader) close() error { return nil }
 
 func (d *testSetReader) sample(i int) (*Sample, error) {
-	s := &Sample{Name: d.sets[i], Inputs: map[string]*tensor.Tensor{}, Label: -1}
-	entries, err := os.ReadDir(d.sets[i])
-	if err != nil {
-		return nil, fault.IOf(d.sets[i], err)
+	s := &Sample{Name: d.sets[i], Label: -1}
+	var err error
+	if s.Inputs, err = readSet(d.sets[i], "input_", d.inputs); err != nil {
+		return nil, err
 	}
-	for _, e := range entries {
-		k, ok := numbered(e.Name(), "input_", ".pb")
-		if !ok {
-			continue
+	if len(d.outputs) > 0 {
+		if s.Want, err = readSet(d.sets[i], "output_", d.outputs); err != nil {
+			return nil, err
 		}
-		path := filepath.Join(d.sets[i], e.Name())
-		name, t, err := d.read(path, k)
-		if err != nil {
-			return nil, fault.At(path, err)
-		}
-		s.Inputs[name] = t
 	}
 	for _, v := range d.inputs {
 		t := s.Inputs[v.Name]
@@ -107,15 +100,40 @@ func (d *testSetReader) sample(i int) (*Sample, error) {
 	return s, nil
 }
 
-// read decodes input number k. It feeds the input of the name that it carries, or else the k-th.
-func (d *testSetReader) read(path string, k int) (string, *tensor.Tensor, error) {
+// readSet reads the tensors of a folder whose files begin with prefix.
+func readSet(dir, prefix string, values []*graph.Value) (map[string]*tensor.Tensor, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fault.IOf(dir, err)
+	}
+	set := map[string]*tensor.Tensor{}
+	for _, e := range entries {
+		k, ok := numbered(e.Name(), prefix, ".pb")
+		if !ok {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		name, t, err := readTensor(path, k, values)
+		if err != nil {
+			return nil, fault.At(path, err)
+		}
+		if name == "" {
+			name = fmt.Sprintf("%s%d", prefix, k)
+		}
+		set[name] = t
+	}
+	return set, nil
+}
+
+// readTensor decodes tensor number k. It is the value of the name that it carries, or else the k-th.
+func readTensor(path string, k int, values []*graph.Value) (string, *tensor.Tensor, error) {
 	data, err := readLimited(path, maxTestInput)
 	if err != nil {
 		return "", nil, err
 	}
 	decode := onnx.DecodeTensor
-	if k < len(d.inputs) {
-		switch d.inputs[k].Type.Kind {
+	if k < len(values) {
+		switch values[k].Type.Kind {
 		case graph.SequenceType:
 			decode = onnx.DecodeSequence
 		case graph.OptionalType:
@@ -126,12 +144,9 @@ func (d *testSetReader) read(path string, k int) (string, *tensor.Tensor, error)
 	if err != nil {
 		return "", nil, err
 	}
-	known := slices.ContainsFunc(d.inputs, func(v *graph.Value) bool { return v.Name == name })
-	if !known && k < len(d.inputs) {
-		name = d.inputs[k].Name
-	}
-	if name == "" {
-		name = fmt.Sprintf("input_%d", k)
+	known := slices.ContainsFunc(values, func(v *graph.Value) bool { return v.Name == name })
+	if !known && k < len(values) {
+		name = values[k].Name
 	}
 	return name, t, nil
 }

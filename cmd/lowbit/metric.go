@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+
+	"lowbit/internal/calib/dataset"
+	"lowbit/internal/fault"
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/report"
+	"lowbit/internal/tensor"
+)
+
+// A metric is a row of the table of what eval can measure.
+type metric struct {
+	name, doc string
+	labels    bool // it holds outputs against labels; else against stored outputs
+	low       bool // small values are good
+	// add scores one sample: sum and weight of its contribution to the mean. nil is not supported.
+	add func(outs []*graph.Value, got map[string]*tensor.Tensor, s *dataset.Sample, offset int) (sum, weight float64, err error)
+}
+
+var metricTable = []metric{
+	{name: "top1", doc: "share of samples whose label has the largest score", labels: true, add: inTop(1)},
+	{name: "top5", doc: "share of samples whose label has one of the five largest scores", labels: true, add: inTop(5)},
+	{name: "mse", doc: "mean squared difference from stored outputs", low: true, add: squaredError},
+	{name: "ppl", doc: "perplexity of a language model", low: true},
+}
+
+func metricNames() []string {
+	var names []string
+	for _, m := range metricTable {
+		if m.add != nil {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+func lookupMetric(name string) (*metric, error) {
+	for i, m := range metricTable {
+		if m.name == name && m.add == nil {
+			return nil, fault.Unsupportedf("--metric", "%s, %s, is not supported", m.name, m.doc)
+		}
+		if m.name == name {
+			return &metricTable[i], nil
+		}
+	}
+	return nil, oneOf("--metric", name, metricNames()...)
+}
+
+// inTop scores 1 where the label, offset added, is among the k largest of the first output, or is
+// the output itself where that is one whole number.
+func inTop(k int) func([]*graph.Value, map[string]*tensor.Tensor, *dataset.Sample, int) (float64, float64, error) {
+	return func(outs []*graph.Value, got map[string]*tensor.Tensor, s *dataset.Sample, offset int) (float64, float64, error) {
+		t := got[outs[0].Name]
+		x, err := format.Floats(t)
+		if err != nil || t.Kind != tensor.Dense {
+			return 0, 0, fault.Invalidf(fmt.Sprintf("output %q", outs[0].Name), "%s holds no scores", t)
+		}
+		label := s.Label + offset
+		hit := report.InTop(x, label, k)
+		if t.DType.IsInt() && len(x) == 1 {
+			hit = x[0] == float64(label)
+		}
+		if hit {
+			return 1, 1, nil
+		}
+		return 0, 1, nil
+	}
+}
+
+// squaredError adds up the squared differences from the sample's stored outputs.
+func squaredError(outs []*graph.Value, got map[string]*tensor.Tensor, s *dataset.Sample, _ int) (sum, n float64, err error) {
+	for _, v := range outs {
+		want := s.Want[v.Name]
+		if want == nil {
+			continue
+		}
+		place := fmt.Sprintf("%s: output %q", s.Name, v.Name)
+		x, err := format.Floats(got[v.Name])
+		if err != nil {
+			return 0, 0, fault.Invalidf(place, "%v", err)
+		}
+		y, err := format.Floats(want)
+		if err != nil || len(x) != len(y) {
+			return 0, 0, fault.Invalidf(place, "%s is stored, the model gives %s", want, got[v.Name])
+		}
+		for i := range x {
+			sum += (x[i] - y[i]) * (x[i] - y[i])
+		}
+		n += float64(len(x))
+	}
+	if n == 0 {
+		return 0, 0, fault.Invalidf(s.Name, "holds no stored outputs").WithHint("--metric mse needs ONNX test sets with output_K.pb files")
+	}
+	return sum, n, nil
+}

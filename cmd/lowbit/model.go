@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lowbit"
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// openToRun opens a model that is to be run, and refuses one with operators that are missing: all
+// of them at once, before any work.
+func (a *app) openToRun(path string) (*lowbit.Model, error) {
+	m, err := a.open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := missingOps(m); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// open opens a model, within the memory that is allowed.
+func (a *app) open(path string) (*lowbit.Model, error) {
+	return lowbit.OpenLimited(path, lowbit.Limits{Memory: int64(a.memory)})
+}
+
+// missingOps names the operators of a model that lowbit lacks, each with the number of its nodes.
+func missingOps(m *lowbit.Model) error {
+	count := map[string]int{}
+	for n := range everyNode(m.Graph()) {
+		if o := op.Lookup(n.Domain, n.Op); (o == nil || o.Eval == nil) && m.Graph().Function(n.Domain, n.Op, n.Overload) == nil {
+			count[op.QualifiedName(n)]++
+		}
+	}
+	if len(count) == 0 {
+		return nil
+	}
+	var list []string
+	for name, n := range count {
+		list = append(list, fmt.Sprintf("%s (%d)", name, n))
+	}
+	slices.Sort(list)
+	return fault.Unsupportedf(m.Path(), "operators that are not implemented, with the number of their nodes: %s", strings.Join(list, ", "))
+}
+
+// everyNode yields the nodes of all graphs and of all functions.
+func everyNode(m *graph.Model) func(yield func(*graph.Node) bool) {
+	return func(yield func(*graph.Node) bool) {
+		bodies := []*graph.Graph{m.Graph}
+		for _, f := range m.Functions {
+			bodies = append(bodies, &graph.Graph{Nodes: f.Nodes})
+		}
+		for _, g := range bodies {
+			for _, n := range g.AllNodes() {
+				if !yield(n) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// backend is the flag that chooses what computes.
+type backend string
+
+func (b *backend) add(cmd *cobra.Command) {
+	*b = "engine"
+	cmd.Flags().StringVar((*string)(b), "backend", "engine", "engine, or reference: each operator by its plain definition")
+}
+
+func (b backend) check() error { return oneOf("--backend", string(b), "engine", "reference") }
+
+// compile prepares a model to run by that backend, and refuses a load that is too much for it.
+func (a *app) compile(m *lowbit.Model, b backend, l load, watch ...string) (*lowbit.Session, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	if err := a.admit(m, l); err != nil {
+		return nil, err
+	}
+	s, err := m.Compile(lowbit.CompileOptions{Threads: a.threads, Seed: a.seed, Reference: b == "reference", Watch: watch})
+	return s, fault.At(m.Path(), err)
+}
+
+// A feed is one run's inputs.
+type feed = map[string]*tensor.Tensor

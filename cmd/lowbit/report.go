@@ -1,0 +1,146 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lowbit/internal/atomicfile"
+	"lowbit/internal/fault"
+	"lowbit/internal/report"
+)
+
+func reportCmd(a *app) *cobra.Command {
+	out := ""
+	cmd := &cobra.Command{
+		Use: "report DIR -o OUT", Short: "Write a page on the quantized models in a folder", Args: positional("DIR"),
+		Long:    "report reads every NAME" + reportSuffix + " that quantize wrote into a folder, and writes one self-contained HTML page.",
+		Example: "  lowbit report run/ -o report.html\n  lowbit report . -o report.html --force",
+		RunE:    func(_ *cobra.Command, args []string) error { return a.report(args[0], out) },
+	}
+	cmd.Flags().StringVarP(&out, "output", "o", "report.html", "page to write")
+	return cmd
+}
+
+func (a *app) report(dir, out string) error {
+	if err := atomicfile.Check(out, atomicfile.Options{Force: a.force}); err != nil {
+		return err
+	}
+	list, err := readReports(dir)
+	if err != nil {
+		return err
+	}
+	page, err := reportPage(list)
+	if err != nil {
+		return err
+	}
+	err = atomicfile.Write(out, func(w io.Writer) error { return page.WriteHTML(w) }, atomicfile.Options{Force: a.force})
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"schema": "lowbit.report/v1", "models": len(list), "output": out})
+	}
+	a.next("bench", filepath.Join(dir, list[0].Output))
+	return a.printf("%s: %d models\n", out, len(list))
+}
+
+// readReports reads the reports in a folder, by name.
+func readReports(dir string) ([]*quantizeJSON, error) {
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+strings.TrimPrefix(reportSuffix, ".")))
+	if err != nil {
+		return nil, fault.Invalidf(dir, "%v", err)
+	}
+	slices.Sort(paths)
+	var list []*quantizeJSON
+	for _, p := range paths {
+		r, err := readReport(p)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	if len(list) == 0 {
+		return nil, fault.Invalidf(dir, "holds no reports").WithHint("lowbit quantize writes NAME%s beside each output", reportSuffix)
+	}
+	return list, nil
+}
+
+// escapeGlob quotes what a pattern would expand.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "*", `\*`, "?", `\?`).Replace(path)
+}
+
+func reportPage(list []*quantizeJSON) (*report.Page, error) {
+	all := report.Section{Heading: "Models", Header: []string{"model", "bytes", "of the original %", "SQNR dB", "nodes quantized"}}
+	page := &report.Page{Title: "lowbit report", Lead: "What quantization made of each model. SQNR is signal to quantization noise: of a model, at its outputs; of a layer, of its weights."}
+	var names []string
+	var kilobytes []float64
+	for _, r := range list {
+		quantized := 0
+		for _, l := range r.Layers {
+			if l.Weights != "float" || l.Acts != "float" {
+				quantized++
+			}
+		}
+		sqnr := ""
+		if r.SQNR != nil {
+			sqnr = fmt.Sprintf("%.2f", *r.SQNR)
+		}
+		all.Rows = append(all.Rows, []string{r.Output, fmt.Sprint(r.BytesAfter), fmt.Sprintf("%.1f", 100*float64(r.BytesAfter)/float64(max(1, r.BytesBefore))),
+			sqnr, fmt.Sprintf("%d of %d", quantized, len(r.Layers))})
+		names, kilobytes = append(names, r.Output), append(kilobytes, float64(r.BytesAfter)/1e3)
+	}
+	plot, err := report.Bars("Size", "kB", names, kilobytes)
+	if err != nil {
+		return nil, err
+	}
+	all.AddPlot(plot)
+	page.Sections = append(page.Sections, all)
+	for _, r := range list {
+		sec, err := layerSection(r)
+		if err != nil {
+			return nil, err
+		}
+		page.Sections = append(page.Sections, *sec)
+	}
+	return page, nil
+}
+
+// plottedLayers is how many of the layers with the noisiest weights a page plots.
+const plottedLayers = 20
+
+// layerSection lists a model's layers and plots the noisiest.
+func layerSection(r *quantizeJSON) (*report.Section, error) {
+	sec := &report.Section{Heading: r.Output, Text: strings.Join(r.Warnings, "; "), Header: []string{"node", "operator", "weights", "activations", "SQNR dB", "reason"}}
+	var noisy []layerJSON
+	for _, l := range r.Layers {
+		sqnr := ""
+		if l.Weights != "float" {
+			sqnr = fmt.Sprintf("%.2f", l.SQNR)
+			noisy = append(noisy, l)
+		}
+		sec.Rows = append(sec.Rows, []string{l.Name, l.Op, l.Weights, l.Acts, sqnr, l.Reason})
+	}
+	if len(noisy) == 0 {
+		return sec, nil
+	}
+	slices.SortStableFunc(noisy, func(x, y layerJSON) int { return cmp.Compare(x.SQNR, y.SQNR) })
+	noisy = noisy[:min(len(noisy), plottedLayers)]
+	var names []string
+	var sqnr []float64
+	for _, l := range noisy {
+		names, sqnr = append(names, l.Name), append(sqnr, l.SQNR)
+	}
+	plot, err := report.Bars("Weights with the most noise", "SQNR dB", names, sqnr)
+	if err != nil {
+		return nil, err
+	}
+	sec.AddPlot(plot)
+	return sec, nil
+}

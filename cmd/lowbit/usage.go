@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/strictyaml"
+)
+
+// Help begins with examples: most readers need no more.
+const (
+	helpTemplate = `Examples:
+{{.Example}}
+
+{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{.UsageString}}`
+
+	usageTemplate = `Usage:{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} COMMAND [flags]{{else}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Flags of every command:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+`
+)
+
+func helpCmd(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Show the help of a command",
+		Example: "  lowbit help\n  lowbit help quantize",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(root, strings.Join(args, " "))
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
+}
+
+// knownCommand refuses words that no command has.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return unknownCommand(cmd, args[0])
+}
+
+func unknownCommand(cmd *cobra.Command, word string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	e := fault.Invalidf(cmd.CommandPath(), "there is no command %q", word)
+	if near, ok := meant(word, names); ok {
+		return e.WithHint("did you mean %q?", near)
+	}
+	return e.WithHint("%s -h lists the commands", cmd.CommandPath())
+}
+
+// meant returns the word that was probably meant: few of its letters differ.
+func meant(word string, words []string) (string, bool) {
+	near := strictyaml.Nearest(word, words)
+	return near, near != "" && strictyaml.Edits(word, near) <= max(1, len(word)/3)
+}
+
+// positional checks the number of arguments, which names describe in order.
+func positional(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		want := "no arguments"
+		if len(names) > 0 {
+			want = strings.Join(names, " and ")
+		}
+		return fault.Invalidf(cmd.CommandPath(), "takes %s, not %d arguments", want, len(args)).WithHint("usage: %s", cmd.UseLine())
+	}
+}
+
+// atLeastOne checks that there are arguments.
+func atLeastOne(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return nil
+		}
+		return fault.Invalidf(cmd.CommandPath(), "takes at least one %s", name).WithHint("usage: %s", cmd.UseLine())
+	}
+}
+
+// flagError says which flag was meant, and heeds the variables that say how errors are written.
+func (a *app) flagError(cmd *cobra.Command, err error) error {
+	_ = fromEnvironment(cmd) // the mistake on the command line comes first
+	e := fault.Invalidf(cmd.CommandPath(), "%v", err)
+	word, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown {
+		return e.WithHint("see %s -h", cmd.CommandPath())
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near, ok := meant(word, names); ok {
+		return e.WithHint("did you mean --%s?", near)
+	}
+	return e.WithHint("%s -h lists the flags", cmd.CommandPath())
+}
+
+// oneOf refuses a word that is none of those known.
+func oneOf(place, word string, known ...string) error {
+	for _, k := range known {
+		if k == word {
+			return nil
+		}
+	}
+	e := fault.Invalidf(place, "%q is not one of %s", word, strings.Join(known, ", "))
+	if near, ok := meant(word, known); ok {
+		return e.WithHint("did you mean %q?", near)
+	}
+	return e
+}
+
+// fromEnvironment sets every flag that the command line leaves out and whose LOWBIT_<FLAG> variable
+// is there.
+func fromEnvironment(cmd *cobra.Command) error {
+	var err error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		name := envName(f)
+		v, ok := os.LookupEnv(name)
+		if !ok || f.Changed || f.Name == "help" {
+			return
+		}
+		if e := cmd.Flags().Set(f.Name, v); e != nil && err == nil {
+			err = fault.Invalidf(name, "%q is not a value for --%s", v, f.Name)
+		}
+	})
+	return err
+}
+
+// envName is the variable that stands for a flag.
+func envName(f *pflag.Flag) string {
+	return "LOWBIT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+}
+
+// commandLine writes arguments as a shell takes them.
+func commandLine(args []string) string {
+	words := []string{"lowbit"}
+	for _, a := range args {
+		if a == "" || strings.ContainsAny(a, " \t\n'\"\\$`*?[]{}()<>|&;#~!") {
+			a = fmt.Sprintf("'%s'", strings.ReplaceAll(a, "'", `'\''`))
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}

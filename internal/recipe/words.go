@@ -1,0 +1,109 @@
+package recipe
+
+import (
+	"slices"
+	"strings"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/fault"
+	"lowbit/internal/format"
+	"lowbit/internal/plan"
+	"lowbit/internal/strictyaml"
+)
+
+// words are what a key may say. lacking are words of the field that lowbit does not support: they
+// are no slips of the pen.
+type words struct {
+	known, lacking []string
+	fold           bool // capitals do not matter
+}
+
+func (w words) in(list []string, word string) bool {
+	return slices.ContainsFunc(list, func(k string) bool { return k == word || w.fold && strings.EqualFold(k, word) })
+}
+
+func (w words) check(place, word string) error {
+	if w.in(w.known, word) {
+		return nil
+	}
+	if w.in(w.lacking, word) {
+		e := fault.Unsupportedf(place, "%q is not supported", word)
+		if len(w.known) > 0 {
+			return e.WithHint("supported: %s", strings.Join(w.known, ", "))
+		}
+		return e
+	}
+	all := slices.Concat(w.known, w.lacking)
+	return fault.Invalidf(place, "%q is not one of %s", word, strings.Join(all, ", ")).WithHint("did you mean %q?", strictyaml.Nearest(word, all))
+}
+
+func schemeWords() words {
+	w := words{fold: true, lacking: []string{"W4A16", "W4A8", "FP16", "BF16", "FP8", "BIN", "LOG4", "mixed"}}
+	for _, s := range plan.Schemes {
+		w.known = append(w.known, s.Name)
+	}
+	return w
+}
+
+func targetWords() words {
+	w := words{}
+	for _, t := range plan.Targets {
+		w.known = append(w.known, t.Name)
+	}
+	return w
+}
+
+func observerWords() words {
+	w := words{known: []string{Auto}}
+	for _, o := range calib.All {
+		w.known = append(w.known, o.Name)
+	}
+	return w
+}
+
+func formatWords() words {
+	w := words{}
+	for _, f := range format.All {
+		w.known = append(w.known, f.Name)
+	}
+	for _, name := range []string{"int2", "ristretto8", "ristretto4", "log4", "log4-sqrt2", "apot4", "binary", "ternary", "fp16", "bf16",
+		"fp8-e4m3", "fp8-e5m2", "fp4-e2m1", "mxfp4", "nvfp4", "nf4"} {
+		if format.Lookup(name) == nil {
+			w.lacking = append(w.lacking, name)
+		}
+	}
+	return w
+}
+
+var (
+	modeWords  = words{known: []string{string(plan.Static), string(plan.Dynamic), string(plan.Weights)}}
+	styleWords = words{known: []string{"qdq", "qoperator"}}
+	fixWords   = words{lacking: []string{"equalize", "absorb", "bias", "smooth", "adaround", "gptq", "awq", "hqq"}}
+)
+
+// checkWords holds the words of a filled recipe against those there are.
+func (r *Recipe) checkWords() error {
+	for _, k := range []struct {
+		place, word string
+		words       words
+	}{
+		{"scheme", r.Scheme, schemeWords()},
+		{"mode", r.Mode, modeWords},
+		{"target", r.Target, targetWords()},
+		{"style", r.Style, styleWords},
+		{"calibration.observer", r.Calibration.Observer, observerWords()},
+	} {
+		if err := k.words.check(k.place, k.word); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.Fix {
+		if err := fixWords.check("fix", f); err != nil {
+			return err
+		}
+	}
+	if n := r.Calibration.Samples; n != nil && *n < 0 {
+		return fault.Invalidf("calibration.samples", "%d is negative", *n)
+	}
+	return nil
+}
