@@ -26,6 +26,7 @@ func lowerConv(lw *lowerer, n *node) bool {
 	default:
 		lw.denseF32(n, s)
 	}
+	s.weight = nil // the packed form is all that is needed
 	return true
 }
 

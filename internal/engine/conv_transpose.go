@@ -89,6 +89,7 @@ func lowerConvTranspose(lw *lowerer, n *node) bool {
 		return nil
 	}})
 	lw.gatherTaps(n, s, sums, im)
+	s.weight = nil
 	return true
 }
 

@@ -326,7 +326,11 @@ func TestMatMul(t *testing.T) {
 		}, []string{"f32 matmul"}},
 		{"heads", func(k *maker) string {
 			q, v := perm(k, k.input(k.floats(1, 9, 3, 8)), 0, 2, 1, 3), perm(k, k.input(k.floats(1, 11, 3, 8)), 0, 2, 3, 1)
-			return k.node("MatMul", []string{q, v})
+			return k.node("Relu", []string{k.node("MatMul", []string{q, v})})
+		}, []string{"f32 matmul"}},
+		{"heads and back", func(k *maker) string {
+			q, v := perm(k, k.input(k.floats(2, 9, 3, 8)), 0, 2, 1, 3), perm(k, k.input(k.floats(2, 8, 3, 5)), 0, 2, 1, 3)
+			return perm(k, k.node("MatMul", []string{q, v}), 0, 2, 1, 3)
 		}, []string{"f32 matmul"}},
 		{"constant stacks", func(k *maker) string {
 			return k.node("MatMul", []string{k.input(k.floats(2, 5, 7)), k.constant(k.floats(2, 7, 9))})

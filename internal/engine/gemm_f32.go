@@ -33,5 +33,6 @@ func lowerGemm(lw *lowerer, n *node) bool {
 		return nil
 	}
 	lw.emit(st)
+	s.weight = nil
 	return true
 }

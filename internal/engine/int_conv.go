@@ -74,6 +74,7 @@ func lowerIntConv(lw *lowerer, n *node) bool {
 	default:
 		lw.denseU8(n, s)
 	}
+	s.weight = nil // the packed form is all that is needed
 	return true
 }
 
@@ -184,5 +185,6 @@ func lowerIntGemm(lw *lowerer, n *node) bool {
 		return nil
 	}
 	lw.emit(st)
+	s.weight = nil
 	return true
 }

@@ -7,9 +7,13 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// A matMul says how a "matmul" node reads its two operands: as their axes permuted. The columns of the
-// left one stay last.
-type matMul struct{ left, right []int }
+// A matMul says how a "matmul" node reads its two operands, and writes its result: with their axes
+// permuted. The columns of the left one and of the result stay last.
+type matMul struct {
+	left, right []int
+	shape       []int // of the result before its axes change places
+	to          []int // where each of them goes; nil: they stay
+}
 
 // findMatMuls turns the float products of two computed matrices into "matmul" nodes, which read
 // through transpositions.
@@ -29,7 +33,13 @@ func findMatMuls(g *net) {
 		if x, perm, ok := throughTranspose(b); ok {
 			b, s.right = x, perm
 		}
-		n.become("matmul", s, a, b)
+		s.shape = n.out[0].shape
+		at := n
+		if t := transposeBehind(n.out[0]); t != nil {
+			at, s.to = t, t.onnx.Ints("perm")
+			at.onnx, at.version = n.onnx, n.version
+		}
+		at.become("matmul", s, a, b)
 	}
 	g.sweep()
 }
@@ -49,6 +59,18 @@ func throughTranspose(v *value) (*value, []int, bool) {
 	}
 	perm := v.def.onnx.Ints("perm")
 	return v.def.in[0], perm, perm != nil
+}
+
+// transposeBehind returns the node that alone reads v and moves all axes but the last, if there is one.
+func transposeBehind(v *value) *node {
+	t := v.single()
+	if t == nil || t.kind != "Transpose" {
+		return nil
+	}
+	if perm := t.onnx.Ints("perm"); perm == nil || perm[len(perm)-1] != len(perm)-1 {
+		return nil
+	}
+	return t
 }
 
 // A stack is a number of matrices in memory: where each begins, and the strides of its rows and columns.
@@ -85,9 +107,9 @@ func stackOf(shape, perm, out []int) stack {
 func lowerMatMul(lw *lowerer, n *node) bool {
 	s, y := n.spec.(*matMul), n.out[0]
 	a, b := lw.use(n.in[0], rowMajor), lw.use(n.in[1], rowMajor)
-	rank := len(y.shape)
-	batch := y.shape[:rank-2]
-	m, cols := y.shape[rank-2], y.shape[rank-1]
+	rank := len(s.shape)
+	batch, m, cols := s.shape[:rank-2], s.shape[rank-2], s.shape[rank-1]
+	to := s.results(y.shape)
 	k := a.shape[len(a.shape)-1]
 	left, right := stackOf(a.shape, s.left, batch), stackOf(b.shape, s.right, batch)
 	places := slices.Compact(slices.Sorted(slices.Values(right.at)))
@@ -107,11 +129,21 @@ func lowerMatMul(lw *lowerer, n *node) bool {
 	lw.emit(&step{node: n, kernel: "f32 matmul", macs: macs, parts: len(cuts), in: []*slot{a, b}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		c := cuts[part]
 		w := f.packs[packs+which[c.image]]
-		out := &kernel.OutF32{C: f.f32(dst)[c.image*m*cols:][:m*cols], Ldc: cols}
+		out := &kernel.OutF32{C: f.f32(dst)[to.at[c.image]:], Ldc: to.row}
 		w.Gemm(f.f32(a)[left.at[c.image]:], left.row, out, kernel.Range{M0: c.M0, M1: c.M1, P1: w.Panels()})
 		return nil
 	}})
 	return true
+}
+
+// results lays out the matrices of the result, whose shape in memory is y.
+func (s *matMul) results(y []int) stack {
+	rank := len(s.shape)
+	back := identity(rank)
+	for i, p := range s.to {
+		back[p] = i
+	}
+	return stackOf(y, back, s.shape[:rank-2])
 }
 
 // newPacks reserves places for weights that are packed in each run.

@@ -1,7 +1,8 @@
 package engine
 
 import (
-	"bytes"
+	"hash/maphash"
+	"slices"
 	"sync"
 
 	"lowbit/internal/tensor"
@@ -16,16 +17,23 @@ type packCache struct {
 // A packKey says for which result, in which form, weights were packed.
 type packKey struct{ value, form string }
 
+// A packRow holds packed weights, and what tells whether they were made of the same numbers.
 type packRow struct {
-	from   []*tensor.Tensor
+	sums   []uint64
 	packed any
 }
 
+var packSeed = maphash.MakeSeed()
+
 // packed returns what build makes of the tensors in from, or what it made of the same ones before.
 func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func() T) T {
+	sums := make([]uint64, len(from))
+	for i, t := range from {
+		sums[i] = maphash.Bytes(packSeed, t.Raw)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.rows[key]; r != nil && sameTensors(r.from, from) {
+	if r := c.rows[key]; r != nil && slices.Equal(r.sums, sums) {
 		if p, ok := r.packed.(T); ok {
 			return p
 		}
@@ -34,18 +42,6 @@ func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func(
 	if c.rows == nil {
 		c.rows = map[packKey]*packRow{}
 	}
-	c.rows[key] = &packRow{from, p}
+	c.rows[key] = &packRow{sums, p}
 	return p
-}
-
-func sameTensors(a, b []*tensor.Tensor) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i, t := range a {
-		if t != b[i] && (t.DType != b[i].DType || !bytes.Equal(t.Raw, b[i].Raw)) {
-			return false
-		}
-	}
-	return true
 }

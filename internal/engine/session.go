@@ -133,6 +133,12 @@ func (s *Session) Inputs() []*graph.Value { return s.model.Graph.Required() }
 // Outputs lists what a run returns.
 func (s *Session) Outputs() []*graph.Value { return s.model.Graph.Out }
 
+// Level returns the greatest instruction set that the session uses.
+func (s *Session) Level() kernel.Level { return s.level }
+
+// Threads returns how many threads one run may use.
+func (s *Session) Threads() int { return s.opt.Threads }
+
 // Run evaluates the model. It returns every output by name; they belong to the caller.
 func (s *Session) Run(ctx context.Context, in map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
 	return s.RunWatch(ctx, in, nil)

@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"slices"
+
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// findPowers turns the powers that have a function of their own into "function" nodes, and LeakyRelu
+// into PRelu with a constant slope.
+func findPowers(g *net) {
+	for _, n := range g.nodes {
+		if !n.static() || !n.in[0].is(tensor.Float32) {
+			continue
+		}
+		switch n.kind {
+		case "Pow":
+			e, ok := scalar(n.in[1])
+			i := slices.IndexFunc(powers, func(p power) bool { return p.exponent == e })
+			if ok && i >= 0 && sameShape(n.in[0].shape, n.out[0].shape) {
+				n.become("function", function{op: powers[i].op}, n.in[0])
+			}
+		case "LeakyRelu":
+			slope := g.constant(n.out[0].name+"·slope", tensor.Scalar(n.onnx.Float("alpha", 0.01)))
+			n.become("PRelu", nil, n.in[0], slope)
+		}
+	}
+}
+
+type power struct {
+	exponent float32
+	op       kernel.Unary
+}
+
+var powers = []power{{2, kernel.Square}, {0.5, kernel.Sqrt}, {-1, kernel.Reciprocal}}
