@@ -10,9 +10,9 @@ import (
 var MSE = &Observer{
 	Name: "mse", Hist: true, Doc: "clip at the least mean squared error",
 	Range: func(s *Stats, f *format.Format, symmetric bool) (lo, hi float64) {
-		pts := s.points()
+		m := s.masses()
 		min, max := float64(s.Min), float64(s.Max)
-		cost := func(lo, hi float64) float64 { return squaredError(pts, f, f.Cover(lo, hi, symmetric)) }
+		cost := func(lo, hi float64) float64 { return m.squaredError(f, f.Cover(lo, hi, symmetric)) }
 		if symmetric || min >= 0 || max <= 0 {
 			t := bestShrink(func(k float64) float64 { return cost(k*min, k*max) })
 			return t * min, t * max
@@ -28,66 +28,84 @@ var MSE = &Observer{
 	},
 }
 
-// A point stands for the values of one bin.
-type point struct{ x, n float64 }
-
-// mseBins is how many bins on each side the error is summed over at most.
-const mseBins = 512
-
-// points returns the centres of the non-empty bins, merged to at most mseBins a side. Zeros
-// cost nothing in any range and are left out.
-func (s *Stats) points() []point {
-	used := min(Bins, int(s.amax()/s.width())+1)
-	run := (used + mseBins - 1) / mseBins
-	w := s.width() * float64(run)
-	var pts []point
-	for i := 0; i*run < used; i++ {
-		var neg, pos uint64
-		for k := i * run; k < min(Bins, (i+1)*run); k++ {
-			neg += s.Neg[k]
-			pos += s.Pos[k]
-		}
-		c := (float64(i) + 0.5) * w
-		if neg > 0 {
-			pts = append(pts, point{math.Max(-c, float64(s.Min)), float64(neg)})
-		}
-		if pos > 0 {
-			pts = append(pts, point{math.Min(c, float64(s.Max)), float64(pos)})
-		}
-	}
-	return pts
+// masses are running sums over the values of a histogram, each taken to lie in the middle of its
+// bin: of how many there are, of the values, and of their squares. Index i is the sum over the bins
+// before i, which stand in the order of the values; there are as many below zero as above.
+type masses struct {
+	width    float64
+	n, x, xx []float64
 }
 
-func squaredError(pts []point, f *format.Format, p format.Params) float64 {
+// masses sums the histogram up. Zeros cost nothing in any range and are left out.
+func (s *Stats) masses() *masses {
+	side := min(Bins, int(s.amax()/s.width())+1)
+	m := &masses{s.width(), make([]float64, 2*side+1), make([]float64, 2*side+1), make([]float64, 2*side+1)}
+	for i := range 2 * side {
+		count := uint64(0)
+		if k := i - side; k < 0 {
+			count = s.Neg[-k-1]
+		} else {
+			count = s.Pos[k]
+		}
+		c := m.middle(i)
+		m.n[i+1] = m.n[i] + float64(count)
+		m.x[i+1] = m.x[i] + float64(float64(count)*c)
+		m.xx[i+1] = m.xx[i] + float64(float64(float64(count)*c)*c)
+	}
+	return m
+}
+
+// middle is the middle of bin i.
+func (m *masses) middle(i int) float64 { return (float64(i-len(m.n)/2) + 0.5) * m.width }
+
+// error is the sum of the squared errors of all values between bins a and b that become v.
+func (m *masses) error(a, b int, v float64) float64 {
+	n, x, xx := m.n[b]-m.n[a], m.x[b]-m.x[a], m.xx[b]-m.xx[a]
+	return xx - float64(2*float64(v*x)) + float64(float64(v*v)*n)
+}
+
+// squaredError is the sum of the squared errors of format f with parameters p: over its codes, or
+// over the bins where those are fewer.
+func (m *masses) squaredError(f *format.Format, p format.Params) float64 {
 	scale, zero := float64(p.Scale), float64(p.Zero)
-	lo, hi := float64(f.Lo), float64(f.Hi)
+	lo, hi := float64(f.Lo)-zero, float64(f.Hi)-zero
+	bins := len(m.n) - 1
 	sum := 0.0
-	for _, v := range pts {
-		q := math.RoundToEven(v.x/scale) + zero
-		q = math.Max(lo, math.Min(hi, q))
-		e := v.x - (q-zero)*scale
-		sum += v.n * e * e
+	if f.Hi-f.Lo > bins {
+		for i := range bins {
+			q := math.Max(lo, math.Min(hi, math.RoundToEven(m.middle(i)/scale)))
+			sum += m.error(i, i+1, q*scale)
+		}
+		return sum
 	}
-	return sum
+	// Half a step above code q lies at (q+½)·ratio in bins from zero; those with a smaller middle go to q.
+	ratio, middle := scale/m.width, float64(bins/2)-0.5
+	at := 0
+	for q := lo; q < hi && at < bins; q++ {
+		end := min(bins, int(math.Ceil(float64((q+0.5)*ratio)+middle)))
+		if end > at {
+			sum += m.error(at, end, q*scale)
+			at = end
+		}
+	}
+	return sum + m.error(at, bins, hi*scale)
 }
 
-// bestShrink returns the factor in [0.2, 1] with the least cost: 80 coarse steps, then steps a
+// bestShrink returns the factor in (0, 1] with the least cost: a hundred coarse steps, then steps a
 // tenth as wide around the best. The cost has several minima where bits are few, so nothing
 // cleverer is safe. On ties the larger factor wins.
 func bestShrink(cost func(k float64) float64) float64 {
-	best, least := 1.0, cost(1)
-	search := func(from, step float64, n int) {
-		for i := range n {
-			k := from - float64(i)*step
-			if k <= 0 || k > 1 {
-				continue
-			}
+	best, least := 1.0, math.Inf(1)
+	search := func(from, to, parts int) { // from/parts down to to/parts
+		for i := from; i >= max(1, to); i-- {
+			k := float64(i) / float64(parts)
 			if c := cost(k); c < least {
 				best, least = k, c
 			}
 		}
 	}
-	search(1, 0.01, 81)
-	search(best+0.01, 0.001, 21)
+	search(100, 1, 100)
+	around := int(math.Round(best * 1000))
+	search(min(1000, around+10), around-10, 1000)
 	return best
 }

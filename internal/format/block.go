@@ -13,8 +13,9 @@ import (
 // an axis, or Size consecutive elements along an axis.
 type Block struct {
 	Kind BlockKind
-	Axis int // of Channel and Group
-	Size int // of Group
+	Axis int  // of Channel and Group
+	Size int  // of Group
+	Flat bool // of Group: the axes from Axis on count as one
 }
 
 // BlockKind names the shape of a block.
@@ -61,11 +62,20 @@ func (b Block) ParamShape(shape []int) []int {
 	case Channel:
 		return []int{shape[b.Axis]}
 	case Group:
-		s := slices.Clone(shape)
+		s := slices.Clone(b.Fold(shape))
 		s[b.Axis] = (s[b.Axis] + b.Size - 1) / b.Size
 		return s
 	}
 	return []int{}
+}
+
+// Fold returns the shape in which a tensor is cut into blocks: with the axes from Axis on taken
+// as one where the block is flat, else as it is.
+func (b Block) Fold(shape []int) []int {
+	if !b.Flat || b.Kind != Group {
+		return shape
+	}
+	return append(slices.Clone(shape[:b.Axis]), tensor.Elements(shape[b.Axis:]))
 }
 
 // view folds a shape around the axis into (outer, axis, inner) and returns the number of
@@ -74,6 +84,7 @@ func (b Block) view(shape []int) (outer, axis, inner, run int) {
 	if b.Kind == Whole {
 		return 1, 1, tensor.Elements(shape), 1
 	}
+	shape = b.Fold(shape)
 	outer, axis, inner = tensor.Elements(shape[:b.Axis]), shape[b.Axis], tensor.Elements(shape[b.Axis+1:])
 	if b.Kind == Channel {
 		return outer, axis, inner, 1
@@ -104,10 +115,28 @@ func (b Block) Ranges(x []float32, shape []int) (lo, hi []float32) {
 	return lo, hi
 }
 
+// Blocks returns the values of each block, in the order of ParamShape.
+func (b Block) Blocks(x []float32, shape []int) [][]float32 {
+	out := make([][]float32, tensor.Elements(b.ParamShape(shape)))
+	if len(out) == 1 {
+		out[0] = x
+		return out
+	}
+	b.each(x, shape, func(k int, v []float32) { out[k] = append(out[k], v...) })
+	return out
+}
+
 // each calls f with runs of consecutive elements that share parameter k.
 func (b Block) each(x []float32, shape []int, f func(k int, v []float32)) {
 	outer, axis, inner, run := b.view(shape)
 	for o := range outer {
+		if b.Kind == Group && inner == 1 {
+			row := x[o*axis:][:axis]
+			for a := 0; a < axis; a += run {
+				f(b.index(o, a, 0, axis, inner, run), row[a:min(a+run, axis)])
+			}
+			continue
+		}
 		for a := range axis {
 			row := x[(o*axis+a)*inner:][:inner]
 			if b.Kind != Group {
@@ -122,8 +151,17 @@ func (b Block) each(x []float32, shape []int, f func(k int, v []float32)) {
 }
 
 // QuantizeTensor writes a float32 tensor in format f with the parameters of each block and
-// returns the codes, of f's element type and the same shape.
+// returns the codes, one for each element, of f's element type and the same shape.
 func (f *Format) QuantizeTensor(t *tensor.Tensor, b Block, p []Params) (*tensor.Tensor, error) {
+	codes, err := f.QuantizeCodes(t, b, p)
+	if err != nil {
+		return nil, err
+	}
+	return f.codeTensor(codes, t.Shape)
+}
+
+// QuantizeCodes is QuantizeTensor that returns the bare codes.
+func (f *Format) QuantizeCodes(t *tensor.Tensor, b Block, p []Params) ([]int32, error) {
 	if t.DType != tensor.Float32 {
 		return nil, fmt.Errorf("%s tensor where float is wanted", t.DType)
 	}
@@ -131,32 +169,67 @@ func (f *Format) QuantizeTensor(t *tensor.Tensor, b Block, p []Params) (*tensor.
 	if n := tensor.Elements(b.ParamShape(t.Shape)); n != len(p) {
 		return nil, fmt.Errorf("%d parameters for %d blocks", len(p), n)
 	}
+	p = f.Settle(p)
 	codes := make([]int32, len(x))
 	at := 0
 	b.each(x, t.Shape, func(k int, v []float32) {
 		f.Encode(codes[at:at+len(v)], v, p[k])
 		at += len(v)
 	})
+	return codes, nil
+}
+
+// codeTensor stores codes as elements of type Elem.
+func (f *Format) codeTensor(codes []int32, shape []int) (*tensor.Tensor, error) {
+	if m := miniFloats[f.Elem]; m != nil {
+		t := tensor.New(f.Elem, shape...)
+		for i, c := range codes {
+			if m.width() == 16 {
+				t.Raw[2*i], t.Raw[2*i+1] = byte(c), byte(c>>8)
+			} else {
+				t.Raw[i] = byte(c)
+			}
+		}
+		return t, nil
+	}
 	wide := make([]int64, len(codes))
 	for i, c := range codes {
 		wide[i] = int64(c)
 	}
-	return FromInts(f.Elem, wide, t.Shape...)
+	return FromInts(f.Elem, wide, shape...)
+}
+
+// tensorCodes is the inverse of codeTensor.
+func (f *Format) tensorCodes(t *tensor.Tensor) ([]int32, error) {
+	out := make([]int32, t.Len())
+	if m := miniFloats[t.DType]; m != nil {
+		for i := range out {
+			if m.width() == 16 {
+				out[i] = int32(t.Raw[2*i]) | int32(t.Raw[2*i+1])<<8
+			} else {
+				out[i] = int32(t.Raw[i])
+			}
+		}
+		return out, nil
+	}
+	wide, err := t.Ints()
+	for i := range wide {
+		out[i] = int32(wide[i])
+	}
+	return out, err
 }
 
 // DequantizeTensor is the inverse of QuantizeTensor.
 func (f *Format) DequantizeTensor(codes *tensor.Tensor, b Block, p []Params) (*tensor.Tensor, error) {
-	wide, err := codes.Ints()
+	list, err := f.tensorCodes(codes)
 	if err != nil {
 		return nil, err
 	}
+	p = f.Settle(p)
 	y := tensor.New(tensor.Float32, codes.Shape...)
-	out := tensor.Of[float32](y)
 	at := 0
-	b.each(out, codes.Shape, func(k int, v []float32) {
-		for i := range v {
-			v[i] = float32(int32(wide[at+i])-p[k].Zero) * p[k].Scale
-		}
+	b.each(tensor.Of[float32](y), codes.Shape, func(k int, v []float32) {
+		f.Decode(v, list[at:at+len(v)], p[k])
 		at += len(v)
 	})
 	return y, nil

@@ -10,33 +10,74 @@
 package format
 
 import (
-	"math"
 	"slices"
+	"strings"
 
 	"lowbit/internal/tensor"
 )
 
 // All lists every format in the order that help and reports print them.
-var All = []*Format{Int8, Uint8, Int16, Uint16, Int4, Uint4}
+var All = []*Format{
+	Int8, Uint8, Int16, Uint16, Int4, Uint4, Int2, Uint2,
+	Ristretto8, Ristretto4,
+	Log4, Log4Sqrt2, Log5, APoT4,
+	Binary, Ternary,
+	FP16, BF16, FP8E4M3, FP8E5M2, FP4E2M1,
+	MXFP8, MXFP4, NVFP4, NF4, NF4Plain,
+}
 
 // Kind groups formats as the literature does.
 type Kind string
 
 // The families of formats.
 const (
-	Linear Kind = "linear"
+	Linear      Kind = "linear"    // evenly spaced marks
+	FixedPoint  Kind = "ristretto" // evenly spaced marks, the step a power of two
+	Logarithmic Kind = "log"       // powers of two or of its root
+	Additive    Kind = "apot"      // sums of powers of two
+	Signs       Kind = "binary"    // one magnitude
+	Floating    Kind = "float"     // exponent and mantissa
+	BlockFloat  Kind = "block float"
+	Quantiles   Kind = "quantile" // marks that split a normal distribution evenly
 )
 
-// A Format is one row of the table of number formats.
+// Via says how an ONNX file spells the way back from codes to real numbers.
+type Via string
+
+// The ways back, each for any block. Codes that no element type holds are packed into bytes.
+const (
+	Dequantize Via = "DequantizeLinear"          // codes of type Elem
+	Pick       Via = "Gather + DequantizeLinear" // codes pick whole-number marks, which are scaled
+	Table      Via = "Gather + Mul"              // codes pick marks, which are scaled
+	Cast       Via = "Cast"                      // codes are numbers of type Elem
+)
+
+// A Format is one row of the table of number formats. A format with Lo < Hi is the grid of the
+// whole numbers between them; one with Marks has those; one with neither is the floating-point
+// type Elem.
 type Format struct {
 	Name   string       // the word in plans, flags and reports
 	Bits   int          // of one code
 	Kind   Kind         // family
 	Lo, Hi int          // smallest and largest code of a whole-number grid
+	Marks  []float32    // decoded value of each code; NaN where a code is unused
 	Elem   tensor.DType // ONNX element type of the codes
+	Via    Via          // how ONNX spells the way back
 	Zero   bool         // the ruler may shift: the zero point is fitted
-	Opset  int          // first default-domain opset whose QuantizeLinear writes Elem
+	Opset  int          // first default-domain opset that can write it
 	Act    string       // activation format that its integer kernel pairs with; "": dequantize
+
+	// Fit returns the scale for the values of one block; nil covers the range, and where Search
+	// is set takes the scale with the least squared error.
+	Fit    func(f *Format, x []float32) float32
+	Search bool
+	Snap   func(scale float64) float64 // confines scales, such as to powers of two; nil: any
+	Scale  *ScaleFormat                // how the scales of a tensor are written; nil: float32
+	Group  int                         // weights that share a scale by default; 0: an output channel
+	Whole  bool                        // by default the tensor shares one scale
+	Mid    func(a, b float32) float32  // where neighbouring marks part; nil: halfway between them
+
+	ruler // made from the marks on first use
 }
 
 // Params places the ruler over one group of values.
@@ -54,83 +95,51 @@ func Lookup(name string) *Format {
 	return All[i]
 }
 
-// ByElem returns the format whose codes are stored as element type d, or nil.
+// ByElem returns the format that DequantizeLinear or Cast gives to codes of element type d, or nil.
 func ByElem(d tensor.DType) *Format {
-	i := slices.IndexFunc(All, func(f *Format) bool { return f.Elem == d })
+	i := slices.IndexFunc(All, func(f *Format) bool { return f.Elem == d && (f.Via == Dequantize || f.Via == Cast) })
 	if i < 0 {
 		return nil
 	}
 	return All[i]
 }
 
-// Cover returns the parameters with which f spans [lo, hi], widened to hold zero exactly.
-// A format without zero point is symmetric about zero and leaves its lowest code unused
-// where that makes the codes symmetric too; symmetric asks the same of one that may shift.
-// A range too small for a normal float32 scale gives scale one (ONNX Runtime's rule).
-func (f *Format) Cover(lo, hi float64, symmetric bool) Params {
-	lo, hi = min(lo, 0), max(hi, 0)
-	qlo, qhi := float64(f.Lo), float64(f.Hi)
-	if !f.Zero || symmetric {
-		hi = max(-lo, hi)
-		lo = -hi
-		if f.Lo < 0 {
-			qlo = -qhi
-		}
+// Names lists the formats' names for messages.
+func Names() string {
+	var list []string
+	for _, f := range All {
+		list = append(list, f.Name)
 	}
-	scale := (hi - lo) / (qhi - qlo)
-	p := Params{Scale: float32(scale)}
-	if !(scale >= 0x1p-126) || math.IsInf(float64(p.Scale), 0) {
-		return Params{Scale: 1, Zero: f.middle()}
-	}
-	if !f.Zero || symmetric {
-		p.Zero = f.middle()
-		return p
-	}
-	z := math.RoundToEven(qlo - lo/float64(p.Scale))
-	p.Zero = int32(max(qlo, min(qhi, z)))
-	return p
+	return strings.Join(list, " ")
 }
 
-// middle is the code of zero in a symmetric grid: 0 for signed codes, 128 for uint8.
-func (f *Format) middle() int32 {
-	if f.Lo < 0 {
-		return 0
+// Scaled says whether values are divided by a scale at all.
+func (f *Format) Scaled() bool { return f.Via != Cast }
+
+// BitsPerWeight is what a weight takes by default, its share of the scale and the zero point of
+// its group included; one scale for a channel or a tensor counts nothing.
+func (f *Format) BitsPerWeight() float64 {
+	bits := float64(f.Bits)
+	if f.Group == 0 {
+		return bits
 	}
-	return int32((f.Hi + 1) / 2)
-}
-
-// Encode writes the code of each value's nearest mark, in ONNX's order: divide, round half to
-// even, add the zero point, saturate. NaN becomes the zero point.
-func (f *Format) Encode(codes []int32, x []float32, p Params) {
-	lo, hi := float32(f.Lo)-float32(p.Zero), float32(f.Hi)-float32(p.Zero)
-	for i, v := range x {
-		t := v / p.Scale
-		switch {
-		case t != t:
-			t = 0
-		case t < lo:
-			t = lo
-		case t > hi:
-			t = hi
-		}
-		codes[i] = int32(math.RoundToEven(float64(t))) + p.Zero
+	scale := 32.0
+	if f.Scale != nil {
+		scale = f.Scale.bits()
 	}
-}
-
-// Decode is the inverse of Encode: the value of each code.
-func (f *Format) Decode(x []float32, codes []int32, p Params) {
-	for i, c := range codes {
-		x[i] = float32(c-p.Zero) * p.Scale
+	if f.Zero {
+		scale += float64(f.Elem.Bits())
 	}
+	return bits + scale/float64(f.Group)
 }
 
-// Range returns the smallest and largest value that p can express.
-func (f *Format) Range(p Params) (lo, hi float32) {
-	return p.Scale * float32(int32(f.Lo)-p.Zero), p.Scale * float32(int32(f.Hi)-p.Zero)
-}
-
-// Code returns the code of one number computed in float64: for int32, which float32 cannot hold.
-func (f *Format) Code(x float64, p Params) int32 {
-	t := math.RoundToEven(x/float64(p.Scale)) + float64(p.Zero)
-	return int32(max(float64(f.Lo), min(float64(f.Hi), t)))
+// WeightBlock is the block that weights share a scale in by default. The axis is the caller's.
+func (f *Format) WeightBlock() Block {
+	switch {
+	case f.Whole || !f.Scaled():
+		return Block{}
+	case f.Group > 0:
+		return Block{Kind: Group, Size: f.Group}
+	}
+	return Block{Kind: Channel}
 }

@@ -1,0 +1,170 @@
+package format
+
+import (
+	"fmt"
+	"math"
+)
+
+// Cover returns the parameters with which f spans [lo, hi], widened to hold zero exactly.
+// A format without zero point is symmetric about zero and leaves its lowest code unused
+// where that makes the codes symmetric too; symmetric asks the same of one that may shift.
+// A range too small for a normal float32 scale gives scale one (ONNX Runtime's rule).
+func (f *Format) Cover(lo, hi float64, symmetric bool) Params {
+	lo, hi = min(lo, 0), max(hi, 0)
+	if !f.Scaled() {
+		return Params{Scale: 1}
+	}
+	qlo, qhi := f.span()
+	shifts := f.Zero && !symmetric
+	if !shifts {
+		hi = max(-lo, hi)
+		lo = -hi
+		if qlo < 0 {
+			qlo = -qhi
+		}
+	}
+	scale := (hi - lo) / (qhi - qlo)
+	if f.Snap != nil && scale > 0 {
+		qlo, qhi = f.span()
+		scale = f.Snap(hi / max(-qlo, qhi))
+	}
+	p := Params{Scale: float32(scale)}
+	if !(scale >= 0x1p-126) || math.IsInf(float64(p.Scale), 0) {
+		return Params{Scale: 1, Zero: f.centre()}
+	}
+	if !shifts {
+		p.Zero = f.centre()
+		return p
+	}
+	z := math.RoundToEven(qlo - lo/float64(p.Scale))
+	p.Zero = int32(max(qlo, min(qhi, z)))
+	return p
+}
+
+// span returns the marks at the ends.
+func (f *Format) span() (lo, hi float64) {
+	if f.grid() {
+		return float64(f.Lo), float64(f.Hi)
+	}
+	a, b := f.ends()
+	return float64(a), float64(b)
+}
+
+// centre is the code of zero in a symmetric grid: 0 for signed codes, 128 for uint8.
+func (f *Format) centre() int32 {
+	if !f.Zero || f.Lo < 0 {
+		return 0
+	}
+	return int32((f.Hi + 1) / 2)
+}
+
+// Ascending steps of the search for a clip: the share of the range that is kept.
+const (
+	leastKept = 0.3
+	coarse    = 0.02
+	fine      = 0.005
+)
+
+// FitBlock returns the parameters for the weights of one block, all finite: by the format's own
+// rule, else with the least squared error where the format asks for a search, else those that
+// cover every weight. Formats of eight bits and more stay symmetric.
+func (f *Format) FitBlock(x []float32) Params {
+	if f.Fit != nil {
+		if s := f.Fit(f, x); s >= 0x1p-126 {
+			return Params{Scale: s}
+		}
+		return Params{Scale: 1}
+	}
+	lo, hi := extremes(x)
+	symmetric := f.Bits >= 8
+	p := f.Cover(lo, hi, symmetric)
+	if !f.Search || lo == hi {
+		return p
+	}
+	s := &search{f: f, x: x, codes: make([]int32, len(x)), back: make([]float32, len(x))}
+	s.try(p)
+	if f.Snap != nil {
+		s.try(Params{Scale: p.Scale / 2})
+		s.try(Params{Scale: p.Scale / 4})
+		return s.best
+	}
+	at := s.shrink(1, coarse, func(k float64) Params { return f.Cover(k*lo, k*hi, symmetric) })
+	at = s.shrink(math.Min(1, at+coarse), fine, func(k float64) Params { return f.Cover(k*lo, k*hi, symmetric) })
+	if f.Zero { // the ends are free: shrink each alone
+		s.shrink(at, coarse, func(k float64) Params { return f.Cover(k*lo, at*hi, symmetric) })
+		s.shrink(at, coarse, func(k float64) Params { return f.Cover(at*lo, k*hi, symmetric) })
+	}
+	return s.best
+}
+
+// A search keeps the parameters with the least squared error so far.
+type search struct {
+	f     *Format
+	x     []float32
+	codes []int32
+	back  []float32
+	best  Params
+	least float64
+	tried bool
+}
+
+// try says whether p is the best so far.
+func (s *search) try(p Params) bool {
+	if !(p.Scale >= 0x1p-126) {
+		return false
+	}
+	s.f.Encode(s.codes, s.x, p)
+	s.f.Decode(s.back, s.codes, p)
+	sum := 0.0
+	for i, v := range s.x {
+		e := float64(v) - float64(s.back[i])
+		sum += e * e
+	}
+	if s.tried && sum >= s.least {
+		return false
+	}
+	s.best, s.least, s.tried = p, sum, true
+	return true
+}
+
+// shrink tries shares of the range from one on downwards, a coarse step as far as leastKept, a
+// fine one twice as far as a coarse step, and returns the best.
+func (s *search) shrink(from, step float64, at func(k float64) Params) float64 {
+	best, end := from, leastKept
+	if step == fine {
+		end = math.Max(leastKept, from-2*coarse)
+	}
+	for i := 0; from-float64(i)*step >= end; i++ {
+		if k := from - float64(i)*step; s.try(at(k)) {
+			best = k
+		}
+	}
+	return best
+}
+
+// FitTensor returns the parameters for each block of weights. It is an error if one is not finite.
+func (f *Format) FitTensor(x []float32, shape []int, b Block) ([]Params, error) {
+	for i, v := range x {
+		if v-v != 0 {
+			return nil, fmt.Errorf("element %d is %v", i, v)
+		}
+	}
+	blocks := b.Blocks(x, shape)
+	p := make([]Params, len(blocks))
+	var empty []int
+	least := float32(math.Inf(1))
+	for i, v := range blocks {
+		p[i] = f.FitBlock(v)
+		if lo, hi := extremes(v); lo == hi {
+			empty = append(empty, i)
+		} else {
+			least = min(least, p[i].Scale)
+		}
+	}
+	if f.Scale != nil && len(empty) < len(p) { // a scale of one among small ones would cost them their bits
+		for _, i := range empty {
+			p[i].Scale = least
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,216 @@
+package format
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"lowbit/internal/tensor"
+)
+
+// gaussian returns a deterministic sample of the normal distribution.
+func gaussian(n int) []float32 {
+	r := rand.New(rand.NewPCG(3, 4))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// TestContract holds every row to what the rest of the program takes for granted.
+func TestContract(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range All {
+		t.Run(f.Name, func(t *testing.T) {
+			if seen[f.Name] || Lookup(f.Name) != f {
+				t.Error("the name is not unique")
+			}
+			seen[f.Name] = true
+			if f.Act != "" && Lookup(f.Act) == nil {
+				t.Errorf("unknown partner %q", f.Act)
+			}
+			if f.Kind == "" || f.Via == "" || f.Opset < 10 || f.Opset > 25 || !f.Elem.Valid() {
+				t.Errorf("kind %q, via %q, opset %d, elements %s", f.Kind, f.Via, f.Opset, f.Elem)
+			}
+			if f.Codes() > 1<<f.Bits || f.Elem.Bits() < f.Bits {
+				t.Errorf("%d codes of %s in %d bits", f.Codes(), f.Elem, f.Bits)
+			}
+			if f.Via == Pick {
+				for c, m := range f.Marks {
+					if m != float32(math.Trunc(float64(m))) && m == m {
+						t.Errorf("mark %d is %v, no whole number", c, m)
+					}
+				}
+			}
+			if b := f.BitsPerWeight(); b < float64(f.Bits) || b > float64(f.Bits)+1.5 {
+				t.Errorf("%v bits for a weight", b)
+			}
+			lo, hi := f.ends()
+			if !(lo <= 0 && hi > 0) || f.Zero != (lo == 0) {
+				t.Errorf("marks from %v to %v", lo, hi)
+			}
+		})
+	}
+}
+
+// TestRoundTrip quantizes in every format and block: decoded values are fixed points, no value
+// is further from its mark than from any other, and zero stays zero where there is a mark for it.
+func TestRoundTrip(t *testing.T) {
+	x := tensor.Float32s(gaussian(6*40), 6, 40)
+	tensor.Of[float32](x)[7] = 0
+	for _, f := range All {
+		for _, b := range []Block{{}, {Kind: Channel, Axis: 0}, {Kind: Channel, Axis: 1}, {Kind: Group, Axis: 1, Size: 16}, {Kind: Group, Axis: 0, Size: 4}} {
+			p, err := f.FitTensor(tensor.Of[float32](x), x.Shape, b)
+			if err != nil {
+				t.Fatal(f.Name, b, err)
+			}
+			codes, err := f.QuantizeTensor(x, b, p)
+			if err != nil {
+				t.Fatal(f.Name, b, err)
+			}
+			if codes.DType != f.Elem || !slices.Equal(codes.Shape, x.Shape) {
+				t.Fatalf("%s by %s: codes are %s", f.Name, b, codes)
+			}
+			y, err := f.DequantizeTensor(codes, b, p)
+			if err != nil {
+				t.Fatal(f.Name, b, err)
+			}
+			again, err := f.QuantizeTensor(y, b, p)
+			if err != nil {
+				t.Fatal(f.Name, b, err)
+			}
+			z, _ := f.DequantizeTensor(again, b, p)
+			if !slices.Equal(tensor.Of[float32](y), tensor.Of[float32](z)) {
+				t.Errorf("%s by %s: decoded values are no fixed points", f.Name, b)
+			}
+			if db := SQNR(tensor.Of[float32](x), tensor.Of[float32](y)); db < 2 {
+				t.Errorf("%s by %s: %.1f dB", f.Name, b, db)
+			}
+			if v := tensor.Of[float32](y)[7]; v != 0 && f != Binary {
+				t.Errorf("%s by %s: zero became %v", f.Name, b, v)
+			}
+		}
+	}
+}
+
+// TestNearest compares Encode with a search over all marks, and with Nearest.
+func TestNearest(t *testing.T) {
+	for _, f := range All {
+		if f.Bits > 8 || f.Mid != nil {
+			continue
+		}
+		p := Params{Scale: 0.25}
+		if f.Zero {
+			p.Zero = int32(f.Hi / 3)
+		}
+		codes := make([]int32, 1)
+		y := make([]float32, 1)
+		for _, v := range gaussian(500) {
+			v *= 0.5 * float32(math.Exp2(float64(f.Bits)/2))
+			f.Encode(codes, []float32{v}, p)
+			f.Decode(y, codes, p)
+			best := math.Inf(1)
+			for c := range 1 << f.Bits {
+				if f.grid() {
+					c += f.Lo
+					if c > f.Hi {
+						break
+					}
+				}
+				m := float64(f.Mark(int32(c))-float32(p.Zero)) * float64(p.Scale)
+				if d := math.Abs(m - float64(v)); d < best {
+					best = d
+				}
+			}
+			if d := math.Abs(float64(y[0]) - float64(v)); d > best+1e-6 {
+				t.Fatalf("%s: %v became %v, a mark is %v away", f.Name, v, y[0], best)
+			}
+			if n := f.Nearest(float64(v), p); math.Abs(n-float64(y[0])) > 1e-6 {
+				t.Fatalf("%s: Nearest(%v) is %v, Encode gives %v", f.Name, v, n, y[0])
+			}
+		}
+	}
+}
+
+// TestExtremes writes what no mark is near: infinities, NaN, numbers beyond the range.
+func TestExtremes(t *testing.T) {
+	x := []float32{float32(math.Inf(1)), float32(math.Inf(-1)), 3e38, -3e38, float32(math.NaN())}
+	for _, f := range All {
+		p := Params{Scale: 1}
+		codes, y := make([]int32, len(x)), make([]float32, len(x))
+		f.Encode(codes, x, p)
+		f.Decode(y, codes, p)
+		lo, hi := f.Range(p)
+		if y[0] != hi || y[1] != lo || f != BF16 && (y[2] != hi || y[3] != lo) {
+			t.Errorf("%s: %v became %v, the range is [%v, %v]", f.Name, x, y, lo, hi)
+		}
+		switch {
+		case f.mini() != nil:
+			if y[4] == y[4] {
+				t.Errorf("%s: NaN became %v", f.Name, y[4])
+			}
+		case y[4] != 0 && f != Binary:
+			t.Errorf("%s: NaN became %v", f.Name, y[4])
+		}
+	}
+}
+
+// TestTies checks the order ONNX prescribes for whole numbers, and the even code for others.
+func TestTies(t *testing.T) {
+	x := []float32{-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 1e9, -1e9}
+	for _, z := range []int32{0, 3, 128} {
+		c := make([]int32, len(x))
+		Uint8.Encode(c, x, Params{Scale: 1, Zero: z})
+		for i, v := range x {
+			want := max(0, min(255, math.RoundToEven(float64(v))+float64(z)))
+			if float64(c[i]) != want {
+				t.Errorf("zero %d: %v became %d, want %v", z, v, c[i], want)
+			}
+		}
+	}
+	e2m1 := map[float32]float32{.25: 0, .75: 1, 1.25: 1, 1.75: 2, 2.5: 2, 3.5: 4, 5: 4, -5: -4, 7: 6}
+	for v, want := range e2m1 {
+		c, y := make([]int32, 1), make([]float32, 1)
+		FP4E2M1.Encode(c, []float32{v}, Params{Scale: 1})
+		if FP4E2M1.Decode(y, c, Params{Scale: 1}); y[0] != want {
+			t.Errorf("e2m1: %v became %v, want %v", v, y[0], want)
+		}
+	}
+}
+
+// TestBlocks cuts tensors in ways that leave short blocks, and folds the axes of convolutions.
+func TestBlocks(t *testing.T) {
+	x := make([]float32, 2*3*3)
+	for i := range x {
+		x[i] = float32(i)
+	}
+	flat := Block{Kind: Group, Axis: 1, Size: 4, Flat: true}
+	if got := flat.ParamShape([]int{2, 3, 3}); !slices.Equal(got, []int{2, 3}) {
+		t.Errorf("flat groups have shape %v", got)
+	}
+	blocks := flat.Blocks(x, []int{2, 3, 3})
+	if want := []float32{8}; len(blocks) != 6 || !slices.Equal(blocks[2], want) || !slices.Equal(blocks[3], []float32{9, 10, 11, 12}) {
+		t.Errorf("flat blocks %v", blocks)
+	}
+	rows := Block{Kind: Group, Axis: 0, Size: 2}.Blocks([]float32{1, 2, 3, 4, 5, 6}, []int{3, 2})
+	if want := [][]float32{{1, 3}, {2, 4}, {5}, {6}}; !slices.EqualFunc(rows, want, slices.Equal) {
+		t.Errorf("groups along the rows %v", rows)
+	}
+}
+
+// TestFitTensor refuses what has no scale, and gives empty blocks a scale that costs nothing.
+func TestFitTensor(t *testing.T) {
+	if _, err := Int4.FitTensor([]float32{1, float32(math.Inf(1))}, []int{2}, Block{}); err == nil {
+		t.Error("an infinite weight is taken")
+	}
+	x := append(make([]float32, 16), gaussian(16)...)
+	for i := range x {
+		x[i] *= 1e-3
+	}
+	p, err := NVFP4.FitTensor(x, []int{32}, Block{Kind: Group, Size: 16})
+	if err != nil || p[0] != p[1] {
+		t.Errorf("an empty block has scale %v beside %v: %v", p[0], p[1], err)
+	}
+}

@@ -1,0 +1,53 @@
+package format
+
+import (
+	"math"
+
+	"lowbit/internal/tensor"
+)
+
+// Log4 keeps a sign and an exponent of three bits: 0 and ±1, ±2, … ±64, so that a product is a
+// shift. Code 0 is kept for zero, and the scale is a power of two (Miyashita et al.,
+// Convolutional Neural Networks using Logarithmic Data Representation, 2016, section 3).
+var Log4 = &Format{
+	Name: "log4", Bits: 4, Kind: Logarithmic, Marks: powers(4, 1), Elem: tensor.Uint4, Via: Pick, Opset: 21,
+	Act: "uint8", Search: true, Snap: powerAbove, Mid: logMiddle,
+}
+
+// Log4Sqrt2 has half the steps of Log4: 0 and ±√2ᵏ for k = 0…6.
+var Log4Sqrt2 = &Format{
+	Name: "log4-sqrt2", Bits: 4, Kind: Logarithmic, Marks: powers(4, 0.5), Elem: tensor.Uint4, Via: Table, Opset: 21,
+	Search: true, Snap: powerAbove, Mid: logMiddle,
+}
+
+// Log5 has an exponent of four bits: 0 and ±2ᵏ for k = 0…14.
+var Log5 = &Format{
+	Name: "log5", Bits: 5, Kind: Logarithmic, Marks: powers(5, 1), Elem: tensor.Uint8, Via: Pick, Opset: 21,
+	Search: true, Snap: powerAbove, Mid: logMiddle,
+}
+
+// powers lists zero and ±2^(step·k), the sign in the highest bit of the code and k+1 below it.
+// Minus zero stays unused.
+func powers(bits int, step float64) []float32 {
+	m := make([]float32, 1<<bits)
+	half := len(m) / 2
+	for k := 1; k < half; k++ {
+		v := float32(math.Exp2(step * float64(k-1)))
+		m[k], m[half+k] = v, -v
+	}
+	m[half] = float32(math.NaN())
+	return m
+}
+
+// logMiddle is halfway between two marks in the log domain. Next to zero it is zero: the
+// exponent is clipped, and only zero itself is zero.
+func logMiddle(a, b float32) float32 {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	m := math.Sqrt(float64(a) * float64(b))
+	if a < 0 {
+		m = -m
+	}
+	return float32(m)
+}

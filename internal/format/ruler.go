@@ -1,0 +1,180 @@
+package format
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+)
+
+// A ruler is what follows from the marks of a format: their order, and where one gives way to
+// the next.
+type ruler struct {
+	once sync.Once
+	ord  []int32   // codes by ascending mark; of codes with equal marks the first
+	at   []float32 // the marks in that order
+	mid  []float32 // between at[i] and at[i+1]
+	nan  int32     // code of NaN
+}
+
+// grid says whether the marks are consecutive whole numbers that equal their codes.
+func (f *Format) grid() bool { return f.Lo < f.Hi }
+
+// mini is the floating-point type whose numbers are the marks, nil where there are others.
+func (f *Format) mini() *miniFloat {
+	if f.grid() || f.Marks != nil {
+		return nil
+	}
+	return miniFloats[f.Elem]
+}
+
+// prepare makes the ruler.
+func (f *Format) prepare() *ruler {
+	f.once.Do(func() {
+		r := &f.ruler
+		for c, m := range f.Marks {
+			if m == m {
+				r.ord = append(r.ord, int32(c))
+			}
+		}
+		slices.SortStableFunc(r.ord, func(a, b int32) int { return cmp.Compare(f.Marks[a], f.Marks[b]) })
+		r.ord = slices.CompactFunc(r.ord, func(a, b int32) bool { return f.Marks[a] == f.Marks[b] })
+		for i, c := range r.ord {
+			r.at = append(r.at, f.Marks[c])
+			if i > 0 {
+				r.mid = append(r.mid, f.middle(r.at[i-1], r.at[i]))
+			}
+		}
+		r.nan = r.find(0)
+	})
+	return &f.ruler
+}
+
+// middle is where two neighbouring marks part.
+func (f *Format) middle(a, b float32) float32 {
+	if f.Mid != nil {
+		return f.Mid(a, b)
+	}
+	return a + (b-a)/2
+}
+
+// find returns the code of the mark nearest to t. A tie goes to the even code.
+func (r *ruler) find(t float32) int32 {
+	if t != t {
+		return r.nan
+	}
+	lo, hi := 0, len(r.mid)
+	for lo < hi {
+		if m := (lo + hi) / 2; t > r.mid[m] {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	if lo < len(r.mid) && t == r.mid[lo] && r.ord[lo]&1 == 1 {
+		lo++
+	}
+	return r.ord[lo]
+}
+
+// ends returns the smallest and the largest mark.
+func (f *Format) ends() (lo, hi float32) {
+	switch m := f.mini(); {
+	case f.grid():
+		return float32(f.Lo), float32(f.Hi)
+	case m != nil:
+		top := float32(m.decode(uint16(m.top)))
+		return -top, top
+	}
+	r := f.prepare()
+	return r.at[0], r.at[len(r.at)-1]
+}
+
+// Mark returns what a code means before scaling.
+func (f *Format) Mark(code int32) float32 {
+	switch m := f.mini(); {
+	case f.grid():
+		return float32(code)
+	case m != nil:
+		return float32(m.decode(uint16(code)))
+	}
+	return f.Marks[code]
+}
+
+// Codes is how many codes a format with Marks has, 0 for others.
+func (f *Format) Codes() int { return len(f.Marks) }
+
+// Encode writes the code of each value's nearest mark. Whole numbers follow ONNX's order: divide,
+// round half to even, add the zero point, saturate; NaN becomes the zero point. Other marks are
+// found by the points where neighbours part, a tie going to the even code; beyond the ends
+// values saturate, and NaN becomes NaN where the format has one, else the code nearest zero.
+func (f *Format) Encode(codes []int32, x []float32, p Params) {
+	switch m := f.mini(); {
+	case f.grid():
+		f.encodeGrid(codes, x, p)
+	case m != nil:
+		for i, v := range x {
+			codes[i] = int32(m.encode(float64(v/p.Scale), true))
+		}
+	default:
+		r := f.prepare()
+		for i, v := range x {
+			codes[i] = r.find(v / p.Scale)
+		}
+	}
+}
+
+func (f *Format) encodeGrid(codes []int32, x []float32, p Params) {
+	lo, hi := float32(f.Lo)-float32(p.Zero), float32(f.Hi)-float32(p.Zero)
+	for i, v := range x {
+		t := v / p.Scale
+		switch {
+		case t != t:
+			t = 0
+		case t < lo:
+			t = lo
+		case t > hi:
+			t = hi
+		}
+		codes[i] = int32(math.RoundToEven(float64(t))) + p.Zero
+	}
+}
+
+// Decode is the inverse of Encode: the value of each code.
+func (f *Format) Decode(x []float32, codes []int32, p Params) {
+	if f.grid() {
+		for i, c := range codes {
+			x[i] = float32(c-p.Zero) * p.Scale
+		}
+		return
+	}
+	for i, c := range codes {
+		x[i] = f.Mark(c) * p.Scale
+	}
+}
+
+// Nearest returns the number that x becomes in the format, computed in float64.
+func (f *Format) Nearest(x float64, p Params) float64 {
+	s := float64(p.Scale)
+	switch m := f.mini(); {
+	case f.grid():
+		q := math.RoundToEven(x/s) + float64(p.Zero)
+		return (math.Max(float64(f.Lo), math.Min(float64(f.Hi), q)) - float64(p.Zero)) * s
+	case m != nil:
+		return m.decode(m.encode(x/s, true)) * s
+	}
+	return float64(f.Marks[f.prepare().find(float32(x/s))]) * s
+}
+
+// Range returns the smallest and largest value that p can express.
+func (f *Format) Range(p Params) (lo, hi float32) {
+	a, b := f.ends()
+	z := float32(p.Zero)
+	return p.Scale * (a - z), p.Scale * (b - z)
+}
+
+// Code returns the code of one number computed in float64: for int32, which float32 cannot hold.
+func (f *Format) Code(x float64, p Params) int32 {
+	t := math.RoundToEven(x/float64(p.Scale)) + float64(p.Zero)
+	return int32(max(float64(f.Lo), min(float64(f.Hi), t)))
+}
