@@ -1,9 +1,10 @@
 """Quantizes a model with ONNX Runtime's own quantizer, for comparison.
 
     pip install onnxruntime onnx numpy pillow
-    python bench/ort_quantize.py MODEL.onnx OUT.onnx IMAGES minmax|entropy|percentile [SAMPLES]
+    python bench/ort_quantize.py MODEL.onnx OUT.onnx IMAGES|INPUTS.npz minmax|entropy|percentile|dynamic [SAMPLES]
 
-IMAGES is a folder of photographs; pre-processing is ImageNet's. Time it from outside, as a whole process.
+IMAGES is a folder of photographs; pre-processing is ImageNet's. INPUTS.npz holds one sample. Time it from outside,
+as a whole process.
 """
 import os
 import sys
@@ -11,7 +12,8 @@ import sys
 import numpy as np
 import onnx
 from onnx import version_converter
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 
 
@@ -25,26 +27,41 @@ def load(path):
 
 
 class Reader(CalibrationDataReader):
-    def __init__(self, name, files):
-        self.name, self.files = name, iter(files)
+    def __init__(self, samples):
+        self.samples = iter(samples)
 
     def get_next(self):
-        f = next(self.files, None)
-        return None if f is None else {self.name: load(f)}
+        return next(self.samples, None)
 
 
-def main(model, out, folder, method, samples="0"):
+def samples_of(name, data, count):
+    if data.endswith(".npz"):
+        return [dict(np.load(data))]
+    files = sorted(os.path.join(d, f) for d, _, names in os.walk(data) for f in names if f.endswith((".jpg", ".png")))
+    return ({name: load(f)} for f in files[: count or None])
+
+
+def prepared(model, out):
+    """A copy at an opset with scales along an axis (older files would not load), shapes inferred, BatchNorm fused."""
     m = onnx.load(model)
-    if m.opset_import[0].version < 13:  # scales along an axis need 13; at 12 the file would not load
-        m = version_converter.convert_version(m, 17)
-        model = out + ".opset17"
-        onnx.save(m, model)
-    files = sorted(os.path.join(d, f) for d, _, names in os.walk(folder) for f in names if f.endswith((".jpg", ".png")))
-    if int(samples):
-        files = files[: int(samples)]
-    how = {"minmax": CalibrationMethod.MinMax, "entropy": CalibrationMethod.Entropy, "percentile": CalibrationMethod.Percentile}[method]
-    quantize_static(model, out, Reader(m.graph.input[0].name, files), quant_format=QuantFormat.QDQ, per_channel=True,
-                    activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=how)
+    path = out + ".prepared"
+    if m.opset_import[0].version < 13:
+        onnx.save(version_converter.convert_version(m, 17), path)
+        model = path
+    quant_pre_process(model, path, skip_symbolic_shape=True)
+    return path
+
+
+def main(model, out, data, method, samples="0"):
+    model = prepared(model, out)
+    if method == "dynamic":
+        quantize_dynamic(model, out, per_channel=True, weight_type=QuantType.QInt8)
+    else:
+        how = {"minmax": CalibrationMethod.MinMax, "entropy": CalibrationMethod.Entropy, "percentile": CalibrationMethod.Percentile}[method]
+        name = onnx.load(model, load_external_data=False).graph.input[0].name
+        quantize_static(model, out, Reader(samples_of(name, data, int(samples))), quant_format=QuantFormat.QDQ, per_channel=True,
+                        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=how)
+    os.remove(model)
 
 
 if __name__ == "__main__":
