@@ -111,6 +111,9 @@ var functions = map[string]func(n *node) (function, bool){
 	"Elu":         func(n *node) (function, bool) { return function{kernel.Elu, n.onnx.Float("alpha", 1), 1}, true },
 	"Selu":        seluFunction,
 	"HardSigmoid": hardSigmoidFunction,
+
+	"com.microsoft.Gelu":     fixed(kernel.Gelu),
+	"com.microsoft.FastGelu": func(n *node) (function, bool) { return function{op: kernel.GeluTanh}, n.input(1) == nil },
 }
 
 func fixed(op kernel.Unary) func(*node) (function, bool) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"lowbit/internal/graph"
@@ -173,21 +174,18 @@ func TestQLinear(t *testing.T) {
 			w := []string{k.constant(k.codes(tensor.Int8, -127, 127, 20, 9)), k.constant(tensor.Scalar(0.004)), k.constant(tensor.New(tensor.Int8))}
 			return append(append(a, w...), out(k)...), nil
 		}},
-		{"com.microsoft:QLinearAdd", func(k *maker) ([]string, []any) { return append(append(x(k), x(k)...), out(k)...), nil }},
-		{"com.microsoft:QLinearMul", func(k *maker) ([]string, []any) { return append(append(x(k), x(k)...), out(k)...), nil }},
-		{"com.microsoft:QLinearSigmoid", func(k *maker) ([]string, []any) { return append(x(k), k.scalar(1.0/256), u8(k, 0)), nil }},
-		{"com.microsoft:QLinearConcat", func(k *maker) ([]string, []any) {
+		{"com.microsoft.QLinearAdd", func(k *maker) ([]string, []any) { return append(append(x(k), x(k)...), out(k)...), nil }},
+		{"com.microsoft.QLinearMul", func(k *maker) ([]string, []any) { return append(append(x(k), x(k)...), out(k)...), nil }},
+		{"com.microsoft.QLinearSigmoid", func(k *maker) ([]string, []any) { return append(x(k), k.scalar(1.0/256), u8(k, 0)), nil }},
+		{"com.microsoft.QLinearConcat", func(k *maker) ([]string, []any) {
 			return append(append(out(k), x(k)...), x(k)...), []any{"axis", int64(1)}
 		}},
-		{"com.microsoft:QLinearGlobalAveragePool", func(k *maker) ([]string, []any) { return append(x(k), out(k)...), []any{"channels_last", int64(0)} }},
+		{"com.microsoft.QLinearGlobalAveragePool", func(k *maker) ([]string, []any) { return append(x(k), out(k)...), []any{"channels_last", int64(0)} }},
 	} {
 		t.Run(c.op, func(t *testing.T) {
 			k := newMaker(8)
 			in, attrs := c.build(k)
-			domain, name := "", c.op
-			if d, n, ok := cutDomain(c.op); ok {
-				domain, name = d, n
-			}
+			domain, name := cutDomain(c.op)
 			n := &graph.Node{Op: name, Domain: domain, In: in, Out: []string{"y"}}
 			for i := 0; i < len(attrs); i += 2 {
 				n.SetAttr(attrs[i].(string), attrs[i+1])
@@ -199,13 +197,13 @@ func TestQLinear(t *testing.T) {
 	}
 }
 
-func cutDomain(op string) (domain, name string, ok bool) {
-	for i := range op {
-		if op[i] == ':' {
-			return op[:i], op[i+1:], true
-		}
+// cutDomain splits "com.microsoft.Gelu" into domain and operator.
+func cutDomain(op string) (domain, name string) {
+	i := strings.LastIndexByte(op, '.')
+	if i < 0 {
+		return "", op
 	}
-	return "", op, false
+	return op[:i], op[i+1:]
 }
 
 // TestDynamic runs products whose activations are quantized in each run; results are those of ONNX's

@@ -18,6 +18,7 @@ type lowerer struct {
 	level   kernel.Level
 	threads int
 	seed    uint64
+	memory  int64 // most bytes of values
 	packs   *packCache
 
 	slots []*slot

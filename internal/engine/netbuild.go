@@ -57,7 +57,8 @@ func denseConst(c *graph.Const) (*tensor.Tensor, error) {
 func valueOf(name string, f op.Fact) *value {
 	v := &value{name: name, dtype: f.DType, konst: f.Value, typ: f.Type}
 	if shape, ok := f.Static(); ok && f.IsTensor() && f.DType.Valid() {
-		v.shape, v.known = shape, true
+		_, err := tensor.CheckedElements(shape)
+		v.shape, v.known = shape, err == nil
 	}
 	return v
 }

@@ -24,6 +24,7 @@ type Options struct {
 	Level     *kernel.Level // greatest instruction set to use; nil means the best this machine has
 	Watch     []string      // values that [Session.RunWatch] shows; fusion leaves them observable
 	Seed      uint64        // of the random operators
+	MaxMemory int64         // most bytes that the values of one run may take; 0 means 32 GiB
 	Reference bool          // evaluate node after node by the operators' definitions, without compiling
 }
 
@@ -123,8 +124,37 @@ func (s *Session) compile(types map[string]graph.Type, override []string) (*prog
 	for _, p := range passes {
 		p.run(g)
 	}
-	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, packs: &s.packs}
-	return lw.lower()
+	limit := s.opt.MaxMemory
+	if limit <= 0 {
+		limit = defaultMemory
+	}
+	if err := g.within(limit); err != nil {
+		return nil, err
+	}
+	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, memory: limit, packs: &s.packs}
+	p, err := lw.lower()
+	if err == nil && int64(p.arena) > limit {
+		return nil, fault.Limitf("", "a run takes %d bytes for its values, more than the %d allowed", p.arena, limit)
+	}
+	return p, err
+}
+
+// defaultMemory is the most bytes for the values of one run where the options say nothing.
+const defaultMemory = 32 << 30
+
+// within says which value alone takes more than limit bytes, before anything is made for it.
+func (g *net) within(limit int64) error {
+	for _, n := range g.nodes {
+		for _, v := range n.out {
+			if v == nil || !v.known {
+				continue
+			}
+			if b := float64(v.elems()) * float64(v.dtype.Bits()) / 8; b > float64(limit) {
+				return fault.Limitf(n.onnx.Label(), "its result %s%s takes %.0f bytes, more than the %d allowed", v.dtype, tensor.FormatShape(v.shape), b, limit)
+			}
+		}
+	}
+	return nil
 }
 
 // Inputs lists what a caller has to feed.

@@ -125,6 +125,22 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+func TestMemoryLimit(t *testing.T) {
+	k := newMaker(1)
+	x := k.image(1, 3, 4, 5)
+	big := k.node("Expand", []string{x, k.constant(tensor.Vector(1<<20, 3, 4, 5))})
+	k.output(k.node("ReduceSum", []string{k.node("Add", []string{big, big})}))
+	if _, err := Compile(k.m, Options{MaxMemory: 1 << 20}); fault.KindOf(err) != fault.Limit || !strings.Contains(err.Error(), "Expand") {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := Compile(k.m, Options{MaxMemory: 300 << 20}); fault.KindOf(err) != fault.Limit {
+		t.Errorf("two values of 251 MB in 300 MB: error is %v", err)
+	}
+	if _, err := Compile(k.m, Options{MaxMemory: 600 << 20}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	k := small(3)
 	ctx, cancel := context.WithCancelCause(context.Background())
