@@ -2,6 +2,7 @@ package engine
 
 import (
 	"lowbit/internal/kernel"
+	"lowbit/internal/op"
 	"lowbit/internal/tensor"
 )
 
@@ -47,6 +48,8 @@ func findGemms(g *net) {
 var gemms = map[string]func(n *node) (*gemmSpec, bool){
 	"MatMul": gemmOfMatMul,
 	"Gemm":   gemmOfGemm,
+
+	"com.microsoft.MatMulNBits": gemmOfNBits,
 }
 
 func gemmOfMatMul(n *node) (*gemmSpec, bool) {
@@ -73,6 +76,30 @@ func gemmOfGemm(n *node) (*gemmSpec, bool) {
 			return nil, false
 		}
 		s.bias = tensor.Of[float32](scaled(tensor.Float32s(bias, s.n), n.onnx.Float("beta", 1)))
+	}
+	return s, true
+}
+
+// gemmOfNBits takes a weight of few bits, with its scales by blocks, as the floats that it means.
+func gemmOfNBits(n *node) (*gemmSpec, bool) {
+	in := make([]*tensor.Tensor, len(n.in))
+	for i, v := range n.in[1:] {
+		if v != nil && v.konst == nil {
+			return nil, false
+		} else if v != nil {
+			in[i+1] = v.konst
+		}
+	}
+	w, err := op.DenseWeight(n.onnx, in)
+	if err != nil {
+		return nil, false
+	}
+	s := &gemmSpec{weight: w, k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
+	if b := n.input(5); b != nil {
+		row, ok := rowOf(b, s.n)
+		if s.bias = row; !ok {
+			return nil, false
+		}
 	}
 	return s, true
 }
