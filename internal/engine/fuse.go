@@ -40,6 +40,7 @@ func fuse(g *net) {
 
 // take makes c the product p with another spec, and perhaps one operand more.
 func take(p, c *node, spec product, more ...*value) {
+	c.onnx, c.version = p.onnx, p.version
 	c.become(p.kind, spec, append(p.in[:len(p.in):len(p.in)], more...)...)
 }
 

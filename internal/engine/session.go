@@ -257,7 +257,7 @@ func (s *Session) reference(ctx context.Context, in map[string]*tensor.Tensor, w
 
 // A StepTime tells what one step of a compiled program is and how long it took.
 type StepTime struct {
-	Node   string        // label of the ONNX node it stands for, or of the last of several
+	Node   string        // label of the ONNX node it stands for: of several, the product, or the last where there is none
 	Op     string        // its operator, such as "Conv"
 	Kernel string        // what computes it, such as "conv u8s8 1x1 vnni"
 	Out    string        // shape of the first result, as ONNX orders it
