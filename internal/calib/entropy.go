@@ -39,108 +39,115 @@ var Entropy = &Observer{
 // klClip returns the number of bins to keep, from levels to len(h), at which the divergence
 // between h, clipped, and its quantization to that many levels is least; the larger on ties.
 func klClip(h []uint64, levels int) int {
-	tail := uint64(0)
-	for _, c := range h {
-		tail += c
-	}
+	k := newDivergence(h, levels)
 	best, least := len(h), math.Inf(1)
-	kept := uint64(0)
-	q := make([]float64, len(h))
-	for i := 1; i <= len(h); i++ {
-		kept += h[i-1]
-		if i < levels {
-			continue
-		}
-		if d := klDivergence(h[:i], float64(tail-kept), levels, q[:i]); d <= least {
+	for i := levels; i <= len(h); i++ {
+		if d := k.at(i); d <= least {
 			best, least = i, d
 		}
 	}
 	return best
 }
 
-// klDivergence is KL(P‖Q) for P the bins h with the outliers added to the last one, and Q the
-// same bins without outliers merged into levels and spread again over the non-empty ones.
-// q is scratch of h's length. It is +Inf where smoothing leaves no mass.
-func klDivergence(h []uint64, outliers float64, levels int, q []float64) float64 {
+// A divergence computes KL(P‖Q) for the first bins of a histogram h: P is those bins with the
+// outliers added to the last one, and Q the same bins without outliers, merged into levels and
+// spread again evenly over the non-empty bins of each.
+//
+// With T = ΣP and S = ΣQ before both are made to sum to one, and q constant in a level g,
+//
+//	KL = (Σ p·ln p − Σ_g (Σ p in g)·ln q_g) / T + ln(S/T)
+//
+// where all sums but that over g are differences of running sums.
+type divergence struct {
+	h      []uint64
+	levels int
+	sum    []uint64  // of h before an index
+	filled []int     // non-empty bins before an index
+	plnp   []float64 // Σ h·ln h before an index
+	least  []uint64  // the smallest non-zero count before an index
+	counts []float64 // ln of 1, 2, …, the numbers of bins in a level
+}
+
+func newDivergence(h []uint64, levels int) *divergence {
 	n := len(h)
-	total := outliers
-	spread := 0.0
-	for lo := 0; lo < n; {
-		group := lo * levels / n
-		sum, filled, hi := 0.0, 0, lo
-		for ; hi < n && hi*levels/n == group; hi++ {
-			if h[hi] > 0 {
-				sum += float64(h[hi])
-				filled++
-			}
+	k := &divergence{h: h, levels: levels, sum: make([]uint64, n+1), filled: make([]int, n+1), plnp: make([]float64, n+1), least: make([]uint64, n+1)}
+	k.least[0] = math.MaxUint64
+	for i, c := range h {
+		k.sum[i+1], k.filled[i+1], k.plnp[i+1], k.least[i+1] = k.sum[i]+c, k.filled[i], k.plnp[i], k.least[i]
+		if c > 0 {
+			k.filled[i+1]++
+			k.plnp[i+1] += float64(float64(c) * ln(float64(c)))
+			k.least[i+1] = min(k.least[i], c)
 		}
-		for k := lo; k < hi; k++ {
-			q[k] = 0
-			if h[k] > 0 {
-				q[k] = sum / float64(filled)
+	}
+	k.counts = make([]float64, n/levels+3)
+	for i := range k.counts {
+		k.counts[i] = ln(float64(max(1, i)))
+	}
+	return k
+}
+
+// at is the divergence for the first n bins; +Inf where nothing is left of one of the two.
+func (k *divergence) at(n int) float64 {
+	total, kept := float64(k.sum[len(k.h)]), float64(k.sum[n])
+	if kept == 0 {
+		return math.Inf(1)
+	}
+	outliers := total - kept
+	last := k.h[n-1]
+	if last == 0 && outliers > 0 {
+		return k.smoothed(n, total, kept)
+	}
+	d := k.plnp[n]
+	if outliers > 0 {
+		c := float64(last)
+		d += float64((c+outliers)*ln(c+outliers)) - float64(c*ln(c))
+	}
+	for lo, group := 0, 0; lo < n; group++ {
+		hi := (group*n + n + k.levels - 1) / k.levels // the first bin of the next level
+		if sum := float64(k.sum[hi] - k.sum[lo]); sum > 0 {
+			p := sum
+			if hi == n {
+				p += outliers
 			}
+			d -= float64(p * (ln(sum) - k.counts[k.filled[hi]-k.filled[lo]]))
 		}
-		total += sum
-		spread += sum
 		lo = hi
 	}
-	if spread == 0 {
-		return math.Inf(1)
-	}
-	last := float64(h[n-1]) + outliers
-	if last > 0 && q[n-1] == 0 {
-		return klSmoothed(h, last, total, spread, q)
-	}
-	d := 0.0
-	for k, c := range h {
-		p := float64(c)
-		if k == n-1 {
-			p = last
-		}
-		if p > 0 {
-			d += p * math.Log(p/q[k])
-		}
-	}
-	return d/total + math.Log(spread/total)
+	return d/total + ln(kept/total)
 }
 
-// klSmoothed is the divergence after every zero of P and Q was raised to a small mass taken
-// evenly from the non-zeros.
-func klSmoothed(h []uint64, last, total, spread float64, q []float64) float64 {
+// smoothed is the divergence where P has outliers in its last bin and Q has nothing there: every
+// zero of P and Q is raised to a small mass, which is taken evenly from the non-zeros. It is +Inf
+// where one of these has less than that.
+func (k *divergence) smoothed(n int, total, kept float64) float64 {
 	const eps = 1e-4
-	p := make([]float64, len(h))
-	for k, c := range h {
-		p[k] = float64(c) / total
-		q[k] /= spread
-	}
-	p[len(p)-1] = last / total
-	if !smooth(p, eps) || !smooth(q, eps) {
+	takeP := eps * float64(n-k.filled[n]-1) / float64(k.filled[n]+1)
+	takeQ := eps * float64(n-k.filled[n]) / float64(k.filled[n])
+	if float64(k.least[n])/total <= takeP {
 		return math.Inf(1)
 	}
 	d := 0.0
-	for k := range p {
-		d += p[k] * math.Log(p[k]/q[k])
-	}
-	return d
-}
-
-func smooth(p []float64, eps float64) bool {
-	zeros := 0
-	for _, v := range p {
-		if v == 0 {
-			zeros++
+	for lo, group := 0, 0; lo < n; group++ {
+		hi := (group*n + n + k.levels - 1) / k.levels
+		filled := k.filled[hi] - k.filled[lo]
+		q := 0.0
+		if filled > 0 {
+			if q = float64(k.sum[hi]-k.sum[lo])/float64(filled)/kept - takeQ; q <= 0 {
+				return math.Inf(1)
+			}
 		}
-	}
-	if zeros == len(p) {
-		return false
-	}
-	take := eps * float64(zeros) / float64(len(p)-zeros)
-	for k, v := range p {
-		if v == 0 {
-			p[k] = eps
-		} else if p[k] = v - take; p[k] <= 0 {
-			return false
+		for i := lo; i < hi; i++ { // an empty bin is eps in both, and adds nothing
+			if c := float64(k.h[i]); c > 0 {
+				p := c/total - takeP
+				d += float64(p * ln(p/q))
+			}
 		}
+		lo = hi
 	}
-	return true
+	p := (total-kept)/total - takeP
+	if p <= 0 {
+		return math.Inf(1)
+	}
+	return d + float64(p*ln(p/eps))
 }

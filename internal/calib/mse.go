@@ -64,17 +64,18 @@ func (m *masses) error(a, b int, v float64) float64 {
 	return xx - float64(2*float64(v*x)) + float64(float64(v*v)*n)
 }
 
-// squaredError is the sum of the squared errors of format f with parameters p: over its codes, or
-// over the bins where those are fewer.
+// squaredError is the sum of the squared errors of format f with parameters p: over the codes of a
+// grid, and over the bins where those are fewer or the marks are no grid.
 func (m *masses) squaredError(f *format.Format, p format.Params) float64 {
 	scale, zero := float64(p.Scale), float64(p.Zero)
 	lo, hi := float64(f.Lo)-zero, float64(f.Hi)-zero
 	bins := len(m.n) - 1
 	sum := 0.0
-	if f.Hi-f.Lo > bins {
+	if f.Lo >= f.Hi || f.Hi-f.Lo > bins {
 		for i := range bins {
-			q := math.Max(lo, math.Min(hi, math.RoundToEven(m.middle(i)/scale)))
-			sum += m.error(i, i+1, q*scale)
+			if m.n[i+1] > m.n[i] {
+				sum += m.error(i, i+1, f.Nearest(m.middle(i), p))
+			}
 		}
 		return sum
 	}

@@ -51,6 +51,9 @@ func (o *Observer) Fit(s *Stats, f *format.Format, symmetric bool) (format.Param
 	if o.Hist && s.Neg == nil {
 		return format.Params{}, fmt.Errorf("observer %s needs histograms", o.Name)
 	}
+	if s.Min == s.Max { // one value has no distribution to clip
+		o = MinMax
+	}
 	lo, hi := o.Range(s, f, symmetric)
 	return f.Cover(lo, hi, symmetric), nil
 }

@@ -22,7 +22,8 @@ type Stats struct {
 	Count, Zeros, NaNs, Infs uint64
 	Min, Max                 float32 // of the finite values; +Inf and -Inf before the first
 	Samples                  int
-	mins, maxs               kernel.Moments // of the extremes of each sample
+	finite                   int            // samples that held a finite value
+	mins, maxs               kernel.Moments // of the extremes of each of those
 
 	// Neg and Pos count the finite non-zero values by magnitude: bin i holds |x| in
 	// [i·2^Exp, (i+1)·2^Exp). They are nil where only the extremes were asked for.
@@ -50,6 +51,7 @@ func (s *Stats) Add(l kernel.Level, x []float32) {
 	if c.Finite == 0 {
 		return
 	}
+	s.finite++
 	s.Min, s.Max = min(s.Min, c.Min), max(s.Max, c.Max)
 	l.AddMoments(&s.mins, []float32{c.Min})
 	l.AddMoments(&s.maxs, []float32{c.Max})
@@ -83,6 +85,7 @@ func (s *Stats) Merge(o *Stats) {
 	s.Infs += o.Infs
 	s.Min, s.Max = min(s.Min, o.Min), max(s.Max, o.Max)
 	s.Samples += o.Samples
+	s.finite += o.finite
 	s.mins.Merge(&o.mins)
 	s.maxs.Merge(&o.maxs)
 	if s.Neg == nil || o.Neg == nil {
@@ -107,11 +110,11 @@ func (s *Stats) Merge(o *Stats) {
 // Seen says whether any finite value was observed.
 func (s *Stats) Seen() bool { return s.Min <= s.Max }
 
-// MeanMin and MeanMax are the means over samples of the smallest and largest value of each.
-func (s *Stats) MeanMin() float64 { return s.mins.Sum() / float64(max(1, s.Samples)) }
+// MeanMin is the mean over samples of each sample's smallest finite value.
+func (s *Stats) MeanMin() float64 { return s.mins.Sum() / float64(max(1, s.finite)) }
 
-// MeanMax is the mean over samples of each sample's largest value.
-func (s *Stats) MeanMax() float64 { return s.maxs.Sum() / float64(max(1, s.Samples)) }
+// MeanMax is the mean over samples of each sample's largest finite value.
+func (s *Stats) MeanMax() float64 { return s.maxs.Sum() / float64(max(1, s.finite)) }
 
 // width is the width of a bin.
 func (s *Stats) width() float64 { return math.Ldexp(1, s.Exp) }
