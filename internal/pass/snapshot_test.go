@@ -82,6 +82,10 @@ var rewrites = map[string]struct {
 	}, 120},
 	"qdq":       {func(t *testing.T, m *graph.Model, arg string) error { return quantizeCase(t, m, arg, "qdq") }, 15},
 	"qoperator": {func(t *testing.T, m *graph.Model, arg string) error { return quantizeCase(t, m, arg, "qoperator") }, 15},
+	"unquantize": {func(_ *testing.T, m *graph.Model, _ string) error {
+		_, err := Unquantize(m)
+		return err
+	}, 15},
 	"dynamic": {func(t *testing.T, m *graph.Model, arg string) error {
 		return quantizeCase(t, m, "mode: dynamic, "+arg, "")
 	}, 25},
