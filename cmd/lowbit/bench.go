@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"lowbit"
-	"lowbit/internal/engine"
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
@@ -24,6 +23,7 @@ type benchFlags struct {
 	shapes           []string
 	warmup, duration span
 	kernels          bool
+	input, against   string
 }
 
 func benchCmd(a *app) *cobra.Command {
@@ -38,7 +38,9 @@ func benchCmd(a *app) *cobra.Command {
 	f.StringArrayVar(&b.shapes, "shape", nil, "shape of an input, such as x:1x3x224x224; may be repeated")
 	f.Var(&b.warmup, "warmup", "time to run before measuring, such as 1s")
 	f.Var(&b.duration, "duration", "time to measure, such as 5s")
-	f.BoolVar(&b.kernels, "kernels", false, "show the time of each operator and the kernel that computes it")
+	f.BoolVar(&b.kernels, "kernels", false, "show the time of each operator, the kernel that computes it, and where float is faster")
+	f.StringVar(&b.input, "input", "", "npz with a key for each input, or npy, to run on instead of random numbers")
+	f.StringVar(&b.against, "against", "", "float model to hold the operators of a quantized one against (default: its own float form)")
 	return cmd
 }
 
@@ -49,8 +51,14 @@ type benchJSON struct {
 	Throughput float64      `json:"throughput_per_s"`
 	Runs       int          `json:"runs"`
 	Threads    int          `json:"threads"`
+	Load       float64      `json:"load_ms"` // from opening the file to the first answer
 	PeakRSS    int64        `json:"peak_rss_bytes"`
 	Kernels    []kernelJSON `json:"kernels"`
+	// Limits are what one core reaches, by the number format that kernels begin with.
+	Limits map[string]limitJSON `json:"limits"`
+	// Float is the time of all operators of the float form in microseconds, 0 where there is none.
+	Float  float64      `json:"float_us"`
+	Slower []slowerJSON `json:"slower"`
 }
 
 type latencyJSON struct {
@@ -59,42 +67,38 @@ type latencyJSON struct {
 	P95    float64 `json:"p95"`
 }
 
-type kernelJSON struct {
-	Node   string  `json:"node"`
-	Op     string  `json:"op"`
-	Kernel string  `json:"kernel"`
-	Out    string  `json:"out"`
-	MACs   int64   `json:"macs"`
-	Micros float64 `json:"us"`
-	GOPS   float64 `json:"gops"`
-}
-
 func (a *app) bench(ctx context.Context, path string, b *benchFlags) error {
+	begin := time.Now()
 	m, err := a.openToRun(path)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	in, err := b.inputs(m.Graph().Graph.Required(), a.seed)
+	opened := time.Since(begin)
+	in, err := b.feed(m.Graph().Graph.Required(), a.seed)
 	if err != nil {
 		return fault.At(path, err)
 	}
+	begin = time.Now()
 	s, err := a.compile(m, "engine", load{workers: 1, inputs: typesOf(in), copies: 1})
 	if err != nil {
 		return err
 	}
+	if _, err := s.Run(ctx, in); err != nil {
+		return fault.At(path, err)
+	}
+	r := &benchJSON{Schema: "lowbit.bench/v1", Threads: a.threads, Load: micros(opened+time.Since(begin)) / 1e3, Kernels: []kernelJSON{}, Limits: map[string]limitJSON{}, Slower: []slowerJSON{}}
 	times, err := b.measure(ctx, s, in)
 	if err != nil {
 		return fault.At(path, err)
 	}
-	r := &benchJSON{Schema: "lowbit.bench/v1", Threads: a.threads, Runs: len(times), Latency: latencyOf(times), Kernels: []kernelJSON{}}
+	r.Runs, r.Latency, r.PeakRSS = len(times), latencyOf(times), peakMemory()
 	r.Throughput = float64(b.batch) * 1e3 / r.Latency.Median
 	if b.kernels || a.json {
-		if r.Kernels, err = profile(ctx, s, in); err != nil {
+		if err := r.profile(ctx, a, m, s, b, in); err != nil {
 			return fault.At(path, err)
 		}
 	}
-	r.PeakRSS = peakMemory()
 	if a.json {
 		err = a.printJSON(r)
 	} else {
@@ -104,6 +108,18 @@ func (a *app) bench(ctx context.Context, path string, b *benchFlags) error {
 		a.next("bench", path, "--kernels")
 	}
 	return err
+}
+
+// feed returns the inputs to run on: those of a file, or random ones.
+func (b *benchFlags) feed(inputs []*graph.Value, seed uint64) (feed, error) {
+	if b.input == "" {
+		return b.inputs(inputs, seed)
+	}
+	in, err := readInputs(b.input, inputs)
+	if err != nil {
+		return nil, err
+	}
+	return in, b.settle(inputs, in)
 }
 
 // latencyOf sums up the times of runs in milliseconds.
@@ -131,50 +147,14 @@ func (b *benchFlags) measure(ctx context.Context, s *lowbit.Session, in feed) ([
 	return times, nil
 }
 
-func profile(ctx context.Context, s *lowbit.Session, in feed) ([]kernelJSON, error) {
-	steps, err := s.Profile(ctx, in, 20)
-	if err != nil {
-		return nil, err
-	}
-	list := []kernelJSON{}
-	for _, t := range steps {
-		list = append(list, kernelOf(t))
-	}
-	return list, nil
-}
-
-func kernelOf(t engine.StepTime) kernelJSON {
-	k := kernelJSON{t.Node, t.Op, t.Kernel, t.Out, t.MACs, float64(t.Time.Nanoseconds()) / 1e3, 0}
-	if t.MACs > 0 && t.Time > 0 {
-		k.GOPS = 2 * float64(t.MACs) / float64(t.Time.Nanoseconds())
-	}
-	return k
-}
-
 func (a *app) printBench(path string, r *benchJSON, kernels bool) error {
 	if kernels {
-		if err := a.kernelTable(r.Kernels); err != nil {
+		if err := r.printProfile(a); err != nil {
 			return err
 		}
 	}
-	return a.printf("%s: median %.3f ms, min %.3f, p95 %.3f over %d runs; %.1f per second, %d threads, peak memory %.1f MB\n",
-		path, r.Latency.Median, r.Latency.Min, r.Latency.P95, r.Runs, r.Throughput, r.Threads, float64(r.PeakRSS)/1e6)
-}
-
-func (a *app) kernelTable(list []kernelJSON) error {
-	total := 0.0
-	for _, k := range list {
-		total += k.Micros
-	}
-	t := a.table("node", "kernel", "out", "us", "%", "GOP/s")
-	for _, k := range list {
-		gops := ""
-		if k.GOPS > 0 {
-			gops = fmt.Sprintf("%.1f", k.GOPS)
-		}
-		t.row(k.Node, k.Kernel, k.Out, fmt.Sprintf("%.1f", k.Micros), fmt.Sprintf("%.1f", 100*k.Micros/max(total, 1e-9)), gops)
-	}
-	return t.print()
+	return a.printf("%s: median %.3f ms, min %.3f, p95 %.3f over %d runs; %.1f per second, %d threads, %.1f ms from opening to the first answer, peak memory %.1f MB\n",
+		path, r.Latency.Median, r.Latency.Min, r.Latency.P95, r.Runs, r.Throughput, r.Threads, r.Load, float64(r.PeakRSS)/1e6)
 }
 
 // inputs makes random inputs. It sets the batch to what the model fixes, or a given shape has.

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"lowbit/internal/engine"
+)
+
+func stepsOf(pairs ...any) (list []engine.StepTime) {
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, engine.StepTime{Node: pairs[i].(string), Time: time.Duration(pairs[i+1].(int)) * time.Microsecond})
+	}
+	return list
+}
+
+func TestSlowerNodes(t *testing.T) {
+	ours := stepsOf("Q", 1, "a", 5, "a", 4, "table", 2, "b", 3, "DQ", 1, "c", 9)
+	float := stepsOf("a", 6, "relu", 1, "b", 5, "c", 8)
+	want := []slowerJSON{{"a", 12, 7}, {"c", 9, 8}} // b is faster: 4 against 5
+	if got := slowerNodes(ours, float); !slices.Equal(got, want) {
+		t.Errorf("slower are %v, not %v", got, want)
+	}
+	if got := slowerNodes(ours, stepsOf("z", 1)); len(got) != 0 {
+		t.Errorf("networks without a node in common compare as %v", got)
+	}
+}
+
+func TestSlowerNodesAreFew(t *testing.T) {
+	var ours, float []engine.StepTime
+	for i := range 2 * maxSlower {
+		name := string(rune('a' + i))
+		ours = append(ours, stepsOf(name, 20+i)...)
+		float = append(float, stepsOf(name, 10)...)
+	}
+	got := slowerNodes(ours, float)
+	if len(got) != maxSlower || got[0].Node != string(rune('a'+2*maxSlower-1)) {
+		t.Errorf("%d nodes, first %v", len(got), got[0])
+	}
+}
+
+func TestLimit(t *testing.T) {
+	r := &benchJSON{Threads: 2, Limits: map[string]limitJSON{"u8s8": {"VPDPBUSD", 100}}}
+	step := engine.StepTime{Kernel: "u8s8 conv 1x1", MACs: 50_000, Time: time.Microsecond}
+	if k := r.kernelOf(step); k.GOPS != 100 || k.Limit != 0.5 {
+		t.Errorf("%g GOP/s, %g of the limit", k.GOPS, k.Limit)
+	}
+	step.Kernel = "concat"
+	if k := r.kernelOf(step); k.Limit != 0 {
+		t.Errorf("a concat has the limit %g", k.Limit)
+	}
+	b := &benchFlags{duration: span(time.Second)}
+	for ms, want := range map[float64]int{1: 100, 5: 50, 1000: 3} {
+		if n := b.profileRuns(ms); n != want {
+			t.Errorf("%d runs of %g ms, not %d", n, ms, want)
+		}
+	}
+}
