@@ -1,6 +1,10 @@
 package engine
 
-import "lowbit/internal/kernel"
+import (
+	"slices"
+
+	"lowbit/internal/kernel"
+)
 
 // An image gives the sizes of a convolution's operands: images in a batch, elements of one at either
 // end, and output pixels.
@@ -19,7 +23,7 @@ type cut struct {
 
 // A splitter is a packed weight that knows where its output may be cut.
 type splitter interface {
-	Split(rows, parts int) []kernel.Range
+	Panels() int
 	Columns(panel int) (n0, n1 int)
 }
 
@@ -37,12 +41,78 @@ func (im image) chunks(act *activation) int {
 
 // cuts divides a product of batch images that takes some nanoseconds and ends in act, which may be nil.
 func (lw *lowerer) cuts(w splitter, im image, nanos float64, act *activation) []cut {
-	parts := max((lw.partsFor(nanos, 1<<20)+im.batch-1)/im.batch, im.chunks(act))
+	ranges := lw.ranges(w, im.rows, nanos/float64(im.batch), lw.partsFor(nanos, 1<<20)/im.batch)
+	if chunks := im.chunks(act); chunks > len(ranges) {
+		ranges = rangesOfRows(w, im.rows, chunks)
+	}
 	var list []cut
 	for i := range im.batch {
-		for _, r := range w.Split(im.rows, parts) {
+		for _, r := range ranges {
 			list = append(list, cut{i, r})
 		}
+	}
+	return list
+}
+
+const (
+	rowGrain   = 24  // rows that fill tiles of any height
+	cutNanos   = 400 // what each further part costs
+	mostApiece = 4   // parts of a product for each thread
+)
+
+// ranges cuts one product by rows or by panels, whichever gives the threads the more equal shares.
+func (lw *lowerer) ranges(w splitter, rows int, nanos float64, limit int) []kernel.Range {
+	best := rangesOfRows(w, rows, 1)
+	least := nanos
+	for parts := lw.threads; limit > 1 && parts <= lw.threads*mostApiece; parts += lw.threads {
+		for _, list := range [][]kernel.Range{rangesOfRows(w, rows, parts), rangesOfPanels(w, rows, parts)} {
+			t := nanos*longest(w, list, lw.threads)/float64(rows*columns(w)) + float64(len(list))*cutNanos/float64(lw.threads)
+			if t < least {
+				best, least = list, t
+			}
+		}
+	}
+	return best
+}
+
+func columns(w splitter) int {
+	_, n := w.Columns(w.Panels() - 1)
+	return n
+}
+
+// longest returns the elements that the busiest of some threads computes if each takes the next range
+// when it is done with one.
+func longest(w splitter, list []kernel.Range, threads int) float64 {
+	load := make([]int, threads)
+	for _, r := range list {
+		free := 0
+		for i, l := range load {
+			if l < load[free] {
+				free = i
+			}
+		}
+		n0, _ := w.Columns(r.P0)
+		_, n1 := w.Columns(r.P1 - 1)
+		load[free] += (r.M1 - r.M0) * (n1 - n0)
+	}
+	return float64(slices.Max(load))
+}
+
+func rangesOfRows(w splitter, rows, parts int) []kernel.Range {
+	grains := (rows + rowGrain - 1) / rowGrain
+	parts = max(1, min(parts, grains))
+	list := make([]kernel.Range, parts)
+	for i := range list {
+		list[i] = kernel.Range{M0: grains * i / parts * rowGrain, M1: min(rows, grains*(i+1)/parts*rowGrain), P1: w.Panels()}
+	}
+	return list
+}
+
+func rangesOfPanels(w splitter, rows, parts int) []kernel.Range {
+	parts = min(parts, w.Panels())
+	list := make([]kernel.Range, parts)
+	for i := range list {
+		list[i] = kernel.Range{M1: rows, P0: w.Panels() * i / parts, P1: w.Panels() * (i + 1) / parts}
 	}
 	return list
 }
