@@ -1,73 +1,144 @@
 """Times lowbit's engine beside ONNX Runtime on the same files, in turns.
 
-    pip install onnxruntime numpy
-    python bench/latency.py LOWBIT THREADS MODEL.onnx[=INPUTS.npz] ...
+    pip install onnxruntime onnx numpy pillow
+    python bench/models.py OUT
+    python bench/variants.py LOWBIT OUT [MODEL.onnx=INPUTS.npz ...]
+    python bench/latency.py LOWBIT OUT [--threads 1,2] [--variants f32,int8-lowbit] [--models a,b]
 
-Each round gives both engines the same time; the figures are the medians of all runs of all rounds,
-in milliseconds, and their ratio, lowbit over ONNX Runtime. Have nothing else running.
+For each file OUT/MODEL/VARIANT.onnx both engines get the same time in turns, ONNX Runtime at its default
+optimisation; the figures are the medians over the rounds of each round's median, in milliseconds, and their
+ratio, lowbit over ONNX Runtime. Below each variant stands the geometric mean, and what the quantized files of
+lowbit gain over its own float. --load compares the time from opening the file to the first answer, and the peak
+memory of a process that does just that, instead. Have nothing else running.
 """
+import argparse
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 
 import numpy as np
 import onnxruntime as ort  # before anything pins this process: it reads the CPU's abilities here
 
-ROUNDS, SECONDS = 5, 1.0
+VARIANTS = ["f32", "int8-lowbit", "int8-ort", "dynamic-lowbit", "dynamic-ort"]
+SETS = ["avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "amx_tile", "amx_int8"]
 
 
-def ort_times(session, feed):
-    times, end = [], time.perf_counter() + SECONDS
-    while time.perf_counter() < end:
+def machine():
+    """The processor's name, and which of the instruction sets that matter it has."""
+    lines = [line.partition(":") for line in open("/proc/cpuinfo")]
+    info = {key.strip(): value.strip() for key, _, value in lines}
+    flags = info.get("flags", "").split()
+    return f"{info.get('model name')}, {os.cpu_count()} cores, {' '.join(s for s in SETS if s in flags)}; load {os.getloadavg()[0]:.1f}"
+
+
+def ort_session(path, threads):
+    o = ort.SessionOptions()
+    o.intra_op_num_threads = threads
+    o.log_severity_level = 3
+    return ort.InferenceSession(path, o, providers=["CPUExecutionProvider"])
+
+
+def ort_median(session, feed, seconds):
+    times, end = [], time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
         t = time.perf_counter()
         session.run(None, feed)
         times.append((time.perf_counter() - t) * 1e3)
-    return times
+    return np.median(times)
 
 
-def feed_of(session, rng):
-    feed = {}
-    for i in session.get_inputs():
-        shape = [d if isinstance(d, int) and d > 0 else 1 for d in i.shape]
-        if "float" in i.type:
-            feed[i.name] = rng.standard_normal(shape).astype(np.float32)
-        else:
-            kind = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": bool}[i.type]
-            feed[i.name] = rng.integers(0, 2, shape).astype(kind)
-    return feed
+def lowbit_bench(program, threads, path, inputs, seconds, warmup=0.1):
+    cmd = [program, "bench", path, "--threads", str(threads), "--warmup", f"{warmup}s", "--duration", f"{seconds}s", "--json", "-q", "--input", inputs]
+    return json.loads(subprocess.run(cmd, check=True, capture_output=True).stdout)
 
 
-def lowbit_median(program, threads, path, inputs):
-    cmd = [program, "bench", path, "--threads", str(threads), "--warmup", "300ms", "--duration", f"{SECONDS}s", "--json", "--input", inputs]
-    return json.loads(subprocess.run(cmd, check=True, capture_output=True).stdout)["latency_ms"]["median"]
+def compare_latency(a, threads, path, inputs):
+    """(lowbit, ONNX Runtime) in ms."""
+    session, feed = ort_session(path, threads), dict(np.load(inputs))
+    for _ in range(3):
+        session.run(None, feed)
+    theirs, ours = [], []
+    for _ in range(a.rounds):
+        theirs.append(ort_median(session, feed, a.seconds))
+        ours.append(lowbit_bench(a.lowbit, threads, path, inputs, a.seconds)["latency_ms"]["median"])
+    return np.median(ours), np.median(theirs)
 
 
-def main(program, threads, paths):
-    logs, tmp = [], tempfile.mkdtemp()
-    for path in paths:
-        path, _, inputs = path.partition("=")
-        o = ort.SessionOptions()
-        o.intra_op_num_threads = threads
-        o.log_severity_level = 3
-        s = ort.InferenceSession(path, o, providers=["CPUExecutionProvider"])
-        feed = dict(np.load(inputs)) if inputs else feed_of(s, np.random.default_rng(0))
-        if not inputs:
-            inputs = os.path.join(tmp, "in.npz")
-            np.savez(inputs, **feed)
-        for _ in range(10):
-            s.run(None, feed)
-        theirs, ours = [], []
-        for _ in range(ROUNDS):
-            theirs.append(np.median(ort_times(s, feed)))
-            ours.append(lowbit_median(program, threads, path, inputs))
-        a, b = np.median(ours), np.median(theirs)
-        logs.append(np.log(a / b))
-        print(f"{path.split('/')[-1]:40s} lowbit {a:8.3f}  onnxruntime {b:8.3f}  ratio {a / b:.2f}", flush=True)
-    print(f"geometric mean of {len(logs)} ratios: {np.exp(np.mean(logs)):.2f} ({threads} threads, onnxruntime {ort.__version__})")
+FIRST = """
+import resource, sys, time
+import numpy as np, onnxruntime as ort
+feed, o = dict(np.load(sys.argv[2])), ort.SessionOptions()
+o.intra_op_num_threads, o.log_severity_level = int(sys.argv[3]), 3
+before, t = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+ort.InferenceSession(sys.argv[1], o, providers=["CPUExecutionProvider"]).run(None, feed)
+print((time.perf_counter() - t) * 1e3, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, before / 1024)
+"""
+
+
+def compare_load(a, threads, path, inputs):
+    """Rows of (ms, peak MB) of lowbit and (ms, peak MB, MB before the model) of ONNX Runtime: medians."""
+    theirs, ours = [], []
+    for _ in range(a.rounds):
+        out = subprocess.run([sys.executable, "-c", FIRST, path, inputs, str(threads)], check=True, capture_output=True, text=True).stdout
+        theirs.append([float(v) for v in out.split()])
+        r = lowbit_bench(a.lowbit, threads, path, inputs, 0.001, 0)
+        ours.append([r["load_ms"], r["peak_rss_bytes"] / 2**20])
+    return np.median(ours, axis=0), np.median(theirs, axis=0)
+
+
+def files(a):
+    """(variant, model, path, inputs), variant by variant."""
+    for variant in a.variants.split(","):
+        for model in sorted(os.listdir(a.out)):
+            path = os.path.join(a.out, model, variant + ".onnx")
+            if os.path.exists(path) and (not a.models or model in a.models.split(",")):
+                yield variant, model, path, os.path.join(a.out, model, "in.npz")
+
+
+def tabulate(a, threads):
+    ratios, ours = {}, {}
+    for variant, model, path, inputs in files(a):
+        if variant not in ratios:
+            ratios[variant] = []
+            print(f"\n{variant}, {threads} threads: ms of lowbit and ONNX Runtime")
+        try:
+            mine, theirs = compare_latency(a, threads, path, inputs)
+        except Exception as e:  # a file that one of them refuses is a line of the table
+            print(f"{model:40s} {str(e).splitlines()[0][:100]}", flush=True)
+            continue
+        ratios[variant].append(mine / theirs)
+        ours[variant, model] = mine
+        gain = ours.get(("f32", model), 0) / mine
+        print(f"{model:40s} {mine:9.3f} {theirs:9.3f}   ratio {mine / theirs:.2f}" + (f"   {gain:.2f}x its float" if gain and variant != "f32" else ""), flush=True)
+    for variant, list_ in ratios.items():
+        print(f"geometric mean of {len(list_)} ratios, {variant}, {threads} threads: {np.exp(np.mean(np.log(list_))):.2f}")
+
+
+def tabulate_load(a, threads):
+    print(f"\nfrom opening the file to the first answer, {threads} threads: ms and peak MB of lowbit and ONNX Runtime (and of its process before)")
+    for variant, model, path, inputs in files(a):
+        mine, theirs = compare_load(a, threads, path, inputs)
+        print(f"{model:32s} {variant:15s} {mine[0]:8.1f} {theirs[0]:8.1f}   ratio {mine[0] / theirs[0]:.2f}   {mine[1]:7.1f} {theirs[1]:7.1f} ({theirs[2]:.1f})", flush=True)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("lowbit")
+    p.add_argument("out")
+    p.add_argument("--threads", default="1,2")
+    p.add_argument("--variants", default=",".join(VARIANTS))
+    p.add_argument("--models", default="")
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--seconds", type=float, default=0.5, help="of each engine in each round")
+    p.add_argument("--load", action="store_true")
+    a = p.parse_args()
+    print(f"onnxruntime {ort.__version__}; {machine()}")
+    for threads in a.threads.split(","):
+        (tabulate_load if a.load else tabulate)(a, int(threads))
+    print(f"load at the end {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    main()
