@@ -1,8 +1,10 @@
 package lowbit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -104,19 +106,25 @@ const (
 	heldMost  = 32
 )
 
-// holdBack splits n samples into those to calibrate on and those to judge by, spread evenly. Where
+// holdBack splits the samples of d into those to calibrate on and those to judge by. Which are
+// held back depends on their content alone, so that shuffled data gives the same network. Where
 // there are few, every sample serves both ends.
-func holdBack(n int) (calibrate, judge []int) {
-	held := max(heldLeast, min(heldMost, n/10))
-	for i := range n {
-		if n >= 4*heldLeast && i*held/n != (i+1)*held/n {
-			judge = append(judge, i)
-		} else {
-			calibrate = append(calibrate, i)
+func holdBack(d *dataset.Source) (calibrate, judge []int, err error) {
+	n := d.Len()
+	prints := make([]uint64, n)
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+		if prints[i], err = d.Fingerprint(i); err != nil {
+			return nil, nil, err
 		}
 	}
-	if judge == nil {
-		judge = calibrate[:min(n, heldMost)]
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(prints[a], prints[b]) })
+	if n < 4*heldLeast {
+		return order, order, nil
 	}
-	return calibrate, judge
+	held := max(heldLeast, min(heldMost, n/10))
+	calibrate = slices.Clone(order[held:])
+	slices.Sort(calibrate) // neighbours on the disk are read one after the other
+	return calibrate, order[:held], nil
 }

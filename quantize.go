@@ -134,8 +134,10 @@ func (q *quantization) decide() error {
 	var calibrate []int
 	if d := q.opt.Data; d != nil {
 		var held []int
-		calibrate, held = holdBack(d.Len())
 		var err error
+		if calibrate, held, err = holdBack(d); err != nil {
+			return err
+		}
 		if q.judge, err = newJudge(q.ctx, q.float, d, held, q.opt.Threads); err != nil {
 			return err
 		}
@@ -144,6 +146,9 @@ func (q *quantization) decide() error {
 	case q.opt.Plan != nil:
 		q.plan = q.opt.Plan
 		return q.plan.Check(q.float)
+	case q.opt.Settings.Float():
+		q.plan = plan.Decide(q.float, q.facts, q.opt.Settings, nil)
+		return nil
 	case q.opt.Settings.Mode == plan.Static:
 		return q.static(calibrate)
 	}

@@ -23,7 +23,7 @@ func (a *app) finish(err error) int {
 	if err == nil {
 		return 0
 	}
-	if cause := a.cause(err); cause != nil {
+	if cause := a.cause(); cause != nil {
 		err = cause
 	}
 	f := &errorJSON{Schema: "lowbit.error/v1", Message: err.Error(), Hint: fault.HintOf(err), Code: a.exitCode(err), Faults: faultsOf(err)}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,10 +34,17 @@ func formatsCmd(a *app) *cobra.Command {
 
 func (a *app) formats(cmd *cobra.Command, bench bool) error {
 	rows := make([]formatJSON, len(format.All))
+	var list []yardstick
+	if bench {
+		var err error
+		if list, err = a.yardsticks(cmd.Context()); err != nil {
+			return err
+		}
+	}
 	for i, f := range format.All {
-		rows[i] = formatJSON{Name: f.Name, Bits: float64(f.Bits), Kind: string(f.Kind), Export: fmt.Sprintf("DequantizeLinear %s, opset %d", f.Elem, max(13, f.Opset))}
+		rows[i] = formatJSON{Name: f.Name, Bits: f.BitsPerWeight(), Kind: string(f.Kind), Export: fmt.Sprintf("%s of %s, opset %d", f.Via, f.Elem, max(13, f.Opset))}
 		if bench {
-			if err := a.benchFormat(cmd.Context(), f, &rows[i]); err != nil {
+			if err := a.benchFormat(cmd.Context(), list, f, &rows[i]); err != nil {
 				return err
 			}
 		}
@@ -55,7 +64,7 @@ func (a *app) formats(cmd *cobra.Command, bench bool) error {
 }
 
 func (a *app) formatTable(rows []formatJSON, bench bool) error {
-	header := []any{"format", "bits", "kind", "codes", "export"}
+	header := []any{"format", "bits/weight", "kind", "marks", "export"}
 	if bench {
 		header = append(header, "SQNR dB")
 		for _, s := range formatShapes {
@@ -64,8 +73,10 @@ func (a *app) formatTable(rows []formatJSON, bench bool) error {
 	}
 	t := a.table(header...)
 	for i, f := range format.All {
-		cells := []any{f.Name, f.Bits, f.Kind, fmt.Sprintf("%d…%d", f.Lo, f.Hi), rows[i].Export}
-		if bench {
+		cells := []any{f.Name, fmt.Sprintf("%.4g", rows[i].Bits), f.Kind, marks(f), rows[i].Export}
+		if bench && rows[i].Speedup == nil {
+			cells = append(cells, "not supported")
+		} else if bench {
 			cells = append(cells, fmt.Sprintf("%.1f", *rows[i].SQNR))
 			for _, s := range formatShapes {
 				cells = append(cells, fmt.Sprintf("%.2f×", rows[i].Speedup[s.String()]))
@@ -74,6 +85,28 @@ func (a *app) formatTable(rows []formatJSON, bench bool) error {
 		t.row(cells...)
 	}
 	return t.print()
+}
+
+// marks tells which numbers a format holds, before they are scaled.
+func marks(f *format.Format) string {
+	if len(f.Marks) == 0 && f.Lo < f.Hi {
+		return fmt.Sprintf("%d…%d", f.Lo, f.Hi)
+	}
+	if len(f.Marks) == 0 {
+		return f.Elem.String()
+	}
+	var list []float32
+	for _, m := range f.Marks {
+		if m == m {
+			list = append(list, m)
+		}
+	}
+	slices.Sort(list)
+	list = slices.Compact(list)
+	if len(list) > 4 {
+		return fmt.Sprintf("%d from %.3g to %.3g", len(list), list[0], list[len(list)-1])
+	}
+	return strings.Trim(fmt.Sprint(list), "[]")
 }
 
 func targetsCmd(a *app) *cobra.Command {

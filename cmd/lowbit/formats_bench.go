@@ -8,6 +8,7 @@ import (
 
 	"lowbit"
 	"lowbit/internal/calib/dataset"
+	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/plan"
@@ -23,34 +24,56 @@ func (p product) String() string { return fmt.Sprintf("%dx%dx%d", p.m, p.k, p.n)
 var formatShapes = []product{{1, 1024, 1024}, {64, 1024, 1024}}
 
 // formatTime is how long each product is measured.
-const formatTime = span(300 * time.Millisecond)
+const formatTime = span(150 * time.Millisecond)
 
-// benchFormat measures products whose weights have a format against the same in float32, and the
-// error of normal weights in it by channel.
-func (a *app) benchFormat(ctx context.Context, f *format.Format, row *formatJSON) error {
-	row.Speedup = map[string]float64{}
+// A yardstick is a product in float32 and its time.
+type yardstick struct {
+	product
+	model   *lowbit.Model
+	samples []*dataset.Sample
+	millis  float64
+}
+
+// yardsticks measures the products that formats are held against.
+func (a *app) yardsticks(ctx context.Context) ([]yardstick, error) {
+	var list []yardstick
 	for _, p := range formatShapes {
-		m, samples := p.model(a.seed)
-		q, err := quantizedProduct(ctx, m, samples, f, a.threads)
+		y := yardstick{product: p}
+		y.model, y.samples = p.model(a.seed)
+		var err error
+		if y.millis, err = a.median(ctx, y.model, y.samples[0].Inputs); err != nil {
+			return nil, err
+		}
+		list = append(list, y)
+	}
+	return list, nil
+}
+
+// benchFormat measures products whose weights have a format, and the error of normal weights in it.
+// A format that no network can be written in is left out, and said to be.
+func (a *app) benchFormat(ctx context.Context, list []yardstick, f *format.Format, row *formatJSON) error {
+	speedup := map[string]float64{}
+	for _, y := range list {
+		q, err := quantizedProduct(ctx, y.model, y.samples, f, a.threads)
+		if err != nil && ctx.Err() == nil {
+			a.warn("%s is left out: %v", f.Name, err)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		row.SQNR = &q.Plan.Values[0].SQNR
 		for _, v := range q.Plan.Values {
 			if v.Role == plan.RoleWeight {
 				row.SQNR = &v.SQNR
 			}
 		}
-		plain, err := a.median(ctx, m, samples[0].Inputs)
+		fast, err := a.median(ctx, q.Model, y.samples[0].Inputs)
 		if err != nil {
-			return err
+			return fault.At(f.Name, err)
 		}
-		fast, err := a.median(ctx, q.Model, samples[0].Inputs)
-		if err != nil {
-			return err
-		}
-		row.Speedup[p.String()] = plain / fast
+		speedup[y.String()] = y.millis / fast
 	}
+	row.Speedup = speedup
 	return nil
 }
 
@@ -85,7 +108,7 @@ func quantizedProduct(ctx context.Context, m *lowbit.Model, samples []*dataset.S
 	if err != nil {
 		return nil, err
 	}
-	set.Weights.Format, set.Mode = f, plan.Weights
+	set.Weights.Format, set.Weights.Block, set.Mode = f, f.WeightBlock(), plan.Weights
 	if acts := format.Lookup(f.Act); acts != nil {
 		set.Acts.Format, set.Mode = acts, plan.Static
 	}

@@ -276,12 +276,8 @@ func (q *quantizing) finish(r *lowbit.Result) error {
 
 // print tells of the result in one line, and with -v of every layer before.
 func (q *quantizing) print(rep *quantizeJSON) error {
-	quantized := 0
 	t := q.table("node", "operator", "weights", "activations", "SQNR dB", "reason")
 	for _, l := range rep.Layers {
-		if l.Weights != "float" || l.Acts != "float" {
-			quantized++
-		}
 		t.row(l.Name, l.Op, l.Weights, l.Acts, fmt.Sprintf("%.2f", l.SQNR), l.Reason)
 	}
 	if q.verbose {
@@ -289,7 +285,7 @@ func (q *quantizing) print(rep *quantizeJSON) error {
 			return err
 		}
 	}
-	line := fmt.Sprintf("%s: %d of %d nodes quantized, %d bytes of %d (%.1f %%)", q.flags.out, quantized, len(rep.Layers), rep.BytesAfter, rep.BytesBefore, 100*float64(rep.BytesAfter)/float64(rep.BytesBefore))
+	line := fmt.Sprintf("%s: %d of %d nodes quantized, %d bytes of %d (%.1f %%)", q.flags.out, rep.Quantized, len(rep.Layers), rep.BytesAfter, rep.BytesBefore, 100*float64(rep.BytesAfter)/float64(rep.BytesBefore))
 	if rep.SQNR != nil {
 		line += fmt.Sprintf(", %.1f dB", *rep.SQNR)
 	}

@@ -30,6 +30,7 @@ type quantizeJSON struct {
 	Seconds     *float64    `json:"seconds,omitempty"`
 	SHA256      string      `json:"sha256"`
 	SQNR        *float64    `json:"sqnr_db,omitempty"`
+	Quantized   int         `json:"quantized"` // layers that compute on quantized values
 	Layers      []layerJSON `json:"layers"`
 	Warnings    []string    `json:"warnings"`
 }
@@ -138,7 +139,7 @@ func (q *quantizing) save(r *lowbit.Result) (*quantizeJSON, error) {
 	if err != nil {
 		return nil, err
 	}
-	rep := &quantizeJSON{Schema: quantizeSchema, Output: filepath.Base(q.flags.out), BytesBefore: before, Layers: []layerJSON{}, Warnings: r.Warnings}
+	rep := &quantizeJSON{Schema: quantizeSchema, Output: filepath.Base(q.flags.out), BytesBefore: before, Quantized: r.Plan.Quantized(), Layers: []layerJSON{}, Warnings: r.Warnings}
 	if rep.Warnings == nil {
 		rep.Warnings = []string{}
 	}

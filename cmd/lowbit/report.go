@@ -82,18 +82,12 @@ func reportPage(list []*quantizeJSON) (*report.Page, error) {
 	var names []string
 	var kilobytes []float64
 	for _, r := range list {
-		quantized := 0
-		for _, l := range r.Layers {
-			if l.Weights != "float" || l.Acts != "float" {
-				quantized++
-			}
-		}
 		sqnr := ""
 		if r.SQNR != nil {
 			sqnr = fmt.Sprintf("%.2f", *r.SQNR)
 		}
 		all.Rows = append(all.Rows, []string{r.Output, fmt.Sprint(r.BytesAfter), fmt.Sprintf("%.1f", 100*float64(r.BytesAfter)/float64(max(1, r.BytesBefore))),
-			sqnr, fmt.Sprintf("%d of %d", quantized, len(r.Layers))})
+			sqnr, fmt.Sprintf("%d of %d", r.Quantized, len(r.Layers))})
 		names, kilobytes = append(names, r.Output), append(kilobytes, float64(r.BytesAfter)/1e3)
 	}
 	plot, err := report.Bars("Size", "kB", names, kilobytes)

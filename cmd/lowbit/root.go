@@ -160,8 +160,8 @@ func (s *stdout) Write(b []byte) (int, error) {
 }
 
 // cause returns why the work was stopped from outside, or nil.
-func (a *app) cause(err error) error {
-	if cause := context.Cause(a.ctx); err != nil && cause != nil {
+func (a *app) cause() error {
+	if cause := context.Cause(a.ctx); cause != context.Canceled {
 		return cause
 	}
 	return nil

@@ -76,10 +76,10 @@ func (e *Error) WithHint(format string, a ...any) *Error {
 }
 
 // At puts place in front of an error's own place, and keeps its kind. In a list it does so for
-// each failure.
+// each failure. An empty place leaves the error as it is.
 func At(place string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || place == "" {
+		return err
 	}
 	var many *List
 	if errors.As(err, &many) {

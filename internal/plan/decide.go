@@ -96,6 +96,10 @@ func (d *decider) consider(n *graph.Node) {
 			return
 		}
 	}
+	if w, acts := d.schemes(n); w.Format == nil || d.set.Mode == Static && acts.Format == nil {
+		d.why[n] = "its scheme is float"
+		return
+	}
 	if why := d.obstacle(n, q); why != "" {
 		d.why[n] = why
 		return

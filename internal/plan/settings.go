@@ -30,6 +30,16 @@ type Settings struct {
 	Overrides []Override
 }
 
+// Float says whether the settings leave every node in float.
+func (s *Settings) Float() bool {
+	for _, o := range s.Overrides {
+		if o.Weights != nil && o.Weights.Format != nil {
+			return false
+		}
+	}
+	return s.Weights.Format == nil
+}
+
 // An Override changes the schemes of the nodes that match.
 type Override struct {
 	Match   Pattern
