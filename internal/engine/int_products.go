@@ -183,8 +183,14 @@ func weightCodes(v *value, axis int) (*tensor.Tensor, []float32, bool) {
 	if len(scale) > 1 && (quantAxis(d) != axis || len(scale) != w.shape[axis]) || d.onnx.Int("block_size", 0) != 0 || !positive(scale) {
 		return nil, nil, false
 	}
+	if w.dtype.Bits() > 8 || w.elems() == 0 || len(w.shape) < 2 {
+		return nil, nil, false
+	}
+	if w.is(tensor.Int8) && zeroIsZero(d.input(2)) {
+		return w.konst, scale, true
+	}
 	codes, err := w.konst.Ints()
-	if err != nil || w.dtype.Bits() > 8 || w.elems() == 0 || len(w.shape) < 2 {
+	if err != nil {
 		return nil, nil, false
 	}
 	zeros := []int{0}
