@@ -25,13 +25,14 @@ atomicfile:    fault golang.org/x/sys
 npz:           fault tensor
 graph:         fault tensor
 format:        tensor kernel
+weight:        fault tensor graph format
 onnx:          fault tensor graph atomicfile google.golang.org/protobuf golang.org/x/sys
 op:            fault tensor graph format
 engine:        fault tensor graph format op kernel
 calib:         fault tensor graph format kernel
 calib/dataset: fault tensor graph format npz onnx golang.org/x/image go.yaml.in/yaml/v4
 plan:          fault tensor graph op format calib
-pass:          fault tensor graph op format plan
+pass:          fault tensor graph op format weight plan
 report:        fault tensor graph plan gonum.org/v1/plot
 conform:       fault tensor graph format op onnx npz
 demo:          tensor golang.org/x/image

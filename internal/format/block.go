@@ -157,7 +157,7 @@ func (f *Format) QuantizeTensor(t *tensor.Tensor, b Block, p []Params) (*tensor.
 	if err != nil {
 		return nil, err
 	}
-	return f.codeTensor(codes, t.Shape)
+	return f.CodeTensor(codes, t.Shape)
 }
 
 // QuantizeCodes is QuantizeTensor that returns the bare codes.
@@ -179,8 +179,8 @@ func (f *Format) QuantizeCodes(t *tensor.Tensor, b Block, p []Params) ([]int32, 
 	return codes, nil
 }
 
-// codeTensor stores codes as elements of type Elem.
-func (f *Format) codeTensor(codes []int32, shape []int) (*tensor.Tensor, error) {
+// CodeTensor stores codes as a tensor of type Elem and some shape.
+func (f *Format) CodeTensor(codes []int32, shape []int) (*tensor.Tensor, error) {
 	if m := miniFloats[f.Elem]; m != nil {
 		t := tensor.New(f.Elem, shape...)
 		for i, c := range codes {
@@ -199,8 +199,8 @@ func (f *Format) codeTensor(codes []int32, shape []int) (*tensor.Tensor, error) 
 	return FromInts(f.Elem, wide, shape...)
 }
 
-// tensorCodes is the inverse of codeTensor.
-func (f *Format) tensorCodes(t *tensor.Tensor) ([]int32, error) {
+// TensorCodes returns the codes that a tensor of type Elem holds, the inverse of CodeTensor.
+func (f *Format) TensorCodes(t *tensor.Tensor) ([]int32, error) {
 	out := make([]int32, t.Len())
 	if m := miniFloats[t.DType]; m != nil {
 		for i := range out {
@@ -221,16 +221,21 @@ func (f *Format) tensorCodes(t *tensor.Tensor) ([]int32, error) {
 
 // DequantizeTensor is the inverse of QuantizeTensor.
 func (f *Format) DequantizeTensor(codes *tensor.Tensor, b Block, p []Params) (*tensor.Tensor, error) {
-	list, err := f.tensorCodes(codes)
+	list, err := f.TensorCodes(codes)
 	if err != nil {
 		return nil, err
 	}
-	p = f.Settle(p)
 	y := tensor.New(tensor.Float32, codes.Shape...)
+	f.DecodeBlocks(tensor.Of[float32](y), codes.Shape, list, b, f.Settle(p))
+	return y, nil
+}
+
+// DecodeBlocks writes what the codes of a tensor of some shape mean, given the parameters of each
+// block, whose scales are taken as they are.
+func (f *Format) DecodeBlocks(y []float32, shape []int, codes []int32, b Block, p []Params) {
 	at := 0
-	b.each(tensor.Of[float32](y), codes.Shape, func(k int, v []float32) {
-		f.Decode(v, list[at:at+len(v)], p[k])
+	b.each(y, shape, func(k int, v []float32) {
+		f.Decode(v, codes[at:at+len(v)], p[k])
 		at += len(v)
 	})
-	return y, nil
 }

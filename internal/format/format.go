@@ -123,14 +123,21 @@ func (f *Format) BitsPerWeight() float64 {
 	if f.Group == 0 {
 		return bits
 	}
-	scale := 32.0
+	return bits + f.scaleBits()/float64(f.Group)
+}
+
+// ScaleBits is what the parameters of one block take, rounded down.
+func (f *Format) ScaleBits() int { return int(f.scaleBits()) }
+
+func (f *Format) scaleBits() float64 {
+	bits := 32.0
 	if f.Scale != nil {
-		scale = f.Scale.bits()
+		bits = f.Scale.bits()
 	}
 	if f.Zero {
-		scale += float64(f.Elem.Bits())
+		bits += float64(f.Elem.Bits())
 	}
-	return bits + scale/float64(f.Group)
+	return bits
 }
 
 // WeightBlock is the block that weights share a scale in by default. The axis is the caller's.

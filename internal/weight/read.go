@@ -1,0 +1,402 @@
+package weight
+
+import (
+	"slices"
+
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A Source tells what a graph holds under a name.
+type Source interface {
+	Producer(name string) *graph.Node       // the node that makes a value, or nil
+	ConstTensor(name string) *tensor.Tensor // the initializer of that name, or nil
+}
+
+// Read returns the constant that a value is, where the nodes behind it spell one in few bits: the
+// forms that Write makes, and those of other tools that are among them. It is nil for other values.
+func Read(src Source, name string) *Coded {
+	r := &reader{src: src}
+	n := r.shapes(r.node(name))
+	if n == nil {
+		return nil
+	}
+	var c *Coded
+	switch n.Op {
+	case "Cast":
+		c = r.cast(n)
+	case "DequantizeLinear":
+		c = r.dequantize(n)
+	case "Mul":
+		c = r.table(n)
+	}
+	if c == nil || len(c.Codes) != tensor.Elements(c.Shape) || len(c.Params) != tensor.Elements(c.Block.ParamShape(c.Shape)) {
+		return nil
+	}
+	return c
+}
+
+type reader struct {
+	src   Source
+	final []int   // shape that the last Reshape gives; nil: none
+	cuts  [][]int // of Slice: axis and length
+}
+
+func (r *reader) node(name string) *graph.Node {
+	n := r.src.Producer(name)
+	if n == nil || graph.CanonicalDomain(n.Domain) != "" || len(n.Out) == 0 || n.Out[0] != name {
+		return nil
+	}
+	return n
+}
+
+func (r *reader) input(n *graph.Node, i int) string {
+	if i < len(n.In) {
+		return n.In[i]
+	}
+	return ""
+}
+
+func (r *reader) constant(n *graph.Node, i int) *tensor.Tensor {
+	if name := r.input(n, i); name != "" {
+		return r.src.ConstTensor(name)
+	}
+	return nil
+}
+
+func (r *reader) ints(n *graph.Node, i int) []int {
+	t := r.constant(n, i)
+	if t == nil {
+		return nil
+	}
+	v, err := t.Ints()
+	if err != nil {
+		return nil
+	}
+	out := make([]int, len(v))
+	for k, x := range v {
+		if x < 0 {
+			return nil // a dimension that is inferred, an axis from the end: not of our making
+		}
+		out[k] = int(x)
+	}
+	return out
+}
+
+// shapes walks back over Reshape and Slice, and notes what they do.
+func (r *reader) shapes(n *graph.Node) *graph.Node {
+	for n != nil {
+		switch n.Op {
+		case "Reshape":
+			shape := r.ints(n, 1)
+			if shape == nil {
+				return nil
+			}
+			if r.final == nil {
+				r.final = slices.Clone(shape)
+				for _, c := range r.cuts {
+					if c[0] >= len(shape) || c[1] > shape[c[0]] {
+						return nil
+					}
+					r.final[c[0]] = c[1]
+				}
+			}
+		case "Slice":
+			from, to, axis := r.ints(n, 1), r.ints(n, 2), r.ints(n, 3)
+			if len(from) != 1 || len(to) != 1 || len(axis) != 1 || from[0] != 0 || len(n.In) > 4 {
+				return nil
+			}
+			r.cuts = append(r.cuts, []int{axis[0], to[0]})
+		default:
+			return n
+		}
+		n = r.node(n.In[0])
+	}
+	return nil
+}
+
+// shape is the shape of the constant, given that of the value before Reshape.
+func (r *reader) shape(inner []int) []int {
+	if r.final != nil {
+		return r.final
+	}
+	return inner
+}
+
+func (r *reader) cast(n *graph.Node) *Coded {
+	t := r.constant(n, 0)
+	if t == nil || n.Int("to", 0) != int(tensor.Float32) {
+		return nil
+	}
+	f := format.ByElem(t.DType)
+	if f == nil || f.Via != format.Cast {
+		return nil
+	}
+	codes, err := f.TensorCodes(t)
+	if err != nil {
+		return nil
+	}
+	return &Coded{Format: f, Shape: r.shape(t.Shape), Codes: codes, Params: []format.Params{{Scale: 1}}}
+}
+
+// dequantize reads DequantizeLinear on stored codes, or on whole-number marks that codes pick.
+func (r *reader) dequantize(n *graph.Node) *Coded {
+	p, scales, nest, dims := r.scale(r.input(n, 1))
+	if p == nil {
+		return nil
+	}
+	c := &Coded{Params: p, Scales: scales}
+	var fold []int
+	if t := r.constant(n, 0); t != nil {
+		f := format.ByElem(t.DType)
+		if f == nil {
+			return nil
+		}
+		codes, err := f.TensorCodes(t)
+		if err != nil || !r.zeros(n, p) {
+			return nil
+		}
+		c.Codes, fold = codes, t.Shape
+	} else {
+		m := r.marks(r.input(n, 0))
+		if m == nil || len(n.In) > 2 {
+			return nil
+		}
+		c.Codes, fold = m.codes, m.shape
+		if c.Format = m.format(format.Pick, nest); c.Format == nil {
+			return nil
+		}
+	}
+	c.Shape = r.shape(fold)
+	c.Block = blockOf(n, fold, dims, c.Shape)
+	if c.Format == nil {
+		c.Format = storedFormat(r.constant(n, 0).DType, nest, c)
+	}
+	if c.Format == nil {
+		return nil
+	}
+	return c
+}
+
+// blockOf returns the block of a DequantizeLinear on codes of shape fold, with scales of shape dims.
+func blockOf(n *graph.Node, fold, dims, shape []int) format.Block {
+	size, axis := n.Int("block_size", 0), n.Int("axis", 1)
+	if axis < 0 {
+		axis += len(fold)
+	}
+	switch {
+	case size > 0:
+		return format.Block{Kind: format.Group, Axis: axis, Size: size, Flat: !slices.Equal(fold, shape)}
+	case tensor.Elements(dims) > 1 || len(dims) == 1 && axis < len(fold) && fold[axis] == 1:
+		return format.Block{Kind: format.Channel, Axis: axis}
+	}
+	return format.Block{}
+}
+
+// zeros fills in the zero points.
+func (r *reader) zeros(n *graph.Node, p []format.Params) bool {
+	if r.input(n, 2) == "" {
+		return true
+	}
+	t := r.constant(n, 2)
+	if t == nil || t.Len() != len(p) {
+		return false
+	}
+	if t.DType.IsFloat() {
+		return true
+	}
+	list, err := t.Ints()
+	for i, z := range list {
+		p[i].Zero = int32(z)
+	}
+	return err == nil
+}
+
+// table reads marks times scales.
+func (r *reader) table(n *graph.Node) *Coded {
+	inner := &reader{src: r.src}
+	m := inner.marks(r.input(n, 0))
+	p, scales, nest, dims := r.scale(r.input(n, 1))
+	if m == nil || p == nil {
+		return nil
+	}
+	c := &Coded{Format: m.format(format.Table, nest), Codes: m.codes, Params: p, Scales: scales, Shape: r.shape(m.shape)}
+	if c.Format == nil {
+		return nil
+	}
+	switch {
+	case r.final != nil:
+		if !r.ungroup(c, m.shape, dims) {
+			return nil
+		}
+	case len(dims) > 0:
+		c.Block = format.Block{Kind: format.Channel, Axis: len(m.shape) - len(dims)}
+	}
+	return c
+}
+
+// ungroup finds the groups in marks of shape (…,groups,size,…), and drops what fills up the last.
+func (r *reader) ungroup(c *Coded, shape, dims []int) bool {
+	axis := -1
+	for i := range shape {
+		if len(dims) == len(shape) && dims[i] == 1 && shape[i] != 1 {
+			axis = i - 1
+		}
+	}
+	if axis < 0 {
+		return false
+	}
+	groups, size := shape[axis], shape[axis+1]
+	d := groups * size
+	if len(r.cuts) == 1 {
+		d = r.cuts[0][1]
+	}
+	outer, inner := tensor.Elements(shape[:axis]), tensor.Elements(shape[axis+2:])
+	fold := slices.Concat(shape[:axis], []int{d}, shape[axis+2:])
+	if tensor.Elements(fold) != tensor.Elements(c.Shape) || d > groups*size {
+		return false
+	}
+	codes := make([]int32, 0, outer*d*inner)
+	for o := range outer {
+		codes = append(codes, c.Codes[o*groups*size*inner:][:d*inner]...)
+	}
+	c.Codes = codes
+	c.Block = format.Block{Kind: format.Group, Axis: axis, Size: size, Flat: !slices.Equal(fold, c.Shape)}
+	return true
+}
+
+// picked are codes and what they mean.
+type picked struct {
+	codes []int32
+	shape []int
+	marks []float32
+}
+
+// marks reads values that codes pick from a table.
+func (r *reader) marks(name string) *picked {
+	in := &reader{src: r.src}
+	n := in.shapes(in.node(name))
+	if n == nil || n.Op != "Gather" || n.Int("axis", 0) != 0 {
+		return nil
+	}
+	t := in.constant(n, 0)
+	if t == nil || t.Len() == 0 {
+		return nil
+	}
+	worth, err := format.Floats(t)
+	if err != nil || t.Rank() > 2 {
+		return nil
+	}
+	marks := make([]float32, len(worth))
+	for i, v := range worth {
+		marks[i] = float32(v)
+	}
+	if t.Rank() == 2 {
+		return in.unpacked(n, t.Shape, marks)
+	}
+	codes, shape := in.indices(in.input(n, 1))
+	for _, c := range codes {
+		if c < 0 || int(c) >= len(marks) {
+			return nil
+		}
+	}
+	if codes == nil || in.final != nil {
+		return nil
+	}
+	return &picked{codes, shape, marks}
+}
+
+// indices reads integers that are cast from stored codes, or the sum of a low and a high part.
+func (r *reader) indices(name string) ([]int32, []int) {
+	n := r.node(name)
+	if n == nil {
+		return nil, nil
+	}
+	switch n.Op {
+	case "Cast":
+		if t := r.constant(n, 0); t != nil {
+			list, err := t.Ints()
+			if err != nil {
+				return nil, nil
+			}
+			codes := make([]int32, len(list))
+			for i, v := range list {
+				codes[i] = int32(v)
+			}
+			return codes, t.Shape
+		}
+		if m := r.marks(n.In[0]); m != nil {
+			for i, c := range m.codes {
+				m.codes[i] = int32(m.marks[c])
+			}
+			return m.codes, m.shape
+		}
+	case "Add":
+		a, shape := r.indices(n.In[0])
+		b, _ := r.indices(n.In[1])
+		if a == nil || len(a) != len(b) {
+			return nil, nil
+		}
+		for i := range a {
+			a[i] += b[i]
+		}
+		return a, shape
+	}
+	return nil, nil
+}
+
+// unpacked reads codes that share bytes: n picks rows of a table (256, codes in a byte).
+func (r *reader) unpacked(n *graph.Node, shape []int, marks []float32) *picked {
+	bytes, _ := r.indices(r.input(n, 1))
+	per := shape[1]
+	if bytes == nil || shape[0] != 256 || per < 2 || 8%per != 0 || r.final == nil {
+		return nil
+	}
+	bits := 8 / per
+	count := tensor.Elements(r.final)
+	if count > len(bytes)*per {
+		return nil
+	}
+	p := &picked{codes: make([]int32, count), shape: r.final, marks: make([]float32, 1<<bits)}
+	for c := range p.marks {
+		p.marks[c] = marks[c*per]
+	}
+	for i := range p.codes {
+		p.codes[i] = bytes[i/per] >> (i % per * bits) & (1<<bits - 1)
+	}
+	return p
+}
+
+// format returns the row whose marks these are.
+func (p *picked) format(via format.Via, nest *format.ScaleFormat) *format.Format {
+	for _, f := range format.All {
+		if f.Via == via && f.Scale == nest && slices.Equal(finite(f.Marks), p.marks) {
+			return f
+		}
+	}
+	return nil
+}
+
+// storedFormat returns the row of codes that DequantizeLinear reads: of several that hold codes
+// of an element type the one that says most.
+func storedFormat(d tensor.DType, nest *format.ScaleFormat, c *Coded) *format.Format {
+	var best *format.Format
+	for _, f := range format.All {
+		if f.Elem != d || f.Via != format.Dequantize || f.Scale != nest {
+			continue
+		}
+		if f.Snap != nil && slices.ContainsFunc(c.Params, func(p format.Params) bool {
+			return float64(p.Scale) != f.Snap(float64(p.Scale)) || p.Zero != 0
+		}) {
+			continue
+		}
+		if f.Lo < f.Hi && (slices.Min(c.Codes) < int32(f.Lo) || slices.Max(c.Codes) > int32(f.Hi)) {
+			continue
+		}
+		if best == nil || f.Snap != nil || f.Hi-f.Lo < best.Hi-best.Lo {
+			best = f
+		}
+	}
+	return best
+}
