@@ -47,6 +47,10 @@ type Quant struct {
 	ShapeOnly bool   // reads its input's shape and not its elements
 	Integer   string // the ONNX operator that computes it on integers (QOperator style); "com.microsoft:" in front where needed
 	Fixed     *Fixed // the output's parameters where the operator's range is known
+
+	// Unless says why node n takes no part after all, "" where it does; nil: it always does.
+	// constant returns the tensor of a constant, nil for values that flow.
+	Unless func(n *graph.Node, constant func(name string) *tensor.Tensor) string
 }
 
 // WeightAxis returns the output-channel axis of node n's weight, negative from the end; AxisOf

@@ -23,7 +23,7 @@ var dataOps = []*Op{
 	{Name: "GatherND", Eval: evalGatherND, Infer: inferGatherND, Quant: moves},
 	{Name: "NonZero", Eval: evalNonZero, Infer: inferNonZero},
 	{Name: "OneHot", Eval: evalOneHot, Infer: inferOneHot},
-	{Name: "Pad", Eval: evalPad, Infer: inferPad, Quant: moves},
+	{Name: "Pad", Eval: evalPad, Infer: inferPad, Quant: Quant{In: []Role{Act, Float}, Share: true, Unless: padsNonZero}},
 	{Name: "RegexFullMatch", Eval: evalRegexFullMatch, Infer: inferRegexFullMatch},
 	{Name: "Reshape", Eval: evalReshape, Infer: inferReshape, Quant: moves},
 	{Name: "ReverseSequence", Eval: evalReverseSequence, Infer: inferSame, Quant: moves},

@@ -41,7 +41,7 @@ var netOps = []*Op{
 	{Name: "LRN", Infer: inferSame, Eval: evalLRN},
 	// Interpolation stays within the range of its input, so that Resize keeps its parameters.
 	{Name: "Resize", Infer: inferResize, Eval: evalResize,
-		Quant: Quant{In: []Role{Act, Float}, Share: true}},
+		Quant: Quant{In: []Role{Act, Float}, Share: true, Unless: leavesRange}},
 	{Name: "Upsample", Infer: inferUpsample, Eval: evalUpsample,
 		Quant: Quant{In: []Role{Act, Float}, Share: true}},
 	{Name: "RNN", Infer: inferRecurrent(rnnCell), Eval: evalRecurrent(rnnCell), Quant: recurrentWeights},

@@ -15,7 +15,7 @@ import (
 // subgraphs. unseen names values that calibration never met, which therefore stay in float.
 func Decide(m *graph.Model, facts op.Facts, set Settings, unseen map[string]bool) *Plan {
 	p := &Plan{Mode: set.Mode, Target: set.Target.Name}
-	d := &decider{plan: p, model: m, facts: facts, set: set, unseen: unseen, values: map[string]*Value{}}
+	d := &decider{plan: p, model: m, facts: facts, set: set, unseen: unseen, values: map[string]*Value{}, finites: map[string]bool{}}
 	for g := range m.Graph.Graphs() {
 		d.graph(g)
 	}
@@ -23,12 +23,13 @@ func Decide(m *graph.Model, facts op.Facts, set Settings, unseen map[string]bool
 }
 
 type decider struct {
-	plan   *Plan
-	model  *graph.Model
-	facts  op.Facts
-	set    Settings
-	unseen map[string]bool
-	values map[string]*Value // by As
+	plan    *Plan
+	model   *graph.Model
+	facts   op.Facts
+	set     Settings
+	unseen  map[string]bool
+	values  map[string]*Value // by As
+	finites map[string]bool   // constants that were looked at: whether all elements are numbers
 
 	g   *graph.Graph
 	x   *graph.Index
@@ -130,6 +131,11 @@ func (d *decider) obstacle(n *graph.Node, q *op.Quant) string {
 	} else if !q.Share && q.Integer == "" && !q.Clamp {
 		return "it has no integer form"
 	}
+	if q.Unless != nil && d.set.Mode == Static {
+		if why := q.Unless(n, d.constant); why != "" {
+			return why
+		}
+	}
 	for i, name := range n.In {
 		if r := q.Role(i); name == "" || r == op.Float || r == op.Bias {
 			continue
@@ -142,12 +148,24 @@ func (d *decider) obstacle(n *graph.Node, q *op.Quant) string {
 		}
 		if t := d.constant(name); t != nil && t.Len() == 0 {
 			return fmt.Sprintf("constant %q is empty", name)
+		} else if t != nil && !d.finite(name, t) {
+			return fmt.Sprintf("constant %q holds infinite values or NaN", name)
 		}
 	}
 	if len(n.Out) == 0 || d.unseen[n.Out[0]] {
 		return "calibration never reached it"
 	}
 	return ""
+}
+
+// finite says whether every element of a constant is a number.
+func (d *decider) finite(name string, t *tensor.Tensor) bool {
+	known, ok := d.finites[name]
+	if !ok {
+		known = !slices.ContainsFunc(tensor.Of[float32](t), func(v float32) bool { return v-v != 0 })
+		d.finites[name] = known
+	}
+	return known
 }
 
 // isAnchor says whether n multiplies by weights: the operators that quantization is for.
@@ -322,17 +340,17 @@ func (d *decider) schemes(n *graph.Node) (weights, acts Scheme) {
 }
 
 // add takes a value into the plan, unless it is there, and returns its As. A value of the same
-// name that differs in format or block stands beside it under another.
+// name that differs in format or block stands beside it under another, which is no value's name.
 func (d *decider) add(v *Value) string {
 	v.As = v.Name
 	for k := 2; ; k++ {
 		old := d.values[v.As]
-		if old == nil {
+		if _, taken := d.facts[v.As]; old == nil && (v.As == v.Name || !taken) {
 			d.values[v.As] = v
 			d.plan.Values = append(d.plan.Values, v)
 			return v.As
 		}
-		if old.Role == v.Role && old.Block == v.Block && old.Input == v.Input && old.Weight == v.Weight &&
+		if old != nil && old.Name == v.Name && old.Role == v.Role && old.Block == v.Block && old.Input == v.Input && old.Weight == v.Weight &&
 			(old.Format == v.Format || v.Role == RoleActivation) {
 			return v.As
 		}
@@ -391,7 +409,7 @@ func reductionAxis(channel, rank int) int {
 func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
 	t := d.constant(n.In[i])
 	w := weightInput(q)
-	if d.set.Mode != Static || t == nil || t.DType != tensor.Float32 || t.Rank() != 1 || d.constant(n.In[w]) == nil {
+	if d.set.Mode != Static || t == nil || t.DType != tensor.Float32 || t.Rank() != 1 || !d.finite(n.In[i], t) || d.constant(n.In[w]) == nil {
 		return ""
 	}
 	if n.Float("alpha", 1) != 1 || n.Float("beta", 1) != 1 {

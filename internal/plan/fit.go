@@ -125,11 +125,14 @@ func (v *Value) fit(t *tensor.Tensor, s *calib.Stats, set Settings) error {
 	return nil
 }
 
-// biasMargin keeps a quantized bias within half of int32, so that the sum of products has room.
+// biasMargin times the magnitude of a bias is the smallest scale at which it fits into 32 bits.
 const biasMargin = 1.0001 * 2 / (1<<32 - 2)
 
-// fitBias gives a bias the product of the two scales. Where its largest element would not fit
-// into int32 the weight's scale is raised until it does.
+// leastScale is the smallest normal float32: no scale may be below.
+const leastScale = 0x1p-126
+
+// fitBias gives a bias the product of the two scales. Where an element would not fit into int32 at
+// that scale, or the product is too small for a scale, the weight's scale is raised until it does.
 func (v *Value) fitBias(t *tensor.Tensor, in, w *Value) error {
 	if t == nil || in == nil || w == nil || len(in.Params) != 1 || len(w.Params) == 0 {
 		return fault.Invalidf("", "its input or weight is not in the plan")
@@ -141,7 +144,7 @@ func (v *Value) fitBias(t *tensor.Tensor, in, w *Value) error {
 	sx := float64(in.Params[0].Scale)
 	for i, e := range b {
 		k := min(i, len(w.Params)-1)
-		least := biasMargin * math.Abs(float64(e)) / sx
+		least := math.Max(biasMargin*math.Abs(float64(e)), leastScale) / sx
 		if least > float64(w.Params[k].Scale) {
 			w.Params[k].Scale = math.Nextafter32(float32(least), float32(math.Inf(1)))
 			w.Reason += fmt.Sprintf("; scale %d raised so that bias %q fits 32 bits", k, v.Name)

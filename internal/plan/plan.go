@@ -15,7 +15,6 @@ import (
 
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
-	"lowbit/internal/graph"
 )
 
 // Schema is the version of the JSON form.
@@ -289,44 +288,4 @@ func (p *Plan) Obstacles() string {
 		return "it has no operator with weights"
 	}
 	return strings.Join(order[:min(3, len(order))], "; ")
-}
-
-// Check holds a plan that was read from a file against the network it is for.
-func (p *Plan) Check(m *graph.Model) error {
-	known := map[string]bool{}
-	for _, n := range m.Graph.AllNodes() {
-		known[nodeName(n)] = true
-		for _, o := range n.Out {
-			known["="+o] = true
-		}
-	}
-	for g := range m.Graph.Graphs() {
-		for _, c := range g.Consts() {
-			known["="+c.Name] = true
-		}
-		for _, v := range g.In {
-			known["="+v.Name] = true
-		}
-	}
-	as := map[string]bool{}
-	for _, v := range p.Values {
-		as[v.As] = true
-		if !known["="+v.Name] {
-			return fault.Invalidf("plan", "value %q is not in the model", v.Name)
-		}
-		if len(v.Params) == 0 {
-			return fault.Invalidf("plan", "value %q has no scale", v.Name)
-		}
-	}
-	for _, n := range p.Nodes {
-		if !known[n.Name] {
-			return fault.Invalidf("plan", "node %q is not in the model", n.Name)
-		}
-		for _, in := range n.Inputs {
-			if in != "" && !as[in] {
-				return fault.Invalidf("plan", "node %q reads %q, which has no line", n.Name, in)
-			}
-		}
-	}
-	return nil
 }

@@ -1,0 +1,37 @@
+package op
+
+import (
+	"fmt"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// padsNonZero refuses a Pad whose value is not zero: it may lie outside of the range of its input,
+// whose parameters the output keeps.
+func padsNonZero(n *graph.Node, constant func(name string) *tensor.Tensor) string {
+	if n.Str("mode", "constant") != "constant" || len(n.In) < 3 || n.In[2] == "" {
+		return ""
+	}
+	t := constant(n.In[2])
+	if t == nil || t.DType != tensor.Float32 {
+		return "the value that it pads with flows"
+	}
+	for _, v := range tensor.Of[float32](t) {
+		if v != 0 {
+			return fmt.Sprintf("it pads with %v", v)
+		}
+	}
+	return ""
+}
+
+// leavesRange refuses a Resize whose results may lie outside of the range of its input.
+func leavesRange(n *graph.Node, _ func(name string) *tensor.Tensor) string {
+	switch {
+	case n.Str("mode", "nearest") == "cubic":
+		return "cubic interpolation leaves the range of its input"
+	case n.Str("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
+		return "it fills in a value outside of its input"
+	}
+	return ""
+}
