@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -101,20 +103,34 @@ func atLeastOne(name string) cobra.PositionalArgs {
 	}
 }
 
-// flagError says which flag was meant, and heeds the variables that say how errors are written.
+// flagError says which flag or value was meant, and heeds the variables that say how errors are
+// written.
 func (a *app) flagError(cmd *cobra.Command, err error) error {
 	_ = fromEnvironment(cmd) // the mistake on the command line comes first
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) {
+		return badValue("--"+value.GetFlag().Name, value.GetFlag(), value.GetValue(), value.Unwrap())
+	}
 	e := fault.Invalidf(cmd.CommandPath(), "%v", err)
-	word, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
-	if !unknown {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
 		return e.WithHint("see %s -h", cmd.CommandPath())
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if near, ok := meant(word, names); ok {
+	if near, ok := meant(unknown.GetSpecifiedName(), names); ok {
 		return e.WithHint("did you mean --%s?", near)
 	}
 	return e.WithHint("%s -h lists the flags", cmd.CommandPath())
+}
+
+// badValue says why a flag does not take a value. The types of units.go say it themselves.
+func badValue(place string, f *pflag.Flag, text string, cause error) error {
+	var number *strconv.NumError
+	if cause == nil || errors.As(cause, &number) {
+		return fault.Invalidf(place, "%q is no %s", text, f.Value.Type())
+	}
+	return fault.Invalidf(place, "%v", cause)
 }
 
 // oneOf refuses a word that is none of those known.
@@ -141,9 +157,10 @@ func fromEnvironment(cmd *cobra.Command) error {
 		if !ok || f.Changed || f.Name == "help" {
 			return
 		}
-		if e := cmd.Flags().Set(f.Name, v); e != nil && err == nil {
-			err = fault.Invalidf(name, "%q is not a value for --%s", v, f.Name)
+		if e := f.Value.Set(v); e != nil && err == nil {
+			err = badValue(name, f, v, e)
 		}
+		f.Changed = true
 	})
 	return err
 }

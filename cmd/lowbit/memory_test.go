@@ -1,0 +1,72 @@
+package main
+
+import (
+	"math"
+	"testing"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+func TestSaturation(t *testing.T) {
+	const most = math.MaxInt64
+	for _, c := range []struct{ got, want int64 }{
+		{times(3, 4), 12}, {times(1<<40, 1<<40), most}, {times(most, 1), most}, {times(0, most), 0}, {times(1<<32, 1<<31), most},
+		{sum(1, 2), 3}, {sum(most, 1), most}, {sum(most-1, 1), most},
+		{valueBytes(graph.Of(tensor.Float32, 2, 3)), 24}, {valueBytes(graph.Of(tensor.Int4, 8)), 8},
+		{valueBytes(graph.Of(tensor.Float32, 1<<40, 1<<40)), most / 8}, {valueBytes(graph.Unranked(tensor.Float32)), 0},
+	} {
+		if c.got != c.want {
+			t.Errorf("%d, want %d", c.got, c.want)
+		}
+	}
+}
+
+// TestPeak counts by hand what is alive in a chain with one value that lives long.
+func TestPeak(t *testing.T) {
+	m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]>
+g (float[256] x) => (float[256] y) {
+  a = Relu(x)
+  b = Relu(a)
+  wide = Concat<axis = 0>(b, b, b, b)
+  s = ReduceSum<keepdims = 1>(wide)
+  y = Add(a, s)
+}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := op.Infer(m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// a and b of 1 KiB each, and wide of 4 KiB, are alive together.
+	if got := peak(m.Graph, facts); got != 6<<10 {
+		t.Errorf("peak is %d bytes, want %d", got, 6<<10)
+	}
+}
+
+func TestNeed(t *testing.T) {
+	a := &app{memory: 64 << 20}
+	for _, c := range []struct {
+		bytes int64
+		ok    bool
+	}{{0, true}, {40 << 20, true}, {41 << 20, false}, {math.MaxInt64, false}} {
+		err := a.need("x", c.bytes)
+		if (err == nil) != c.ok || err != nil && fault.KindOf(err) != fault.Limit {
+			t.Errorf("%d bytes: %v", c.bytes, err)
+		}
+	}
+	if err := (&app{}).need("x", math.MaxInt64); err != nil {
+		t.Errorf("without a limit: %v", err)
+	}
+}
+
+// TestMemoryIsKnown wants figures that a test process cannot be without.
+func TestMemoryIsKnown(t *testing.T) {
+	now, most, total := residentMemory(), peakMemory(), totalMemory()
+	if now < 1<<20 || most < now/2 || total != 0 && total < now {
+		t.Errorf("now %d, at most %d, of %d bytes", now, most, total)
+	}
+}
