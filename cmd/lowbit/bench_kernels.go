@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -125,48 +124,13 @@ func (a *app) floatForm(m *lowbit.Model, against string) (*lowbit.Model, error) 
 
 // slowerNodes lists the nodes that take longer in steps than in float, the largest loss first.
 func slowerNodes(steps, float []engine.StepTime) []slowerJSON {
-	names := common(steps, float)
-	ours, theirs := nodeTimes(steps, names), nodeTimes(float, names)
 	list := []slowerJSON{}
-	for name, us := range ours {
-		if us > theirs[name] {
-			list = append(list, slowerJSON{name, us, theirs[name]})
+	for _, n := range engine.CompareSteps(steps, float) {
+		if n.Loss() > 0 && len(list) < maxSlower {
+			list = append(list, slowerJSON{n.Node, micros(n.Time), micros(n.Before)})
 		}
 	}
-	slices.SortFunc(list, func(a, b slowerJSON) int {
-		return cmp.Or(cmp.Compare(b.Micros-b.Float, a.Micros-a.Float), cmp.Compare(a.Node, b.Node))
-	})
-	return list[:min(len(list), maxSlower)]
-}
-
-// common returns the names of the nodes that both profiles have.
-func common(a, b []engine.StepTime) map[string]bool {
-	first, both := map[string]bool{}, map[string]bool{}
-	for _, t := range a {
-		first[t.Node] = true
-	}
-	for _, t := range b {
-		both[t.Node] = first[t.Node]
-	}
-	return both
-}
-
-// nodeTimes adds up the times of the named nodes in microseconds. A step of another node counts for the
-// named one before it, or for the first: conversions and moves are part of what a node costs.
-func nodeTimes(steps []engine.StepTime, names map[string]bool) map[string]float64 {
-	sum, early, last := map[string]float64{}, 0.0, ""
-	for _, t := range steps {
-		if names[t.Node] {
-			last = t.Node
-		}
-		if last == "" {
-			early += micros(t.Time)
-			continue
-		}
-		sum[last] += early + micros(t.Time)
-		early = 0
-	}
-	return sum
+	return list
 }
 
 // printProfile shows the profile as tables.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -13,18 +12,6 @@ func stepsOf(pairs ...any) (list []engine.StepTime) {
 		list = append(list, engine.StepTime{Node: pairs[i].(string), Time: time.Duration(pairs[i+1].(int)) * time.Microsecond})
 	}
 	return list
-}
-
-func TestSlowerNodes(t *testing.T) {
-	ours := stepsOf("Q", 1, "a", 5, "a", 4, "table", 2, "b", 3, "DQ", 1, "c", 9)
-	float := stepsOf("a", 6, "relu", 1, "b", 5, "c", 8)
-	want := []slowerJSON{{"a", 12, 7}, {"c", 9, 8}} // b is faster: 4 against 5
-	if got := slowerNodes(ours, float); !slices.Equal(got, want) {
-		t.Errorf("slower are %v, not %v", got, want)
-	}
-	if got := slowerNodes(ours, stepsOf("z", 1)); len(got) != 0 {
-		t.Errorf("networks without a node in common compare as %v", got)
-	}
 }
 
 func TestSlowerNodesAreFew(t *testing.T) {
