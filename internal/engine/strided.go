@@ -85,8 +85,8 @@ func copyRow[T uint8 | uint16 | uint32 | uint64](dst, src []T, n, ds, ss, at int
 			copy(dst, src)
 			return
 		}
-		for i, v := range src {
-			dst[i] = v
+		for i := 0; i < n; i++ { // a call costs more than these few
+			dst[i] = src[i]
 		}
 	case ds == 1 && ss == 0:
 		v := src[0]
