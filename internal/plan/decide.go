@@ -97,6 +97,10 @@ func (d *decider) consider(n *graph.Node) {
 			return
 		}
 	}
+	if why, ok := d.set.Leave[nodeName(n)]; ok {
+		d.why[n] = why
+		return
+	}
 	if w, acts := d.schemes(n); w.Format == nil || d.set.Mode == Static && acts.Format == nil {
 		d.why[n] = "its scheme is float"
 		return

@@ -27,6 +27,7 @@ type Settings struct {
 	Symmetric bool            // activations are symmetric about zero
 	Keep      []Pattern       // nodes that stay in float
 	Overrides []Override
+	Leave     map[string]string // nodes that stay in float, by name, and why
 }
 
 // Float says whether the settings leave every node in float.

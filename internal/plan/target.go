@@ -12,14 +12,17 @@ type Target struct {
 	Acts string
 	// PerTensorBias is set where a bias takes one scale only.
 	PerTensorWeights bool
+	// Timed is set where each node is timed on this machine, and stays in float unless that is slower.
+	Timed bool
 }
+
+// cpuFloat lists what CPUs compute in float.
+var cpuFloat = []string{"Softmax", "LogSoftmax", "LayerNormalization", "Exp", "Log", "Erf", "Gelu", "Pow", "Sqrt", "Div", "Sub", "Tanh", "LSTM", "GRU", "RNN"}
 
 // Targets lists the targets in the order that help prints them.
 var Targets = []*Target{
-	{
-		Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8",
-		Float: []string{"Softmax", "LogSoftmax", "LayerNormalization", "Exp", "Log", "Erf", "Gelu", "Pow", "Sqrt", "Div", "Sub", "Tanh", "LSTM", "GRU", "RNN"},
-	},
+	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat},
+	{Name: "this", Doc: "lowbit's own engine on this machine: nodes that are slower in few bits stay in float", Acts: "uint8", Float: cpuFloat, Timed: true},
 }
 
 // LookupTarget returns the target of that name, or nil.
