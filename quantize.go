@@ -152,6 +152,11 @@ func (q *quantization) decide() error {
 	case q.opt.Settings.Mode == plan.Static:
 		return q.static(calibrate)
 	}
+	if q.timed() {
+		if err := q.payoff(nil); err != nil {
+			return err
+		}
+	}
 	return q.fit(q.opt.Settings, nil)
 }
 
@@ -163,9 +168,15 @@ func (q *quantization) static(samples []int) error {
 	}
 	set := q.opt.Settings
 	q.plan = plan.Decide(q.float, q.facts, set, nil)
-	stats, err := q.calibrate(q.plan.Observed(), samples)
+	stats, err := q.calibrate(q.watched(), samples)
 	if err != nil {
 		return err
+	}
+	if q.timed() {
+		if err := q.payoff(stats); err != nil {
+			return err
+		}
+		set = q.opt.Settings
 	}
 	if set.Observer != nil {
 		return q.fit(set, stats)
@@ -182,7 +193,7 @@ func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) err
 	if err := q.plan.Fit(q.float, stats, set, q.opt.Threads); err != nil {
 		return err
 	}
-	if q.plan.Quantized() == 0 {
+	if q.plan.Quantized() == 0 && len(set.Leave) == 0 {
 		return fault.Unsupportedf("model", "no node can be quantized: %s", q.plan.Obstacles())
 	}
 	return nil

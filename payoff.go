@@ -1,0 +1,288 @@
+package lowbit
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/engine"
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+const (
+	payoffTries = 8                     // plans that are timed
+	raceTurns   = 5                     // how often two networks are timed in turn
+	raceTime    = 20 * time.Millisecond // of one turn of the faster one
+	raceRuns    = 500                   // most runs of one turn
+	fewerGain   = 0.995                 // of the time: a change of the plan that gains less does not count
+)
+
+// payoff times each node of the quantized network beside the float one, and has those stay in float that
+// few bits do not make faster on this machine. The settings take note of them; the plan is made anew.
+func (q *quantization) payoff(stats map[string]*calib.Stats) error {
+	in, err := q.timingInputs()
+	if err != nil {
+		return err
+	}
+	p := &payoff{q: q, stats: stats, in: in, warnings: len(q.warnings), mode: q.opt.Settings.Mode}
+	if p.float, err = p.compile(q.float); err != nil {
+		return err
+	}
+	defer p.float.Close()
+	q.opt.Settings.Leave, err = p.search()
+	q.warnings = append(q.warnings[:p.warnings:p.warnings], p.said...)
+	return err
+}
+
+// A payoff looks for the plan that runs fastest here.
+type payoff struct {
+	q        *quantization
+	stats    map[string]*calib.Stats
+	in       map[string]*Tensor
+	mode     plan.Mode
+	float    *Session
+	warnings int      // of the quantization, before
+	said     []string // and what this adds to them
+}
+
+// An attempt is a plan that was timed: which nodes it leaves in float, and those that it should leave too.
+type attempt struct {
+	leave       map[string]string
+	time, float time.Duration
+	losers      []loser
+}
+
+// A loser is a node that the quantized network computes more slowly.
+type loser struct{ name, why string }
+
+// search starts with all nodes quantized and leaves those in float that lose, as long as that helps: all of
+// them, or else the worse half, and so on. If float is still faster, every node stays there.
+func (p *payoff) search() (map[string]string, error) {
+	best, err := p.try(nil)
+	if err != nil {
+		return nil, err
+	}
+	for try, k := 1, len(best.losers); k > 0 && try < payoffTries; try++ {
+		leave := maps.Clone(best.leave)
+		if leave == nil {
+			leave = map[string]string{}
+		}
+		for _, l := range best.losers[:k] {
+			leave[l.name] = l.why
+		}
+		a, err := p.try(leave)
+		if err != nil {
+			return nil, err
+		}
+		if float64(a.time) < fewerGain*float64(best.time) {
+			best, k = a, len(a.losers)
+		} else {
+			k /= 2
+		}
+		p.q.opt.Progress("time nodes", try, payoffTries)
+	}
+	if best.time < best.float {
+		return best.leave, nil
+	}
+	p.said = append(p.said, fmt.Sprintf("few bits do not pay on this machine, where the network takes %s in float: all of it stays there", shortTime(best.float)))
+	return p.leaveAll(best), nil
+}
+
+// leaveAll gives every node that could be quantized a reason to stay in float.
+func (p *payoff) leaveAll(best attempt) map[string]string {
+	leave := map[string]string{}
+	for _, n := range p.q.plan.Nodes {
+		leave[n.Name] = fmt.Sprintf("the network takes %s on this machine quantized, %s in float", shortTime(best.time), shortTime(best.float))
+	}
+	maps.Copy(leave, best.leave)
+	return leave
+}
+
+// try times the plan that leaves those nodes in float.
+func (p *payoff) try(leave map[string]string) (attempt, error) {
+	set := p.q.opt.Settings
+	set.Leave = leave
+	if set.Observer == nil && len(calib.Tried) > 0 {
+		set.Observer = calib.Tried[0] // which one does not change the time
+	}
+	if err := p.q.fit(set, p.stats); err != nil {
+		return attempt{}, err
+	}
+	if err := p.q.rewrite(); err != nil {
+		return attempt{}, err
+	}
+	s, err := p.compile(p.q.out)
+	if err != nil {
+		return attempt{}, err
+	}
+	defer s.Close()
+	a := attempt{leave: leave}
+	if a.time, a.float, err = p.race(s); err != nil {
+		return a, err
+	}
+	a.losers, err = p.losers(s, a)
+	return a, err
+}
+
+func (p *payoff) compile(m *graph.Model) (*Session, error) {
+	return engine.Compile(m, engine.Options{Threads: p.q.opt.Threads})
+}
+
+// race runs s and the float network in turns and returns the least of the median times of each.
+func (p *payoff) race(s *Session) (ours, float time.Duration, err error) {
+	once, err := timeRuns(p.q.ctx, s, p.in, 3) // warms up as well
+	if err != nil {
+		return 0, 0, err
+	}
+	if _, err = timeRuns(p.q.ctx, p.float, p.in, 3); err != nil {
+		return 0, 0, err
+	}
+	runs := max(3, min(raceRuns, int(raceTime/max(once, 1))))
+	for turn := range raceTurns {
+		a, err := timeRuns(p.q.ctx, s, p.in, runs)
+		if err != nil {
+			return 0, 0, err
+		}
+		b, err := timeRuns(p.q.ctx, p.float, p.in, runs)
+		if err != nil {
+			return 0, 0, err
+		}
+		if turn == 0 {
+			ours, float = a, b
+		}
+		ours, float = min(ours, a), min(float, b)
+	}
+	return ours, float, nil
+}
+
+// timeRuns returns the median time of some runs.
+func timeRuns(ctx context.Context, s *Session, in map[string]*Tensor, runs int) (time.Duration, error) {
+	times := make([]time.Duration, runs)
+	for i := range times {
+		start := time.Now()
+		if _, err := s.Run(ctx, in); err != nil {
+			return 0, err
+		}
+		times[i] = time.Since(start)
+	}
+	slices.Sort(times)
+	return times[runs/2], nil
+}
+
+// losers lists the nodes of the plan that are slower than in float, the worst first.
+func (p *payoff) losers(s *Session, a attempt) ([]loser, error) {
+	runs := max(3, min(raceRuns, int(2*raceTime/max(a.time, 1))))
+	ours, err := s.Profile(p.q.ctx, p.in, runs)
+	if err != nil {
+		return nil, err
+	}
+	float, err := p.float.Profile(p.q.ctx, p.in, runs)
+	if err != nil {
+		return nil, err
+	}
+	if p.mode == plan.Dynamic {
+		nameProducts(ours, float)
+	}
+	labels := map[string]string{}
+	for _, n := range p.q.float.Graph.Nodes {
+		labels[n.Label()] = plan.NodeName(n)
+	}
+	quantized := map[string]bool{}
+	for _, n := range p.q.plan.Nodes {
+		quantized[n.Name] = n.Quantized
+	}
+	var list []loser
+	for _, n := range engine.CompareSteps(ours, float) {
+		if name, ok := labels[n.Node]; ok && quantized[name] && n.Loss() > 0 {
+			list = append(list, loser{name, fmt.Sprintf("it takes %s on this machine quantized, %s in float", shortTime(n.Time), shortTime(n.Before))})
+		}
+	}
+	return list, nil
+}
+
+// nameProducts gives the products of a dynamically quantized network, which have other nodes, the names of
+// those in float, where they follow each other in the same order.
+func nameProducts(steps, float []engine.StepTime) {
+	ours, theirs := products(steps), products(float)
+	if len(ours) != len(theirs) {
+		return
+	}
+	for k, i := range ours {
+		if steps[i].MACs == float[theirs[k]].MACs {
+			steps[i].Node = float[theirs[k]].Node
+		}
+	}
+}
+
+// products returns the places of the steps that multiply and add.
+func products(steps []engine.StepTime) (at []int) {
+	for i, s := range steps {
+		if s.MACs > 0 {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// shortTime writes a time with three digits.
+func shortTime(d time.Duration) string {
+	return fmt.Sprintf("%.3g µs", float64(d.Nanoseconds())/1e3)
+}
+
+// timingInputs is what the networks are timed on: a sample, or ones of the shapes that the model declares.
+func (q *quantization) timingInputs() (map[string]*Tensor, error) {
+	if q.judge != nil && len(q.judge.samples) > 0 {
+		return q.judge.samples[0], nil
+	}
+	in := map[string]*Tensor{}
+	for _, v := range q.float.Graph.Required() {
+		shape, ok := v.Type.Static()
+		if !ok || !v.Type.IsTensor() {
+			return nil, fault.Invalidf(fmt.Sprintf("input %q", v.Name), "%s is open, so nodes cannot be timed", v.Type).
+				WithHint("give --data, or another --target than this")
+		}
+		in[v.Name] = tensor.New(v.Type.DType, shape...)
+	}
+	return in, nil
+}
+
+// timed says whether the target wants its nodes timed.
+func (q *quantization) timed() bool {
+	t := q.opt.Settings.Target
+	return t != nil && t.Timed && q.opt.Settings.Mode != plan.Weights
+}
+
+// watched lists the values to observe: those of the plan and, where nodes may yet leave it, those around them.
+func (q *quantization) watched() []string {
+	list := q.plan.Observed()
+	if !q.timed() {
+		return list
+	}
+	seen := map[string]bool{}
+	for _, name := range list {
+		seen[name] = true
+	}
+	planned := map[string]bool{}
+	for _, n := range q.plan.Nodes {
+		planned[n.Name] = n.Quantized
+	}
+	for _, n := range q.float.Graph.Nodes {
+		if !planned[plan.NodeName(n)] {
+			continue
+		}
+		for _, name := range slices.Concat(n.In, n.Out) {
+			f := q.facts[name]
+			if name != "" && !seen[name] && q.float.Graph.Const(name) == nil && f.Value == nil && f.IsTensor() && f.DType == tensor.Float32 {
+				seen[name] = true
+				list = append(list, name)
+			}
+		}
+	}
+	return list
+}
