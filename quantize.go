@@ -18,6 +18,7 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
+	"lowbit/internal/repair"
 )
 
 // QuantizeOptions say how a model is quantized. The zero value of a field means its default.
@@ -77,6 +78,7 @@ type quantization struct {
 	out      *graph.Model
 	gate     *Gate
 	warnings []string
+	job      *repair.Job
 }
 
 // prepare makes the float network that the plan is about.
@@ -168,6 +170,9 @@ func (q *quantization) static(samples []int) error {
 	}
 	set := q.opt.Settings
 	q.plan = plan.Decide(q.float, q.facts, set, nil)
+	if err := q.experiment(samples); err != nil {
+		return err
+	}
 	stats, err := q.calibrate(q.watched(), samples)
 	if err != nil {
 		return err
@@ -179,9 +184,13 @@ func (q *quantization) static(samples []int) error {
 		set = q.opt.Settings
 	}
 	if set.Observer != nil {
-		return q.fit(set, stats)
+		if err := q.fit(set, stats); err != nil {
+			return err
+		}
+	} else if err := q.choose(stats); err != nil {
+		return err
 	}
-	return q.choose(stats)
+	return q.experiment2(samples)
 }
 
 // fit makes the plan of the settings.

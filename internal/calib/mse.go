@@ -71,6 +71,12 @@ func (m *masses) squaredError(f *format.Format, p format.Params) float64 {
 	lo, hi := float64(f.Lo)-zero, float64(f.Hi)-zero
 	bins := len(m.n) - 1
 	sum := 0.0
+	if f.Lo == f.Hi { // marks of another shape
+		for i := range bins {
+			sum += m.error(i, i+1, f.Nearest(m.middle(i), p))
+		}
+		return sum
+	}
 	if f.Lo >= f.Hi || f.Hi-f.Lo > bins {
 		for i := range bins {
 			if m.n[i+1] > m.n[i] {

@@ -54,6 +54,12 @@ func (o *Observer) Fit(s *Stats, f *format.Format, symmetric bool) (format.Param
 	if s.Min == s.Max { // one value has no distribution to clip
 		o = MinMax
 	}
+	if f.Fit != nil { // a rule of its own, that knows no range
+		if s.Neg == nil {
+			return format.Params{}, fmt.Errorf("format %s needs histograms; choose another observer", f.Name)
+		}
+		return f.FitBlock(s.spread()), nil
+	}
 	lo, hi := o.Range(s, f, symmetric)
 	return f.Cover(lo, hi, symmetric), nil
 }
@@ -120,4 +126,29 @@ func quantile(h []uint64, below uint64, p float64) float64 {
 		at += float64(c)
 	}
 	return float64(len(h))
+}
+
+// spreads is how many numbers stand for all that were seen.
+const spreads = 4096
+
+// spread returns numbers that are distributed as the values that were seen, zeros included: each
+// stands for an equal share of them, and lies in the middle of its bin.
+func (s *Stats) spread() []float32 {
+	n := float64(s.Count - s.NaNs - s.Infs)
+	var out []float32
+	seen := 0.0
+	add := func(v float64, count uint64) {
+		seen += float64(count)
+		for len(out) < int(seen/n*spreads) {
+			out = append(out, float32(v))
+		}
+	}
+	for i := len(s.Neg) - 1; i >= 0; i-- {
+		add(-(float64(i)+0.5)*s.width(), s.Neg[i])
+	}
+	add(0, s.Zeros)
+	for i, c := range s.Pos {
+		add((float64(i)+0.5)*s.width(), c)
+	}
+	return out
 }

@@ -8,6 +8,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
 )
 
 // QDQ writes a static or weights-only plan into the graph as QuantizeLinear and
@@ -28,6 +29,7 @@ func QDQ(m *graph.Model, p *plan.Plan) error {
 // newQDQ indexes a plan for a rewrite of m.
 func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
 	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operands{}}
+	q.writer = weight.Writer{Fresh: q.used.fresh, Const: func(name string, t *tensor.Tensor) { m.Graph.SetConst(name, t) }}
 	for _, v := range p.Values {
 		q.values[v.As] = v
 	}
@@ -45,6 +47,7 @@ type qdq struct {
 	values map[string]*plan.Value // by As
 	nodes  map[string]*plan.Node  // the quantized ones
 	stored map[string]operands    // by As
+	writer weight.Writer
 }
 
 // operands are the names of the constants that a value's Q and DQ read.
@@ -122,8 +125,8 @@ func (w *weaver) read(as string) (string, error) {
 	back := w.used.fresh(as + "_dq")
 	w.back[as] = back
 	if v.Role != plan.RoleActivation {
-		n, err := w.constant(v, back)
-		w.front = append(w.front, n)
+		nodes, err := w.constant(v, back)
+		w.front = append(w.front, nodes...)
 		return back, err
 	}
 	pair, err := w.pair(v, v.Name, back)
@@ -160,6 +163,9 @@ func (w *weaver) assemble() {
 
 // pair makes Q and DQ of a value that flows.
 func (w *weaver) pair(v *plan.Value, from, to string) ([]*graph.Node, error) {
+	if f := format.Lookup(v.Format); f.Via != format.Dequantize {
+		return w.detour(v, f, from, to)
+	}
 	ops, err := w.operands(v)
 	if err != nil {
 		return nil, err
@@ -171,8 +177,17 @@ func (w *weaver) pair(v *plan.Value, from, to string) ([]*graph.Node, error) {
 	}, nil
 }
 
-// constant makes the DQ behind a constant's codes.
-func (w *weaver) constant(v *plan.Value, to string) (*graph.Node, error) {
+// constant makes the nodes behind a constant's codes: a DequantizeLinear with its zero point where
+// the codes are whole numbers of eight bits or more, as integer operators want it, else those that
+// spell the format.
+func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
+	if f := format.Lookup(v.Format); f != nil && (f.Lo == f.Hi || f.Bits < 8 || v.Block.Flat) {
+		c, err := coded(w.find(v.Name), v)
+		if err != nil {
+			return nil, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+		}
+		return w.writer.Write(c, v.As, to)
+	}
 	ops, err := w.operands(v)
 	n := &graph.Node{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DQ"), In: []string{ops.codes, ops.scale}, Out: []string{to}}
 	if ops.zero != "" {
@@ -184,7 +199,15 @@ func (w *weaver) constant(v *plan.Value, to string) (*graph.Node, error) {
 	if v.Block.Kind == format.Group {
 		n.SetAttr("block_size", int64(v.Block.Size))
 	}
-	return n, err
+	return []*graph.Node{n}, err
+}
+
+// coded returns a constant in the format of its line.
+func coded(t *tensor.Tensor, v *plan.Value) (*weight.Coded, error) {
+	if !isFloat(t) {
+		return nil, fmt.Errorf("is not a float constant of the model")
+	}
+	return weight.Encode(t, format.Lookup(v.Format), v.Block, v.Params)
 }
 
 // operands stores a value's parameters, and a constant's codes, in the main graph, once.

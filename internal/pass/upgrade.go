@@ -11,9 +11,9 @@ import (
 )
 
 // newestOpset is the last default-domain opset that Upgrade writes.
-const newestOpset = 21
+const newestOpset = 25
 
-// Upgrade rewrites a model for a newer opset of the default domain, at most 21: only then can it
+// Upgrade rewrites a model for a newer opset of the default domain, at most 25: only then can it
 // hold the quantization operators that a plan needs. It does nothing where the model is there already.
 func Upgrade(m *graph.Model, to int) error {
 	from := m.Opset("")
@@ -45,6 +45,12 @@ func Upgrade(m *graph.Model, to int) error {
 // irOf is the first IR version whose readers know an opset (ONNX Versioning.md).
 func irOf(opset int) int64 {
 	switch {
+	case opset >= 25:
+		return 13
+	case opset >= 24:
+		return 12
+	case opset >= 23:
+		return 11
 	case opset >= 21:
 		return 10
 	case opset >= 19:

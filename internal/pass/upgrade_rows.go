@@ -9,7 +9,7 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// upgrades lists every change between opsets 7 and 21 that an older node does not already obey
+// upgrades lists every change between opsets 7 and 25 that an older node does not already obey
 // (ONNX Changelog.md), in the order of opsets.
 var upgrades = []upgrade{
 	{"BatchNormalization", 9, perChannel},

@@ -35,12 +35,15 @@ type decider struct {
 	x   *graph.Index
 	in  map[*graph.Node]bool   // nodes that compute on quantized values
 	why map[*graph.Node]string // why a node that could does not
+
+	first, last *graph.Node // with weights
 }
 
 // graph decides one graph; its subgraphs are decided on their own.
 func (d *decider) graph(g *graph.Graph) {
 	d.g, d.x = g, g.Index()
 	d.in, d.why = map[*graph.Node]bool{}, map[*graph.Node]string{}
+	d.first, d.last = d.ends()
 	for _, n := range g.Nodes {
 		d.consider(n)
 	}
@@ -330,6 +333,9 @@ func (d *decider) output(n *graph.Node, q *op.Quant, row *Node, acts Scheme) {
 // schemes returns the schemes of a node after overrides.
 func (d *decider) schemes(n *graph.Node) (weights, acts Scheme) {
 	weights, acts = d.set.Weights, d.set.Acts
+	if d.set.Ends && (n == d.first || n == d.last) {
+		weights, acts = endWeights, endActs
+	}
 	for _, o := range d.set.Overrides {
 		if o.Match.Match(n) {
 			if o.Weights != nil {
@@ -363,23 +369,13 @@ func (d *decider) add(v *Value) string {
 }
 
 func (d *decider) activation(name string, s Scheme, reason string) string {
-	return d.add(&Value{Name: name, Role: RoleActivation, Format: s.Format.Name, Reason: reason})
+	return d.add(&Value{Name: name, Role: RoleActivation, Format: s.Format.Name, Params: s.unscaled(), Reason: reason})
 }
 
 // weight adds a constant weight, blocked along the operator's channel axis.
 func (d *decider) weight(n *graph.Node, q *op.Quant, i int, s Scheme) string {
 	t := d.constant(n.In[i])
-	b := s.Block
-	axis := channelAxis(n, q, t)
-	switch {
-	case t.Rank() < 2:
-		b = format.Block{}
-	case b.Kind == format.Channel:
-		b.Axis = axis
-	case b.Kind == format.Group: // groups run along the axis that is summed over
-		b.Axis = reductionAxis(axis, t.Rank())
-	}
-	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: b, Reason: "weight of " + n.Label()})
+	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: weightBlock(s, t, channelAxis(n, q, t)), Reason: "weight of " + n.Label()})
 }
 
 // channelAxis is the output-channel axis of weight t of node n, counted from the front.
@@ -396,18 +392,6 @@ func (d *decider) channels(n *graph.Node, q *op.Quant, t *tensor.Tensor) int {
 	return t.Shape[channelAxis(n, q, t)]
 }
 
-// reductionAxis is the axis of a weight that its operator sums over: input channels of a
-// convolution, rows of a matrix.
-func reductionAxis(channel, rank int) int {
-	if channel == 0 {
-		return 1
-	}
-	if channel == rank-1 {
-		return rank - 2
-	}
-	return 0
-}
-
 // bias adds an int32 bias where its node's other operands are quantized and it is a constant
 // vector; "" leaves it in float.
 func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
@@ -420,8 +404,8 @@ func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
 		return ""
 	}
 	weights, acts := d.schemes(n)
-	if acts.Format.Bits > 8 || weights.Block.Kind == format.Group {
-		return "" // the product of the scales is too fine for 32 bits, or there are many
+	if !acts.summable() || !weights.summable() || acts.Format.Bits > 8 {
+		return "" // the sums are no whole numbers of one step, or the step is too fine for 32 bits
 	}
 	if wt := d.constant(n.In[w]); weights.Block.Kind == format.Channel && wt.Rank() > 1 && d.channels(n, q, wt) != t.Len() {
 		return ""

@@ -113,16 +113,26 @@ func (v *Value) fit(t *tensor.Tensor, s *calib.Stats, set Settings) error {
 	case t == nil:
 		return fault.Invalidf("", "is not a constant of the model")
 	}
-	symmetric := v.Role == RoleWeight
-	lo, hi := v.Block.Ranges(tensor.Of[float32](t), t.Shape)
-	v.Params = make([]format.Params, len(lo))
-	for i := range lo {
-		if math.IsInf(float64(lo[i]), 0) || math.IsInf(float64(hi[i]), 0) {
-			return fault.Invalidf("", "holds infinite values")
-		}
-		v.Params[i] = f.Cover(float64(lo[i]), float64(hi[i]), symmetric)
+	var err error
+	if v.Role == RoleWeight {
+		v.Params, err = f.FitTensor(tensor.Of[float32](t), t.Shape, v.Block)
+	} else {
+		v.Params, err = cover(f, tensor.Of[float32](t))
+	}
+	if err != nil {
+		return fault.Invalidf("", "%v", err)
 	}
 	return nil
+}
+
+// cover returns the one scale with which a format holds every element of a constant operand.
+func cover(f *format.Format, x []float32) ([]format.Params, error) {
+	lo, hi := (format.Block{}).Ranges(x, []int{len(x)})
+	p := f.Cover(float64(lo[0]), float64(hi[0]), false)
+	if math.IsInf(float64(lo[0]), 0) || math.IsInf(float64(hi[0]), 0) {
+		return nil, fmt.Errorf("holds infinite values")
+	}
+	return []format.Params{p}, nil
 }
 
 // biasMargin times the magnitude of a bias is the smallest scale at which it fits into 32 bits.

@@ -28,6 +28,7 @@ const (
 	Static  Mode = "static"  // with parameters from calibration
 	Dynamic Mode = "dynamic" // with parameters found while running
 	Weights Mode = "weights" // not at all
+	Convert Mode = "convert" // by computing in another floating-point type
 )
 
 // A Plan says how every value of a network is to be stored.
@@ -111,6 +112,7 @@ type valueJSON struct {
 	Format string    `json:"format"`
 	Block  string    `json:"block"`
 	Axis   *int      `json:"axis,omitempty"`
+	Flat   bool      `json:"flat,omitempty"`
 	Scale  []float32 `json:"scale,omitempty"`
 	Zero   []int32   `json:"zero,omitempty"`
 	Like   string    `json:"like,omitempty"`
@@ -181,7 +183,7 @@ func (v *Value) line() valueJSON {
 		l.As = v.As
 	}
 	if v.Block.Kind != format.Whole {
-		l.Axis = &v.Block.Axis
+		l.Axis, l.Flat = &v.Block.Axis, v.Block.Flat
 	}
 	for _, p := range v.Params {
 		l.Scale = append(l.Scale, p.Scale)
@@ -234,7 +236,7 @@ func parseValue(raw []byte) (*Value, error) {
 		return nil, err
 	}
 	if l.Axis != nil {
-		v.Block.Axis = *l.Axis
+		v.Block.Axis, v.Block.Flat = *l.Axis, l.Flat
 	}
 	if v.Role != RoleBias && format.Lookup(v.Format) == nil {
 		return nil, fmt.Errorf("%q: unknown format %q", l.Value, l.Format)

@@ -44,7 +44,7 @@ func TestPattern(t *testing.T) {
 func TestDefault(t *testing.T) {
 	for _, s := range Schemes {
 		set, err := Default(strings.ToLower(s.Name))
-		if err != nil || set.Mode != Static || set.Target == nil {
+		if err != nil || set.Mode != s.Mode || set.Target == nil {
 			t.Errorf("%s: %+v (%v)", s.Name, set, err)
 			continue
 		}

@@ -185,6 +185,9 @@ func (r *Recipe) Filled() *Recipe {
 	}
 	fill(&c.Schema, d.Schema)
 	fill(&c.Scheme, d.Scheme)
+	if w := plan.LookupScheme(c.Scheme); w != nil {
+		fill(&c.Mode, string(w.Mode))
+	}
 	fill(&c.Mode, d.Mode)
 	fill(&c.Target, d.Target)
 	fill(&c.Style, d.Style)
@@ -210,7 +213,7 @@ func (r *Recipe) Settings() (plan.Settings, error) {
 	s.Mode = plan.Mode(r.Mode)
 	s.Target = plan.LookupTarget(r.Target)
 	s.Observer = calib.Lookup(r.Calibration.Observer)
-	if s.Weights, err = r.Weights.over("weights", s.Weights); err != nil {
+	if s.Weights, err = r.Weights.over("weights", s.Mode, s.Weights); err != nil {
 		return s, err
 	}
 	if s.Acts, err = r.Activations.overActs("activations", s.Acts); err != nil {
@@ -243,7 +246,7 @@ func (r *Recipe) overrides(s plan.Settings) ([]plan.Override, error) {
 		if err != nil {
 			return nil, fault.At(place, err)
 		}
-		w, err := o.Weights.over(place+".weights", s.Weights)
+		w, err := o.Weights.over(place+".weights", s.Mode, s.Weights)
 		if err != nil {
 			return nil, err
 		}
@@ -258,20 +261,25 @@ func (r *Recipe) overrides(s plan.Settings) ([]plan.Override, error) {
 
 // overActs is over for activations, which share one scale.
 func (c Scheme) overActs(place string, s plan.Scheme) (plan.Scheme, error) {
-	s, err := c.over(place, s)
+	block := s.Block
+	s, err := c.over(place, plan.Static, s)
+	if c.Block == "" {
+		s.Block = block
+	}
 	if err == nil && s.Block.Kind != format.Whole {
 		return s, fault.Unsupportedf(place+".block", "%q is not supported for activations", c.Block).WithHint("supported: tensor")
 	}
 	return s, err
 }
 
-// over lays a recipe's scheme over a default.
-func (c Scheme) over(place string, s plan.Scheme) (plan.Scheme, error) {
+// over lays a recipe's scheme over a default. A format that names no block takes its own.
+func (c Scheme) over(place string, mode plan.Mode, s plan.Scheme) (plan.Scheme, error) {
 	if c.Format != "" {
 		if err := formatWords().check(place+".format", c.Format); err != nil {
 			return s, err
 		}
 		s.Format = format.Lookup(c.Format)
+		s.Block = mode.WeightBlock(s.Format)
 	}
 	if c.Block != "" {
 		b, err := format.ParseBlock(c.Block)

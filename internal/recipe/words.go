@@ -38,7 +38,7 @@ func (w words) check(place, word string) error {
 }
 
 func schemeWords() words {
-	w := words{fold: true, lacking: []string{"W4A16", "W4A8", "FP16", "BF16", "FP8", "BIN", "LOG4", "mixed"}}
+	w := words{fold: true, lacking: []string{"mixed"}}
 	for _, s := range plan.Schemes {
 		w.known = append(w.known, s.Name)
 	}
@@ -66,18 +66,12 @@ func formatWords() words {
 	for _, f := range format.All {
 		w.known = append(w.known, f.Name)
 	}
-	for _, name := range []string{"int2", "ristretto8", "ristretto4", "log4", "log4-sqrt2", "apot4", "binary", "ternary", "fp16", "bf16",
-		"fp8-e4m3", "fp8-e5m2", "fp4-e2m1", "mxfp4", "nvfp4", "nf4"} {
-		if format.Lookup(name) == nil {
-			w.lacking = append(w.lacking, name)
-		}
-	}
 	return w
 }
 
 var (
-	modeWords  = words{known: []string{string(plan.Static), string(plan.Dynamic), string(plan.Weights)}}
-	styleWords = words{known: []string{"qdq", "qoperator"}}
+	modeWords  = words{known: []string{string(plan.Static), string(plan.Dynamic), string(plan.Weights), string(plan.Convert)}}
+	styleWords = words{known: []string{"qdq", "qoperator", "contrib"}}
 	fixWords   = words{lacking: []string{"equalize", "absorb", "bias", "smooth", "adaround", "gptq", "awq", "hqq"}}
 )
 

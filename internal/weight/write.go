@@ -49,9 +49,13 @@ var spellings = map[format.Via]func(s *spelling) (string, error){
 	format.Table:      (*spelling).table,
 }
 
-// node adds a node with one result, which it names after the operator.
+// node adds a node with one result, both named after the operator.
 func (s *spelling) node(op string, in ...string) *graph.Node {
-	name := s.Fresh(s.name + "_" + op)
+	what := op
+	if op == "DequantizeLinear" {
+		what = "DQ"
+	}
+	name := s.Fresh(s.name + "_" + what)
 	n := &graph.Node{Op: op, Name: name, In: in, Out: []string{name}}
 	s.nodes = append(s.nodes, n)
 	return n

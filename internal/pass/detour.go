@@ -1,0 +1,47 @@
+package pass
+
+import (
+	"lowbit/internal/fault"
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// detours sends a value that flows through a format that QuantizeLinear does not know, by the
+// family of the format.
+var detours = map[format.Kind]func(w *weaver, v *plan.Value, from, to string) []*graph.Node{
+	format.Floating: (*weaver).castPair,
+	format.Signs:    (*weaver).sign,
+}
+
+func (w *weaver) detour(v *plan.Value, f *format.Format, from, to string) ([]*graph.Node, error) {
+	make := detours[f.Kind]
+	if make == nil || f.Scaled() && f.Kind == format.Floating {
+		return nil, fault.Unsupportedf("", "value %q: format %s is for weights only", v.As, v.Format)
+	}
+	return make(w, v, from, to), nil
+}
+
+// castPair rounds a value to a 16-bit float and back.
+func (w *weaver) castPair(v *plan.Value, from, to string) []*graph.Node {
+	code := w.used.fresh(v.As + "_q")
+	there := &graph.Node{Op: "Cast", Name: w.used.fresh(v.As + "_Q"), In: []string{from}, Out: []string{code}}
+	there.SetAttr("to", int64(format.Lookup(v.Format).Elem))
+	back := &graph.Node{Op: "Cast", Name: w.used.fresh(v.As + "_DQ"), In: []string{code}, Out: []string{to}}
+	back.SetAttr("to", int64(tensor.Float32))
+	return []*graph.Node{there, back}
+}
+
+// sign gives each element the scale with its own sign, that of zero being plus.
+func (w *weaver) sign(v *plan.Value, from, to string) []*graph.Node {
+	plus, minus, zero := w.used.fresh(v.As+"_scale"), w.used.fresh(v.As+"_minus"), w.used.fresh(v.As+"_zero")
+	w.m.Graph.SetConst(plus, tensor.Scalar(v.Params[0].Scale))
+	w.m.Graph.SetConst(minus, tensor.Scalar(-v.Params[0].Scale))
+	w.m.Graph.SetConst(zero, tensor.Scalar(0))
+	code := w.used.fresh(v.As + "_q")
+	return []*graph.Node{
+		{Op: "Less", Name: w.used.fresh(v.As + "_Q"), In: []string{from, zero}, Out: []string{code}},
+		{Op: "Where", Name: w.used.fresh(v.As + "_DQ"), In: []string{code, minus, plus}, Out: []string{to}},
+	}
+}

@@ -1,0 +1,85 @@
+package plan
+
+import (
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// endWeights and endActs are what the first and the last layer keep where the others have a bit
+// or two: most of the accuracy hangs on them and little of the work.
+var (
+	endWeights = Scheme{Format: format.Int8, Block: format.Block{Kind: format.Channel}}
+	endActs    = Scheme{Format: format.Uint8}
+)
+
+// WeightBlock is the block of weights in format f where none is asked for: the format's own, but
+// an output channel where sums of codes are to be scaled back once.
+func (m Mode) WeightBlock(f *format.Format) format.Block {
+	if b := f.WeightBlock(); m == Weights || b.Kind != format.Group || f.Kind == format.BlockFloat || f.Kind == format.Quantiles {
+		return b
+	}
+	return format.Block{Kind: format.Channel}
+}
+
+// ends returns the first and the last node of the graph with constant weights.
+func (d *decider) ends() (first, last *graph.Node) {
+	for _, n := range d.g.Nodes {
+		if !d.isAnchor(n) {
+			continue
+		}
+		if w := weightInput(d.quant(n)); w >= len(n.In) || d.constant(n.In[w]) == nil {
+			continue
+		}
+		if first == nil {
+			first = n
+		}
+		last = n
+	}
+	return first, last
+}
+
+// unscaled returns the parameters of values that are stored as they are, nil for a format whose
+// scale has to be found.
+func (s Scheme) unscaled() []format.Params {
+	if s.Format.Scaled() {
+		return nil
+	}
+	return []format.Params{{Scale: 1}}
+}
+
+// summable says whether products of codes of the scheme add up in steps of one scale for each
+// output channel, so that a bias may be written in that step.
+func (s Scheme) summable() bool {
+	f := s.Format
+	return s.Block.Kind != format.Group && f.Scale == nil && (f.Lo < f.Hi || f.Via == format.Pick)
+}
+
+// weightBlock is the block of weight t of a node whose output channels lie along an axis. Groups
+// run along what the node sums over: the rows of a matrix, or all of a convolution's filter.
+func weightBlock(s Scheme, t *tensor.Tensor, channel int) format.Block {
+	b := s.Block
+	switch {
+	case t.Rank() < 2 || !s.Format.Scaled():
+		return format.Block{}
+	case b.Kind == format.Channel:
+		b.Axis = channel
+	case b.Kind == format.Group:
+		b.Axis = reductionAxis(channel, t.Rank())
+		b.Flat = b.Axis == 1 && t.Rank() > 2 && channel == 0
+		b.Size = min(b.Size, b.Fold(t.Shape)[b.Axis])
+	}
+	return b
+}
+
+// reductionAxis is the axis of a weight that its operator sums over: input channels of a
+// convolution, rows of a matrix.
+func reductionAxis(channel, rank int) int {
+	if channel == 0 {
+		return 1
+	}
+	if channel == rank-1 {
+		return rank - 2
+	}
+	return 0
+}
