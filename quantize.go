@@ -164,12 +164,15 @@ func (q *quantization) decide() error {
 
 // static calibrates on the samples of those numbers and fits the plan to what it saw.
 func (q *quantization) static(samples []int) error {
+	set := q.opt.Settings
+	q.plan = plan.Decide(q.float, q.facts, set, nil)
+	if len(q.plan.Observed()) == 0 {
+		return q.fit(set, nil)
+	}
 	if q.opt.Data == nil {
 		return fault.Invalidf("calibration", "static quantization needs samples").
 			WithHint("give --data, or choose --mode dynamic or --mode weights")
 	}
-	set := q.opt.Settings
-	q.plan = plan.Decide(q.float, q.facts, set, nil)
 	if err := q.experiment(samples); err != nil {
 		return err
 	}
