@@ -18,7 +18,6 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
-	"lowbit/internal/repair"
 )
 
 // QuantizeOptions say how a model is quantized. The zero value of a field means its default.
@@ -78,7 +77,6 @@ type quantization struct {
 	out      *graph.Model
 	gate     *Gate
 	warnings []string
-	job      *repair.Job
 }
 
 // prepare makes the float network that the plan is about.
@@ -173,9 +171,6 @@ func (q *quantization) static(samples []int) error {
 		return fault.Invalidf("calibration", "static quantization needs samples").
 			WithHint("give --data, or choose --mode dynamic or --mode weights")
 	}
-	if err := q.experiment(samples); err != nil {
-		return err
-	}
 	stats, err := q.calibrate(q.watched(), samples)
 	if err != nil {
 		return err
@@ -187,13 +182,9 @@ func (q *quantization) static(samples []int) error {
 		set = q.opt.Settings
 	}
 	if set.Observer != nil {
-		if err := q.fit(set, stats); err != nil {
-			return err
-		}
-	} else if err := q.choose(stats); err != nil {
-		return err
+		return q.fit(set, stats)
 	}
-	return q.experiment2(samples)
+	return q.choose(stats)
 }
 
 // fit makes the plan of the settings.
