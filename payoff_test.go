@@ -1,0 +1,123 @@
+package lowbit
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lowbit/internal/calib/dataset"
+	"lowbit/internal/demo"
+	"lowbit/internal/engine"
+	"lowbit/internal/graph"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+	"lowbit/internal/testdata"
+)
+
+// TestTargetThis quantizes small networks for this machine: each node that stays in float says why, and what
+// is left still answers alike.
+func TestTargetThis(t *testing.T) {
+	for _, mode := range []plan.Mode{plan.Static, plan.Dynamic} {
+		for _, name := range []string{"dtln-1/model_1.onnx", "mnist-cntk/mnist.onnx"} {
+			t.Run(string(mode)+" "+filepath.Dir(name), func(t *testing.T) {
+				m, err := Open(testdata.Dir(t, "models", name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				data, err := dataset.Open(testdata.Dir(t, "models", filepath.Dir(name), "input.npz"), dataset.Options{Inputs: m.Graph().Graph.Required()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer data.Close()
+				r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: settingsFor(t, mode), Data: data, Threads: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkReasons(t, r)
+				if r.Plan.Quantized() > 0 && r.Gate.SQNR < 15 {
+					t.Errorf("%.1f dB to the float network", r.Gate.SQNR)
+				}
+			})
+		}
+	}
+}
+
+func settingsFor(t *testing.T, mode plan.Mode) plan.Settings {
+	t.Helper()
+	set, err := plan.Default("W8A8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Mode, set.Target = mode, plan.LookupTarget("this")
+	return set
+}
+
+func checkReasons(t *testing.T, r *Result) {
+	t.Helper()
+	for _, n := range r.Plan.Nodes {
+		if n.Reason == "" {
+			t.Errorf("node %s has no reason", n.Name)
+		}
+	}
+	if r.Plan.Quantized() == 0 && !strings.Contains(strings.Join(r.Warnings, "\n"), "do not pay") {
+		t.Errorf("nothing is quantized, and nobody says why: %q", r.Warnings)
+	}
+}
+
+// TestLeave keeps a node in float for the reason given.
+func TestLeave(t *testing.T) {
+	m, err := Decode(demo.Model())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &quantization{ctx: t.Context(), in: m, opt: QuantizeOptions{Settings: settingsFor(t, plan.Dynamic), Threads: 1}}
+	if err := q.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	p := plan.Decide(q.float, q.facts, q.opt.Settings, nil)
+	first := ""
+	for _, n := range p.Nodes {
+		if n.Quantized {
+			first = n.Name
+		}
+	}
+	q.opt.Settings.Leave = map[string]string{first: "because"}
+	left := plan.Decide(q.float, q.facts, q.opt.Settings, nil)
+	if left.Quantized() != p.Quantized()-1 || !strings.Contains(left.Obstacles(), "because") {
+		t.Errorf("%d of %d nodes are quantized: %s", left.Quantized(), p.Quantized(), left.Obstacles())
+	}
+}
+
+func TestTimingNeedsShapes(t *testing.T) {
+	g := &graph.Graph{In: []*graph.Value{{Name: "x", Type: graph.Of(tensor.Float32, 2, 3)}}}
+	q := &quantization{float: &graph.Model{Graph: g}}
+	if in, err := q.timingInputs(); err != nil || in["x"].Len() != 6 {
+		t.Errorf("inputs are %v, %v", in, err)
+	}
+	g.In[0].Type.Shape[0] = graph.Symbol("N")
+	if _, err := q.timingInputs(); err == nil || !strings.Contains(err.Error(), "cannot be timed") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// TestNameProducts follows the products of a dynamically quantized network.
+func TestNameProducts(t *testing.T) {
+	step := func(node string, macs int64) engine.StepTime {
+		return engine.StepTime{Node: node, MACs: macs, Time: time.Microsecond}
+	}
+	float := []engine.StepTime{step("a", 10), step("relu", 0), step("b", 20)}
+	ours := []engine.StepTime{step("Q", 0), step("a_MatMulInteger", 10), step("Q2", 0), step("b_MatMulInteger", 20)}
+	nameProducts(ours, float)
+	if ours[1].Node != "a" || ours[3].Node != "b" || ours[0].Node != "Q" {
+		t.Errorf("steps are %v", ours)
+	}
+	fewer := ours[:2]
+	fewer[1].Node = "c"
+	nameProducts(fewer, float)
+	if fewer[1].Node != "c" {
+		t.Error("one product was named after the first of two")
+	}
+}
