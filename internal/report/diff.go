@@ -15,7 +15,7 @@ type Diff struct {
 	signal, noise, other float64 // Σx², Σ(x−y)², Σy²
 	dot                  float64 // Σxy
 	maxAbs               float64
-	broken               int // elements where exactly one of the two is finite
+	broken               int // elements that are not both finite, nor the same
 }
 
 // Add compares two slices of the same length.
@@ -23,21 +23,15 @@ func (d *Diff) Add(x, y []float32) {
 	d.n += len(x)
 	for i, v := range x {
 		a, b := float64(v), float64(y[i])
-		if a == b {
-			d.signal += a * a
-			d.other += a * a
-			d.dot += a * a
-			continue
-		}
 		e := a - b
-		if math.IsNaN(e) || math.IsInf(e, 0) {
-			if !(math.IsNaN(a) && math.IsNaN(b)) {
+		if e-e != 0 { // one of the two is not finite
+			if a != b && (a == a || b == b) {
 				d.broken++
 			}
 			continue
 		}
-		d.signal += a * a
-		d.noise += e * e
+		d.signal += a * a // exact: a product of two float32 fits a float64
+		d.noise += float64(e * e)
 		d.other += b * b
 		d.dot += a * b
 		d.maxAbs = max(d.maxAbs, math.Abs(e))
@@ -83,7 +77,7 @@ func (d *Diff) Cosine() float64 {
 // MaxAbs is the largest absolute difference.
 func (d *Diff) MaxAbs() float64 { return d.maxAbs }
 
-// Broken is how many elements are finite in only one of the two.
+// Broken is how many elements are not finite in one of the two, and not the same in the other.
 func (d *Diff) Broken() int { return d.broken }
 
 // Len is the number of elements compared.

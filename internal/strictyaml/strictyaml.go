@@ -3,7 +3,10 @@
 package strictyaml
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strings"
 
@@ -16,14 +19,23 @@ import (
 const MaxBytes = 1 << 20
 
 // Decode reads one document into v, a pointer to a struct whose fields carry yaml tags. An empty
-// document leaves v as it is.
+// document leaves v as it is, and so does a key without a value. Aliases are refused.
 func Decode(text []byte, v any) error {
 	if len(text) > MaxBytes {
 		return fault.Invalidf("", "%d bytes, at most %d are read", len(text), MaxBytes)
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return fault.Invalidf("", "%v", err)
+	var doc, more yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	switch err := d.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return invalid(err)
+	}
+	if err := d.Decode(&more); err == nil {
+		return fault.Invalidf(fmt.Sprintf("line %d", more.Line), "a second document")
+	} else if !errors.Is(err, io.EOF) {
+		return invalid(err)
 	}
 	if len(doc.Content) == 0 {
 		return nil
@@ -32,15 +44,23 @@ func Decode(text []byte, v any) error {
 		return err
 	}
 	if err := doc.Decode(v); err != nil {
-		return fault.Invalidf("", "%v", err)
+		return invalid(err)
 	}
 	return nil
+}
+
+// invalid writes an error of the YAML package, which may have several lines, on one.
+func invalid(err error) error {
+	return fault.Invalidf("", "%s", strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " "))
 }
 
 var unmarshaler = reflect.TypeFor[yaml.Unmarshaler]()
 
 // check holds the keys of a node against the fields of type t.
 func check(n *yaml.Node, t reflect.Type) error {
+	if n.Kind == yaml.AliasNode {
+		return fault.Invalidf(fmt.Sprintf("line %d", n.Line), "alias %q: write the value out", n.Value)
+	}
 	if reflect.PointerTo(t).Implements(unmarshaler) {
 		return nil
 	}
@@ -63,6 +83,9 @@ func check(n *yaml.Node, t reflect.Type) error {
 }
 
 func checkStruct(n *yaml.Node, t reflect.Type) error {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return nil
+	}
 	if n.Kind != yaml.MappingNode {
 		return fault.Invalidf(fmt.Sprintf("line %d", n.Line), "keys and values expected, not %q", n.Value)
 	}
