@@ -32,19 +32,45 @@ func BenchmarkGemmF32(b *testing.B) {
 	}
 }
 
+// BenchmarkGemmU8S8 stores codes, or the sums themselves.
 func BenchmarkGemmU8S8(b *testing.B) {
+	b.Run("codes", func(b *testing.B) {
+		benchU8S8(b, func(m, n int) *OutU8S8 {
+			return &OutU8S8{U8: make([]uint8, m*n), Ldc: n, Bias: make([]int32, n), Scale: make([]float32, n), Zero: 3, Max: 255}
+		})
+	})
+	b.Run("sums", func(b *testing.B) {
+		benchU8S8(b, func(m, n int) *OutU8S8 { return &OutU8S8{I32: make([]int32, m*n), Ldc: n} })
+	})
+}
+
+func benchU8S8(b *testing.B, outFor func(m, n int) *OutU8S8) {
 	for _, l := range Levels()[1:] {
 		for _, s := range benchShapes {
 			m, n, k := s[0], s[1], s[2]
 			b.Run(fmt.Sprintf("%v/%dx%dx%d", l, m, n, k), func(b *testing.B) {
-				a, w := make([]uint8, m*k), make([]int8, n*k)
+				a, w, out := make([]uint8, m*k), make([]int8, n*k), outFor(m, n)
 				fill(w, 127) // no way for small weights
 				p := l.PackU8S8(w, n, k, 1, Order{N: 1, K: n})
-				out := &OutU8S8{U8: make([]uint8, m*n), Ldc: n, Bias: make([]int32, n), Scale: make([]float32, n), Zero: 3, Max: 255}
 				for b.Loop() {
 					p.Gemm(a, k, out, p.All(m))
 				}
 				gops(b, m, n, k)
+			})
+		}
+	}
+}
+
+// BenchmarkPeak reports what the instructions behind the products reach alone.
+func BenchmarkPeak(b *testing.B) {
+	for _, l := range Levels()[1:] {
+		for name, measure := range map[string]func() Peak{"f32": l.PeakF32, "u8s8": l.PeakU8S8} {
+			b.Run(fmt.Sprintf("%s/%v", name, l), func(b *testing.B) {
+				best := 0.0
+				for b.Loop() {
+					best = max(best, measure().GOPS)
+				}
+				b.ReportMetric(best, "GOP/s")
 			})
 		}
 	}
