@@ -89,6 +89,11 @@ func (q *quantization) prepare() error {
 	if err := pass.Prepare(q.float); err != nil {
 		return err
 	}
+	if q.opt.AllowRequantize {
+		if err := pass.Dequantize(q.float); err != nil {
+			return err
+		}
+	}
 	if err := pass.Upgrade(q.float, q.opset()); err != nil {
 		return err
 	}

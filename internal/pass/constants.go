@@ -65,45 +65,59 @@ func foldGraph(m *graph.Model, g *graph.Graph) {
 
 // foldNode replaces a node by initializers, and says whether it did.
 func foldNode(m *graph.Model, g *graph.Graph, n *graph.Node) bool {
-	if len(n.In) == 0 || len(n.Subgraphs()) > 0 || quantizes(n) {
+	if quantizes(n) {
 		return false
 	}
+	out, grown := results(m, g, n)
+	if out == nil || grown > foldLimit {
+		return false
+	}
+	setResults(g, n, out)
+	return true
+}
+
+// results evaluates a node of constants, and returns how many bytes more than its inputs its outputs
+// take. It returns nil where n is none, or one whose outputs cannot be initializers.
+func results(m *graph.Model, g *graph.Graph, n *graph.Node) (out []*tensor.Tensor, grown int) {
+	if len(n.In) == 0 || len(n.Subgraphs()) > 0 {
+		return nil, 0
+	}
 	in := make([]*tensor.Tensor, len(n.In))
-	bytes := 0
 	for i, name := range n.In {
 		if name == "" {
 			continue
 		}
 		if g.Input(name) != nil || g.ConstTensor(name) == nil {
-			return false
+			return nil, 0
 		}
 		in[i] = g.ConstTensor(name)
-		bytes += in[i].Bytes()
+		grown -= in[i].Bytes()
 	}
 	for _, name := range n.Out {
 		if g.Output(name) != nil {
-			return false
+			return nil, 0
 		}
 	}
 	out, err := op.EvalConstant(n, m.Opset(n.Domain), in)
 	if err != nil || len(out) < len(n.Out) {
-		return false
+		return nil, 0
 	}
 	for _, t := range out[:len(n.Out)] {
 		if t == nil || t.Kind != tensor.Dense {
-			return false
+			return nil, 0
 		}
-		bytes -= t.Bytes()
+		grown += t.Bytes()
 	}
-	if -bytes > foldLimit {
-		return false
-	}
+	return out, grown
+}
+
+// setResults stores what a node gives as initializers.
+func setResults(g *graph.Graph, n *graph.Node, out []*tensor.Tensor) {
 	for i, name := range n.Out {
 		if name != "" {
 			g.SetConst(name, out[i])
 		}
 	}
-	return true
 }
 
 // quantizes says whether a node belongs to a network that is quantized already: folding would undo it.

@@ -86,6 +86,7 @@ var rewrites = map[string]struct {
 		_, err := Unquantize(m)
 		return err
 	}, 15},
+	"dequantize": {func(_ *testing.T, m *graph.Model, _ string) error { return Dequantize(m) }, 15},
 	"dynamic": {func(t *testing.T, m *graph.Model, arg string) error {
 		return quantizeCase(t, m, "mode: dynamic, "+arg, "")
 	}, 25},

@@ -15,7 +15,7 @@ import (
 // subgraphs. unseen names values that calibration never met, which therefore stay in float.
 func Decide(m *graph.Model, facts op.Facts, set Settings, unseen map[string]bool) *Plan {
 	p := &Plan{Mode: set.Mode, Target: set.Target.Name}
-	d := &decider{plan: p, model: m, facts: facts, set: set, unseen: unseen, values: map[string]*Value{}, finites: map[string]bool{}}
+	d := &decider{plan: p, model: m, facts: facts, set: set, unseen: unseen, consts: constants(m), values: map[string]*Value{}, finites: map[string]bool{}}
 	for g := range m.Graph.Graphs() {
 		d.graph(g)
 	}
@@ -28,8 +28,9 @@ type decider struct {
 	facts   op.Facts
 	set     Settings
 	unseen  map[string]bool
-	values  map[string]*Value // by As
-	finites map[string]bool   // constants that were looked at: whether all elements are numbers
+	consts  map[string]*tensor.Tensor // of all graphs
+	values  map[string]*Value         // by As
+	finites map[string]bool           // constants that were looked at: whether all elements are numbers
 
 	g   *graph.Graph
 	x   *graph.Index
@@ -183,13 +184,14 @@ func (d *decider) isAnchor(n *graph.Node) bool {
 
 func weightInput(q *op.Quant) int { return slices.Index(q.In, op.Weight) }
 
-// constant returns the initializer that a name means here or in a graph around, or nil.
+// constant returns the initializer that a name means here or in a graph around, or nil. A value that
+// nodes compute from constants is none: nothing stores it.
 func (d *decider) constant(name string) *tensor.Tensor {
 	if t := d.g.ConstTensor(name); t != nil {
 		return t
 	}
-	if f := d.facts[name]; f.Value != nil {
-		return f.Value
+	if d.facts[name].Value != nil {
+		return d.consts[name]
 	}
 	return nil
 }

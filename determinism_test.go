@@ -1,0 +1,193 @@
+package lowbit
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/calib/dataset"
+	"lowbit/internal/demo"
+	"lowbit/internal/onnx"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// glyphNet returns the demo's network.
+func glyphNet(t *testing.T) *Model {
+	t.Helper()
+	m, err := Decode(demo.Model())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// glyphs returns images in the given order, drawn as they are asked for.
+func glyphs(order []int) *dataset.Source {
+	return dataset.New(dataset.Info{Form: "made", Path: "glyphs", Total: len(order)}, func(i int) (*dataset.Sample, error) {
+		pixels, label := demo.Image(11, order[i])
+		x := make([]float32, len(pixels))
+		for k, p := range pixels {
+			x[k] = demo.Normalize(p)
+		}
+		in := map[string]*Tensor{demo.Input: tensor.Float32s(x, 1, 1, demo.Side, demo.Side)}
+		return &dataset.Sample{Name: fmt.Sprint("glyph ", i), Inputs: in, Label: label}, nil
+	})
+}
+
+// sequence returns 0 to n-1, shuffled unless seed is 0.
+func sequence(n int, seed uint64) []int {
+	if seed == 0 {
+		return slices.Collect(func(yield func(int) bool) {
+			for i := range n {
+				if !yield(i) {
+					return
+				}
+			}
+		})
+	}
+	return rand.New(rand.NewPCG(seed, 0)).Perm(n)
+}
+
+// quantizedSum quantizes the demo's network and returns the hash of the file.
+func quantizedSum(t *testing.T, set plan.Settings, style string, data *dataset.Source, threads int) string {
+	t.Helper()
+	r, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set, Style: style, Data: data, Threads: threads, Recipe: "scheme: W8A8\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := onnx.Encode(r.Model.Graph())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(b))
+}
+
+// TestSameBytes quantizes in every way with other threads, repeated, and with the samples in other
+// orders: the file is the same each time.
+func TestSameBytes(t *testing.T) {
+	type way struct {
+		name, style string
+		set         func(s *plan.Settings)
+		data        int // samples; few of them serve for calibration and judgement
+	}
+	ways := []way{
+		{"best observer", "qdq", func(*plan.Settings) {}, 40},
+		{"few samples", "qdq", func(*plan.Settings) {}, 10},
+		{"operators on codes", "qoperator", func(s *plan.Settings) { s.Observer = calib.Entropy }, 40},
+		{"dynamic", "qdq", func(s *plan.Settings) { s.Mode = plan.Dynamic }, 0},
+		{"weights", "qdq", func(s *plan.Settings) { s.Mode = plan.Weights }, 0},
+	}
+	for _, o := range calib.All {
+		ways = append(ways, way{o.Name, "qdq", func(s *plan.Settings) { s.Observer = o }, 12})
+	}
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			set, err := plan.Default("W8A8")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.set(&set)
+			want := ""
+			for _, c := range []struct {
+				threads int
+				order   uint64
+			}{{1, 0}, {1, 0}, {2, 0}, {3, 0}, {1, 1}, {3, 2}} {
+				var data *dataset.Source
+				if w.data > 0 {
+					data = glyphs(sequence(w.data, c.order))
+				}
+				got := quantizedSum(t, set, w.style, data, c.threads)
+				if want == "" {
+					want = got
+				}
+				if got != want {
+					t.Errorf("%d threads, order %d: %s, want %s", c.threads, c.order, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestOtherDataOtherBytes keeps the test above from passing because samples do not matter.
+func TestOtherDataOtherBytes(t *testing.T) {
+	set, err := plan.Default("W8A8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := quantizedSum(t, set, "qdq", glyphs(sequence(12, 0)), 2)
+	if b := quantizedSum(t, set, "qdq", glyphs([]int{100, 101, 102, 103}), 2); a == b {
+		t.Error("other samples give the same file")
+	}
+}
+
+// TestHoldBack splits samples by what they hold: the same ones are held back in any order.
+func TestHoldBack(t *testing.T) {
+	for _, c := range []struct{ n, held int }{{1, 1}, {31, 31}, {32, 8}, {100, 10}, {500, 32}} {
+		var want []int
+		for order := range uint64(3) {
+			ids := sequence(c.n, order)
+			calibrate, judge, err := holdBack(glyphs(ids))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(judge) != c.held || c.held < c.n && len(calibrate)+len(judge) != c.n {
+				t.Fatalf("%d samples: %d to calibrate, %d to judge", c.n, len(calibrate), len(judge))
+			}
+			var got []int
+			for _, i := range judge {
+				got = append(got, ids[i])
+			}
+			if want == nil {
+				want = got
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%d samples, order %d: %v are held back, want %v", c.n, order, got, want)
+			}
+			for _, i := range calibrate {
+				if c.held < c.n && slices.Contains(judge, i) {
+					t.Errorf("sample %d is calibrated on and judged by", i)
+				}
+			}
+		}
+	}
+}
+
+// TestMemoryDoesNotGrowWithSamples measures what is alive at the end of calibration, with 50 samples
+// and with ten times as many. The samples that are held back to judge by, 8 of 50 and 32 of 500, are
+// kept with their answers, and of each of the 500 a few numbers; together less than a quarter of
+// what the 450 more inputs take. Twice that much is allowed.
+func TestMemoryDoesNotGrowWithSamples(t *testing.T) {
+	set, err := plan.Default("W8A8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alive := func(n int) int64 {
+		var live int64
+		progress := func(stage string, done, total int) {
+			if stage == "calibrate" && done == total {
+				var m runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				live = int64(m.HeapAlloc)
+			}
+		}
+		_, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set, Data: glyphs(sequence(n, 0)), Threads: 2, Progress: progress})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return live
+	}
+	alive(50) // what the packages make once
+	few, many := alive(50), alive(500)
+	allowed := int64(450*4*demo.Side*demo.Side) / 2
+	t.Logf("%d bytes alive with 50 samples, %d with 500", few, many)
+	if many-few > allowed {
+		t.Errorf("%d bytes alive with 50 samples, %d with 500: %d more are allowed", few, many, allowed)
+	}
+}
