@@ -52,7 +52,7 @@ func (d *Diff) Merge(o Diff) {
 // Exact is the SQNR of values that are equal, in dB: JSON has no infinity.
 const Exact = 999
 
-// SQNR is the signal to quantization noise ratio in dB, Σx² over Σ(x−y)².
+// SQNR is the signal to quantization noise ratio in dB, Σx² over Σ(x−y)², within ±Exact.
 func (d *Diff) SQNR() float64 {
 	switch {
 	case d.noise == 0 && d.broken == 0:
@@ -60,7 +60,7 @@ func (d *Diff) SQNR() float64 {
 	case d.signal == 0 || d.broken > 0:
 		return -Exact
 	}
-	return 10 * math.Log10(d.signal/d.noise)
+	return max(-Exact, min(Exact, 10*math.Log10(d.signal/d.noise)))
 }
 
 // Cosine is the cosine of the angle between the two, 1 where both are zero.

@@ -1,0 +1,89 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// A replay shows fixed values and returns the last as output y.
+type replay struct {
+	values []shown
+	err    error
+}
+
+func (r replay) RunWatch(_ context.Context, _ map[string]*tensor.Tensor, watch func(string, *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
+	var last *tensor.Tensor
+	for _, v := range r.values {
+		last = tensor.Float32s(slices.Clone(v.x), len(v.x))
+		watch(v.name, last)
+		clear(tensor.Of[float32](last)[1:]) // values may be overwritten after they were shown
+		copy(tensor.Of[float32](last), v.x)
+	}
+	return map[string]*tensor.Tensor{"y": last}, r.err
+}
+
+func TestComparison(t *testing.T) {
+	pair := Pair{
+		A:       replay{values: []shown{{"h", []float32{1, 2}}, {"only", []float32{1}}, {"sized", []float32{1}}, {"y", []float32{1, 2}}}},
+		B:       replay{values: []shown{{"h_q", []float32{1, 1}}, {"new", []float32{1}}, {"sized", []float32{1, 2}}, {"y", []float32{2, 1}}}},
+		Outputs: []*graph.Value{{Name: "y"}},
+		NameInB: map[string]string{"h": "h_q"},
+	}
+	var c Comparison
+	for range 3 {
+		if err := c.Add(context.Background(), pair, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.Samples != 3 || c.Agree != 0 || c.Outputs.Len() != 6 {
+		t.Errorf("%d samples, %d agree, %d elements", c.Samples, c.Agree, c.Outputs.Len())
+	}
+	if got := strings.Join(c.LayerNames(), " "); got != "h y" || c.Layers["h"].Len() != 6 || c.Layers["h"].MaxAbs() != 1 {
+		t.Errorf("layers %s: %+v", got, c.Layers["h"])
+	}
+	pair.ReadB = func(string, *tensor.Tensor) []float32 { return nil }
+	var none Comparison
+	if err := none.Add(context.Background(), pair, nil); err != nil || len(none.Layers) != 0 {
+		t.Errorf("values that cannot be read: %v (%v)", none.LayerNames(), err)
+	}
+	for _, p := range []Pair{{A: replay{err: errors.New("a fails")}, B: pair.B}, {A: pair.A, B: replay{err: errors.New("b fails")}}} {
+		if err := c.Add(context.Background(), p, nil); err == nil || c.Samples != 3 {
+			t.Errorf("a network that fails: %v, %d samples", err, c.Samples)
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	s := Section{Heading: "Variants <1>", Text: "a & b", Header: []string{"name", "dB"}, Rows: [][]string{{"<script>", "12"}}}
+	chart, err := Bars("SQNR", "dB", []string{"int8", "int4"}, []float64{30.5, -2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.AddPlot(chart)
+	page := Page{Title: "Report \"x\"", Lead: "lead", Sections: []Section{s}}
+	var b, again bytes.Buffer
+	if err := page.WriteHTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := page.WriteHTML(&again); err != nil || !bytes.Equal(b.Bytes(), again.Bytes()) {
+		t.Error("the same page is written in two ways")
+	}
+	text := b.String()
+	for _, want := range []string{"Variants &lt;1&gt;", "a &amp; b", "&lt;script&gt;", "<svg", "int8", "</svg>"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	for _, bad := range []string{"<script", "http://", "https://", "<?xml"} {
+		if strings.Contains(strings.ReplaceAll(strings.ReplaceAll(text, "http://www.w3.org/2000/svg", ""), "http://www.w3.org/1999/xlink", ""), bad) {
+			t.Errorf("%q is in the page", bad)
+		}
+	}
+}
