@@ -1,4 +1,4 @@
-package pass
+package pass_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/npz"
 	"lowbit/internal/onnx"
+	"lowbit/internal/pass"
 	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 	"lowbit/internal/testdata"
@@ -29,7 +30,7 @@ func TestModelsUpgraded(t *testing.T) {
 		if err != nil || len(paths) != 1 {
 			continue
 		}
-		for _, opset := range []int{13, newestOpset} {
+		for _, opset := range []int{13, pass.NewestOpset} {
 			t.Run(fmt.Sprintf("%s to %d", d.Name(), opset), func(t *testing.T) { upgradedModel(t, paths[0], opset) })
 		}
 	}
@@ -41,11 +42,11 @@ func upgradedModel(t *testing.T, path string, opset int) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	m := Clone(f.Model)
-	if err := Prepare(m); err != nil {
+	m := pass.Clone(f.Model)
+	if err := pass.Prepare(m); err != nil {
 		t.Fatal(err)
 	}
-	if err := Upgrade(m, opset); err != nil {
+	if err := pass.Upgrade(m, opset); err != nil {
 		t.Fatal(err)
 	}
 	if l := graph.Check(m, graph.Limits{}); l.Len() > 0 {

@@ -1,4 +1,4 @@
-package pass
+package pass_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/recipe"
 	"lowbit/internal/report"
@@ -78,15 +79,15 @@ var rewrites = map[string]struct {
 		if err != nil {
 			return err
 		}
-		return Upgrade(m, to)
+		return pass.Upgrade(m, to)
 	}, 120},
 	"qdq":       {func(t *testing.T, m *graph.Model, arg string) error { return quantizeCase(t, m, arg, "qdq") }, 15},
 	"qoperator": {func(t *testing.T, m *graph.Model, arg string) error { return quantizeCase(t, m, arg, "qoperator") }, 15},
 	"unquantize": {func(_ *testing.T, m *graph.Model, _ string) error {
-		_, err := Unquantize(m)
+		_, err := pass.Unquantize(m)
 		return err
 	}, 15},
-	"dequantize": {func(_ *testing.T, m *graph.Model, _ string) error { return Dequantize(m) }, 15},
+	"dequantize": {func(_ *testing.T, m *graph.Model, _ string) error { return pass.Dequantize(m) }, 15},
 	"dynamic": {func(t *testing.T, m *graph.Model, arg string) error {
 		return quantizeCase(t, m, "mode: dynamic, "+arg, "")
 	}, 25},
@@ -119,7 +120,7 @@ func runnerOf(t *testing.T, name string) (func(*testing.T, *graph.Model, string)
 	if r, ok := rewrites[name]; ok {
 		return r.run, r.least
 	}
-	for _, p := range All {
+	for _, p := range pass.All {
 		if p.Name == name {
 			return func(_ *testing.T, m *graph.Model, _ string) error { return p.Run(m) }, 120
 		}
@@ -131,7 +132,7 @@ func runnerOf(t *testing.T, name string) (func(*testing.T, *graph.Model, string)
 // checkSnapshot runs one case and returns what came out of it.
 func checkSnapshot(t *testing.T, s snapshot, run func(*testing.T, *graph.Model, string) error, least float64) string {
 	before := parseModel(t, s.in)
-	m := Clone(before)
+	m := pass.Clone(before)
 	err := run(t, m, s.arg)
 	got := m.Text(graph.TextOptions{})
 	if err != nil {
@@ -264,7 +265,7 @@ func quantizeCase(t *testing.T, m *graph.Model, arg, style string) error {
 	if err := p.Check(m); err != nil {
 		t.Error(err)
 	}
-	return Quantize(m, p, style)
+	return pass.Quantize(m, p, style)
 }
 
 // observe returns the statistics of every float value of m over four inputs.
@@ -287,11 +288,11 @@ func (e evaluator) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, w
 }
 
 func TestPrepareNames(t *testing.T) {
-	if len(All) == 0 {
+	if len(pass.All) == 0 {
 		t.Fatal("no passes")
 	}
 	seen := map[string]bool{}
-	for _, p := range All {
+	for _, p := range pass.All {
 		if seen[p.Name] || p.Doc == "" {
 			t.Errorf("pass %q has no description, or stands twice", p.Name)
 		}

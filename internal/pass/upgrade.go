@@ -10,8 +10,8 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// newestOpset is the last default-domain opset that Upgrade writes.
-const newestOpset = 25
+// NewestOpset is the last default-domain opset that Upgrade writes.
+const NewestOpset = 25
 
 // Upgrade rewrites a model for a newer opset of the default domain, at most 25: only then can it
 // hold the quantization operators that a plan needs. It does nothing where the model is there already.
@@ -20,7 +20,7 @@ func Upgrade(m *graph.Model, to int) error {
 	if from >= to {
 		return nil
 	}
-	if to > newestOpset {
+	if to > NewestOpset {
 		return fault.Unsupportedf("model", "rewriting opset %d as %d", from, to)
 	}
 	if len(m.Functions) > 0 {
