@@ -53,6 +53,7 @@ func TestConformance(t *testing.T) {
 					t.Errorf("%s: %s", r.Name, r.Message)
 				}
 			}
+			t.Logf("%d passed, %d failed, %d skipped", rep.Passed, rep.Failed, rep.Skipped)
 			if rep.Passed == 0 {
 				t.Error("no case passed")
 			}
