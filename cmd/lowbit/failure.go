@@ -82,6 +82,9 @@ func faultsOf(err error) []string {
 
 // crashed writes a crash file for a panic that nothing else caught, and returns the exit status.
 func (a *app) crashed(p any, stack []byte) int {
+	if err := fault.Recovered("", p); fault.KindOf(err) == fault.IO {
+		return a.finish(err)
+	}
 	name := fmt.Sprintf("lowbit-crash-%s.txt", time.Now().UTC().Format("20060102T150405"))
 	text := fmt.Sprintf("lowbit %s\n%s\npanic: %v\n\n%s", version(), platform(), p, stack)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

@@ -46,6 +46,7 @@ var verbs = []verb{demoCmd, quantizeCmd, evalCmd, compareCmd, inspectCmd, checkC
 // Main runs the program with the given arguments and returns its exit status.
 func Main(args []string, in io.Reader, out, stderr io.Writer) (code int) {
 	a := &app{in: in, out: &stdout{w: out}, err: stderr, args: args}
+	defer fault.Trap()()
 	defer func() {
 		if p := recover(); p != nil {
 			code = a.crashed(p, debug.Stack())

@@ -102,7 +102,13 @@ func (c *collector) work(ctx context.Context, w int) error {
 	return nil
 }
 
-func (c *collector) sample(ctx context.Context, own map[string]*Stats, i int) error {
+func (c *collector) sample(ctx context.Context, own map[string]*Stats, i int) (err error) {
+	defer fault.Trap()()
+	defer func() {
+		if r := recover(); r != nil {
+			err = fault.Recovered(fmt.Sprintf("sample %d", i), r)
+		}
+	}()
 	in, name, err := c.feed.Sample(i)
 	if err != nil {
 		return err
