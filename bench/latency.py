@@ -67,13 +67,14 @@ def compare_latency(a, threads, path, inputs):
 
 
 FIRST = """
-import resource, sys, time
+import re, sys, time
 import numpy as np, onnxruntime as ort
 feed, o = dict(np.load(sys.argv[2])), ort.SessionOptions()
 o.intra_op_num_threads, o.log_severity_level = int(sys.argv[3]), 3
-before, t = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+def peak(): return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024
+before, t = peak(), time.perf_counter()
 ort.InferenceSession(sys.argv[1], o, providers=["CPUExecutionProvider"]).run(None, feed)
-print((time.perf_counter() - t) * 1e3, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, before / 1024)
+print((time.perf_counter() - t) * 1e3, peak(), before)
 """
 
 

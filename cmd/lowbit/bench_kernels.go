@@ -74,7 +74,7 @@ func (r *benchJSON) profile(ctx context.Context, a *app, m *lowbit.Model, s *low
 	}
 	defer fs.Close()
 	other, err := fs.Profile(ctx, in, runs)
-	r.Float, r.Slower = sumOf(other), slowerNodes(steps, other)
+	r.Float, r.Slower = totalMicros(other), slowerNodes(steps, other)
 	return err
 }
 
@@ -98,7 +98,7 @@ func (r *benchJSON) kernelOf(t engine.StepTime) kernelJSON {
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
-func sumOf(steps []engine.StepTime) (us float64) {
+func totalMicros(steps []engine.StepTime) (us float64) {
 	for _, t := range steps {
 		us += micros(t.Time)
 	}
