@@ -106,17 +106,22 @@ func (q *quantization) prepare() error {
 func (q *quantization) opset() int {
 	need := 13 // scales along an axis
 	s := q.opt.Settings
-	schemes := []plan.Scheme{s.Weights, s.Acts}
+	weights, acts := []plan.Scheme{s.Weights}, []plan.Scheme{s.Acts}
 	for _, o := range s.Overrides {
 		if o.Weights != nil {
-			schemes = append(schemes, *o.Weights)
+			weights = append(weights, *o.Weights)
 		}
 		if o.Acts != nil {
-			schemes = append(schemes, *o.Acts)
+			acts = append(acts, *o.Acts)
 		}
 	}
-	for _, c := range schemes {
+	for _, c := range weights {
 		need = max(need, c.Opset())
+	}
+	if s.Mode == plan.Static {
+		for _, c := range acts {
+			need = max(need, c.FlowOpset())
+		}
 	}
 	if q.opt.Plan != nil {
 		need = max(need, q.opt.Plan.Opset())

@@ -64,20 +64,17 @@ func (m *masses) error(a, b int, v float64) float64 {
 	return xx - float64(2*float64(v*x)) + float64(float64(v*v)*n)
 }
 
-// squaredError is the sum of the squared errors of format f with parameters p: over the codes of a
-// grid, and over the bins where those are fewer or the marks are no grid.
+// squaredError is the sum of the squared errors of format f with parameters p: over its marks, or
+// over the bins where those are fewer.
 func (m *masses) squaredError(f *format.Format, p format.Params) float64 {
+	if f.Lo == f.Hi {
+		return m.stepError(f, p)
+	}
 	scale, zero := float64(p.Scale), float64(p.Zero)
 	lo, hi := float64(f.Lo)-zero, float64(f.Hi)-zero
 	bins := len(m.n) - 1
 	sum := 0.0
-	if f.Lo == f.Hi { // marks of another shape
-		for i := range bins {
-			sum += m.error(i, i+1, f.Nearest(m.middle(i), p))
-		}
-		return sum
-	}
-	if f.Lo >= f.Hi || f.Hi-f.Lo > bins {
+	if f.Hi-f.Lo > bins {
 		for i := range bins {
 			if m.n[i+1] > m.n[i] {
 				sum += m.error(i, i+1, f.Nearest(m.middle(i), p))
@@ -96,6 +93,27 @@ func (m *masses) squaredError(f *format.Format, p format.Params) float64 {
 		}
 	}
 	return sum + m.error(at, bins, hi*scale)
+}
+
+// stepError is squaredError for marks that are no whole numbers.
+func (m *masses) stepError(f *format.Format, p format.Params) float64 {
+	scale, bins := float64(p.Scale), len(m.n)-1
+	marks, between := f.Steps()
+	sum, at := 0.0, 0
+	if len(marks) == 0 { // a 16-bit float has too many
+		for i := range bins {
+			sum += m.error(i, i+1, f.Nearest(m.middle(i), p))
+		}
+		return sum
+	}
+	for i, b := range between {
+		end := min(bins, int(math.Floor(float64(float64(b)*(scale/m.width))+float64(bins/2)-0.5))+1)
+		if end > at {
+			sum += m.error(at, end, float64(float64(marks[i])*scale))
+			at = end
+		}
+	}
+	return sum + m.error(at, bins, float64(float64(marks[len(marks)-1])*scale))
 }
 
 // bestShrink returns the factor in (0, 1] with the least cost: a hundred coarse steps, then steps a

@@ -32,20 +32,26 @@ func (f *Format) mini() *miniFloat {
 func (f *Format) prepare() *ruler {
 	f.once.Do(func() {
 		r := &f.ruler
-		for c, m := range f.Marks {
-			if m == m {
+		marks := f.Marks
+		if m := f.mini(); m != nil && m.width() <= 8 {
+			marks = marksOf(f.Elem)
+		}
+		for c, m := range marks {
+			if m-m == 0 {
 				r.ord = append(r.ord, int32(c))
 			}
 		}
-		slices.SortStableFunc(r.ord, func(a, b int32) int { return cmp.Compare(f.Marks[a], f.Marks[b]) })
-		r.ord = slices.CompactFunc(r.ord, func(a, b int32) bool { return f.Marks[a] == f.Marks[b] })
+		slices.SortStableFunc(r.ord, func(a, b int32) int { return cmp.Compare(marks[a], marks[b]) })
+		r.ord = slices.CompactFunc(r.ord, func(a, b int32) bool { return marks[a] == marks[b] })
 		for i, c := range r.ord {
-			r.at = append(r.at, f.Marks[c])
+			r.at = append(r.at, marks[c])
 			if i > 0 {
 				r.mid = append(r.mid, f.middle(r.at[i-1], r.at[i]))
 			}
 		}
-		r.nan = r.find(0)
+		if len(r.ord) > 0 {
+			r.nan = r.find(0)
+		}
 	})
 	return &f.ruler
 }
@@ -103,6 +109,13 @@ func (f *Format) Mark(code int32) float32 {
 
 // Codes is how many codes a format with Marks has, 0 for others.
 func (f *Format) Codes() int { return len(f.Marks) }
+
+// Steps returns the marks in ascending order, and the points between neighbours above which the
+// next one is taken. Both are nil for whole numbers and for floats of more than eight bits.
+func (f *Format) Steps() (marks, between []float32) {
+	r := f.prepare()
+	return r.at, r.mid
+}
 
 // Encode writes the code of each value's nearest mark. Whole numbers follow ONNX's order: divide,
 // round half to even, add the zero point, saturate; NaN becomes the zero point. Other marks are

@@ -163,25 +163,56 @@ func (w *weaver) assemble() {
 
 // pair makes Q and DQ of a value that flows.
 func (w *weaver) pair(v *plan.Value, from, to string) ([]*graph.Node, error) {
-	if f := format.Lookup(v.Format); f.Via != format.Dequantize {
+	f := format.Lookup(v.Format)
+	if f.Via != format.Dequantize {
 		return w.detour(v, f, from, to)
+	}
+	var nodes []*graph.Node
+	if f.Bits < 8 && v.Like == "" { // what only moves values leaves them where they were confined
+		n := w.clip(v, f, from)
+		nodes, from = append(nodes, n), n.Out[0]
 	}
 	ops, err := w.operands(v)
 	if err != nil {
 		return nil, err
 	}
 	code := w.used.fresh(v.As + "_q")
-	return []*graph.Node{
-		{Op: "QuantizeLinear", Name: w.used.fresh(v.As + "_Q"), In: []string{from, ops.scale, ops.zero}, Out: []string{code}},
-		{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DQ"), In: []string{code, ops.scale, ops.zero}, Out: []string{to}},
-	}, nil
+	there := &graph.Node{Op: "QuantizeLinear", Name: w.used.fresh(v.As + "_Q"), In: []string{from, ops.scale}, Out: []string{code}}
+	back := &graph.Node{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DQ"), In: []string{code, ops.scale}, Out: []string{to}}
+	if ops.zero == "" {
+		there.SetAttr("output_dtype", int64(f.Elem))
+	} else {
+		there.In, back.In = append(there.In, ops.zero), append(back.In, ops.zero)
+	}
+	return append(nodes, there, back), nil
+}
+
+// clip confines a value to what its codes of fewer than eight bits can express; eight bits hold
+// them then, which integer operators compute on, while runtimes have none for fewer.
+func (w *weaver) clip(v *plan.Value, f *format.Format, from string) *graph.Node {
+	lo, hi := f.Range(v.Params[0])
+	least, most := w.used.fresh(v.As+"_min"), w.used.fresh(v.As+"_max")
+	w.m.Graph.SetConst(least, tensor.Scalar(lo))
+	w.m.Graph.SetConst(most, tensor.Scalar(hi))
+	return &graph.Node{Op: "Clip", Name: w.used.fresh(v.As + "_Clip"), In: []string{from, least, most}, Out: []string{w.used.fresh(v.As + "_clipped")}}
+}
+
+// flowing is the element type of the codes of a value that flows.
+func flowing(f *format.Format) tensor.DType {
+	switch {
+	case f.Bits >= 8:
+		return f.Elem
+	case f.Lo < 0:
+		return tensor.Int8
+	}
+	return tensor.Uint8
 }
 
 // constant makes the nodes behind a constant's codes: a DequantizeLinear with its zero point where
 // the codes are whole numbers of eight bits or more, as integer operators want it, else those that
 // spell the format.
 func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
-	if f := format.Lookup(v.Format); f != nil && (f.Lo == f.Hi || f.Bits < 8 || v.Block.Flat) {
+	if f := format.Lookup(v.Format); f != nil && (f.Lo == f.Hi || v.Role == plan.RoleWeight && (f.Bits < 8 || v.Block.Flat)) {
 		c, err := coded(w.find(v.Name), v)
 		if err != nil {
 			return nil, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
@@ -223,6 +254,9 @@ func (q *qdq) operands(v *plan.Value) (operands, error) {
 	if f := format.Lookup(v.Format); f != nil {
 		elem = f.Elem
 	}
+	if v.Role == plan.RoleActivation || v.Role == plan.RoleConstant {
+		elem = flowing(format.Lookup(v.Format))
+	}
 	if v.Role != plan.RoleActivation {
 		t := q.find(v.Name)
 		codes, err := encode(t, v)
@@ -240,7 +274,7 @@ func (q *qdq) operands(v *plan.Value) (operands, error) {
 	}
 	ops.scale = q.used.fresh(v.As + "_scale")
 	q.m.Graph.SetConst(ops.scale, tensor.Wrap(tensor.Float32, scale, shape...))
-	if v.Role != plan.RoleBias { // a bias has none: left out, it is zero, and costs no bytes
+	if v.Role != plan.RoleBias && !elem.IsFloat() { // where it is left out, it is zero and costs no bytes
 		zeros, err := format.FromInts(elem, zero, shape...)
 		if err != nil {
 			return operands{}, err
@@ -261,7 +295,19 @@ func encode(t *tensor.Tensor, v *plan.Value) (*tensor.Tensor, error) {
 		return nil, fmt.Errorf("has %d parameters, %s by %s needs %d", len(v.Params), t, v.Block, n)
 	}
 	if v.Role != plan.RoleBias {
-		return format.Lookup(v.Format).QuantizeTensor(t, v.Block, v.Params)
+		f := format.Lookup(v.Format)
+		list, err := f.QuantizeCodes(t, v.Block, v.Params)
+		if err != nil {
+			return nil, err
+		}
+		if v.Role == plan.RoleWeight {
+			return f.CodeTensor(list, t.Shape)
+		}
+		wide := make([]int64, len(list))
+		for i, c := range list {
+			wide[i] = int64(c)
+		}
+		return format.FromInts(flowing(f), wide, t.Shape...)
 	}
 	codes := tensor.New(tensor.Int32, t.Shape...)
 	out := tensor.Of[int32](codes)

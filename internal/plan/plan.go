@@ -253,7 +253,7 @@ func parseValue(raw []byte) (*Value, error) {
 	return v, nil
 }
 
-// Opset is the first default-domain opset that can write a format; 0 for float.
+// Opset is the first default-domain opset that can write constants of a scheme; 0 for float.
 func (s Scheme) Opset() int {
 	switch {
 	case s.Format == nil:
@@ -264,11 +264,25 @@ func (s Scheme) Opset() int {
 	return s.Format.Opset
 }
 
+// FlowOpset is the first default-domain opset that can write values of a scheme that flow, and
+// constants among them; they take eight bits where they have fewer.
+func (s Scheme) FlowOpset() int {
+	if s.Format == nil || s.Format.Bits < 8 {
+		return 0
+	}
+	return s.Format.Opset
+}
+
 // Opset is the first default-domain opset that can write the plan.
 func (p *Plan) Opset() int {
 	need := 13
 	for _, v := range p.Values {
-		need = max(need, Scheme{Format: format.Lookup(v.Format), Block: v.Block}.Opset())
+		s := Scheme{Format: format.Lookup(v.Format), Block: v.Block}
+		if v.Role == RoleActivation || v.Role == RoleConstant {
+			need = max(need, s.FlowOpset())
+		} else {
+			need = max(need, s.Opset())
+		}
 	}
 	return need
 }
