@@ -110,8 +110,11 @@ func lowerMaxPoolU8(lw *lowerer, n *node) bool {
 	if !n.in[0].is(tensor.Uint8) || n.in[0].elems() == 0 || len(n.in[0].shape) < 3 {
 		return false
 	}
-	p, ok := globalPoolOf(n.in[0], false), true
-	if n.kind == "MaxPool" {
+	var p poolSpec
+	ok := n.kind != "MaxPool"
+	if ok {
+		p = globalPoolOf(n.in[0], false)
+	} else {
 		p, ok = poolOf(n)
 	}
 	if ok {

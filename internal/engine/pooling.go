@@ -16,12 +16,14 @@ type poolSpec struct {
 
 // lowerPool emits MaxPool and AveragePool of one or two spatial dimensions.
 func lowerPool(lw *lowerer, n *node) bool {
-	p, ok := poolOf(n)
-	if !ok || !n.in[0].is(tensor.Float32) {
+	if !n.in[0].is(tensor.Float32) {
 		return false
 	}
-	lw.poolF32(n, p)
-	return true
+	p, ok := poolOf(n)
+	if ok {
+		lw.poolF32(n, p)
+	}
+	return ok
 }
 
 // lowerGlobalPool emits a pooling over all pixels.

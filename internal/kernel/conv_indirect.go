@@ -30,9 +30,14 @@ const spareRows = 16
 // Indirect computes the offsets: row oy*OW+ox, tap ky*KW+kx.
 func (w Window) Indirect() *Indirect {
 	off := make([]int32, 0, (w.OH*w.OW+spareRows)*w.KH*w.KW)
+	x0, x1 := w.inner()
 	for oy := range w.OH {
 		for ox := range w.OW {
-			off = w.appendPixel(off, oy, ox)
+			if ox > x0 && ox < x1 {
+				off = w.appendNext(off)
+			} else {
+				off = w.appendPixel(off, oy, ox)
+			}
 		}
 	}
 	ix := NewIndirect(off, w.KH*w.KW)
@@ -82,6 +87,19 @@ func (w Window) appendPixel(off []int32, oy, ox int) []int32 {
 				off = append(off, int32((y*w.W+x)*w.Pitch))
 			}
 		}
+	}
+	return off
+}
+
+// appendNext appends the pixel to the right of the last, where neither meets padding on the left or right.
+func (w Window) appendNext(off []int32) []int32 {
+	taps := w.KH * w.KW
+	step := int32(w.StrideW * w.Pitch)
+	for _, o := range off[len(off)-taps:] {
+		if o >= 0 {
+			o += step
+		}
+		off = append(off, o)
 	}
 	return off
 }

@@ -196,3 +196,26 @@ func TestDepthwiseU8S8(t *testing.T) {
 		}
 	})
 }
+
+// TestIndirect holds the offsets of all pixels against their definition.
+func TestIndirect(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 32))
+	for range 300 {
+		w := Window{H: 1 + r.IntN(9), W: 1 + r.IntN(9), Pitch: 1 + r.IntN(5), KH: 1 + r.IntN(4), KW: 1 + r.IntN(4),
+			StrideH: 1 + r.IntN(3), StrideW: 1 + r.IntN(3), DilH: 1 + r.IntN(3), DilW: 1 + r.IntN(3), Top: r.IntN(4), Left: r.IntN(4), OH: 1 + r.IntN(9), OW: 1 + r.IntN(9)}
+		ix, i := w.Indirect(), 0
+		for m := range w.OH * w.OW {
+			for k := range w.KH * w.KW {
+				y, x := m/w.OW*w.StrideH-w.Top+k/w.KW*w.DilH, m%w.OW*w.StrideW-w.Left+k%w.KW*w.DilW
+				want := int32((y*w.W + x) * w.Pitch)
+				if y < 0 || y >= w.H || x < 0 || x >= w.W {
+					want = -1
+				}
+				if ix.off[i] != want {
+					t.Fatalf("%+v: pixel %d, tap %d begins at %d, not %d", w, m, k, ix.off[i], want)
+				}
+				i++
+			}
+		}
+	}
+}
