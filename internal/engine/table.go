@@ -52,6 +52,7 @@ var passes = []pass{
 	{"simplify", simplify},
 	{"fold constants but those of DQ", func(g *net) { g.fold("DequantizeLinear") }},
 	{"expand operators on codes", expandQOperators},
+	{"split sums off products", splitSums},
 	{"find functions", findFunctions},
 	{"find codes", findCodes},
 	{"products of codes", intProducts},
