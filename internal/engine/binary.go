@@ -19,11 +19,12 @@ func lowerBinary(lw *lowerer, n *node) bool {
 	if n.formal != 2 || !n.in[0].is(tensor.Float32) || !n.in[1].is(tensor.Float32) || y.elems() == 0 {
 		return false
 	}
-	l := lw.followBroadcast(y, n.in[0], n.in[1])
+	u, v := lw.spread(n.in[0], n.in[1], y), lw.spread(n.in[1], n.in[0], y)
+	l := lw.followBroadcast(y, u, v)
 	rank := len(y.shape)
-	a, b := lw.useIn(n.in[0], l, rank), lw.useIn(n.in[1], l, rank)
+	a, b := lw.useIn(u, l, rank), lw.useIn(v, l, rank)
 	dst := lw.make(y, l)
-	bc := broadcastOf(l.physical(y.shape), l.physical(padShape(n.in[0].shape, rank)), l.physical(padShape(n.in[1].shape, rank)))
+	bc := broadcastOf(l.physical(y.shape), l.physical(padShape(u.shape, rank)), l.physical(padShape(v.shape, rank)))
 	outer := tensor.Elements(bc.dims[:len(bc.dims)-1])
 	parts := lw.partsFor(float64(y.elems())*functionNanos, outer)
 	if outer == 1 && bc.inner() >= 256 {
