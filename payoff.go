@@ -255,7 +255,7 @@ func (q *quantization) timingInputs() (map[string]*Tensor, error) {
 // timed says whether the target wants its nodes timed.
 func (q *quantization) timed() bool {
 	t := q.opt.Settings.Target
-	return t != nil && t.Timed && q.opt.Settings.Mode != plan.Weights
+	return t != nil && t.Timed && (q.opt.Settings.Mode == plan.Static || q.opt.Settings.Mode == plan.Dynamic)
 }
 
 // watched lists the values to observe: those of the plan and, where nodes may yet leave it, those around them.

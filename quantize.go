@@ -13,6 +13,7 @@ import (
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/engine"
 	"lowbit/internal/fault"
+	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
@@ -161,6 +162,8 @@ func (q *quantization) decide() error {
 		return nil
 	case q.opt.Settings.Mode == plan.Static:
 		return q.static(calibrate)
+	case q.opt.Settings.Mode == plan.Convert:
+		return q.convert(calibrate)
 	}
 	if q.timed() {
 		if err := q.payoff(nil); err != nil {
@@ -195,6 +198,30 @@ func (q *quantization) static(samples []int) error {
 		return q.fit(set, stats)
 	}
 	return q.choose(stats)
+}
+
+// convert plans to compute in a 16-bit float. The samples, where there are any, tell which values
+// leave its range.
+func (q *quantization) convert(samples []int) error {
+	set := &q.opt.Settings
+	if set.Weights.Format == nil || set.Weights.Format.Via != format.Cast {
+		return fault.Invalidf("mode", "%s is for 16-bit floats", plan.Convert).WithHint("choose --weights fp16 or bf16")
+	}
+	var stats map[string]*calib.Stats
+	if q.opt.Data != nil {
+		set.Observer = calib.MinMax
+		var err error
+		if stats, err = q.calibrate(plan.Floats(q.float, q.facts), samples); err != nil {
+			return err
+		}
+	} else if _, top := set.Weights.Format.Range(format.Params{Scale: 1}); top < math.MaxInt32 {
+		q.warnings = append(q.warnings, fmt.Sprintf("without samples (--data) nobody knows which values go beyond %g", top))
+	}
+	q.plan = plan.Halve(q.float, q.facts, *set, stats)
+	if q.plan.Quantized() == 0 {
+		return fault.Unsupportedf("model", "no node can be converted: %s", q.plan.Obstacles())
+	}
+	return nil
 }
 
 // fit makes the plan of the settings.

@@ -68,3 +68,23 @@ func typesOfFacts(in []Fact) []graph.Type {
 	}
 	return out
 }
+
+// Allows says whether operand p of the signature may be a tensor of type d.
+func (s *Schema) Allows(p Param, d tensor.DType) bool {
+	if set, ok := s.Vars[p.Type]; ok {
+		return slices.Contains(set, d.String())
+	}
+	return p.Type == d.String() || p.Type == "tensor("+d.String()+")"
+}
+
+// Operand returns operand i of a list of parameters, the last of which may repeat; false where the
+// list is shorter.
+func Operand(list []Param, i int) (Param, bool) {
+	switch n := len(list); {
+	case i < n:
+		return list[i], true
+	case n > 0 && list[n-1].Variadic:
+		return list[n-1], true
+	}
+	return Param{}, false
+}

@@ -25,8 +25,8 @@ func (p *Plan) Check(m *graph.Model) error {
 			c.values[v.Name] = true
 		}
 	}
-	if p.Mode != Static && p.Mode != Dynamic && p.Mode != Weights {
-		return fault.Invalidf("plan", "mode %q is not static, dynamic or weights", p.Mode)
+	if p.Mode != Static && p.Mode != Dynamic && p.Mode != Weights && p.Mode != Convert {
+		return fault.Invalidf("plan", "mode %q is not static, dynamic, weights or convert", p.Mode)
 	}
 	for _, v := range p.Values {
 		if c.as[v.As] != nil {

@@ -1,0 +1,223 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// single lists the operators that stay in float32 where a network computes in 16-bit floats, and why.
+var single = []struct{ ops, why string }{
+	{"ReduceSum ReduceMean ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp CumSum GlobalLpPool LpPool",
+		"its sums lose what is 2048 times smaller than they are"},
+	{"Softmax LogSoftmax Exp Softplus Mish", "exponentials leave the range beyond 11"},
+	{"Pow LRN", "powers leave the range"},
+	{"Log Reciprocal", "what is too small for 16 bits would be zero"},
+	{"LayerNormalization InstanceNormalization GroupNormalization RMSNormalization MeanVarianceNormalization LpNormalization BatchNormalization SkipLayerNormalization",
+		"the squares of its differences leave the range"},
+	{"Resize Upsample GridSample AffineGrid RoiAlign NonMaxSuppression Range Bernoulli Multinomial", "positions need more than eleven bits"},
+	{"LSTM GRU RNN", "errors of its state add up from step to step"},
+	{"Cast CastLike QuantizeLinear DequantizeLinear DynamicQuantizeLinear", "changes types itself"},
+}
+
+// divide is the operator that stays in float32 unless it divides by a constant.
+const divide = "Div"
+
+// singleReason returns why an operator stays in float32, "" where it does not.
+func singleReason(name string) string {
+	for _, row := range single {
+		if slices.Contains(strings.Fields(row.ops), name) {
+			return row.why
+		}
+	}
+	return ""
+}
+
+// leastHalfSQNR is the ratio in dB below which a constant is lost in 16 bits: a bound of 1e-12 that
+// keeps a divisor from zero becomes zero itself.
+const leastHalfSQNR = 30
+
+// Halve makes a plan to compute in 16-bit floats: each node of the main graph that can, but for those
+// that stay in float32 because of their operator, of a constant, or of a value that calibration saw
+// leave the range of the format. stats may be nil.
+func Halve(m *graph.Model, facts op.Facts, set Settings, stats map[string]*calib.Stats) *Plan {
+	h := &halver{
+		decider: decider{plan: &Plan{Mode: Convert, Target: set.Target.Name}, model: m, facts: facts, set: set, values: map[string]*Value{}, g: m.Graph, x: m.Graph.Index()},
+		f:       set.Weights.Format, stats: stats,
+	}
+	for _, n := range m.Graph.Nodes {
+		h.node(n)
+	}
+	return h.plan
+}
+
+// Floats returns the names of the float32 values that flow through the main graph.
+func Floats(m *graph.Model, facts op.Facts) []string {
+	var list []string
+	add := func(name string) {
+		if f := facts[name]; name != "" && f.Value == nil && f.IsTensor() && f.DType == tensor.Float32 {
+			list = append(list, name)
+		}
+	}
+	for _, v := range m.Graph.Required() {
+		add(v.Name)
+	}
+	for _, n := range m.Graph.Nodes {
+		for _, name := range n.Out {
+			add(name)
+		}
+	}
+	return list
+}
+
+type halver struct {
+	decider
+	f     *format.Format
+	stats map[string]*calib.Stats
+}
+
+func (h *halver) isFloat(name string) bool {
+	f := h.facts[name]
+	return name != "" && f.IsTensor() && f.DType == tensor.Float32
+}
+
+// node adds the line of a node that reads or writes float32.
+func (h *halver) node(n *graph.Node) {
+	if !slices.ContainsFunc(n.In, h.isFloat) && !slices.ContainsFunc(n.Out, h.isFloat) {
+		return
+	}
+	row := &Node{Name: nodeName(n), Op: op.QualifiedName(n), Reason: h.obstacle(n)}
+	h.plan.Nodes = append(h.plan.Nodes, row)
+	if row.Reason != "" {
+		return
+	}
+	row.Quantized, row.Reason = true, "computes in "+h.f.Name
+	for i, name := range n.In {
+		row.Inputs = append(row.Inputs, "")
+		if h.isFloat(name) && Halves(n, h.model.Opset(n.Domain), i) {
+			row.Inputs[i] = h.value(n, name)
+		}
+	}
+}
+
+func (h *halver) value(n *graph.Node, name string) string {
+	v := &Value{Name: name, Role: RoleActivation, Format: h.f.Name, Params: []format.Params{{Scale: 1}}, Reason: "read by " + n.Label()}
+	if h.constant(name) != nil {
+		v.Role = RoleWeight
+	}
+	return h.add(v)
+}
+
+// obstacle says what keeps a node in float32, "" where nothing does.
+func (h *halver) obstacle(n *graph.Node) string {
+	for _, k := range h.set.Keep {
+		if k.Match(n) {
+			return fmt.Sprintf("kept in float by %q", k)
+		}
+	}
+	if why := singleReason(n.Op); why != "" {
+		return why
+	}
+	if len(n.Subgraphs()) > 0 {
+		return "its subgraphs compute in float32"
+	}
+	if n.Op == divide && h.constant(n.In[1]) == nil {
+		return "a divisor too small for 16 bits would be zero"
+	}
+	converted := false
+	for i, name := range n.In {
+		if !h.isFloat(name) || !Halves(n, h.model.Opset(n.Domain), i) {
+			continue
+		}
+		converted = true
+		if t := h.constant(name); t != nil {
+			if why := h.unfit(name, t); why != "" {
+				return why
+			}
+		} else if why := h.leaves(name); why != "" {
+			return why
+		}
+	}
+	if !converted {
+		return "no operand of it may be " + h.f.Elem.String()
+	}
+	for _, name := range n.Out {
+		if why := h.leaves(name); h.isFloat(name) && why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// unfit says why a constant cannot be written in the format.
+func (h *halver) unfit(name string, t *tensor.Tensor) string {
+	x := tensor.Of[float32](t)
+	_, top := h.f.Range(format.Params{Scale: 1})
+	for _, v := range x {
+		if v > top || v < -top {
+			return fmt.Sprintf("constant %q holds %g, beyond %g", name, v, top)
+		}
+	}
+	codes, y := make([]int32, len(x)), make([]float32, len(x))
+	h.f.Encode(codes, x, format.Params{Scale: 1})
+	h.f.Decode(y, codes, format.Params{Scale: 1})
+	if db := format.SQNR(x, y); db < leastHalfSQNR && slices.ContainsFunc(x, func(v float32) bool { return v != 0 }) {
+		return fmt.Sprintf("constant %q is too small for the format", name)
+	}
+	return ""
+}
+
+// leaves says that calibration saw a value outside of the range of the format.
+func (h *halver) leaves(name string) string {
+	s := h.stats[name]
+	if s == nil || !s.Seen() {
+		return ""
+	}
+	lo, hi := h.f.Range(format.Params{Scale: 1})
+	switch {
+	case s.Infs > 0:
+		return fmt.Sprintf("value %q is infinite in %d places", name, s.Infs)
+	case s.Max > hi:
+		return fmt.Sprintf("value %q reaches %g, beyond %g", name, s.Max, hi)
+	case s.Min < lo:
+		return fmt.Sprintf("value %q reaches %g, beyond %g", name, s.Min, lo)
+	}
+	return ""
+}
+
+// Halves says whether input i of a float32 node may be a 16-bit float instead, as its signature says.
+func Halves(n *graph.Node, opset, i int) bool {
+	s := signature(n, opset)
+	if s == nil {
+		return false
+	}
+	p, ok := op.Operand(s.In, i)
+	return ok && s.Allows(p, tensor.Float16) && s.Allows(p, tensor.Float32)
+}
+
+// HalvesOut says whether output i of a node becomes a 16-bit float where the inputs that may do: it
+// shares its type with one of them.
+func HalvesOut(n *graph.Node, opset, i int) bool {
+	s := signature(n, opset)
+	if s == nil {
+		return false
+	}
+	p, ok := op.Operand(s.Out, i)
+	if !ok || !s.Allows(p, tensor.Float16) {
+		return false
+	}
+	return slices.ContainsFunc(s.In[:min(len(s.In), len(n.In))], func(q op.Param) bool { return q.Type == p.Type })
+}
+
+func signature(n *graph.Node, opset int) *op.Schema {
+	if o := op.Lookup(n.Domain, n.Op); o != nil {
+		return o.Schema(opset)
+	}
+	return nil
+}
