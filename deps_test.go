@@ -33,10 +33,11 @@ calib:         fault tensor graph format kernel
 calib/dataset: fault tensor graph format npz onnx golang.org/x/image go.yaml.in/yaml/v4
 plan:          fault tensor graph op format calib
 pass:          fault tensor graph op format weight plan
+repair:        fault tensor graph kernel format op calib plan pass
 report:        fault tensor graph plan gonum.org/v1/plot
 conform:       fault tensor graph format op onnx npz
 demo:          tensor golang.org/x/image
-recipe:        fault format calib plan strictyaml go.yaml.in/yaml/v4
+recipe:        fault format calib plan repair strictyaml go.yaml.in/yaml/v4
 `
 
 // TestDeps holds the imports of every package under internal against the law.

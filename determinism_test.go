@@ -132,7 +132,7 @@ func TestHoldBack(t *testing.T) {
 		var want []int
 		for order := range uint64(3) {
 			ids := sequence(c.n, order)
-			calibrate, judge, err := holdBack(glyphs(ids))
+			calibrate, judge, err := holdBack(t.Context(), glyphs(ids))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -107,9 +107,9 @@ const (
 )
 
 // holdBack splits the samples of d into those to calibrate on and those to judge by. Which are
-// held back depends on their content alone, so that shuffled data gives the same network. Where
-// there are few, every sample serves both ends.
-func holdBack(d *dataset.Source) (calibrate, judge []int, err error) {
+// which, and their order, depends on their content alone, so that shuffled data gives the same
+// network. Where there are few, every sample serves both ends.
+func holdBack(ctx context.Context, d *dataset.Source) (calibrate, judge []int, err error) {
 	n := d.Len()
 	prints := make([]uint64, n)
 	order := make([]int, n)
@@ -118,13 +118,49 @@ func holdBack(d *dataset.Source) (calibrate, judge []int, err error) {
 		if prints[i], err = d.Fingerprint(i); err != nil {
 			return nil, nil, err
 		}
+		if ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(prints[a], prints[b]) })
 	if n < 4*heldLeast {
 		return order, order, nil
 	}
 	held := max(heldLeast, min(heldMost, n/10))
-	calibrate = slices.Clone(order[held:])
-	slices.Sort(calibrate) // neighbours on the disk are read one after the other
-	return calibrate, order[:held], nil
+	return order[held:], order[:held], nil
+}
+
+// forRepairs picks among samples to calibrate on those that repairs are fitted to: half of them
+// where the same ones judge.
+func forRepairs(calibrate, judge []int) []int {
+	if len(calibrate) == len(judge) {
+		return calibrate[:(len(calibrate)+1)/2]
+	}
+	return calibrate[:min(len(calibrate), fitMost)]
+}
+
+const (
+	fitMost  = 48       // samples that repairs work on
+	fitBytes = 48 << 20 // their bytes at most, but for the first few
+	fitLeast = 4
+)
+
+// fewSamples reads samples until they take too many bytes.
+func fewSamples(d *dataset.Source, numbers []int) ([]map[string]*Tensor, error) {
+	var list []map[string]*Tensor
+	bytes := 0
+	for i, n := range numbers {
+		s, err := d.Sample(n)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range s.Inputs {
+			bytes += t.Bytes()
+		}
+		if bytes > fitBytes && i >= fitLeast {
+			break
+		}
+		list = append(list, s.Inputs)
+	}
+	return list, nil
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"lowbit/internal/calib"
@@ -27,7 +28,8 @@ type QuantizeOptions struct {
 	Plan     *plan.Plan    // a finished plan: nothing is calibrated
 	Style    string        // "qdq" or "qoperator"
 	Data     *dataset.Source
-	Recipe   string // the resolved recipe, kept in the model's metadata
+	Fix      []string // names of repairs to make; nil chooses by trial, "none" makes none
+	Recipe   string   // the resolved recipe, kept in the model's metadata
 	Threads  int
 	// AllowRequantize takes a model that is quantized already.
 	AllowRequantize bool
@@ -40,6 +42,7 @@ type Result struct {
 	Model    *Model
 	Plan     *plan.Plan
 	Gate     *Gate // nil where there was no data to compare on
+	Fixes    []Fix
 	Warnings []string
 	Elapsed  time.Duration
 }
@@ -63,7 +66,7 @@ func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error)
 	if err := q.finish(); err != nil {
 		return nil, fault.At(m.path, err)
 	}
-	return &Result{Model: FromGraph(q.out, m.path), Plan: q.plan, Gate: q.gate, Warnings: q.warnings, Elapsed: time.Since(start)}, nil
+	return &Result{Model: FromGraph(q.out, m.path), Plan: q.plan, Gate: q.gate, Fixes: q.fixes, Warnings: q.warnings, Elapsed: time.Since(start)}, nil
 }
 
 // quantization is one run of Quantize.
@@ -78,6 +81,8 @@ type quantization struct {
 	out      *graph.Model
 	gate     *Gate
 	warnings []string
+	fitted   []map[string]*Tensor // samples that repairs work on
+	fixes    []Fix
 }
 
 // prepare makes the float network that the plan is about.
@@ -146,17 +151,20 @@ func (q *quantization) decide() error {
 	if d := q.opt.Data; d != nil {
 		var held []int
 		var err error
-		if calibrate, held, err = holdBack(d); err != nil {
+		if calibrate, held, err = holdBack(q.ctx, d); err != nil {
 			return err
 		}
 		if q.judge, err = newJudge(q.ctx, q.float, d, held, q.opt.Threads); err != nil {
 			return err
 		}
+		if q.fitted, err = fewSamples(d, forRepairs(calibrate, held)); err != nil {
+			return err
+		}
+		calibrate = slices.Sorted(slices.Values(calibrate)) // neighbours on the disk are read one after the other
 	}
 	switch {
 	case q.opt.Plan != nil:
-		q.plan = q.opt.Plan
-		return q.plan.Check(q.float)
+		return q.given()
 	case q.opt.Settings.Float():
 		q.plan = plan.Decide(q.float, q.facts, q.opt.Settings, nil)
 		return nil
@@ -173,6 +181,21 @@ func (q *quantization) decide() error {
 	return q.fit(q.opt.Settings, nil)
 }
 
+// given takes a finished plan, and makes the repairs that it was made with.
+func (q *quantization) given() error {
+	if names := q.opt.Plan.Repairs(); len(names) > 0 && !q.judged() {
+		return fault.Invalidf("plan", "was made with the repairs %s, which need the samples", strings.Join(names, ", ")).WithHint("give the same --data")
+	}
+	q.plan = q.opt.Plan
+	if err := q.before(); err != nil {
+		return err
+	}
+	if err := q.plan.Check(q.float); err != nil {
+		return err
+	}
+	return q.after()
+}
+
 // static calibrates on the samples of those numbers and fits the plan to what it saw.
 func (q *quantization) static(samples []int) error {
 	set := q.opt.Settings
@@ -184,6 +207,10 @@ func (q *quantization) static(samples []int) error {
 		return fault.Invalidf("calibration", "static quantization needs samples").
 			WithHint("give --data, or choose --mode dynamic or --mode weights")
 	}
+	if err := q.before(); err != nil {
+		return err
+	}
+	q.plan = plan.Decide(q.float, q.facts, set, nil)
 	stats, err := q.calibrate(q.watched(), samples)
 	if err != nil {
 		return err
@@ -195,9 +222,13 @@ func (q *quantization) static(samples []int) error {
 		set = q.opt.Settings
 	}
 	if set.Observer != nil {
-		return q.fit(set, stats)
+		if err := q.fit(set, stats); err != nil {
+			return err
+		}
+	} else if err := q.choose(stats); err != nil {
+		return err
 	}
-	return q.choose(stats)
+	return q.after()
 }
 
 // convert plans to compute in a 16-bit float. The samples, where there are any, tell which values
@@ -339,6 +370,7 @@ func (q *quantization) finish() error {
 		if q.gate, err = q.judge.compare(q.out); err != nil {
 			return err
 		}
+		q.note()
 		if w := q.gate.warning(); w != "" {
 			q.warnings = append(q.warnings, w)
 		}

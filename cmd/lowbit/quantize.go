@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/plan"
 	"lowbit/internal/recipe"
+	"lowbit/internal/repair"
 )
 
 type quantizeFlags struct {
@@ -43,7 +45,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVar(&q.target, "target", "", "runtime to make the file for; see lowbit targets")
 	f.StringVar(&q.style, "style", "", "qdq, qoperator or contrib (default qdq)")
 	f.StringArrayVar(&q.keep, "keep", nil, "leave nodes of that name in float (glob, re:EXPR or op:NAME); may be repeated")
-	f.StringSliceVar(&q.fix, "fix", nil, "repairs to make")
+	f.StringSliceVar(&q.fix, "fix", nil, "repairs to make: "+repair.Names()+"; "+repair.None+", or "+recipe.Auto+", which tries some on samples held back (default "+recipe.Auto+")")
 	f.StringVar(&q.recipe, "recipe", "", "recipe to start from; flags change it")
 	f.StringVar(&q.saveRecipe, "save-recipe", "", "write the recipe, with all that flags changed and defaults filled in, to this file")
 	f.StringVar(&q.plan, "plan", "", "take the plan in this file instead of making one")
@@ -152,6 +154,9 @@ func (q *quantizing) options() error {
 		return err
 	}
 	q.opt.Recipe, q.opt.Style, q.opt.Threads = string(text), q.recipe.Style, q.threads
+	if f := q.recipe.Fix; len(f) > 0 && !slices.Contains(f, recipe.Auto) {
+		q.opt.Fix = f
+	}
 	q.opt.AllowRequantize, q.opt.Progress = q.flags.again, q.newProgress().update
 	if q.flags.plan != "" {
 		if q.opt.Plan, err = readPlan(q.flags.plan); err != nil {
@@ -256,6 +261,9 @@ func (q *quantizing) finish(r *lowbit.Result) error {
 		}
 		q.next("quantize", q.model.Path(), "-o", "out.onnx", "…")
 		return err
+	}
+	for _, f := range r.Fixes {
+		q.say("repair %s", f)
 	}
 	rep, err := q.save(r)
 	if err != nil {

@@ -32,7 +32,31 @@ type quantizeJSON struct {
 	SQNR        *float64    `json:"sqnr_db,omitempty"`
 	Quantized   int         `json:"quantized"` // layers that compute on quantized values
 	Layers      []layerJSON `json:"layers"`
+	Fixes       []fixJSON   `json:"fixes"` // repairs that were made or tried
 	Warnings    []string    `json:"warnings"`
+}
+
+// fixJSON is one repair.
+type fixJSON struct {
+	Name    string    `json:"name"`
+	Made    bool      `json:"made"`
+	Note    string    `json:"note,omitempty"`
+	Before  float64   `json:"before_db,omitempty"` // on samples held back
+	After   float64   `json:"after_db,omitempty"`
+	Changes []fixLine `json:"changes,omitempty"`
+}
+
+type fixLine struct {
+	Place string `json:"place"`
+	What  string `json:"what"`
+}
+
+func fixOf(f lowbit.Fix) fixJSON {
+	j := fixJSON{Name: f.Name, Made: f.Made, Note: f.Note, Before: f.Before, After: f.After}
+	for _, c := range f.Changes {
+		j.Changes = append(j.Changes, fixLine{c.Place, c.What})
+	}
+	return j
 }
 
 // layerJSON is one node of the plan.
@@ -139,25 +163,39 @@ func (q *quantizing) save(r *lowbit.Result) (*quantizeJSON, error) {
 	if err != nil {
 		return nil, err
 	}
-	rep := &quantizeJSON{Schema: quantizeSchema, Output: filepath.Base(q.flags.out), BytesBefore: before, Quantized: r.Plan.Quantized(), Layers: []layerJSON{}, Warnings: r.Warnings}
+	rep := &quantizeJSON{Schema: quantizeSchema, Output: filepath.Base(q.flags.out), BytesBefore: before, Quantized: r.Plan.Quantized(), Layers: []layerJSON{}, Fixes: []fixJSON{}, Warnings: r.Warnings}
 	if rep.Warnings == nil {
 		rep.Warnings = []string{}
 	}
 	if r.Gate != nil {
 		rep.SQNR = &r.Gate.SQNR
 	}
+	for _, f := range r.Fixes {
+		rep.Fixes = append(rep.Fixes, fixOf(f))
+	}
 	for _, n := range r.Plan.Nodes {
 		rep.Layers = append(rep.Layers, layerOf(r.Plan, n))
 	}
 	start := time.Now()
-	err = r.Model.Save(q.flags.out, lowbit.SaveOptions{Force: q.force, Sources: q.writeOptions(q.model.Path()).Sources, Before: func(sum []byte, size int64) error {
+	path, written := q.flags.out+reportSuffix, false
+	o := lowbit.SaveOptions{Force: q.force, Sources: q.writeOptions(q.model.Path()).Sources}
+	o.Before = func(sum []byte, size int64) error {
 		rep.SHA256, rep.BytesAfter = hex.EncodeToString(sum), size
 		b, err := json.MarshalIndent(rep, "", "  ")
 		if err != nil {
 			return err
 		}
-		return atomicfile.Write(q.flags.out+reportSuffix, text(string(b)+"\n"), q.reportOptions())
-	}})
+		written = true
+		err = atomicfile.Write(path, text(string(b)+"\n"), q.reportOptions())
+		if errors.Is(err, atomicfile.ErrInPlace) {
+			return &fault.Error{Kind: fault.KindOf(err), Place: path, Msg: "cannot be brought to the disk"} // of the model, nothing is in place
+		}
+		return err
+	}
+	err = r.Model.Save(q.flags.out, o)
+	if err != nil && written && !errors.Is(err, atomicfile.ErrInPlace) {
+		os.Remove(path) // it tells of a model that is not there
+	}
 	seconds := (r.Elapsed + time.Since(start)).Seconds()
 	rep.Seconds, rep.Output = &seconds, q.flags.out
 	return rep, err

@@ -37,6 +37,42 @@ type Plan struct {
 	Target string
 	Values []*Value // in the order of the graph
 	Nodes  []*Node  // those that could compute in few bits, in the order of the graph
+	Fixes  []Fix    // what repairs changed in the network that the plan is for
+}
+
+// A Fix is what one repair changed at one value or node.
+type Fix struct {
+	Repair string `json:"repair"`
+	Place  string `json:"place"`
+	What   string `json:"what"`
+}
+
+// Repairs lists the repairs that changed something, each once.
+func (p *Plan) Repairs() []string {
+	list := []string{}
+	for _, f := range p.Fixes {
+		if !slices.Contains(list, f.Repair) {
+			list = append(list, f.Repair)
+		}
+	}
+	return list
+}
+
+// Clone returns a copy that may be changed freely.
+func (p *Plan) Clone() *Plan {
+	c := *p
+	c.Values, c.Nodes, c.Fixes = nil, nil, slices.Clone(p.Fixes)
+	for _, v := range p.Values {
+		v := *v
+		v.Params = slices.Clone(v.Params)
+		c.Values = append(c.Values, &v)
+	}
+	for _, n := range p.Nodes {
+		n := *n
+		n.Inputs = slices.Clone(n.Inputs)
+		c.Nodes = append(c.Nodes, &n)
+	}
+	return &c
 }
 
 // The roles of a value.
@@ -136,6 +172,7 @@ type planJSON struct {
 	Target string            `json:"target"`
 	Values []json.RawMessage `json:"values"`
 	Nodes  []json.RawMessage `json:"nodes"`
+	Fixes  []Fix             `json:"fixes,omitempty"`
 }
 
 // MarshalJSON writes the plan with one line for each value and node.
@@ -150,6 +187,14 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	b.WriteString("\n],\"nodes\":[")
 	for i, n := range p.Nodes {
 		if err := writeLine(&b, i, nodeJSON{n.Name, n.Op, n.Quantized, n.Inputs, n.Reason}); err != nil {
+			return nil, err
+		}
+	}
+	if len(p.Fixes) > 0 {
+		b.WriteString("\n],\"fixes\":[")
+	}
+	for i, f := range p.Fixes {
+		if err := writeLine(&b, i, f); err != nil {
 			return nil, err
 		}
 	}
@@ -201,7 +246,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	if in.Schema != Schema {
 		return fault.Invalidf("plan", "schema %q is not %q", in.Schema, Schema)
 	}
-	*p = Plan{Mode: in.Mode, Target: in.Target}
+	*p = Plan{Mode: in.Mode, Target: in.Target, Fixes: in.Fixes}
 	for i, raw := range in.Values {
 		v, err := parseValue(raw)
 		if err != nil {

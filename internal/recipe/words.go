@@ -8,6 +8,7 @@ import (
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/plan"
+	"lowbit/internal/repair"
 	"lowbit/internal/strictyaml"
 )
 
@@ -72,8 +73,16 @@ func formatWords() words {
 var (
 	modeWords  = words{known: []string{string(plan.Static), string(plan.Dynamic), string(plan.Weights), string(plan.Convert)}}
 	styleWords = words{known: []string{"qdq", "qoperator", "contrib"}}
-	fixWords   = words{lacking: []string{"equalize", "absorb", "bias", "smooth", "adaround", "gptq", "awq", "hqq"}}
 )
+
+// fixWords lists the repairs.
+func fixWords() words {
+	w := words{known: []string{Auto, repair.None}}
+	for _, r := range repair.All {
+		w.known = append(w.known, r.Name)
+	}
+	return w
+}
 
 // checkWords holds the words of a filled recipe against those there are.
 func (r *Recipe) checkWords() error {
@@ -92,7 +101,7 @@ func (r *Recipe) checkWords() error {
 		}
 	}
 	for _, f := range r.Fix {
-		if err := fixWords.check("fix", f); err != nil {
+		if err := fixWords().check("fix", f); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,307 @@
+package lowbit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/engine"
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/kernel"
+	"lowbit/internal/op"
+	"lowbit/internal/pass"
+	"lowbit/internal/plan"
+	"lowbit/internal/repair"
+)
+
+// A Fix tells what one repair did.
+type Fix struct {
+	Name    string
+	Made    bool
+	Note    string // why it was not made, or made nothing
+	Changes []repair.Change
+	Before  float64 // SQNR in dB on the samples held back, without it and with it; 0 where that was not measured
+	After   float64
+}
+
+// auto lists the repairs that are tried where none is asked for.
+var auto = []*repair.Repair{repair.Equalize, repair.Bias}
+
+const (
+	keptSQNR = 40  // dB: a rewrite that leaves less of the float network's answers is undone
+	trialEps = 0.3 // dB: two trials that differ by less are alike
+)
+
+// chosen returns the repairs to make, in their order, and whether each has to prove itself first.
+func (q *quantization) chosen() (list []*repair.Repair, prove bool, err error) {
+	names := q.opt.Fix
+	if p := q.opt.Plan; p != nil {
+		names = p.Repairs()
+	}
+	if names == nil {
+		return auto, true, nil
+	}
+	for _, n := range names {
+		if n != repair.None && repair.Lookup(n) == nil {
+			return nil, false, fault.Invalidf("fix", "there is no repair %q", n).WithHint("it is one of %s", repair.Names())
+		}
+	}
+	for _, r := range repair.All {
+		if slices.Contains(names, r.Name) {
+			list = append(list, r)
+		}
+	}
+	return list, false, nil
+}
+
+// before makes the repairs of the float network.
+func (q *quantization) before() error {
+	list, prove, err := q.chosen()
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		if r.Stage != repair.Before || prove && !q.judged() {
+			continue
+		}
+		if err := q.rework(r, prove); err != nil {
+			if err = q.without(r, prove, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// without goes on without a repair that failed, unless it was asked for.
+func (q *quantization) without(r *repair.Repair, prove bool, err error) error {
+	if !prove || q.ctx.Err() != nil {
+		return fault.At(r.Name, err)
+	}
+	q.fixes = append(q.fixes, Fix{Name: r.Name, Note: err.Error()})
+	q.warnings = append(q.warnings, fmt.Sprintf("repair %s is left out: %v", r.Name, err))
+	return nil
+}
+
+// judged says whether there are samples to judge by.
+func (q *quantization) judged() bool { return q.judge != nil && len(q.judge.samples) > 0 }
+
+// rework makes one repair of the float network, and undoes it where the network then computes
+// something else or, if it has to prove itself, quantizes worse.
+func (q *quantization) rework(r *repair.Repair, prove bool) error {
+	if r.Data && !q.judged() {
+		q.fixes = append(q.fixes, Fix{Name: r.Name, Note: "it needs samples"})
+		return nil
+	}
+	was, facts := q.float, q.facts
+	fix := Fix{Name: r.Name}
+	var err error
+	defer func() {
+		if err != nil || !fix.Made {
+			q.float, q.facts = was, facts
+		}
+	}()
+	if prove {
+		if fix.Before, err = q.trial(); err != nil {
+			return err
+		}
+	}
+	q.float = pass.Clone(was)
+	out, err := r.Run(q.ctx, q.job(r))
+	if err != nil {
+		return err
+	}
+	fix.Note, fix.Changes, fix.Made = out.Note, out.Changes, len(out.Changes) > 0
+	if fix.Made {
+		if q.facts, err = op.Infer(q.float, nil); err == nil {
+			fix.Made, fix.Note, err = q.proven(&fix, prove)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !fix.Made {
+		fix.Changes = nil
+	}
+	q.fixes = append(q.fixes, fix)
+	return nil
+}
+
+// proven says whether a rewritten float network still gives the same answers and, where that is
+// asked for, quantizes no worse than before.
+func (q *quantization) proven(fix *Fix, prove bool) (ok bool, why string, err error) {
+	if !q.judged() {
+		return true, "", nil
+	}
+	g, err := q.judge.compare(q.float)
+	if err != nil {
+		return false, "", err
+	}
+	if g.SQNR < keptSQNR {
+		return false, fmt.Sprintf("undone: the float network would change by %.1f dB", g.SQNR), nil
+	}
+	if !prove {
+		return true, "", nil
+	}
+	if fix.After, err = q.trial(); err != nil {
+		return false, "", err
+	}
+	if fix.After < fix.Before-trialEps {
+		return false, fmt.Sprintf("undone: %.1f dB on samples held back, %.1f without it", fix.After, fix.Before), nil
+	}
+	return true, "", nil
+}
+
+// trial quantizes the float network with the ranges of a few samples and returns the SQNR on those held back.
+func (q *quantization) trial() (float64, error) {
+	set := q.opt.Settings
+	if set.Observer == nil || set.Observer.Hist {
+		set.Observer = calib.Average
+	}
+	kept, warnings := q.plan, q.warnings
+	defer func() { q.plan, q.warnings = kept, warnings }()
+	p := plan.Decide(q.float, q.facts, set, nil)
+	var stats map[string]*calib.Stats
+	if names := p.Observed(); len(names) > 0 {
+		s, err := q.compile(q.float, names)
+		if err != nil {
+			return 0, err
+		}
+		level, err := kernel.Best()
+		if err != nil {
+			return 0, fault.Invalidf("", "%v", err)
+		}
+		if stats, err = calib.Collect(q.ctx, s, q.fitFeed(), calib.Options{Workers: q.opt.Threads, Level: level}); err != nil {
+			return 0, err
+		}
+	}
+	if err := q.fit(set, stats); err != nil {
+		return 0, err
+	}
+	return q.measure()
+}
+
+// compile prepares a network of this quantization to show values.
+func (q *quantization) compile(m *graph.Model, watch []string) (calib.Runner, error) {
+	return engine.Compile(m, engine.Options{Threads: 1, Watch: watch, Reference: q.nested(watch)})
+}
+
+// fitFeed gives the samples that repairs work on.
+func (q *quantization) fitFeed() calib.Feed {
+	return calib.Feed{N: len(q.fitted), Sample: func(i int) (map[string]*Tensor, string, error) { return q.fitted[i], "", nil }}
+}
+
+// job is what a repair works on now.
+func (q *quantization) job(r *repair.Repair) *repair.Job {
+	level, _ := kernel.Best() // an error showed when the first network was compiled
+	j := &repair.Job{Net: q.float, Facts: q.facts, Settings: q.opt.Settings, Plan: q.plan, Fit: q.fitted, Level: level, Threads: q.opt.Threads,
+		Compile:  func(m *graph.Model, watch []string) (calib.Runner, error) { return q.compile(m, watch) },
+		Progress: func(done, total int) { q.opt.Progress(r.Name, done, total) }}
+	if q.judge != nil {
+		j.Held = q.judge.samples
+		if n := len(j.Held); n < 4*heldLeast { // the first half of them is fitted to
+			j.Held = j.Held[(n+1)/2:]
+		}
+	}
+	return j
+}
+
+// after makes the repairs of a fitted plan. Each is kept where the outputs come nearer to those of
+// the float network on the samples held back, or where it was asked for.
+func (q *quantization) after() error {
+	list, prove, err := q.chosen()
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		if r.Stage != repair.After || prove && !q.judged() {
+			continue
+		}
+		if err := q.amend(r, prove); err != nil {
+			if err = q.without(r, prove, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (q *quantization) amend(r *repair.Repair, prove bool) error {
+	fix := Fix{Name: r.Name}
+	if r.Data && !q.judged() {
+		fix.Note = "it needs samples"
+		q.fixes = append(q.fixes, fix)
+		return nil
+	}
+	var err error
+	if fix.Before, err = q.measure(); err != nil {
+		return err
+	}
+	was, fitted := q.float, q.plan
+	defer func() {
+		if err != nil || !fix.Made {
+			q.float, q.plan = was, fitted
+		}
+	}()
+	q.float, q.plan = pass.Clone(was), fitted.Clone()
+	out, err := r.Run(q.ctx, q.job(r))
+	if err != nil {
+		return err
+	}
+	fix.Note, fix.Changes, fix.Made = out.Note, out.Changes, len(out.Changes) > 0
+	if fix.Made {
+		if fix.After, err = q.measure(); err != nil {
+			return err
+		}
+		if prove && fix.After <= fix.Before {
+			fix.Made, fix.Note = false, fmt.Sprintf("undone: %.1f dB on samples held back, %.1f without it", fix.After, fix.Before)
+		}
+	}
+	if !fix.Made {
+		fix.Changes = nil
+	}
+	q.fixes = append(q.fixes, fix)
+	return nil
+}
+
+// measure returns the SQNR of the plan as it is now on the samples held back; 0 without samples.
+func (q *quantization) measure() (float64, error) {
+	if !q.judged() {
+		return 0, nil
+	}
+	if err := q.rewrite(); err != nil {
+		return 0, err
+	}
+	g, err := q.judge.compare(q.out)
+	if err != nil {
+		return 0, err
+	}
+	return g.SQNR, nil
+}
+
+// note writes into the plan what the repairs changed.
+func (q *quantization) note() {
+	q.plan.Fixes = nil
+	for _, f := range q.fixes {
+		for _, c := range f.Changes {
+			q.plan.Fixes = append(q.plan.Fixes, plan.Fix{Repair: f.Name, Place: c.Place, What: c.What})
+		}
+	}
+}
+
+// String sums a repair up in one line.
+func (f Fix) String() string {
+	var b strings.Builder
+	b.WriteString(f.Name)
+	if !f.Made {
+		fmt.Fprintf(&b, ": changed nothing: %s", f.Note)
+		return b.String()
+	}
+	fmt.Fprintf(&b, ": %d changes", len(f.Changes))
+	if f.After != 0 {
+		fmt.Fprintf(&b, ", %.1f → %.1f dB on samples held back", f.Before, f.After)
+	}
+	return b.String()
+}

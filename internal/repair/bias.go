@@ -1,0 +1,312 @@
+package repair
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/graph"
+	"lowbit/internal/pass"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// Bias moves each layer's bias by the typical error of its result, layer after layer, so that each
+// is measured behind layers that are quantized and repaired already (Nagel et al., Data-Free
+// Quantization Through Weight Equalization and Bias Correction, 2019, section 4.2, measured).
+//
+// What counts is the mean absolute error behind the clamps that follow the layer. The mean error
+// would be ruled by a few huge elements, which networks such as MobileNetV2 have and which
+// saturate without harm.
+var Bias = &Repair{
+	Name: "bias", Doc: "take the typical error of each layer's result out of its bias", Stage: After, Data: true,
+	Run: func(ctx context.Context, j *Job) (*Outcome, error) {
+		c := &corrector{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost)}
+		if len(c.fit) == 0 || len(c.held) == 0 {
+			return &Outcome{Note: "it needs two samples at least"}, nil
+		}
+		return c.out, c.run(ctx)
+	},
+}
+
+// walkMost is how many samples a walk takes at most on either side.
+const walkMost = 24
+
+// sampleBytes is what the elements of the float network's results may take that are kept to compare with.
+const sampleBytes = 64 << 20
+
+// leastSeen is how many elements of a channel it takes to judge its bias; leastApart how many of one
+// sample count at most, for those of one sample are much alike.
+const (
+	leastSeen  = 24
+	leastApart = 32
+)
+
+// head returns the first n of a list, or all.
+func head[T any](list []T, n int) []T { return list[:min(n, len(list))] }
+
+// A corrector moves the biases of one network.
+type corrector struct {
+	job       *Job
+	out       *Outcome
+	fit, held []Inputs
+	walk      *walk
+	layers    map[string]*layer // by plan name
+	few       int               // layers of which too little is seen
+	per       int               // elements of each channel kept of each sample
+}
+
+func (c *corrector) run(ctx context.Context) error {
+	j := c.job
+	quant := pass.Clone(j.Net)
+	if err := pass.Quantize(quant, j.Plan, "qdq"); err != nil {
+		return err
+	}
+	c.layers = findLayers(j.Net.Graph, j.Plan)
+	samples := slices.Concat(c.fit, c.held)
+	want, err := c.float(ctx, samples)
+	if err != nil {
+		return err
+	}
+	c.walk = newWalk(j, quant, samples, func(n *graph.Node) bool { return c.layers[plan.NodeName(n)] != nil })
+	for k, p := range c.walk.pieces {
+		if err := c.piece(ctx, k, p, want); err != nil {
+			return err
+		}
+		if j.Progress != nil {
+			j.Progress(k+1, len(c.walk.pieces))
+		}
+	}
+	switch {
+	case len(c.out.Changes) > 0:
+	case c.few > 0:
+		c.out.Note = fmt.Sprintf("%d layers yield too few elements over %d samples to judge by", c.few, len(c.fit))
+	default:
+		c.out.Note = "no layer came nearer to the float network on the samples held back"
+	}
+	return nil
+}
+
+// float returns the elements of every layer's result in the float network that are compared, by
+// sample and layer: (C,per).
+func (c *corrector) float(ctx context.Context, samples []Inputs) ([]map[string][]float32, error) {
+	byValue := map[string]*layer{}
+	var watch []string
+	channels := 0
+	for _, n := range c.job.Net.Graph.Nodes {
+		if l := c.layers[plan.NodeName(n)]; l != nil {
+			watch = append(watch, n.Out[0])
+			byValue[n.Out[0]] = l
+			channels += c.job.Net.Graph.ConstTensor(n.In[l.bias]).Len()
+		}
+	}
+	c.per = max(8, sampleBytes/(4*max(1, channels*len(samples))))
+	r, err := c.job.Compile(c.job.Net, watch)
+	if err != nil {
+		return nil, err
+	}
+	want := make([]map[string][]float32, len(samples))
+	err = calib.Each(ctx, len(samples), c.job.Threads, func(ctx context.Context, i int) error {
+		own := map[string][]float32{}
+		_, err := r.RunWatch(ctx, samples[i], func(value string, t *tensor.Tensor) {
+			if l := byValue[value]; l != nil {
+				own[l.name] = spread(t, l.axis, c.per)
+			}
+		})
+		want[i] = own
+		return err
+	})
+	return want, err
+}
+
+// spread picks up to per elements of each channel of t, evenly spread and the same ones for every
+// tensor of that shape: (C,min(per,elements)).
+func spread(t *tensor.Tensor, axis, per int) []float32 {
+	if axis < 0 {
+		axis += t.Rank()
+	}
+	x := tensor.Of[float32](t)
+	n, inner := t.Shape[axis], tensor.Elements(t.Shape[axis+1:])
+	outer := len(x) / max(1, n*inner)
+	all := outer * inner
+	per = min(per, all)
+	stride := coprime(all)
+	y := make([]float32, 0, n*per)
+	for ch := range n {
+		for k := range per {
+			at := k
+			if per < all {
+				at = k * stride % all
+			}
+			y = append(y, x[(at/inner*n+ch)*inner+at%inner])
+		}
+	}
+	return y
+}
+
+// coprime returns a step near the golden section of n that visits every number below n.
+func coprime(n int) int {
+	s := max(1, int(float64(n)*0.618))
+	for ; gcd(s, n) != 1; s++ {
+	}
+	return s
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// piece runs one piece of the quantized network, corrects its layer, and runs it again.
+func (c *corrector) piece(ctx context.Context, k int, p *piece, want []map[string][]float32) error {
+	var l *layer
+	var watch []string
+	if p.layer != nil {
+		l = c.layers[plan.NodeName(p.layer)]
+		watch = []string{p.layer.Out[0]}
+	}
+	got := make([][]float32, len(c.walk.samples))
+	left, err := c.walk.run(ctx, p, watch, func(i int, _ string, t *tensor.Tensor) { got[i] = spread(t, l.axis, c.per) })
+	if err != nil {
+		return err
+	}
+	if l != nil {
+		pairs := make([]pair, len(got))
+		for i := range got {
+			pairs[i] = pair{want[i][l.name], got[i]}
+			delete(want[i], l.name)
+		}
+		changed, err := c.correct(l, p.layer, pairs)
+		if err != nil {
+			return err
+		}
+		if changed {
+			if left, err = c.walk.run(ctx, p, nil, nil); err != nil {
+				return err
+			}
+		}
+	}
+	c.walk.leave(k, left)
+	return nil
+}
+
+// A pair is what a layer yields in the float and in the quantized network: (C,per) each.
+type pair struct{ want, got []float32 }
+
+// correct moves the bias of a layer where that helps on the samples held back, and says whether it did.
+func (c *corrector) correct(l *layer, quantized *graph.Node, pairs []pair) (bool, error) {
+	b := c.job.Net.Graph.ConstTensor(l.node.In[l.bias])
+	if per := len(pairs[0].want) / max(1, b.Len()); min(len(c.fit), len(c.held))*min(per, leastApart) < leastSeen {
+		c.few++
+		return false, nil
+	}
+	moved := slices.Clone(tensor.Of[float32](b))
+	shifts := make([]shift, len(moved))
+	err := calib.Each(context.Background(), len(moved), c.job.Threads, func(_ context.Context, ch int) error {
+		shifts[ch] = bestShift(l, pairs[:len(c.fit)], pairs[len(c.fit):], ch, len(moved))
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	n, before, after := 0, 0.0, 0.0
+	for ch, s := range shifts {
+		moved[ch] = float32(float64(moved[ch]) - s.by)
+		before += s.before
+		after += s.after
+		if s.by != 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return false, nil
+	}
+	t := tensor.Float32s(moved, b.Shape...)
+	c.job.Net.Graph.SetConst(l.node.In[l.bias], t)
+	c.out.add(l.name, "bias of %d of %d channels moved: mean absolute error on samples held back %.3g → %.3g", n, len(moved), before/float64(len(moved)), after/float64(len(moved)))
+	return true, c.walk.setConst(quantized, l, t, c.job.Plan)
+}
+
+// A shift is the correction of one channel, and the mean absolute error on the samples held back.
+type shift struct{ by, before, after float64 }
+
+// bestShift tries the mean and the median error of a channel, and parts of them.
+func bestShift(l *layer, fit, held []pair, ch, channels int) shift {
+	s := shift{before: l.loss(held, ch, channels, 0)}
+	s.after = s.before
+	errs := l.errors(fit, ch, channels)
+	if len(errs) == 0 {
+		return s
+	}
+	mean := 0.0
+	for _, e := range errs {
+		mean += e
+	}
+	mean /= float64(len(errs))
+	slices.Sort(errs)
+	median := errs[len(errs)/2]
+	by, least := 0.0, l.loss(fit, ch, channels, 0)
+	for _, m := range []float64{mean / 4, mean / 2, mean, median / 2, median} {
+		if e := l.loss(fit, ch, channels, m); e < least {
+			by, least = m, e
+		}
+	}
+	if e := l.loss(held, ch, channels, by); e < s.before {
+		s.by, s.after = by, e
+	}
+	return s
+}
+
+// loss is the mean absolute error of a channel behind the layer's clamps if its result is lowered by d.
+func (l *layer) loss(pairs []pair, ch, channels int, d float64) float64 {
+	sum, n := 0.0, 0
+	for _, p := range pairs {
+		per := len(p.want) / channels
+		got := p.got[ch*per:][:per]
+		for k, v := range p.want[ch*per:][:per] {
+			sum += math.Abs(l.clamp(float64(got[k])-d) - l.clamp(float64(v)))
+		}
+		n += per
+	}
+	return sum / float64(max(1, n))
+}
+
+// errors lists the errors of a channel behind the clamps, at the elements where moving the bias
+// has an effect.
+func (l *layer) errors(pairs []pair, ch, channels int) []float64 {
+	var errs []float64
+	for _, p := range pairs {
+		per := len(p.want) / channels
+		got := p.got[ch*per:][:per]
+		for k, v := range p.want[ch*per:][:per] {
+			if g := float64(got[k]); g > l.lo && g < l.hi {
+				errs = append(errs, g-l.clamp(float64(v)))
+			}
+		}
+	}
+	return errs
+}
+
+// setConst puts a layer's new bias into the quantized network.
+func (w *walk) setConst(quantized *graph.Node, l *layer, t *tensor.Tensor, p *plan.Plan) error {
+	g := w.net.Graph
+	name := quantized.In[l.bias]
+	v := p.Value(l.as)
+	if v == nil { // in float
+		g.SetConst(name, t)
+		return nil
+	}
+	dq := g.Index().Producer(name)
+	if dq == nil {
+		return fmt.Errorf("bias %q is not stored in codes", name)
+	}
+	codes, err := pass.Encode(t, v)
+	if err == nil {
+		g.SetConst(dq.In[0], codes)
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+package repair
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/onnx"
+	"lowbit/internal/pass"
+	"lowbit/internal/tensor"
+)
+
+func floats(m *graph.Model, name string) []float32 {
+	return tensor.Of[float32](m.Graph.ConstTensor(name))
+}
+
+// coarse is a block whose weights have four bits only, behind inputs of positive mean: each layer's
+// result is off by a constant.
+func coarse(t *testing.T) (*Job, *graph.Model, []Inputs) {
+	float := plantedBlock(t)
+	samples := images(rand.New(rand.NewPCG(11, 12)), float, 32)
+	for _, s := range samples {
+		x := tensor.Of[float32](s["x"])
+		for i := range x {
+			x[i] += 2
+		}
+	}
+	set := w8a8(t)
+	set.Weights.Format = format.Int4
+	j := jobFor(t, pass.Clone(float), set, samples[:12], samples[12:24])
+	j.calibrate(t)
+	return j, float, samples[24:]
+}
+
+func TestBias(t *testing.T) {
+	j, float, fresh := coarse(t)
+	before := sqnr(t, float, j.quantized(t), fresh)
+	out, err := Bias.Run(context.Background(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := sqnr(t, float, j.quantized(t), fresh); after < before+2 {
+		t.Errorf("%.1f dB before, %.1f after: %v", before, after, out.Changes)
+	}
+	if len(out.Changes) < 2 {
+		t.Errorf("changes: %v", out.Changes)
+	}
+	if slices.Equal(floats(j.Net, "wb"), floats(float, "wb")) {
+		t.Error("the bias of the network is as it was")
+	}
+	if !slices.Equal(floats(j.Net, "w"), floats(float, "w")) {
+		t.Error("the weights changed")
+	}
+}
+
+// TestBiasDeterminism makes the repair on one thread and on three.
+func TestBiasDeterminism(t *testing.T) {
+	var first []byte
+	for _, threads := range []int{1, 3} {
+		j, _, _ := coarse(t)
+		j.Threads = threads
+		if _, err := Bias.Run(context.Background(), j); err != nil {
+			t.Fatal(err)
+		}
+		b, err := onnx.Encode(j.quantized(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = b
+		}
+		if !bytes.Equal(first, b) {
+			t.Errorf("%d threads give another network", threads)
+		}
+	}
+}
+
+// TestBiasNeedsEnough leaves a classifier alone of which one sample shows one element a channel.
+func TestBiasNeedsEnough(t *testing.T) {
+	m := parse(t, header+`g (float[1,4] x) => (float[1,3] y) <float[3,4] w, float[3] b> {
+  y = Gemm <transB = 1> (x, w, b)
+}`)
+	r := rand.New(rand.NewPCG(13, 14))
+	fill(m, r, "w", func(int) float64 { return 1 }, 3, 4)
+	fill(m, r, "b", func(int) float64 { return 1 }, 3)
+	s := images(r, m, 4)
+	set := w8a8(t)
+	set.Weights.Format = format.Int4
+	j := jobFor(t, m, set, s[:2], s[2:])
+	j.calibrate(t)
+	out, err := Bias.Run(context.Background(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Changes) != 0 || out.Note == "" {
+		t.Errorf("changes %v, note %q", out.Changes, out.Note)
+	}
+	j.Fit = nil
+	if out, err = Bias.Run(context.Background(), j); err != nil || out.Note == "" {
+		t.Errorf("without samples: %v, %v", out, err)
+	}
+}
+
+func TestSpread(t *testing.T) {
+	x := tensor.Float32s([]float32{0, 1, 2, 3, 10, 11, 12, 13, 100, 101, 102, 103, 110, 111, 112, 113}, 2, 2, 4)
+	if got, want := spread(x, 1, 99), []float32{0, 1, 2, 3, 100, 101, 102, 103, 10, 11, 12, 13, 110, 111, 112, 113}; !slices.Equal(got, want) {
+		t.Errorf("all: %v, want %v", got, want)
+	}
+	for n := 1; n < 200; n++ {
+		if s := coprime(n); gcd(s, n) != 1 {
+			t.Errorf("coprime(%d) = %d", n, s)
+		}
+	}
+	few := spread(x, 1, 3)
+	if len(few) != 6 || slices.Compact(slices.Sorted(slices.Values(few)))[5] < 10 {
+		t.Errorf("few: %v", few)
+	}
+}

@@ -1,0 +1,97 @@
+package repair
+
+import (
+	"math"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// A layer is a quantized node of the float network with a constant weight and a bias.
+type layer struct {
+	name   string // in the plan
+	node   *graph.Node
+	bias   int     // operand; its constant belongs to this node alone
+	as     string  // the bias in the plan; "" stays in float
+	axis   int     // of the result's channels
+	lo, hi float64 // of the clamps that follow
+}
+
+func (l *layer) clamp(v float64) float64 { return max(l.lo, min(l.hi, v)) }
+
+// findLayers lists the layers of a graph whose bias can be moved, by name.
+func findLayers(g *graph.Graph, p *plan.Plan) map[string]*layer {
+	rows := map[string]*plan.Node{}
+	for _, r := range p.Nodes {
+		if r.Quantized {
+			rows[r.Name] = r
+		}
+	}
+	x := g.Index()
+	all := map[string]*layer{}
+	for _, n := range g.Nodes {
+		row := rows[plan.NodeName(n)]
+		if l := layerOf(g, x, n); l != nil && row != nil {
+			l.name = row.Name
+			if l.bias < len(row.Inputs) {
+				l.as = row.Inputs[l.bias]
+			}
+			all[l.name] = l
+		}
+	}
+	return all
+}
+
+// layerOf returns a node as a layer, nil where it has no bias of its own.
+func layerOf(g *graph.Graph, x *graph.Index, n *graph.Node) *layer {
+	o := op.Lookup(n.Domain, n.Op)
+	if o == nil {
+		return nil
+	}
+	l := &layer{node: n, axis: biasAxes[op.QualifiedName(n)], lo: math.Inf(-1), hi: math.Inf(1)}
+	weighted := false
+	for i := range n.In {
+		switch o.Quant.Role(i) {
+		case op.Weight:
+			weighted = g.ConstTensor(n.In[i]) != nil
+		case op.Bias:
+			l.bias = i
+		}
+	}
+	if !weighted || l.bias == 0 || l.axis == 0 || l.bias >= len(n.In) {
+		return nil
+	}
+	t := g.ConstTensor(n.In[l.bias])
+	if t == nil || t.DType != tensor.Float32 || t.Rank() != 1 || len(x.Uses(n.In[l.bias])) != 1 || n.Float("alpha", 1) != 1 || n.Float("beta", 1) != 1 {
+		return nil
+	}
+	for name := n.Out[0]; ; {
+		u := x.OnlyUse(name)
+		if u == nil || !l.narrow(g, u) {
+			return l
+		}
+		name = u.Out[0]
+	}
+}
+
+// biasAxes is the axis of the results along which each operator's bias runs.
+var biasAxes = map[string]int{"Conv": 1, "ConvTranspose": 1, "Gemm": -1}
+
+// narrow takes the bounds of a clamp, and says whether n is one.
+func (l *layer) narrow(g *graph.Graph, n *graph.Node) bool {
+	o := op.Lookup(n.Domain, n.Op)
+	if o == nil || !o.Quant.Clamp {
+		return false
+	}
+	lo, hi := 0.0, math.Inf(1)
+	if len(n.In) > 1 {
+		var ok bool
+		if lo, hi, ok = clipBounds(g, n); !ok {
+			return false
+		}
+	}
+	l.lo, l.hi = max(l.lo, lo), min(l.hi, hi)
+	return true
+}

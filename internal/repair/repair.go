@@ -1,0 +1,94 @@
+// Package repair makes a network lose less when it is quantized: before calibration by
+// rewriting it into one that computes the same and quantizes better, and afterwards by changing
+// quantized weights and biases so that the outputs come nearer to those of the float network.
+package repair
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/graph"
+	"lowbit/internal/kernel"
+	"lowbit/internal/op"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// A Repair is one way to lose less.
+type Repair struct {
+	Name, Doc string
+	Stage     Stage
+	Data      bool // needs samples; the others use them where there are any
+	Run       func(ctx context.Context, j *Job) (*Outcome, error)
+}
+
+// Stage is when a repair is made.
+type Stage uint8
+
+// The stages, in order.
+const (
+	Before Stage = iota // on the float network, before its values are observed
+	After               // on the constants, once every value has its parameters
+)
+
+// All lists the repairs in the order in which they are made, whatever the order of the request.
+var All = []*Repair{Equalize, Bias}
+
+// None is the word that stands for no repair at all.
+const None = "none"
+
+// Lookup returns the repair of that name, or nil.
+func Lookup(name string) *Repair {
+	for _, r := range All {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// Names lists the repairs' names for messages.
+func Names() string {
+	var s []string
+	for _, r := range All {
+		s = append(s, r.Name)
+	}
+	return strings.Join(s, ", ")
+}
+
+// A Job is what repairs work on.
+type Job struct {
+	Net      *graph.Model // float, prepared; repairs change it
+	Facts    op.Facts
+	Settings plan.Settings
+	Plan     *plan.Plan // decided; fitted from stage After on
+	Fit      []Inputs   // samples to repair on; empty where there are none
+	Held     []Inputs   // samples to judge by
+	Compile  func(m *graph.Model, watch []string) (calib.Runner, error)
+	Level    kernel.Level
+	Threads  int
+	Progress func(done, total int)
+}
+
+// Inputs are what one sample feeds to a network.
+type Inputs = map[string]*tensor.Tensor
+
+// An Outcome tells what a repair did.
+type Outcome struct {
+	Changes []Change
+	Note    string // where nothing was changed, why
+}
+
+// A Change is what a repair did to one value or node.
+type Change struct{ Place, What string }
+
+func (o *Outcome) add(place, what string, args ...any) {
+	o.Changes = append(o.Changes, Change{place, fmt.Sprintf(what, args...)})
+}
+
+// feed lets statistics read samples.
+func feed(list []Inputs) calib.Feed {
+	return calib.Feed{N: len(list), Sample: func(i int) (map[string]*tensor.Tensor, string, error) { return list[i], "", nil }}
+}
