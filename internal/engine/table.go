@@ -60,6 +60,7 @@ var passes = []pass{
 	{"averages of codes", intPools},
 	{"moves of codes", intMoves},
 	{"tables", findTables},
+	{"join tables", joinTables},
 	{"fold constants", func(g *net) { g.fold() }},
 	{"find dynamic products", findDynamic},
 	{"find powers", findPowers},
