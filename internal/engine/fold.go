@@ -79,7 +79,7 @@ func (g *net) foldable(n *node, size int) bool {
 		if !v.known {
 			return false
 		}
-		if b := v.dtype.ByteLen(v.elems()); b > 4*size+foldLimit {
+		if b := v.dtype.ByteLen(v.elems()); b > 16*size+foldLimit {
 			return false
 		}
 	}

@@ -19,6 +19,8 @@ func init() {
 		"QuantizeLinear": {lowerLinear}, "DequantizeLinear": {lowerLinear},
 		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable},
 
+		"narrow": {lowerNarrow}, "widen": {lowerWiden},
+
 		"Add": {lowerBinary}, "Sub": {lowerBinary}, "Mul": {lowerBinary}, "Div": {lowerBinary},
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 
@@ -50,6 +52,8 @@ type pass struct {
 // passes lists the rewrites in the order in which they run.
 var passes = []pass{
 	{"simplify", simplify},
+	{"compute in float32 on 16-bit floats", findHalves},
+	{"look stored codes up", findStored},
 	{"fold constants but those of DQ", func(g *net) { g.fold("DequantizeLinear") }},
 	{"expand operators on codes", expandQOperators},
 	{"split sums off products", splitSums},

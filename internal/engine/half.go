@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"slices"
+
+	"lowbit/internal/kernel"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// A half is what a "narrow" or a "widen" node converts to, or from. An explicit one stands where the
+// file rounds a value; others stand around nodes that compute on 16-bit floats.
+type half struct {
+	dtype    tensor.DType
+	explicit bool
+}
+
+func isHalf(v *value) bool {
+	return v != nil && (v.dtype == tensor.Float16 || v.dtype == tensor.BFloat16)
+}
+
+// findHalves lets nodes on 16-bit floats compute in float32. From one such node to the next values
+// stay in float32: their rounding in between, which the file's types would have, is left out.
+func findHalves(g *net) {
+	h := &halves{net: g, wide: map[*value]*value{}}
+	for _, n := range slices.Clone(g.nodes) {
+		switch {
+		case n.kind == "Cast":
+			h.cast(n)
+		case h.computes(n):
+			h.widen(n)
+		}
+	}
+	g.sweep()
+}
+
+type halves struct {
+	*net
+	wide map[*value]*value // the float32 form of 16-bit values
+}
+
+// cast turns conversions between float32 and a 16-bit float into nodes of the engine's own.
+func (h *halves) cast(n *node) {
+	x, y := n.in[0], n.out[0]
+	switch {
+	case !n.static() || y == nil || x.konst != nil:
+	case x.dtype == tensor.Float32 && isHalf(y):
+		n.become("narrow", half{y.dtype, true}, x)
+	case isHalf(x) && y.dtype == tensor.Float32:
+		if d := x.def; d != nil && d.kind == "narrow" && !d.spec.(half).explicit && !y.pinned {
+			h.replace(y, d.in[0])
+			return
+		}
+		n.become("widen", half{x.dtype, true}, x)
+	}
+}
+
+// computes says whether n takes 16-bit floats, of known shapes, and would give float32 for float32.
+func (h *halves) computes(n *node) bool {
+	if len(n.in) != n.formal || !slices.ContainsFunc(n.in, isHalf) || !n.static() {
+		return false
+	}
+	o := op.Lookup(n.onnx.Domain, n.onnx.Op)
+	return o != nil && !o.Random && !o.Quantized() && n.onnx.Attr("dtype") == nil && n.onnx.Op != "CastLike"
+}
+
+// widen makes n compute in float32.
+func (h *halves) widen(n *node) {
+	in := slices.Clone(n.in)
+	for i, v := range in {
+		if isHalf(v) {
+			in[i] = h.long(v, n)
+		}
+	}
+	n.setIn(in...)
+	for i, v := range n.out {
+		if !isHalf(v) {
+			continue
+		}
+		y := h.newValue(v, tensor.Float32, v.shape)
+		y.def, n.out[i] = n, y
+		m := newNode("narrow", n, half{dtype: v.dtype}, []*value{y}, []*value{v})
+		h.nodes = slices.Insert(h.nodes, slices.Index(h.nodes, n)+1, m)
+	}
+}
+
+// long returns the float32 form of v, which node n reads.
+func (h *halves) long(v *value, n *node) *value {
+	if w := h.wide[v]; w != nil {
+		return w
+	}
+	if d := v.def; d != nil && d.kind == "narrow" && !d.spec.(half).explicit {
+		return d.in[0]
+	}
+	var w *value
+	if v.konst != nil {
+		t := tensor.New(tensor.Float32, v.shape...)
+		decodeHalf(kernel.Generic, v.dtype, tensor.Of[float32](t), tensor.Of[uint16](v.konst))
+		w = h.constant(v.name+"·f32", t)
+	} else {
+		w = h.newValue(v, tensor.Float32, v.shape)
+		h.insert(newNode("widen", n, half{dtype: v.dtype}, []*value{v}, []*value{w}), n)
+	}
+	h.wide[v] = w
+	return w
+}
+
+func decodeHalf(l kernel.Level, d tensor.DType, dst []float32, src []uint16) {
+	if d == tensor.BFloat16 {
+		l.DecodeBF16(dst, src)
+	} else {
+		l.DecodeF16(dst, src)
+	}
+}
+
+func lowerWiden(lw *lowerer, n *node) bool {
+	d, level := n.spec.(half).dtype, lw.level
+	lw.elementwise(n, d.String()+" to f32", func(f *frame, dst, x *slot, from, to int) {
+		decodeHalf(level, d, f.f32(dst)[from:to], tensor.Of[uint16](f.vals[x.id])[from:to])
+	})
+	return true
+}
+
+func lowerNarrow(lw *lowerer, n *node) bool {
+	d, level := n.spec.(half).dtype, lw.level
+	lw.elementwise(n, "f32 to "+d.String(), func(f *frame, dst, x *slot, from, to int) {
+		y := tensor.Of[uint16](f.vals[dst.id])[from:to]
+		if d == tensor.BFloat16 {
+			level.EncodeBF16(y, f.f32(x)[from:to])
+		} else {
+			level.EncodeF16(y, f.f32(x)[from:to])
+		}
+	})
+	return true
+}

@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"fmt"
+	"testing"
+
+	"lowbit/internal/format"
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// halved returns numbers as a tensor of a 16-bit float.
+func halved(t *testing.T, d tensor.DType, x *tensor.Tensor) *tensor.Tensor {
+	t.Helper()
+	v, err := format.Floats(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := format.FromFloats(d, v, true, x.Shape...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestHalves computes a network on 16-bit floats, between Casts or with such inputs and outputs.
+// The reference rounds every value, the engine only where the file says Cast.
+func TestHalves(t *testing.T) {
+	for _, d := range []tensor.DType{tensor.Float16, tensor.BFloat16} {
+		for _, bare := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s bare %v", d, bare), func(t *testing.T) { testHalves(t, d, bare) })
+		}
+	}
+}
+
+func testHalves(t *testing.T, d tensor.DType, bare bool) {
+	k := newMaker(3)
+	k.m.Opsets[0].Version = 22
+	x := k.floats(2, 6, 8, 8)
+	var in string
+	if bare {
+		in = k.input(halved(t, d, x))
+	} else {
+		in = k.node("Cast", []string{k.input(x)}, "to", int64(d))
+	}
+	w := k.constant(halved(t, d, k.floats(10, 6, 3, 3)))
+	b := k.constant(halved(t, d, k.floats(10)))
+	y := k.node("Relu", []string{k.node("Conv", []string{in, w, b}, "pads", []int64{1, 1, 1, 1})})
+	y = k.node("MaxPool", []string{y}, "kernel_shape", []int64{2, 2}, "strides", []int64{2, 2})
+	z := k.node("Reshape", []string{y, k.constant(tensor.Vector(2, 160))})
+	z = k.node("MatMul", []string{z, k.constant(halved(t, d, k.floats(160, 5)))})
+	if !bare {
+		z = k.node("Cast", []string{z}, "to", int64(tensor.Float32))
+	}
+	k.output(z)
+	want := k.reference(t)[z]
+	tolerance := map[tensor.DType]float64{tensor.Float16: 0.002, tensor.BFloat16: 0.016}[d] // of the largest: four roundings in a row
+	for _, r := range allRuns() {
+		got, steps := k.evaluate(t, r, []string{y})
+		a, _ := format.Floats(got[z])
+		ref, _ := format.Floats(want)
+		within(t, fmt.Sprint(r), asFloat32(a), asFloat32(ref), tolerance, tolerance)
+		wantKernels(t, steps, "f32 gemm")
+	}
+}
+
+func asFloat32(x []float64) *tensor.Tensor {
+	t := tensor.New(tensor.Float32, len(x))
+	for i, v := range x {
+		tensor.Of[float32](t)[i] = float32(v)
+	}
+	return t
+}
+
+// TestRounding keeps the rounding that a file asks for: float32 to a 16-bit float and back.
+func TestRounding(t *testing.T) {
+	k := newMaker(4)
+	x := k.input(k.floats(3, 40))
+	var out []string
+	for _, d := range []tensor.DType{tensor.Float16, tensor.BFloat16} {
+		out = append(out, k.node("Cast", []string{k.node("Cast", []string{x}, "to", int64(d))}, "to", int64(tensor.Float32)))
+	}
+	k.output(out...)
+	want := k.reference(t)
+	got, steps := k.evaluate(t, runs{kernel.Generic, 1}, nil)
+	for _, name := range out {
+		if string(got[name].Raw) != string(want[name].Raw) {
+			t.Errorf("%s is rounded otherwise than the definition says", name)
+		}
+	}
+	wantKernels(t, steps, "f32 to float16", "float16 to f32", "f32 to bfloat16", "bfloat16 to f32")
+}
+
+// TestStored runs weights whose codes pick marks from tables, packed or not.
+func TestStored(t *testing.T) {
+	k := newMaker(6)
+	x := k.input(k.floats(4, 32))
+	index := func(codes *tensor.Tensor) string {
+		return k.node("Cast", []string{k.constant(codes)}, "to", int64(tensor.Int32))
+	}
+	k.m.Opsets[0].Version = 21
+	four := tensor.Pack(tensor.Uint4, k.codes(tensor.Uint8, 0, 15, 32*8).Raw, 32, 8)
+	w := k.node("Gather", []string{k.constant(k.floats(16)), index(four)})
+	a := k.node("MatMul", []string{x, k.node("Mul", []string{w, k.constant(k.positive(8))})})
+
+	signs := tensor.New(tensor.Int8, 256, 8)
+	for i := range signs.Raw {
+		signs.Raw[i] = byte(1 - i>>3>>(i&7)&1*2)
+	}
+	v := k.node("Gather", []string{k.constant(signs), index(k.codes(tensor.Uint8, 0, 255, 32))})
+	v = k.node("Reshape", []string{v, k.constant(tensor.Vector(32, 8))})
+	q := k.quantized(x, 0.03, 128, tensor.Uint8)
+	b := k.node("MatMul", []string{q, k.node("DequantizeLinear", []string{v, k.constant(k.positive(8))}, "axis", int64(1))})
+	k.output(a, b)
+	wantKernels(t, k.checkFloat(t), "f32 gemm")
+}
