@@ -149,7 +149,7 @@ func pipeline(b []byte) error {
 			return fault.Limitf(name, "%s is more than is computed here", f.Type)
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), 100*time.Millisecond, fault.Limitf("", "a loop of many rounds"))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Millisecond, fault.Limitf("", "a loop of many rounds"))
 	defer cancel()
 	for _, reference := range []bool{true, false} {
 		s, err := m.Compile(CompileOptions{Threads: 1, Reference: reference})

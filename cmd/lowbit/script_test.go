@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lowbit": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }})
+	testscript.Main(m, map[string]func(){"lowbit": main, "lowbit-die": dieMain})
 }
 
 // TestScripts runs every verb as a user does. Beside the commands of testscript there are those

@@ -56,7 +56,7 @@ func (d *DepthwiseF32) runGeneric(a rows[float32], out *OutF32, m0, m1, c0 int) 
 		for t := range d.taps {
 			w := d.w[t*d.n:][c0:d.n]
 			for j, v := range a.row(i, t)[c0:] {
-				acc[j] += float32(v * w[j])
+				acc[j] = fma32(v, w[j], acc[j])
 			}
 		}
 		out.store(acc, i, c0)

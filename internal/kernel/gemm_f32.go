@@ -147,10 +147,7 @@ func (p *PackedF32) runGeneric(a rows[float32], out *OutF32, r Range) {
 			w := p.data[pn.off:]
 			for tap := range p.taps {
 				for _, v := range a.row(i, tap) {
-					b := (*[genericLanes]float32)(w)
-					for j := range acc {
-						acc[j] += float32(v * b[j])
-					}
+					addScaled(acc[:], v, w)
 					w = w[genericLanes:]
 				}
 			}
