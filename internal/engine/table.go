@@ -71,6 +71,7 @@ var passes = []pass{
 	{"find layer norms", findLayerNorms},
 	{"find patterns", findPatterns},
 	{"find convolutions", findConvs},
+	{"put dealt pixels back", undeal},
 	{"find transposed convolutions", findConvTransposes},
 	{"find products", findGemms},
 	{"find products of computed matrices", findMatMuls},
