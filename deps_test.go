@@ -28,7 +28,7 @@ format:        tensor kernel
 weight:        fault tensor graph format
 onnx:          fault tensor graph atomicfile google.golang.org/protobuf golang.org/x/sys
 op:            fault tensor graph format
-engine:        fault tensor graph format op kernel
+engine:        fault tensor graph format weight op kernel
 calib:         fault tensor graph format kernel
 calib/dataset: fault tensor graph format npz onnx golang.org/x/image go.yaml.in/yaml/v4
 plan:          fault tensor graph op format calib

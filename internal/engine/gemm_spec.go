@@ -50,6 +50,7 @@ var gemms = map[string]func(n *node) (*gemmSpec, bool){
 	"Gemm":   gemmOfGemm,
 
 	"com.microsoft.MatMulNBits": gemmOfNBits,
+	"com.microsoft.MatMulBnb4":  gemmOfBnb4,
 }
 
 func gemmOfMatMul(n *node) (*gemmSpec, bool) {

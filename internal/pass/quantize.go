@@ -16,7 +16,7 @@ type style struct {
 }
 
 // styles lists the styles in the order that help prints them; the first is the default.
-var styles = []style{{"qdq", QDQ}, {"qoperator", QOperator}}
+var styles = []style{{"qdq", QDQ}, {"qoperator", QOperator}, {"contrib", Contrib}}
 
 // Quantize writes a plan into the graph in the given style, "" for the default. A dynamic plan,
 // or one to convert, has one form whatever the style.

@@ -1,0 +1,34 @@
+package engine
+
+import (
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
+)
+
+// gemmOfBnb4 takes a matrix of four-bit codes, with its scales by blocks, as the floats that it means.
+func gemmOfBnb4(n *node) (*gemmSpec, bool) {
+	c := weight.ReadProduct(operands{n}, n.onnx)
+	if c == nil {
+		return nil, false
+	}
+	w := c.Decode()
+	return &gemmSpec{weight: w, k: w.Shape[1], n: w.Shape[0], order: kernel.Order{N: w.Shape[1], K: 1}}, true
+}
+
+// operands looks up the constants that a node reads, by their names in the file.
+type operands struct{ n *node }
+
+// Producer knows no node.
+func (operands) Producer(string) *graph.Node { return nil }
+
+// ConstTensor returns the constant that the node reads under a name, or nil.
+func (o operands) ConstTensor(name string) *tensor.Tensor {
+	if i := slices.Index(o.n.names, name); i >= 0 && i < len(o.n.in) && o.n.in[i] != nil {
+		return o.n.in[i].konst
+	}
+	return nil
+}
