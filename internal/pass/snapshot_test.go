@@ -88,6 +88,18 @@ var rewrites = map[string]struct {
 		return err
 	}, 15},
 	"dequantize": {func(_ *testing.T, m *graph.Model, _ string) error { return pass.Dequantize(m) }, 15},
+	"formats": {func(t *testing.T, m *graph.Model, arg string) error {
+		return quantizeCase(t, m, "mode: weights, weights: {"+arg+"}", "qdq")
+	}, 2},
+	"flows": {func(t *testing.T, m *graph.Model, arg string) error {
+		return quantizeCase(t, m, "activations: {"+arg+"}", "qdq")
+	}, 1},
+	"contrib": {func(t *testing.T, m *graph.Model, arg string) error {
+		return quantizeCase(t, m, "mode: weights, weights: {"+arg+"}", "contrib")
+	}, 8},
+	"convert": {func(t *testing.T, m *graph.Model, arg string) error {
+		return quantizeCase(t, m, "scheme: FP16, "+arg, "")
+	}, 40},
 	"dynamic": {func(t *testing.T, m *graph.Model, arg string) error {
 		return quantizeCase(t, m, "mode: dynamic, "+arg, "")
 	}, 25},
@@ -253,6 +265,9 @@ func quantizeCase(t *testing.T, m *graph.Model, arg, style string) error {
 		t.Fatal(err)
 	}
 	stats := observe(t, m)
+	if set.Mode == plan.Convert {
+		return pass.Quantize(m, plan.Halve(m, facts, set, stats), style)
+	}
 	unseen := map[string]bool{}
 	p := plan.Decide(m, facts, set, nil)
 	for _, name := range p.Observed() {
