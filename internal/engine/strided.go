@@ -1,8 +1,6 @@
 package engine
 
-import (
-	"lowbit/internal/tensor"
-)
+import "lowbit/internal/tensor"
 
 // A copyPlan copies a box of elements between two tensors with any strides. Dimensions that both
 // walk without a gap are merged, so most plans copy long runs.
@@ -10,6 +8,8 @@ type copyPlan struct {
 	dims     []int
 	ds, ss   []int // strides in elements
 	to, from int   // where the box begins
+
+	words *copyPlan // the same in words of 64 bits, where it begins and ends at such
 }
 
 // maxCopyDims bounds the dimensions that a plan may have after merging.
@@ -40,47 +40,71 @@ func (c *copyPlan) rows() int { return tensor.Elements(c.dims[:len(c.dims)-1]) }
 
 // run copies one part of the rows, whatever the type of the elements.
 func (c *copyPlan) run(dst, src *tensor.Tensor, part, parts int) {
+	if w := c.words; w != nil {
+		w.runs(part, parts, func(d, s, rows int) { w.copyWords(dst.Raw, src.Raw, d, s, rows) })
+		return
+	}
 	switch src.DType.Bits() {
 	case 8:
-		copyRows(c, dst.Raw, src.Raw, part, parts)
+		copyAll(c, dst.Raw, src.Raw, part, parts)
 	case 16:
-		copyRows(c, tensor.Of[uint16](dst), tensor.Of[uint16](src), part, parts)
+		copyAll(c, tensor.Of[uint16](dst), tensor.Of[uint16](src), part, parts)
 	case 32:
-		copyRows(c, tensor.Of[uint32](dst), tensor.Of[uint32](src), part, parts)
+		copyAll(c, tensor.Of[uint32](dst), tensor.Of[uint32](src), part, parts)
 	case 64:
-		copyRows(c, tensor.Of[uint64](dst), tensor.Of[uint64](src), part, parts)
+		copyAll(c, tensor.Of[uint64](dst), tensor.Of[uint64](src), part, parts)
 	}
 }
 
-func copyRows[T uint8 | uint16 | uint32 | uint64](c *copyPlan, dst, src []T, part, parts int) {
-	k := len(c.dims) - 1
-	rows := c.rows()
+// runs divides one part of the rows into runs along the last but one dimension: rows from places d and s on.
+func (c *copyPlan) runs(part, parts int, each func(d, s, rows int)) {
+	k, rows := len(c.dims)-1, c.rows()
 	first, last := rows*part/parts, rows*(part+1)/parts
-	var index [maxCopyDims]int
-	d, s := c.to, c.from
-	for j, r := k-1, first; j >= 0; j-- {
-		index[j] = r % c.dims[j]
-		r /= c.dims[j]
-		d, s = d+index[j]*c.ds[j], s+index[j]*c.ss[j]
-	}
-	for range last - first {
-		copyRow(dst[d:], src[s:], c.dims[k], c.ds[k], c.ss[k], s, src)
-		for j := k - 1; j >= 0; j-- {
-			d, s = d+c.ds[j], s+c.ss[j]
-			if index[j]++; index[j] < c.dims[j] {
-				break
-			}
-			d, s = d-c.dims[j]*c.ds[j], s-c.dims[j]*c.ss[j]
-			index[j] = 0
+	if k == 0 {
+		if first < last {
+			each(c.to, c.from, 1)
 		}
+		return
+	}
+	for first < last {
+		d, s := c.to, c.from
+		r := first
+		for j := k - 1; j >= 0; j-- {
+			i := r % c.dims[j]
+			r /= c.dims[j]
+			d, s = d+i*c.ds[j], s+i*c.ss[j]
+		}
+		n := min(last-first, c.dims[k-1]-first%c.dims[k-1])
+		each(d, s, n)
+		first += n
 	}
 }
 
-// copyRow copies n elements. A source stride below 1 starts from element at of all.
-func copyRow[T uint8 | uint16 | uint32 | uint64](dst, src []T, n, ds, ss, at int, all []T) {
+// step is how far the rows of a run lie apart.
+func (c *copyPlan) step() (d, s int) {
+	if k := len(c.dims) - 2; k >= 0 {
+		return c.ds[k], c.ss[k]
+	}
+	return 0, 0
+}
+
+func copyAll[T uint8 | uint16 | uint32 | uint64](c *copyPlan, dst, src []T, part, parts int) {
+	k := len(c.dims) - 1
+	n, ds, ss := c.dims[k], c.ds[k], c.ss[k]
+	dr, sr := c.step()
+	c.runs(part, parts, func(d, s, rows int) {
+		for range rows {
+			copyRow(dst[d:], src, s, n, ds, ss)
+			d, s = d+dr, s+sr
+		}
+	})
+}
+
+// copyRow copies n elements, from the one at s on.
+func copyRow[T uint8 | uint16 | uint32 | uint64](dst, src []T, s, n, ds, ss int) {
 	switch {
 	case ds == 1 && ss == 1:
-		dst, src = dst[:n], src[:n]
+		dst, src = dst[:n], src[s:s+n]
 		if n >= 16 {
 			copy(dst, src)
 			return
@@ -89,18 +113,18 @@ func copyRow[T uint8 | uint16 | uint32 | uint64](dst, src []T, n, ds, ss, at int
 			dst[i] = src[i]
 		}
 	case ds == 1 && ss == 0:
-		v := src[0]
+		v := src[s]
 		for i := range dst[:n] {
 			dst[i] = v
 		}
 	case ds == 1 && ss > 1:
-		src = src[:(n-1)*ss+1]
+		src = src[s : s+(n-1)*ss+1]
 		for i, j := 0, 0; i < n; i, j = i+1, j+ss {
 			dst[i] = src[j]
 		}
 	default:
 		for i := range n {
-			dst[i*ds] = all[at+i*ss]
+			dst[i*ds] = src[s+i*ss]
 		}
 	}
 }
@@ -118,6 +142,7 @@ func denseStrides(shape []int) []int {
 func (lw *lowerer) emitCopies(n *node, name string, dst *slot, src []*slot, plans []*copyPlan) {
 	rows := 1 << 30
 	for _, c := range plans {
+		c.words = c.inWords(wordBits / dst.dtype.Bits())
 		rows = min(rows, c.rows())
 	}
 	parts := lw.partsFor(float64(dst.bytes)*moveNanosPerByte, rows)
