@@ -25,6 +25,9 @@ func (a *app) openToRun(path string) (*lowbit.Model, error) {
 		m.Close()
 		return nil, err
 	}
+	if v := m.Graph().Opset(""); v > 0 && v < oldestOpset {
+		a.warn("%s: opset %d is older than %d: operators are taken for those of %d", path, v, oldestOpset, oldestOpset)
+	}
 	return m, nil
 }
 
@@ -33,7 +36,12 @@ func (a *app) open(path string) (*lowbit.Model, error) {
 	return lowbit.OpenLimited(path, lowbit.Limits{Memory: int64(a.memory)})
 }
 
-// missingOps names the operators of a model that lowbit lacks, each with the number of its nodes.
+// newestOpset is the version of the default domain up to which the meaning of operators is known.
+// Before oldestOpset there were operators that broadcast in other ways.
+const oldestOpset, newestOpset = 7, 28
+
+// missingOps names what a model needs and lowbit lacks: operators, each with the number of its nodes,
+// and a version that is too new.
 func missingOps(m *lowbit.Model) error {
 	count := map[string]int{}
 	for n := range everyNode(m.Graph()) {
@@ -41,15 +49,22 @@ func missingOps(m *lowbit.Model) error {
 			count[op.QualifiedName(n)]++
 		}
 	}
-	if len(count) == 0 {
-		return nil
-	}
 	var list []string
 	for name, n := range count {
 		list = append(list, fmt.Sprintf("%s (%d)", name, n))
 	}
 	slices.Sort(list)
-	return fault.Unsupportedf(m.Path(), "operators that are not implemented, with the number of their nodes: %s", strings.Join(list, ", "))
+	var lacks []string
+	if len(list) > 0 {
+		lacks = append(lacks, "operators that are not implemented, with the number of their nodes: "+strings.Join(list, ", "))
+	}
+	if v := m.Graph().Opset(""); v > newestOpset {
+		lacks = append(lacks, fmt.Sprintf("opset %d, newer than %d", v, newestOpset))
+	}
+	if len(lacks) == 0 {
+		return nil
+	}
+	return fault.Unsupportedf(m.Path(), "%s", strings.Join(lacks, "; "))
 }
 
 // everyNode yields the nodes of all graphs and of all functions.

@@ -103,9 +103,6 @@ func (q *quantizing) checkOutputs(model string) error {
 			return fault.Invalidf("-o", "is missing").WithHint("name the file to write, such as -o model.int8.onnx")
 		}
 		list = append(list, q.flags.out)
-		if err := atomicfile.Check(q.flags.out+reportSuffix, q.reportOptions()); err != nil {
-			return err
-		}
 	}
 	seen := map[string]bool{}
 	for _, path := range list {
@@ -117,7 +114,10 @@ func (q *quantizing) checkOutputs(model string) error {
 		}
 		seen[filepath.Clean(path)] = true
 	}
-	return nil
+	if q.flags.dry {
+		return nil
+	}
+	return atomicfile.Check(q.flags.out+reportSuffix, q.reportOptions())
 }
 
 func (q *quantizing) writeOptions(model string) atomicfile.Options {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -115,14 +116,17 @@ var static = []string{"quantize", "net.onnx", "-o", "out.onnx", "--data", "calib
 // finished quantizes once undisturbed, and returns the output's hash and the time that took.
 func finished(t *testing.T, dir string) (string, time.Duration) {
 	t.Helper()
-	start := time.Now()
-	if b, err := program(dir, "lowbit", static...).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, b)
+	sum, least := "", time.Hour
+	for range 3 { // the first run is slower than those to come
+		start := time.Now()
+		if b, err := program(dir, "lowbit", static...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, b)
+		}
+		least = min(least, time.Since(start))
+		sum = hashOf(t, filepath.Join(dir, "out.onnx"))
+		forget(dir)
 	}
-	took := time.Since(start)
-	sum := hashOf(t, filepath.Join(dir, "out.onnx"))
-	forget(dir)
-	return sum, took
+	return sum, least
 }
 
 func forget(dir string) {
@@ -322,6 +326,41 @@ func TestSameBytesEverywhere(t *testing.T) {
 			if got != want {
 				t.Errorf("%v: %s at %v, %s at %v", args, got, level, want, kernel.Levels()[0])
 			}
+		}
+	}
+}
+
+// TestSameBytesOnArm builds the program for another processor and quantizes there, in emulation.
+func TestSameBytesOnArm(t *testing.T) {
+	if os.Getenv("CI") == "" && os.Getenv("LOWBIT_TEST_FULL") == "" || runtime.GOARCH == "arm64" {
+		t.Skip("a second build takes its time; CI=true does it")
+	}
+	qemu, err := exec.LookPath("qemu-aarch64-static")
+	if err != nil {
+		if qemu, err = exec.LookPath("qemu-aarch64"); err != nil {
+			t.Skip("there is no qemu-aarch64")
+		}
+	}
+	dir := workplace(t)
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "lowbit-arm64"), ".")
+	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
+	if b, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	for _, args := range [][]string{
+		{"--data", "calib.npz", "--samples", "8", "--fix", "none"}, {"--data", "calib.npz", "--samples", "4", "--observer", "entropy"},
+		{"--mode", "weights"}, {"--mode", "dynamic"},
+	} {
+		args = append([]string{"quantize", "net.onnx", "-o", "out.onnx", "--force", "-q"}, args...)
+		if b, err := program(dir, "lowbit", args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, b)
+		}
+		here := hashOf(t, filepath.Join(dir, "out.onnx"))
+		if b, err := program(dir, qemu, append([]string{"./lowbit-arm64"}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, b)
+		}
+		if there := hashOf(t, filepath.Join(dir, "out.onnx")); there != here {
+			t.Errorf("%v: %s here, %s on arm64", args, here, there)
 		}
 	}
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+// late is a display whose stage began so long ago that the next update is shown.
+func late(a *app, bar bool) *progress {
+	past := time.Now().Add(-2 * lineEvery)
+	return &progress{a: a, bar: bar, stage: "calibrate", start: past, last: past}
+}
+
+func TestProgress(t *testing.T) {
+	var b bytes.Buffer
+	a := &app{err: &b, log: "text"}
+	late(a, false).update("calibrate", 10, 40)
+	if got := b.String(); got != "calibrate: 10 of 40, 0.5/s, 1m0s left\n" {
+		t.Errorf("a line: %q", got)
+	}
+	b.Reset()
+	p := a.newProgress()
+	p.update("eval", 1, 2)
+	p.update("eval", 2, 2)
+	p.update("eval", 0, 0)
+	if b.Len() > 0 {
+		t.Errorf("short work is told of: %q", &b)
+	}
+	late(a, true).update("calibrate", 20, 40)
+	if got := b.String(); !strings.HasPrefix(got, "\rcalibrate  [===============               ] 20/40  1.0/s  20s left") {
+		t.Errorf("a bar: %q", got)
+	}
+	b.Reset()
+	late(a, true).update("calibrate", 40, 40)
+	if got := b.String(); !strings.HasSuffix(got, "\r\x1b[K") {
+		t.Errorf("a bar at its end: %q", got)
+	}
+	b.Reset()
+	late(&app{err: &b, log: "json"}, false).update("calibrate", 10, 40)
+	var line struct {
+		Level, Message, Stage string
+		Done, Total           int
+	}
+	if err := json.Unmarshal(b.Bytes(), &line); err != nil || line.Level != "progress" || line.Stage != "calibrate" || line.Done != 10 || line.Total != 40 {
+		t.Errorf("JSON: %s (%v)", &b, err)
+	}
+	b.Reset()
+	late(&app{err: &b, log: "text", quiet: true}, true).update("calibrate", 10, 40)
+	if b.Len() > 0 {
+		t.Errorf("quiet: %q", &b)
+	}
+}
