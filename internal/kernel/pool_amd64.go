@@ -4,62 +4,62 @@
 
 package kernel
 
-// maxPoolF32AVX2 folds the pixels x[taps[j]:] of n channels each.
+// maxPoolF32AVX2 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func maxPoolF32AVX2(dst *float32, x *float32, taps *int32, k, n int)
+func maxPoolF32AVX2(dst *float32, x *float32, taps *int32, k, n, pixels, pitch int)
 
-// maxPoolF32AVX512 folds the pixels x[taps[j]:] of n channels each.
+// maxPoolF32AVX512 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func maxPoolF32AVX512(dst *float32, x *float32, taps *int32, k, n int)
+func maxPoolF32AVX512(dst *float32, x *float32, taps *int32, k, n, pixels, pitch int)
 
-// sumPoolF32AVX2 folds the pixels x[taps[j]:] of n channels each.
+// sumPoolF32AVX2 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func sumPoolF32AVX2(dst *float32, x *float32, taps *int32, k, n int)
+func sumPoolF32AVX2(dst *float32, x *float32, taps *int32, k, n, pixels, pitch int)
 
-// sumPoolF32AVX512 folds the pixels x[taps[j]:] of n channels each.
+// sumPoolF32AVX512 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func sumPoolF32AVX512(dst *float32, x *float32, taps *int32, k, n int)
+func sumPoolF32AVX512(dst *float32, x *float32, taps *int32, k, n, pixels, pitch int)
 
-// sumPoolU8AVX2 folds the pixels x[taps[j]:] of n channels each.
+// sumPoolU8AVX2 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func sumPoolU8AVX2(dst *int32, x *uint8, taps *int32, k, n int)
+func sumPoolU8AVX2(dst *int32, x *uint8, taps *int32, k, n, pixels, pitch int)
 
-// sumPoolU8AVX512 folds the pixels x[taps[j]:] of n channels each.
+// sumPoolU8AVX512 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func sumPoolU8AVX512(dst *int32, x *uint8, taps *int32, k, n int)
+func sumPoolU8AVX512(dst *int32, x *uint8, taps *int32, k, n, pixels, pitch int)
 
-// sumPoolS8AVX2 folds the pixels x[taps[j]:] of n channels each.
+// sumPoolS8AVX2 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func sumPoolS8AVX2(dst *int32, x *int8, taps *int32, k, n int)
+func sumPoolS8AVX2(dst *int32, x *int8, taps *int32, k, n, pixels, pitch int)
 
-// sumPoolS8AVX512 folds the pixels x[taps[j]:] of n channels each.
+// sumPoolS8AVX512 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func sumPoolS8AVX512(dst *int32, x *int8, taps *int32, k, n int)
+func sumPoolS8AVX512(dst *int32, x *int8, taps *int32, k, n, pixels, pitch int)
 
-// maxPoolU8AVX2 folds the pixels x[taps[j]:] of n channels each.
+// maxPoolU8AVX2 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func maxPoolU8AVX2(dst *uint8, x *uint8, taps *int32, k, n int)
+func maxPoolU8AVX2(dst *uint8, x *uint8, taps *int32, k, n, pixels, pitch int)
 
-// maxPoolU8AVX512 folds the pixels x[taps[j]:] of n channels each.
+// maxPoolU8AVX512 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func maxPoolU8AVX512(dst *uint8, x *uint8, taps *int32, k, n int)
+func maxPoolU8AVX512(dst *uint8, x *uint8, taps *int32, k, n, pixels, pitch int)
 
-// maxPoolS8AVX2 folds the pixels x[taps[j]:] of n channels each.
+// maxPoolS8AVX2 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func maxPoolS8AVX2(dst *int8, x *int8, taps *int32, k, n int)
+func maxPoolS8AVX2(dst *int8, x *int8, taps *int32, k, n, pixels, pitch int)
 
-// maxPoolS8AVX512 folds the pixels x[taps[j]:] of n channels each.
+// maxPoolS8AVX512 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
-func maxPoolS8AVX512(dst *int8, x *int8, taps *int32, k, n int)
+func maxPoolS8AVX512(dst *int8, x *int8, taps *int32, k, n, pixels, pitch int)

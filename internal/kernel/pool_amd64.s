@@ -22,12 +22,15 @@ DATA laneMask<>+112(SB)/8, $0x0000000000000000
 DATA laneMask<>+120(SB)/8, $0x0000000000000000
 GLOBL laneMask<>(SB), RODATA|NOPTR, $128
 
-// func maxPoolF32AVX2(dst *float32, x *float32, taps *int32, k, n int)
-TEXT ·maxPoolF32AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func maxPoolF32AVX2(dst *float32, x *float32, taps *int32, k, n, pixels, pitch int)
+TEXT ·maxPoolF32AVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $32, CX
 	JLT rest2
@@ -129,15 +132,23 @@ skip3t:
 	JNE tap3t
 	VMASKMOVPS Y0, Y15, (DI)
 done:
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*4), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func maxPoolF32AVX512(dst *float32, x *float32, taps *int32, k, n int)
-TEXT ·maxPoolF32AVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func maxPoolF32AVX512(dst *float32, x *float32, taps *int32, k, n, pixels, pitch int)
+TEXT ·maxPoolF32AVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $64, CX
 	JLT rest0
@@ -239,15 +250,23 @@ skip1t:
 	JNE tap1t
 	VMOVUPS Z0, K1, (DI)
 done:
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*4), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func sumPoolF32AVX2(dst *float32, x *float32, taps *int32, k, n int)
-TEXT ·sumPoolF32AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func sumPoolF32AVX2(dst *float32, x *float32, taps *int32, k, n, pixels, pitch int)
+TEXT ·sumPoolF32AVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $32, CX
 	JLT rest2
@@ -337,15 +356,23 @@ skip3t:
 	JNE tap3t
 	VMASKMOVPS Y0, Y15, (DI)
 done:
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*4), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func sumPoolF32AVX512(dst *float32, x *float32, taps *int32, k, n int)
-TEXT ·sumPoolF32AVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func sumPoolF32AVX512(dst *float32, x *float32, taps *int32, k, n, pixels, pitch int)
+TEXT ·sumPoolF32AVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $64, CX
 	JLT rest0
@@ -435,15 +462,23 @@ skip1t:
 	JNE tap1t
 	VMOVUPS Z0, K1, (DI)
 done:
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*4), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func sumPoolU8AVX2(dst *int32, x *uint8, taps *int32, k, n int)
-TEXT ·sumPoolU8AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func sumPoolU8AVX2(dst *int32, x *uint8, taps *int32, k, n, pixels, pitch int)
+TEXT ·sumPoolU8AVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $32, CX
 	JLT rest2
@@ -510,15 +545,23 @@ skip3:
 	JGE block3
 rest3:
 	ADDQ $8, CX
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*4), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func sumPoolU8AVX512(dst *int32, x *uint8, taps *int32, k, n int)
-TEXT ·sumPoolU8AVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func sumPoolU8AVX512(dst *int32, x *uint8, taps *int32, k, n, pixels, pitch int)
+TEXT ·sumPoolU8AVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $64, CX
 	JLT rest0
@@ -608,15 +651,23 @@ skip1t:
 	JNE tap1t
 	VMOVUPS Z0, K1, (DI)
 done:
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*4), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func sumPoolS8AVX2(dst *int32, x *int8, taps *int32, k, n int)
-TEXT ·sumPoolS8AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func sumPoolS8AVX2(dst *int32, x *int8, taps *int32, k, n, pixels, pitch int)
+TEXT ·sumPoolS8AVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $32, CX
 	JLT rest2
@@ -683,15 +734,23 @@ skip3:
 	JGE block3
 rest3:
 	ADDQ $8, CX
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*4), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func sumPoolS8AVX512(dst *int32, x *int8, taps *int32, k, n int)
-TEXT ·sumPoolS8AVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func sumPoolS8AVX512(dst *int32, x *int8, taps *int32, k, n, pixels, pitch int)
+TEXT ·sumPoolS8AVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $64, CX
 	JLT rest0
@@ -781,15 +840,23 @@ skip1t:
 	JNE tap1t
 	VMOVUPS Z0, K1, (DI)
 done:
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*4), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func maxPoolU8AVX2(dst *uint8, x *uint8, taps *int32, k, n int)
-TEXT ·maxPoolU8AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func maxPoolU8AVX2(dst *uint8, x *uint8, taps *int32, k, n, pixels, pitch int)
+TEXT ·maxPoolU8AVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $128, CX
 	JLT rest2
@@ -881,15 +948,23 @@ skip4:
 	JGE block4
 rest4:
 	ADDQ $8, CX
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*1), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func maxPoolU8AVX512(dst *uint8, x *uint8, taps *int32, k, n int)
-TEXT ·maxPoolU8AVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func maxPoolU8AVX512(dst *uint8, x *uint8, taps *int32, k, n, pixels, pitch int)
+TEXT ·maxPoolU8AVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $256, CX
 	JLT rest0
@@ -978,15 +1053,23 @@ skip1t:
 	JNE tap1t
 	VMOVDQU8 Z0, K1, (DI)
 done:
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*1), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func maxPoolS8AVX2(dst *int8, x *int8, taps *int32, k, n int)
-TEXT ·maxPoolS8AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func maxPoolS8AVX2(dst *int8, x *int8, taps *int32, k, n, pixels, pitch int)
+TEXT ·maxPoolS8AVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $128, CX
 	JLT rest2
@@ -1078,15 +1161,23 @@ skip4:
 	JGE block4
 rest4:
 	ADDQ $8, CX
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*1), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 
-// func maxPoolS8AVX512(dst *int8, x *int8, taps *int32, k, n int)
-TEXT ·maxPoolS8AVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ x+8(FP), SI
+// func maxPoolS8AVX512(dst *int8, x *int8, taps *int32, k, n, pixels, pitch int)
+TEXT ·maxPoolS8AVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), R12
+	MOVQ x+8(FP), R11
 	MOVQ taps+16(FP), BX
 	MOVQ k+24(FP), DX
+pixel:
+	MOVQ R12, DI
+	MOVQ R11, SI
 	MOVQ n+32(FP), CX
 	SUBQ $256, CX
 	JLT rest0
@@ -1175,6 +1266,11 @@ skip1t:
 	JNE tap1t
 	VMOVDQU8 Z0, K1, (DI)
 done:
+	LEAQ (BX)(DX*4), BX
+	MOVQ pitch+48(FP), AX
+	LEAQ (R12)(AX*1), R12
+	DECQ pixels+40(FP)
+	JNE pixel
 	VZEROUPPER
 	RET
 

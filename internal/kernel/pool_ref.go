@@ -30,9 +30,12 @@ func GlobalTaps(pixels, pitch int) *Indirect {
 	return NewIndirect(off, max(pixels, 1))
 }
 
-// poolFn is an assembly body for one output pixel of n channels: it folds x[taps[j]+c] over the
-// taps that are not negative. The sum of codes is int32.
-type poolFn[T, U any] func(dst *U, x *T, taps *int32, k, n int)
+// poolFn is an assembly body for output pixels of n channels, pitch apart: for each it folds
+// x[taps[j]+c] over the k taps that are not negative. The sum of codes is int32.
+type poolFn[T, U any] func(dst *U, x *T, taps *int32, k, n, pixels, pitch int)
+
+// poolWork bounds the elements that one call of such a body folds.
+const poolWork = 1 << 18
 
 // MaxPoolF32 computes output pixels r0 to r1. NaN wins; a window of padding alone gives −∞.
 func (l Level) MaxPoolF32(p *Pool, dst, x []float32, r0, r1 int) {
@@ -100,8 +103,22 @@ func avgPoolCodes[T uint8 | int8](l Level, sum variants[poolFn[T, int32]], mean 
 }
 
 func poolRows[T any](l Level, asm variants[poolFn[T, T]], ref func(dst, x []T, taps []int32), p *Pool, dst, x []T, r0, r1 int) {
+	if r0 >= r1 || p.C == 0 {
+		return
+	}
+	k := p.Taps.Taps
+	_, _ = x[p.Taps.span:][:p.C], dst[(r1-1)*p.OutPitch:][:p.C]
+	f, m := asm.part(l, p.C)
+	for i := r0; i < r1 && m > 0 && k > 0; {
+		n := min(r1-i, max(1, poolWork/(k*m)))
+		f(&dst[i*p.OutPitch], &x[0], &p.Taps.row(i)[0], k, m, n, p.OutPitch)
+		i += n
+	}
+	if m == p.C && k > 0 {
+		return
+	}
 	for i := r0; i < r1; i++ {
-		poolPixel(l, asm, ref, dst[i*p.OutPitch:][:p.C], x, p.Taps.row(i))
+		ref(dst[i*p.OutPitch:][m:p.C], x[m:], p.Taps.row(i))
 	}
 }
 
@@ -113,7 +130,7 @@ func poolPixel[T, U any](l Level, asm variants[poolFn[T, U]], ref func(dst []U, 
 	}
 	f, m := asm.part(l, len(dst))
 	if m > 0 && len(x) > 0 && len(taps) > 0 {
-		f(&dst[0], &x[0], &taps[0], len(taps), m)
+		f(&dst[0], &x[0], &taps[0], len(taps), m, 1, 0)
 		dst, x = dst[m:], x[min(m, len(x)):]
 	}
 	if len(dst) > 0 {

@@ -71,12 +71,15 @@ var lanes8 = []poolPart{
 }
 
 func (k *pool) emit(f *file, name string, width int) {
-	f.text("folds the pixels x[taps[j]:] of n channels each.", name,
-		fmt.Sprintf("dst *%s, x *%s, taps *int32, k, n int", k.dst, k.src), 0, 40)
-	f.p("MOVQ dst+0(FP), DI")
-	f.p("MOVQ x+8(FP), SI")
+	f.text("folds, for each output pixel, the pixels x[taps[j]:] of n channels each.", name,
+		fmt.Sprintf("dst *%s, x *%s, taps *int32, k, n, pixels, pitch int", k.dst, k.src), 0, 56)
+	f.p("MOVQ dst+0(FP), R12")
+	f.p("MOVQ x+8(FP), R11")
 	f.p("MOVQ taps+16(FP), BX")
 	f.p("MOVQ k+24(FP), DX")
+	f.p("pixel:")
+	f.p("MOVQ R12, DI")
+	f.p("MOVQ R11, SI")
 	f.p("MOVQ n+32(FP), CX")
 	for i, p := range k.parts {
 		if p.width != width && (width != 32 || p.width != 16) {
@@ -87,6 +90,11 @@ func (k *pool) emit(f *file, name string, width int) {
 			k.tail(f, p, i)
 		}
 	}
+	f.p("LEAQ (BX)(DX*4), BX")
+	f.p("MOVQ pitch+48(FP), AX")
+	f.p("LEAQ (R12)(AX*%d), R12", k.dstSize)
+	f.p("DECQ pixels+40(FP)")
+	f.p("JNE pixel")
 	f.ret()
 }
 
