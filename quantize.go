@@ -228,7 +228,7 @@ func (q *quantization) static(samples []int) error {
 	} else if err := q.choose(stats); err != nil {
 		return err
 	}
-	return q.after()
+	return q.improve(stats)
 }
 
 // convert plans to compute in a 16-bit float. The samples, where there are any, tell which values

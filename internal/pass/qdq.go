@@ -2,6 +2,7 @@ package pass
 
 import (
 	"fmt"
+	"slices"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
@@ -34,7 +35,7 @@ func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
 		q.values[v.As] = v
 	}
 	for _, n := range p.Nodes {
-		if n.Quantized {
+		if n.Quantized || slices.ContainsFunc(n.Inputs, func(as string) bool { return as != "" }) {
 			q.nodes[n.Name] = n
 		}
 	}
@@ -45,7 +46,7 @@ type qdq struct {
 	m      *graph.Model
 	used   names
 	values map[string]*plan.Value // by As
-	nodes  map[string]*plan.Node  // the quantized ones
+	nodes  map[string]*plan.Node  // those that read or write quantized values
 	stored map[string]operands    // by As
 	writer weight.Writer
 }
@@ -64,7 +65,7 @@ type weaver struct {
 
 func (w *weaver) run() error {
 	for _, n := range w.g.Nodes {
-		if w.nodes[plan.NodeName(n)] == nil {
+		if row := w.nodes[plan.NodeName(n)]; row == nil || !row.Quantized {
 			continue
 		}
 		for i, name := range n.Out {

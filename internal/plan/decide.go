@@ -65,9 +65,24 @@ func (d *decider) graph(g *graph.Graph) {
 		}
 		row := &Node{Name: nodeName(n), Op: op.QualifiedName(n), Quantized: d.in[n], Reason: d.why[n]}
 		d.plan.Nodes = append(d.plan.Nodes, row)
-		if row.Quantized {
+		switch {
+		case row.Quantized:
 			d.commit(n, q, row)
+		case d.set.Light[row.Name]:
+			d.store(n, q, row)
 		}
+	}
+}
+
+// store lets a node that computes in float read its weight from codes.
+func (d *decider) store(n *graph.Node, q *op.Quant, row *Node) {
+	w := weightInput(q)
+	if w < 0 || w >= len(n.In) || d.constant(n.In[w]) == nil || d.facts[n.In[w]].DType != tensor.Float32 || !d.finite(n.In[w], d.constant(n.In[w])) {
+		return
+	}
+	if s, _ := d.schemes(n); s.Format != nil {
+		row.Inputs = make([]string, len(n.In))
+		row.Inputs[w] = d.weight(n, q, w, s)
 	}
 }
 

@@ -104,7 +104,8 @@ type Node struct {
 	Quantized bool
 	Reason    string
 
-	// Inputs names for each input the quantized value to read; "" reads the input as it is.
+	// Inputs names for each input the quantized value to read; "" reads the input as it is. A node
+	// that is not quantized may have its weight here: it is stored in codes and computed with in float.
 	Inputs []string
 }
 

@@ -29,6 +29,7 @@ type Settings struct {
 	Keep      []Pattern       // nodes that stay in float
 	Overrides []Override
 	Leave     map[string]string // nodes that stay in float, by name, and why
+	Light     map[string]bool   // those of them whose weights are stored in codes all the same
 }
 
 // Float says whether the settings leave every node in float.

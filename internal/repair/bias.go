@@ -24,8 +24,8 @@ var Bias = &Repair{
 	Name: "bias", Doc: "take the typical error of each layer's result out of its bias", Stage: After, Data: true,
 	Run: func(ctx context.Context, j *Job) (*Outcome, error) {
 		c := &corrector{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost)}
-		if len(c.fit) == 0 || len(c.held) == 0 {
-			return &Outcome{Note: "it needs two samples at least"}, nil
+		if len(c.fit) == 0 {
+			return &Outcome{Note: "it needs samples"}, nil
 		}
 		return c.out, c.run(ctx)
 	},
@@ -180,7 +180,11 @@ func (c *corrector) piece(ctx context.Context, k int, p *piece, want []map[strin
 			pairs[i] = pair{want[i][l.name], got[i]}
 			delete(want[i], l.name)
 		}
-		changed, err := c.correct(l, p.layer, pairs)
+		fit, held := pairs[:len(c.fit)], pairs[len(c.fit):]
+		if len(held) == 0 {
+			fit, held = halves(fit, c.channels(l))
+		}
+		changed, err := c.correct(l, p.layer, fit, held)
 		if err != nil {
 			return err
 		}
@@ -197,17 +201,42 @@ func (c *corrector) piece(ctx context.Context, k int, p *piece, want []map[strin
 // A pair is what a layer yields in the float and in the quantized network: (C,per) each.
 type pair struct{ want, got []float32 }
 
+// channels is how many channels the result of a layer has.
+func (c *corrector) channels(l *layer) int {
+	return max(1, c.job.Net.Graph.ConstTensor(l.node.In[l.bias]).Len())
+}
+
+// halves deals the elements of each channel out to two sets: where there is one sample only, some of
+// its elements have to judge what was fitted to the others.
+func halves(pairs []pair, channels int) (even, odd []pair) {
+	deal := func(x []float32, from int) []float32 {
+		per := len(x) / channels
+		var y []float32
+		for ch := range channels {
+			for k := from; k < per/2*2; k += 2 {
+				y = append(y, x[ch*per+k])
+			}
+		}
+		return y
+	}
+	for _, p := range pairs {
+		even = append(even, pair{deal(p.want, 0), deal(p.got, 0)})
+		odd = append(odd, pair{deal(p.want, 1), deal(p.got, 1)})
+	}
+	return even, odd
+}
+
 // correct moves the bias of a layer where that helps on the samples held back, and says whether it did.
-func (c *corrector) correct(l *layer, quantized *graph.Node, pairs []pair) (bool, error) {
+func (c *corrector) correct(l *layer, quantized *graph.Node, fit, held []pair) (bool, error) {
 	b := c.job.Net.Graph.ConstTensor(l.node.In[l.bias])
-	if per := len(pairs[0].want) / max(1, b.Len()); min(len(c.fit), len(c.held))*min(per, leastApart) < leastSeen {
+	if per := len(held[0].want) / max(1, b.Len()); min(len(fit), len(held))*min(per, leastApart) < leastSeen {
 		c.few++
 		return false, nil
 	}
 	moved := slices.Clone(tensor.Of[float32](b))
 	shifts := make([]shift, len(moved))
 	err := calib.Each(context.Background(), len(moved), c.job.Threads, func(_ context.Context, ch int) error {
-		shifts[ch] = bestShift(l, pairs[:len(c.fit)], pairs[len(c.fit):], ch, len(moved))
+		shifts[ch] = bestShift(l, fit, held, ch, len(moved))
 		return nil
 	})
 	if err != nil {

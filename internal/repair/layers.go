@@ -2,6 +2,7 @@ package repair
 
 import (
 	"math"
+	"slices"
 
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
@@ -9,7 +10,7 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// A layer is a quantized node of the float network with a constant weight and a bias.
+// A layer is a node of the float network with a constant weight that is stored in codes, and a bias.
 type layer struct {
 	name   string // in the plan
 	node   *graph.Node
@@ -25,7 +26,7 @@ func (l *layer) clamp(v float64) float64 { return max(l.lo, min(l.hi, v)) }
 func findLayers(g *graph.Graph, p *plan.Plan) map[string]*layer {
 	rows := map[string]*plan.Node{}
 	for _, r := range p.Nodes {
-		if r.Quantized {
+		if r.Quantized || slices.ContainsFunc(r.Inputs, func(as string) bool { return as != "" }) {
 			rows[r.Name] = r
 		}
 	}

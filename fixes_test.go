@@ -1,0 +1,197 @@
+package lowbit
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"lowbit/internal/calib/dataset"
+	"lowbit/internal/graph"
+	"lowbit/internal/onnx"
+	"lowbit/internal/op"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// madeModel parses a network and gives its declared constants normal numbers, times gain(name, channel).
+func madeModel(t *testing.T, text string, gain func(name string, c int) float64) *Model {
+	t.Helper()
+	g, err := graph.ParseText(`<ir_version: 10, opset_import: ["" : 21]>
+` + text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(21, 22))
+	for _, v := range g.Graph.Info {
+		shape, _ := v.Type.Static()
+		k := tensor.New(tensor.Float32, shape...)
+		x := tensor.Of[float32](k)
+		for i := range x {
+			x[i] = float32(r.NormFloat64() * gain(v.Name, i*shape[0]/len(x)))
+		}
+		g.Graph.SetConst(v.Name, k)
+	}
+	return FromGraph(g, "made")
+}
+
+// noise returns n samples of normal numbers for the one input of a model.
+func noise(m *Model, n int) *dataset.Source {
+	in := m.Graph().Graph.Required()[0]
+	shape, _ := in.Type.Static()
+	return dataset.New(dataset.Info{Form: "made", Path: "noise", Total: n}, func(i int) (*dataset.Sample, error) {
+		r := rand.New(rand.NewPCG(uint64(i), 23))
+		x := tensor.New(tensor.Float32, shape...)
+		for k := range tensor.Of[float32](x) {
+			tensor.Of[float32](x)[k] = float32(r.NormFloat64())
+		}
+		return &dataset.Sample{Name: "noise", Inputs: map[string]*Tensor{in.Name: x}}, nil
+	})
+}
+
+// hopeless has a layer, "wild", whose result mixes channels of very different size that nothing can
+// equalize, for a sigmoid reads them.
+const hopeless = `g (float[1,4,8,8] x) => (float[1,4,8,8] y) <float[8,4,3,3] w, float[8] wb, float[8,8,1,1] u, float[8] ub, float[8,8,1,1] v, float[8] vb, float[4,8,1,1] z, float[4] zb> {
+  [tame] a = Conv <pads = [1, 1, 1, 1]> (x, w, wb)
+  r = Relu (a)
+  [wild] b = Conv (r, u, ub)
+  s = Sigmoid (b)
+  m = Mul (b, s)
+  [after] c = Conv (m, v, vb)
+  q = Relu (c)
+  [last] y = Conv (q, z, zb)
+}`
+
+func hopelessGain(name string, c int) float64 {
+	switch name {
+	case "u", "ub":
+		return math.Exp2(2 * float64(c))
+	case "v":
+		return 1
+	}
+	return 0.5
+}
+
+// hopelessModel undoes the sizes of the wild layer's channels in the columns of the next weight.
+func hopelessModel(t *testing.T) *Model {
+	m := madeModel(t, hopeless, hopelessGain)
+	v := tensor.Of[float32](m.Graph().Graph.ConstTensor("v"))
+	for i := range v {
+		v[i] /= float32(math.Exp2(2 * float64(i%8)))
+	}
+	return m
+}
+
+// defaults are the settings of plain quantize.
+func defaults(t *testing.T) plan.Settings {
+	t.Helper()
+	set, err := plan.Default("W8A8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func TestRelieve(t *testing.T) {
+	m := hopelessModel(t)
+	set := defaults(t)
+	without, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: noise(m, 40), Fix: []string{"none"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if without.Gate.SQNR > wantSQNR {
+		t.Fatalf("the model is no challenge: %.1f dB", without.Gate.SQNR)
+	}
+	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: noise(m, 40)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Gate.SQNR < wantSQNR {
+		t.Errorf("%.1f dB", r.Gate.SQNR)
+	}
+	for _, n := range r.Plan.Nodes {
+		float := strings.HasPrefix(n.Reason, "left in float")
+		if n.Op == "Conv" && n.Quantized == float {
+			t.Errorf("%s: quantized %v because %q", n.Name, n.Quantized, n.Reason)
+		}
+		if n.Name == "wild" && !float || n.Name == "tame" && float {
+			t.Errorf("%s: %s", n.Name, n.Reason)
+		}
+	}
+	if !strings.Contains(strings.Join(r.Warnings, "\n"), "compute in float") {
+		t.Errorf("warnings: %q", r.Warnings)
+	}
+	if u, v := r.Plan.Value("u"), r.Plan.Value("v"); u == nil || v != nil {
+		t.Errorf("weights stored in codes: of the wild layer %v, which does no harm, and of the next %v, which does", u != nil, v != nil)
+	}
+	if _, err := op.Infer(r.Model.Graph(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFixes(t *testing.T) {
+	m := hopelessModel(t)
+	set := defaults(t)
+	for _, c := range []struct {
+		fix  []string
+		want string
+	}{
+		{[]string{"none"}, ""},
+		{[]string{"bias"}, "bias"},
+		{[]string{"bias", "equalize"}, "equalize bias"},
+		{nil, "equalize bias"},
+	} {
+		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: noise(m, 40), Fix: c.fix})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range r.Fixes {
+			names = append(names, f.Name)
+			if f.Made != (len(f.Changes) > 0) || !f.Made && f.Note == "" {
+				t.Errorf("%v: %+v", c.fix, f)
+			}
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%v: repairs %q, want %q", c.fix, got, c.want)
+		}
+	}
+	if _, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: noise(m, 40), Fix: []string{"magic"}}); err == nil || !strings.Contains(err.Error(), "magic") {
+		t.Errorf("an unknown repair: %v", err)
+	}
+}
+
+// TestPlanWithFixes makes the same network again from its plan and the samples.
+func TestPlanWithFixes(t *testing.T) {
+	m := glyphNet(t)
+	o := QuantizeOptions{Settings: defaults(t), Data: glyphs(sequence(40, 0)), Fix: []string{"equalize", "bias"}}
+	r, err := Quantize(context.Background(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Plan.Fixes) == 0 {
+		t.Fatal("the plan notes no repair")
+	}
+	text, err := r.Plan.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Plan = &plan.Plan{}
+	if err := o.Plan.UnmarshalJSON(text); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Quantize(context.Background(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := onnx.Encode(r.Model.Graph())
+	b, _ := onnx.Encode(again.Model.Graph())
+	if string(a) != string(b) {
+		t.Error("the plan makes another network")
+	}
+	o.Data = nil
+	if _, err := Quantize(context.Background(), m, o); err == nil || !strings.Contains(err.Error(), "samples") {
+		t.Errorf("without samples: %v", err)
+	}
+}

@@ -1,0 +1,235 @@
+package lowbit
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/op"
+	"lowbit/internal/pass"
+	"lowbit/internal/plan"
+)
+
+const (
+	wantSQNR  = 20  // dB that outputs have to reach before layers are left in float
+	probeMost = 8   // samples that each probe runs
+	probes    = 200 // networks that are tried at most
+	runs      = 16  // of neighbouring layers that are tried together at first
+)
+
+// A sensitivity is how much noise at the outputs each layer makes when it alone is quantized.
+type sensitivity struct {
+	q     *quantization
+	stats map[string]*calib.Stats
+	judge *judge
+	names []string // quantized layers with weights, in the order of the graph
+	noise map[string]float64
+	heavy map[string]bool // layers whose weights make most of their noise
+	tried int
+}
+
+// improve makes the repairs of a fitted plan. Where none was asked for, and the outputs still do not
+// reach wantSQNR, the layers that cost most go back to float and the others are repaired again.
+func (q *quantization) improve(stats map[string]*calib.Stats) error {
+	float, plan, fixes := q.float, q.plan, len(q.fixes)
+	if err := q.after(); err != nil || q.opt.Fix != nil || !q.judged() {
+		return err
+	}
+	before, err := q.measure()
+	if err != nil || before >= wantSQNR {
+		return err
+	}
+	repaired := *q
+	q.float, q.plan, q.fixes = float, plan, q.fixes[:fixes:fixes]
+	relieved, err := q.relieve(stats, before)
+	if err == nil && !relieved {
+		*q = repaired
+	}
+	return err
+}
+
+// relieve leaves the layers in float whose quantization costs most, until the outputs reach
+// wantSQNR on the samples held back. It says whether it changed the plan.
+func (q *quantization) relieve(stats map[string]*calib.Stats, before float64) (bool, error) {
+	few := *q.judge
+	n := min(probeMost, len(few.samples))
+	few.samples, few.answers = few.samples[:n], few.answers[:n]
+	s := &sensitivity{q: q, stats: stats, judge: &few, noise: map[string]float64{}, heavy: map[string]bool{}}
+	for _, row := range q.plan.Nodes {
+		if row.Quantized && isLayer(row) {
+			s.names = append(s.names, row.Name)
+		}
+	}
+	if len(s.names) < 2 {
+		return false, nil
+	}
+	if err := s.probe(); err != nil {
+		return false, err
+	}
+	return s.leave(before)
+}
+
+// isLayer says whether a plan's node multiplies by weights.
+func isLayer(n *plan.Node) bool {
+	o := op.Lookup("", n.Op)
+	return o != nil && slices.Contains(o.Quant.In, op.Weight)
+}
+
+// probe measures runs of neighbouring layers, and the single layers of those that make more than
+// their share of the noise allowed.
+func (s *sensitivity) probe() error {
+	share := math.Pow(10, -wantSQNR/10.0) / float64(len(s.names)) // of one layer in the noise allowed
+	size := (len(s.names) + runs - 1) / runs
+	for from := 0; from < len(s.names); from += size {
+		run := s.names[from:min(len(s.names), from+size)]
+		noise, err := s.alone(run, false)
+		if err != nil {
+			return err
+		}
+		for _, name := range run {
+			s.noise[name] = noise / float64(len(run))
+			if s.noise[name] < share || s.tried >= probes {
+				continue
+			}
+			if err := s.single(name, len(run) == 1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// single measures one layer, unless its noise is known, and whether its weights make most of it.
+func (s *sensitivity) single(name string, known bool) (err error) {
+	if !known {
+		if s.noise[name], err = s.alone([]string{name}, false); err != nil {
+			return err
+		}
+	}
+	weights, err := s.alone([]string{name}, true)
+	s.heavy[name] = weights > s.noise[name]/2
+	return err
+}
+
+// alone returns the noise at the outputs, as a share of the signal's power, where only the named
+// layers are quantized, or only their weights.
+func (s *sensitivity) alone(names []string, weights bool) (float64, error) {
+	q := s.q
+	set := q.opt.Settings
+	set.Leave, set.Light = s.left(), map[string]bool{}
+	for _, n := range s.names {
+		if weights || !slices.Contains(names, n) {
+			set.Leave[n] = "not probed"
+		}
+		set.Light[n] = weights && slices.Contains(names, n)
+	}
+	s.tried++
+	q.opt.Progress("sensitivity", s.tried, max(s.tried, len(s.names)+runs))
+	kept, warnings := q.plan, q.warnings
+	defer func() { q.plan, q.warnings = kept, warnings }()
+	if err := q.fit(set, s.stats); err != nil {
+		return 0, err
+	}
+	m := pass.Clone(q.float)
+	if err := pass.Quantize(m, q.plan, q.opt.Style); err != nil {
+		return 0, err
+	}
+	g, err := s.judge.compare(m)
+	if err != nil {
+		return 0, err
+	}
+	return math.Pow(10, -g.SQNR/10), nil
+}
+
+// left returns the nodes that stay in float for other reasons.
+func (s *sensitivity) left() map[string]string {
+	all := map[string]string{}
+	maps.Copy(all, s.q.opt.Settings.Leave)
+	return all
+}
+
+// with returns the SQNR of the network that leaves those nodes in float.
+func (s *sensitivity) with(leave map[string]string) (float64, error) {
+	q := s.q
+	kept, warnings := q.plan, q.warnings
+	defer func() { q.plan, q.warnings = kept, warnings }()
+	set := q.opt.Settings
+	set.Leave = leave
+	if err := q.fit(set, s.stats); err != nil {
+		return 0, err
+	}
+	m := pass.Clone(q.float)
+	if err := pass.Quantize(m, q.plan, q.opt.Style); err != nil {
+		return 0, err
+	}
+	g, err := s.judge.compare(m)
+	if err != nil {
+		return 0, err
+	}
+	return g.SQNR, nil
+}
+
+// leave takes the fewest of the noisiest layers out with which the outputs, repaired again, reach
+// wantSQNR. All of them are taken out where even that does not suffice.
+func (s *sensitivity) leave(before float64) (bool, error) {
+	q := s.q
+	order := slices.Clone(s.names)
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(s.noise[b], s.noise[a]) })
+	float, base, fixes, warnings := q.float, q.opt.Settings, q.fixes, q.warnings
+	var best *quantization
+	few, many, reached := 1, len(order), before
+	for few <= many {
+		k := (few + many) / 2
+		q.float, q.fixes, q.warnings, q.opt.Settings = float, slices.Clone(fixes), slices.Clone(warnings), base
+		db, err := s.without(order[:k])
+		if err != nil {
+			return false, err
+		}
+		if db >= wantSQNR || k == len(order) && best == nil && db > before {
+			copied := *q
+			best, reached, many = &copied, db, k-1
+		} else {
+			few = k + 1
+		}
+	}
+	if best == nil {
+		q.float, q.fixes, q.warnings, q.opt.Settings = float, fixes, warnings, base
+		return false, nil
+	}
+	*q = *best
+	s.tell(before, reached)
+	return true, nil
+}
+
+// without leaves layers in float, and their weights too where these make most of the noise, repairs the others and returns the SQNR.
+func (s *sensitivity) without(layers []string) (float64, error) {
+	q := s.q
+	q.opt.Settings.Leave, q.opt.Settings.Light = s.left(), map[string]bool{}
+	for _, n := range layers {
+		q.opt.Settings.Light[n] = !s.heavy[n]
+		q.opt.Settings.Leave[n] = fmt.Sprintf("left in float: quantized alone, it brings the outputs to %.1f dB", -10*math.Log10(s.noise[n]))
+	}
+	if err := q.fit(q.opt.Settings, s.stats); err != nil {
+		return 0, err
+	}
+	if err := q.after(); err != nil {
+		return 0, err
+	}
+	return q.measure()
+}
+
+// tell warns of the layers that were left in float.
+func (s *sensitivity) tell(before, after float64) {
+	ops := map[string]int{}
+	for _, row := range s.q.plan.Nodes {
+		if _, ok := s.q.opt.Settings.Leave[row.Name]; ok {
+			ops[row.Op]++
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(ops)) {
+		s.q.warnings = append(s.q.warnings, fmt.Sprintf("%d of %d layers (%s) compute in float, for quantized the outputs reach %.1f dB only; so they reach %.1f dB", ops[name], len(s.names), name, before, after))
+	}
+}
