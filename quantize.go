@@ -20,6 +20,7 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
+	"lowbit/internal/weight"
 )
 
 // QuantizeOptions say how a model is quantized. The zero value of a field means its default.
@@ -140,6 +141,11 @@ func firstQuantized(m *graph.Model) *graph.Node {
 	for _, n := range m.Graph.AllNodes() {
 		if pass.IsQuantized(n) {
 			return n
+		}
+	}
+	for _, w := range weight.Find(m) {
+		if w.Format.Bits < 16 {
+			return w.Node
 		}
 	}
 	return nil

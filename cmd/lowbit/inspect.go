@@ -11,6 +11,10 @@ import (
 	"lowbit"
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
+	"lowbit/internal/pass"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
 )
 
 func inspectCmd(a *app) *cobra.Command {
@@ -34,9 +38,22 @@ type inspectJSON struct {
 	Nodes      int               `json:"nodes"`
 	Ops        map[string]int    `json:"ops"`
 	Types      map[string]int    `json:"parameter_types"`
+	Weights    []weightJSON      `json:"weights"`
+	Flows      map[string]int    `json:"activation_formats"`
 	Unknown    []string          `json:"unsupported_ops"`
 	Functions  []string          `json:"functions"`
 	Metadata   map[string]string `json:"metadata"`
+}
+
+// weightJSON is a constant in few bits.
+type weightJSON struct {
+	Node   string  `json:"node"`
+	Op     string  `json:"op"`
+	Name   string  `json:"name"`
+	Format string  `json:"format"`
+	Block  string  `json:"block"`
+	Shape  []int   `json:"shape"`
+	Bits   float64 `json:"bits_per_weight"`
 }
 
 type valueJSON struct {
@@ -67,6 +84,12 @@ func (a *app) printInspection(path string, r *inspectJSON) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: IR %d, opsets %v, made by %q, %d bytes\n", path, r.IR, r.Opsets, r.Producer, r.Bytes)
 	fmt.Fprintf(&b, "%d nodes, %d parameters (%s)\n", r.Nodes, r.Parameters, counts(r.Types))
+	if len(r.Weights) > 0 {
+		fmt.Fprintf(&b, "weights of few bits: %s\n", counts(weightFormats(r.Weights)))
+	}
+	if len(r.Flows) > 0 {
+		fmt.Fprintf(&b, "activations of few bits: %s\n", counts(r.Flows))
+	}
 	for _, v := range r.Inputs {
 		fmt.Fprintf(&b, "input   %s %s\n", v.Name, v.Type)
 	}
@@ -97,7 +120,7 @@ func inspection(m *lowbit.Model) (*inspectJSON, error) {
 		return nil, err
 	}
 	r := &inspectJSON{Schema: "lowbit.inspect/v1", IR: g.IR, Opsets: map[string]int{}, Producer: g.Producer, Bytes: bytes,
-		Inputs: []valueJSON{}, Outputs: []valueJSON{}, Ops: map[string]int{}, Types: map[string]int{}, Unknown: []string{}, Functions: []string{}, Metadata: map[string]string{}}
+		Inputs: []valueJSON{}, Outputs: []valueJSON{}, Weights: []weightJSON{}, Ops: map[string]int{}, Types: map[string]int{}, Unknown: []string{}, Functions: []string{}, Metadata: map[string]string{}}
 	for _, o := range g.Opsets {
 		r.Opsets[o.Domain] = o.Version
 	}
@@ -114,7 +137,21 @@ func inspection(m *lowbit.Model) (*inspectJSON, error) {
 		r.Metadata[p.Key] = p.Value
 	}
 	count(g, r)
+	r.Flows = pass.Flows(g)
+	for _, f := range weight.Find(g) {
+		r.Weights = append(r.Weights, weightJSON{plan.NodeName(f.Node), op.QualifiedName(f.Node), f.Name, f.Format.Name, f.Block.String(), f.Shape,
+			float64(f.Coded.Bits()) / float64(max(1, len(f.Codes)))})
+	}
 	return r, nil
+}
+
+// weightFormats adds the weights up by format and block.
+func weightFormats(list []weightJSON) map[string]int {
+	sum := map[string]int{}
+	for _, w := range list {
+		sum[w.Format+":"+w.Block] += tensor.Elements(w.Shape)
+	}
+	return sum
 }
 
 // count adds up nodes and parameters over all graphs.

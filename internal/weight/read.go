@@ -52,7 +52,7 @@ func (r *reader) node(name string) *graph.Node {
 }
 
 func (r *reader) input(n *graph.Node, i int) string {
-	if i < len(n.In) {
+	if i >= 0 && i < len(n.In) {
 		return n.In[i]
 	}
 	return ""

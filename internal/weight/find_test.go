@@ -1,0 +1,57 @@
+package weight
+
+import (
+	"testing"
+
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// TestFind lists the weights of a model, each once for the node that reads it, and nothing that
+// they are made of.
+func TestFind(t *testing.T) {
+	x := sample(40, 32)
+	b := format.Block{Kind: format.Group, Axis: 0, Size: 16}
+	for _, f := range []*format.Format{format.NVFP4, format.NF4, format.MXFP4, format.Int4, format.Log5} {
+		p, err := f.FitTensor(tensor.Of[float32](x), x.Shape, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Encode(x, f, b, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := spelled(t, c)
+		m.Graph.Nodes = append(m.Graph.Nodes, &graph.Node{Op: "MatMul", In: []string{"x", "y"}, Out: []string{"z"}}, &graph.Node{Op: "MatMul", In: []string{"z", "y"}, Out: []string{"u"}})
+		found := Find(m)
+		if len(found) != 2 || found[0].Format != f || found[0].Name != "y" || found[1].Node.Out[0] != "u" {
+			t.Errorf("%s: found %d", f.Name, len(found))
+		}
+	}
+}
+
+// TestFindIntegers lists the weights of operators on codes, and those that are stored as halves.
+func TestFindIntegers(t *testing.T) {
+	g := &graph.Graph{Name: "g"}
+	g.SetConst("w", tensor.New(tensor.Int8, 4, 3, 1, 1))
+	g.SetConst("s", tensor.Float32s([]float32{1, 2, 3, 4}, 4))
+	g.SetConst("z", tensor.New(tensor.Int8))
+	g.SetConst("h", tensor.New(tensor.Float16, 2, 2))
+	g.SetConst("v", tensor.New(tensor.Uint8, 2, 2))
+	g.Nodes = []*graph.Node{
+		{Op: "QLinearConv", In: []string{"x", "xs", "xz", "w", "s", "z", "ys", "yz"}, Out: []string{"y"}},
+		{Op: "MatMul", In: []string{"x", "h"}, Out: []string{"u"}},
+		{Op: "MatMulInteger", In: []string{"x", "v"}, Out: []string{"i"}},
+	}
+	found := Find(&graph.Model{Opsets: []graph.Opset{{Version: 17}}, Graph: g})
+	want := []string{"int8:channel", "fp16", "uint8:tensor"}
+	if len(found) != len(want) {
+		t.Fatalf("found %d", len(found))
+	}
+	for i, f := range found {
+		if f.String() != want[i] {
+			t.Errorf("found %s, want %s", f, want[i])
+		}
+	}
+}
