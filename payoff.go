@@ -54,6 +54,7 @@ type payoff struct {
 // An attempt is a plan that was timed: which nodes it leaves in float, and those that it should leave too.
 type attempt struct {
 	leave       map[string]string
+	quantized   int // nodes
 	time, float time.Duration
 	losers      []loser
 }
@@ -87,7 +88,7 @@ func (p *payoff) search() (map[string]string, error) {
 		}
 		p.q.opt.Progress("time nodes", try, payoffTries)
 	}
-	if best.time < best.float {
+	if best.time < best.float && best.quantized > 0 {
 		return best.leave, nil
 	}
 	p.said = append(p.said, fmt.Sprintf("few bits do not pay on this machine, where the network takes %s in float: all of it stays there", shortTime(best.float)))
@@ -122,7 +123,7 @@ func (p *payoff) try(leave map[string]string) (attempt, error) {
 		return attempt{}, err
 	}
 	defer s.Close()
-	a := attempt{leave: leave}
+	a := attempt{leave: leave, quantized: p.q.plan.Quantized()}
 	if a.time, a.float, err = p.race(s); err != nil {
 		return a, err
 	}

@@ -2,12 +2,10 @@ package lowbit
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"testing"
 
 	"lowbit/internal/calib/dataset"
-	"lowbit/internal/onnx"
 	"lowbit/internal/plan"
 	"lowbit/internal/testdata"
 )
@@ -35,7 +33,7 @@ func TestQuantizeMobileNet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Gate.SQNR < 8 {
+	if r.Gate.SQNR < 15 {
 		t.Errorf("SQNR %.2f dB on the calibration samples", r.Gate.SQNR)
 	}
 	path := filepath.Join(t.TempDir(), "q.onnx")
@@ -52,6 +50,4 @@ func TestQuantizeMobileNet(t *testing.T) {
 	if ratio := float64(after) / float64(before); ratio > 0.275 {
 		t.Errorf("the file is %.2f %% of the float one", 100*ratio)
 	}
-	fmt.Println(r.Gate, r.Elapsed, r.Plan.Quantized(), len(r.Plan.Nodes), r.Warnings, before, after)
-	_ = onnx.Limits{}
 }
