@@ -7,6 +7,8 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 )
 
 // Kind is what sort of failure an error is.
@@ -64,8 +66,16 @@ func Limitf(place, format string, a ...any) *Error {
 	return &Error{Kind: Limit, Place: place, Msg: fmt.Sprintf(format, a...)}
 }
 
-// IOf returns an error of the file system or network caused by err.
+// IOf returns an error of the file system or network caused by err. A file that is not there is said
+// to be missing, and a path in err that is place is not named twice.
 func IOf(place string, err error) *Error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Error{Kind: IO, Place: place, Msg: "there is no such file"}
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) && p.Path == place {
+		err = p.Err
+	}
 	return &Error{Kind: IO, Place: place, Msg: "cannot be read or written", Err: err}
 }
 
@@ -94,12 +104,14 @@ func At(place string, err error) error {
 	return fmt.Errorf("%s: %w", place, err)
 }
 
-// put stands place in front of e's own.
+// put stands place in front of e's own, unless that begins with it.
 func (e *Error) put(place string) {
-	if e.Place != "" {
-		place += ": " + e.Place
+	switch {
+	case e.Place == "":
+		e.Place = place
+	case e.Place != place && !strings.HasPrefix(e.Place, place+": "):
+		e.Place = place + ": " + e.Place
 	}
-	e.Place = place
 }
 
 // AsInvalid returns err, as an error of kind Invalid if it has none.
