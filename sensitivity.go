@@ -151,27 +151,6 @@ func (s *sensitivity) left() map[string]string {
 	return all
 }
 
-// with returns the SQNR of the network that leaves those nodes in float.
-func (s *sensitivity) with(leave map[string]string) (float64, error) {
-	q := s.q
-	kept, warnings := q.plan, q.warnings
-	defer func() { q.plan, q.warnings = kept, warnings }()
-	set := q.opt.Settings
-	set.Leave = leave
-	if err := q.fit(set, s.stats); err != nil {
-		return 0, err
-	}
-	m := pass.Clone(q.float)
-	if err := pass.Quantize(m, q.plan, q.opt.Style); err != nil {
-		return 0, err
-	}
-	g, err := s.judge.compare(m)
-	if err != nil {
-		return 0, err
-	}
-	return g.SQNR, nil
-}
-
 // leave takes the fewest of the noisiest layers out with which the outputs, repaired again, reach
 // wantSQNR. All of them are taken out where even that does not suffice.
 func (s *sensitivity) leave(before float64) (bool, error) {
