@@ -184,21 +184,32 @@ func (q *quantizing) warnUnmatched() {
 	}
 }
 
-// statsBytes is what calibration keeps of one value on one thread: histograms and exact sums.
-const statsBytes = 80 << 10
+// What static quantization keeps besides the model.
+const (
+	statsBytes  = 80 << 10 // of one value on one thread: histograms and exact sums
+	keptSamples = 80       // with their answers: some to judge by, some that repairs are fitted to
+	keptBytes   = 96 << 20 // of such samples at most
+)
 
 // admit refuses work that --max-memory has no room for.
 func (q *quantizing) admit() error {
 	l := load{workers: 1, copies: 2}
-	if q.opt.Data != nil {
-		var err error
-		if l.inputs, err = sampleTypes(q.opt.Data); err != nil {
-			return err
+	d := q.opt.Data
+	if d == nil {
+		return q.app.admit(q.model, l)
+	}
+	var err error
+	if l.inputs, err = sampleTypes(d); err != nil {
+		return err
+	}
+	if q.opt.Settings.Mode == plan.Static {
+		l.workers, l.copies = q.threads, 4 // float and quantized, each as it is and packed
+		var sample int64
+		for _, t := range l.inputs {
+			sample = sum(sample, valueBytes(t))
 		}
-		if q.opt.Settings.Mode == plan.Static {
-			l.workers = q.threads
-			l.watched = times(statsBytes, int64(q.threads+1)*int64(floatValues(q.model)))
-		}
+		l.watched = sum(times(statsBytes, int64(q.threads+1)*int64(floatValues(q.model))),
+			min(keptBytes, times(2*sample, int64(min(keptSamples, d.Len())))))
 	}
 	return q.app.admit(q.model, l)
 }

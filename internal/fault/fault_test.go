@@ -3,53 +3,52 @@ package fault
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"testing"
 )
 
-func TestErrors(t *testing.T) {
-	missing := &fs.PathError{Op: "open", Path: "a", Err: fs.ErrNotExist}
-	denied := &fs.PathError{Op: "open", Path: "a", Err: fs.ErrPermission}
-	two := &List{}
-	two.Add(Invalidf("x", "bad"))
-	two.Add(Unsupportedf("", "worse"))
+func TestKinds(t *testing.T) {
+	cause := io.ErrUnexpectedEOF
 	for _, c := range []struct {
 		err  error
-		text string
 		kind Kind
-		code int
+		exit int
+		text string
 	}{
-		{Invalidf("a", "is %d", 1), "a: is 1", Invalid, 2},
-		{Unsupportedf("", "no"), "no", Unsupported, 3},
-		{Limitf("a", "too much"), "a: too much", Limit, 4},
-		{&Error{Kind: Gate, Msg: "below"}, "below", Gate, 1},
-		{errors.New("?"), "?", Internal, 70},
-		{IOf("a", missing), "a: there is no such file", IO, 5},
-		{IOf("a", denied), "a: cannot be read or written: permission denied", IO, 5},
-		{IOf("b", denied), "b: cannot be read or written: open a: permission denied", IO, 5},
-		{At("f", Invalidf("a", "bad")), "f: a: bad", Invalid, 2},
-		{At("f", Invalidf("", "bad")), "f: bad", Invalid, 2},
-		{At("f", Invalidf("f", "bad")), "f: bad", Invalid, 2},
-		{At("f", Invalidf("f: node", "bad")), "f: node: bad", Invalid, 2},
-		{At("f", fmt.Errorf("while: %w", Limitf("a", "much"))), "f: a: much", Limit, 4},
-		{At("f", errors.New("?")), "f: ?", Internal, 70},
-		{At("", Invalidf("a", "bad")), "a: bad", Invalid, 2},
-		{At("f", two), "f: x: bad (and 1 more)", Invalid, 2},
-		{AsInvalid(errors.New("?")), "?", Invalid, 2},
-		{AsInvalid(Limitf("a", "much")), "a: much", Limit, 4},
+		{Invalidf("node", "%d inputs", 3), Invalid, 2, "node: 3 inputs"},
+		{Unsupportedf("", "operator %s", "F"), Unsupported, 3, "operator F"},
+		{Limitf("file", "too large"), Limit, 4, "file: too large"},
+		{IOf("file", cause), IO, 5, "file: cannot be read or written: unexpected EOF"},
+		{&Error{Kind: Gate, Msg: "below the limit"}, Gate, 1, "below the limit"},
+		{errors.New("anything"), Internal, 70, "anything"},
+		{fmt.Errorf("outer: %w", Invalidf("a", "b")), Invalid, 2, "outer: a: b"},
 	} {
-		if c.err.Error() != c.text || KindOf(c.err) != c.kind || c.kind.ExitCode() != c.code {
-			t.Errorf("got %q of kind %d, exit status %d; want %q of kind %d", c.err, KindOf(c.err), KindOf(c.err).ExitCode(), c.text, c.kind)
+		if KindOf(c.err) != c.kind || c.kind.ExitCode() != c.exit || c.err.Error() != c.text {
+			t.Errorf("kind %d, exit %d, %q; want %d, %d, %q", KindOf(c.err), c.kind.ExitCode(), c.err, c.kind, c.exit, c.text)
 		}
 	}
-	if At("f", nil) != nil || AsInvalid(nil) != nil {
+	if !errors.Is(IOf("file", cause), cause) {
+		t.Error("the cause is lost")
+	}
+}
+
+func TestAt(t *testing.T) {
+	if At("file", nil) != nil {
 		t.Error("no error became one")
 	}
-	var many *List
-	if err := At("f", two); !errors.As(err, &many) || many.Len() != 2 || many.Errors()[1].Place != "f" || two.Errors()[1].Place != "" {
-		t.Errorf("a list at a place: %v", err)
+	inner := Invalidf("node", "wrong").WithHint("mend it")
+	err := At("file", inner)
+	if err.Error() != "file: node: wrong" || KindOf(err) != Invalid || HintOf(err) != "mend it" {
+		t.Errorf("got %q, hint %q", err, HintOf(err))
 	}
-	if err := Invalidf("a", "bad").WithHint("try %s", "b"); HintOf(At("f", err)) != "try b" || HintOf(errors.New("?")) != "" {
-		t.Error("a hint is lost, or made up")
+	if inner.Place != "node" {
+		t.Errorf("the error itself changed to %q", inner.Place)
+	}
+	if err := At("file", Invalidf("", "wrong")); err.Error() != "file: wrong" {
+		t.Errorf("got %q", err)
+	}
+	plain := At("file", io.EOF)
+	if plain.Error() != "file: EOF" || !errors.Is(plain, io.EOF) || KindOf(plain) != Internal || HintOf(plain) != "" {
+		t.Errorf("got %q", plain)
 	}
 }
