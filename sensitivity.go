@@ -35,7 +35,7 @@ type sensitivity struct {
 // reach wantSQNR, the layers that cost most go back to float and the others are repaired again.
 func (q *quantization) improve(stats map[string]*calib.Stats) error {
 	float, plan, fixes := q.float, q.plan, len(q.fixes)
-	if err := q.after(); err != nil || q.opt.Fix != nil || !q.judged() {
+	if err := q.after(); err != nil || q.opt.Fix != nil || !q.judged() || q.fewBits() {
 		return err
 	}
 	before, err := q.measure()
@@ -49,6 +49,12 @@ func (q *quantization) improve(stats map[string]*calib.Stats) error {
 		*q = repaired
 	}
 	return err
+}
+
+// fewBits says whether fewer than eight bits were asked for: who wants them wants the layers in them.
+func (q *quantization) fewBits() bool {
+	s := q.opt.Settings
+	return s.Weights.Format != nil && s.Weights.Format.Bits < 8 || s.Acts.Format != nil && s.Acts.Format.Bits < 8
 }
 
 // relieve leaves the layers in float whose quantization costs most, until the outputs reach

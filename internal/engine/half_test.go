@@ -114,3 +114,24 @@ func TestStored(t *testing.T) {
 	k.output(a, b)
 	wantKernels(t, k.checkFloat(t), "f32 gemm")
 }
+
+// TestFloat8 rounds values to floats of eight bits and back, with and without a zero point.
+func TestFloat8(t *testing.T) {
+	for _, d := range []tensor.DType{tensor.Float8E4M3FN, tensor.Float8E5M2} {
+		k := newMaker(7)
+		k.m.Opsets[0].Version = 21
+		x, s := k.input(k.floats(3, 50)), k.scalar(0.02)
+		a := k.node("QuantizeLinear", []string{x, s}, "output_dtype", int64(d))
+		b := k.node("QuantizeLinear", []string{x, s, k.constant(&tensor.Tensor{DType: d, Raw: []byte{0}})})
+		out := []string{k.node("DequantizeLinear", []string{a, s}), k.node("DequantizeLinear", []string{b, s})}
+		k.output(out...)
+		want := k.reference(t)
+		got, steps := k.evaluate(t, runs{kernel.Generic, 1}, nil)
+		for _, name := range out {
+			if string(got[name].Raw) != string(want[name].Raw) {
+				t.Errorf("%s: other numbers than the definition gives", d)
+			}
+		}
+		wantKernels(t, steps, "f32 to "+d.String(), d.String()+" to f32")
+	}
+}

@@ -19,7 +19,7 @@ func init() {
 		"QuantizeLinear": {lowerLinear}, "DequantizeLinear": {lowerLinear},
 		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable},
 
-		"narrow": {lowerNarrow}, "widen": {lowerWiden},
+		"narrow": {lowerNarrow}, "widen": {lowerWiden}, "to float8": {lowerToFloat8}, "from float8": {lowerFromFloat8},
 
 		"Add": {lowerBinary}, "Sub": {lowerBinary}, "Mul": {lowerBinary}, "Div": {lowerBinary},
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
@@ -54,6 +54,7 @@ var passes = []pass{
 	{"simplify", simplify},
 	{"compute in float32 on 16-bit floats", findHalves},
 	{"look stored codes up", findStored},
+	{"find floats of eight bits", findFloat8},
 	{"fold constants but those of DQ", func(g *net) { g.fold("DequantizeLinear") }},
 	{"expand operators on codes", expandQOperators},
 	{"split sums off products", splitSums},
