@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"lowbit/internal/calib"
+	"lowbit/internal/format"
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
@@ -35,7 +36,7 @@ type sensitivity struct {
 // reach wantSQNR, the layers that cost most go back to float and the others are repaired again.
 func (q *quantization) improve(stats map[string]*calib.Stats) error {
 	float, plan, fixes := q.float, q.plan, len(q.fixes)
-	if err := q.after(); err != nil || q.opt.Fix != nil || !q.judged() || q.fewBits() {
+	if err := q.after(); err != nil || q.opt.Fix != nil || !q.judged() || q.exotic() {
 		return err
 	}
 	before, err := q.measure()
@@ -51,10 +52,15 @@ func (q *quantization) improve(stats map[string]*calib.Stats) error {
 	return err
 }
 
-// fewBits says whether fewer than eight bits were asked for: who wants them wants the layers in them.
-func (q *quantization) fewBits() bool {
-	s := q.opt.Settings
-	return s.Weights.Format != nil && s.Weights.Format.Bits < 8 || s.Acts.Format != nil && s.Acts.Format.Bits < 8
+// exotic says whether other formats were asked for than integers of eight bits or more: who chooses
+// such wants the layers in them.
+func (q *quantization) exotic() bool {
+	for _, f := range []*format.Format{q.opt.Settings.Weights.Format, q.opt.Settings.Acts.Format} {
+		if f != nil && (f.Bits < 8 || f.Kind != format.Linear) {
+			return true
+		}
+	}
+	return false
 }
 
 // relieve leaves the layers in float whose quantization costs most, until the outputs reach
