@@ -93,11 +93,12 @@ func (q *quantization) prepare() error {
 			WithHint("quantize the float model it came from, or pass --allow-requantize")
 	}
 	q.float = pass.Clone(q.in.graph)
-	if err := pass.Prepare(q.float); err != nil {
-		return err
+	steps := []func(*graph.Model) error{pass.Prepare}
+	if q.opt.AllowRequantize { // folding would take constants of few bits to pieces, inlining may show more of them
+		steps = []func(*graph.Model) error{pass.Dequantize, pass.Prepare, pass.Dequantize}
 	}
-	if q.opt.AllowRequantize {
-		if err := pass.Dequantize(q.float); err != nil {
+	for _, step := range steps {
+		if err := step(q.float); err != nil {
 			return err
 		}
 	}
