@@ -14,6 +14,7 @@ import (
 	"lowbit/internal/demo"
 	"lowbit/internal/onnx"
 	"lowbit/internal/plan"
+	"lowbit/internal/repair"
 	"lowbit/internal/tensor"
 )
 
@@ -55,9 +56,13 @@ func sequence(n int, seed uint64) []int {
 }
 
 // quantizedSum quantizes the demo's network and returns the hash of the file.
-func quantizedSum(t *testing.T, set plan.Settings, style string, data *dataset.Source, threads int) string {
+func quantizedSum(t *testing.T, set plan.Settings, style, fix string, data *dataset.Source, threads int) string {
 	t.Helper()
-	r, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set, Style: style, Data: data, Threads: threads, Recipe: "scheme: W8A8\n"})
+	o := QuantizeOptions{Settings: set, Style: style, Data: data, Threads: threads, Recipe: "scheme: W8A8\n"}
+	if fix != "" {
+		o.Fix = []string{fix}
+	}
+	r, err := Quantize(context.Background(), glyphNet(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,16 +80,18 @@ func TestSameBytes(t *testing.T) {
 		name, style string
 		set         func(s *plan.Settings)
 		data        int // samples; few of them serve for calibration and judgement
+		fix         string
 	}
 	ways := []way{
-		{"best observer", "qdq", func(*plan.Settings) {}, 40},
-		{"few samples", "qdq", func(*plan.Settings) {}, 10},
-		{"operators on codes", "qoperator", func(s *plan.Settings) { s.Observer = calib.Entropy }, 40},
-		{"dynamic", "qdq", func(s *plan.Settings) { s.Mode = plan.Dynamic }, 0},
-		{"weights", "qdq", func(s *plan.Settings) { s.Mode = plan.Weights }, 0},
+		{"best observer", "qdq", func(*plan.Settings) {}, 40, repair.None},
+		{"repairs", "qdq", func(s *plan.Settings) { s.Observer = calib.MinMax }, 34, ""},
+		{"few samples", "qdq", func(*plan.Settings) {}, 10, repair.None},
+		{"operators on codes", "qoperator", func(s *plan.Settings) { s.Observer = calib.Entropy }, 34, repair.None},
+		{"dynamic", "qdq", func(s *plan.Settings) { s.Mode = plan.Dynamic }, 0, ""},
+		{"weights", "qdq", func(s *plan.Settings) { s.Mode = plan.Weights }, 0, ""},
 	}
 	for _, o := range calib.All {
-		ways = append(ways, way{o.Name, "qdq", func(s *plan.Settings) { s.Observer = o }, 12})
+		ways = append(ways, way{o.Name, "qdq", func(s *plan.Settings) { s.Observer = o }, 12, repair.None})
 	}
 	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
@@ -102,7 +109,7 @@ func TestSameBytes(t *testing.T) {
 				if w.data > 0 {
 					data = glyphs(sequence(w.data, c.order))
 				}
-				got := quantizedSum(t, set, w.style, data, c.threads)
+				got := quantizedSum(t, set, w.style, w.fix, data, c.threads)
 				if want == "" {
 					want = got
 				}
@@ -120,8 +127,8 @@ func TestOtherDataOtherBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := quantizedSum(t, set, "qdq", glyphs(sequence(12, 0)), 2)
-	if b := quantizedSum(t, set, "qdq", glyphs([]int{100, 101, 102, 103}), 2); a == b {
+	a := quantizedSum(t, set, "qdq", repair.None, glyphs(sequence(12, 0)), 2)
+	if b := quantizedSum(t, set, "qdq", repair.None, glyphs([]int{100, 101, 102, 103}), 2); a == b {
 		t.Error("other samples give the same file")
 	}
 }

@@ -75,7 +75,7 @@ func (a *app) bench(ctx context.Context, path string, b *benchFlags) error {
 	}
 	defer m.Close()
 	opened := time.Since(begin)
-	in, err := b.feed(m.Graph().Graph.Required(), a.seed)
+	in, err := a.feed(m, b)
 	if err != nil {
 		return fault.At(path, err)
 	}
@@ -110,16 +110,25 @@ func (a *app) bench(ctx context.Context, path string, b *benchFlags) error {
 	return err
 }
 
-// feed returns the inputs to run on: those of a file, or random ones.
-func (b *benchFlags) feed(inputs []*graph.Value, seed uint64) (feed, error) {
-	if b.input == "" {
-		return b.inputs(inputs, seed)
+// feed returns the inputs to run on: those of a file, or random ones, which are not made where
+// --max-memory has no room for the run.
+func (a *app) feed(m *lowbit.Model, b *benchFlags) (feed, error) {
+	inputs := m.Graph().Graph.Required()
+	if b.input != "" {
+		in, err := readInputs(b.input, inputs)
+		if err != nil {
+			return nil, err
+		}
+		return in, b.settle(inputs, typesOf(in))
 	}
-	in, err := readInputs(b.input, inputs)
+	types, err := b.types(inputs)
 	if err != nil {
 		return nil, err
 	}
-	return in, b.settle(inputs, in)
+	if err := a.admit(m, load{workers: 1, inputs: types, copies: 1}); err != nil {
+		return nil, err
+	}
+	return b.inputs(inputs, types, a.seed)
 }
 
 // latencyOf sums up the times of runs in milliseconds.
@@ -157,8 +166,9 @@ func (a *app) printBench(path string, r *benchJSON, kernels bool) error {
 		path, r.Latency.Median, r.Latency.Min, r.Latency.P95, r.Runs, r.Throughput, r.Threads, r.Load, float64(r.PeakRSS)/1e6)
 }
 
-// inputs makes random inputs. It sets the batch to what the model fixes, or a given shape has.
-func (b *benchFlags) inputs(inputs []*graph.Value, seed uint64) (feed, error) {
+// types are those of the inputs to measure with. It sets the batch to what the model fixes, or a
+// given shape has.
+func (b *benchFlags) types(inputs []*graph.Value) (map[string]graph.Type, error) {
 	if b.batch < 1 {
 		return nil, fault.Invalidf("--batch", "%d is not a number of samples", b.batch)
 	}
@@ -171,31 +181,45 @@ func (b *benchFlags) inputs(inputs []*graph.Value, seed uint64) (feed, error) {
 		}
 		given[name] = shape
 	}
-	in := feed{}
-	r := rand.New(rand.NewPCG(seed, 1))
+	types := map[string]graph.Type{}
 	for _, v := range inputs {
 		names = append(names, v.Name)
 		shape, err := b.shape(v, given)
 		if err != nil {
 			return nil, err
 		}
-		if in[v.Name], err = randomTensor(r, v, shape); err != nil {
-			return nil, err
+		if !v.Type.IsTensor() {
+			return nil, fault.Unsupportedf(fmt.Sprintf("input %q", v.Name), "cannot make a %s", v.Type)
 		}
+		types[v.Name] = graph.Of(v.Type.DType, shape...)
 	}
 	for name := range given {
 		if err := oneOf("--shape", name, names...); err != nil {
 			return nil, err
 		}
 	}
-	return in, b.settle(inputs, in)
+	return types, b.settle(inputs, types)
+}
+
+// inputs makes random inputs of those types.
+func (b *benchFlags) inputs(inputs []*graph.Value, types map[string]graph.Type, seed uint64) (feed, error) {
+	in := feed{}
+	r := rand.New(rand.NewPCG(seed, 1))
+	for _, v := range inputs {
+		shape, _ := types[v.Name].Static()
+		var err error
+		if in[v.Name], err = randomTensor(r, v, shape); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
 }
 
 // settle holds the batch against the inputs: where no first axis is open, there is one sample.
-func (b *benchFlags) settle(inputs []*graph.Value, in feed) error {
+func (b *benchFlags) settle(inputs []*graph.Value, types map[string]graph.Type) error {
 	for _, v := range inputs {
-		if t := in[v.Name]; v.Type.Ranked && len(v.Type.Shape) > 0 && !v.Type.Shape[0].IsKnown() {
-			b.batch = max(1, t.Shape[0])
+		if t := types[v.Name]; v.Type.Ranked && len(v.Type.Shape) > 0 && len(t.Shape) > 0 && !v.Type.Shape[0].IsKnown() {
+			b.batch = max(1, t.Shape[0].Size)
 			return nil
 		}
 	}
@@ -255,9 +279,6 @@ const maxBenchInput = 1 << 28
 func randomTensor(r *rand.Rand, v *graph.Value, shape []int) (*lowbit.Tensor, error) {
 	if n := tensor.Elements(shape); n > maxBenchInput {
 		return nil, fault.Limitf(fmt.Sprintf("input %q", v.Name), "%d elements are more than %d", n, maxBenchInput)
-	}
-	if !v.Type.IsTensor() {
-		return nil, fault.Unsupportedf(fmt.Sprintf("input %q", v.Name), "cannot make a %s", v.Type)
 	}
 	x := make([]float64, tensor.Elements(shape))
 	for i := range x {
