@@ -51,3 +51,16 @@ func logMiddle(a, b float32) float32 {
 	}
 	return float32(m)
 }
+
+// Exponents returns the exponents of the smallest and the largest magnitude above zero of a
+// logarithmic format, to base two.
+func (f *Format) Exponents() (least, most float64) {
+	_, top := f.ends()
+	return math.Log2(float64(f.Marks[1])), math.Log2(float64(top))
+}
+
+// ExponentStep is the difference between the exponents of neighbouring marks of a logarithmic format.
+func (f *Format) ExponentStep() float64 {
+	least, most := f.Exponents()
+	return (most - least) / float64(len(f.Marks)/2-2)
+}

@@ -38,6 +38,8 @@ func flowFormat(m *graph.Model, g *graph.Graph, x *graph.Index, n *graph.Node, f
 	switch {
 	case n.Op == "Where":
 		return signOf(m, x, n)
+	case n.Op == "Mul":
+		return exponentOf(m, x, n)
 	case d == tensor.Float16 || d == tensor.BFloat16:
 		return format.ByElem(d)
 	case op.Lookup(n.Domain, n.Op) == nil || !op.Lookup(n.Domain, n.Op).Quantized():
@@ -64,6 +66,30 @@ func signOf(m *graph.Model, x *graph.Index, n *graph.Node) *format.Format {
 		return nil
 	}
 	return format.Binary
+}
+
+// exponentOf recognises values whose exponent is rounded: Pow(2, Clip(…)) · Sign(x).
+func exponentOf(m *graph.Model, x *graph.Index, n *graph.Node) *format.Format {
+	pow, sign := x.Producer(n.In[0]), x.Producer(n.In[1])
+	if pow == nil || sign == nil || pow.Op != "Pow" || sign.Op != "Sign" || number(m, pow, 0) != 2 {
+		return nil
+	}
+	clip, step := x.Producer(pow.In[1]), 1.0
+	if clip != nil && clip.Op == "Mul" {
+		clip, step = x.Producer(clip.In[0]), number(m, clip, 1)
+	}
+	if clip == nil || clip.Op != "Clip" {
+		return nil
+	}
+	width := (number(m, clip, 2) - number(m, clip, 1)) * step
+	for _, f := range format.All {
+		if f.Kind == format.Logarithmic {
+			if lo, hi := f.Exponents(); math.Abs(hi-lo-width) < 1e-3 && f.ExponentStep() == step {
+				return f
+			}
+		}
+	}
+	return nil
 }
 
 // clippedTo returns the format of fewer bits that the bounds of clip c in front of q leave, or f.

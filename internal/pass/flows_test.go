@@ -8,7 +8,7 @@ import (
 
 // TestFlows names the formats of activations from the networks that they were written into.
 func TestFlows(t *testing.T) {
-	for _, name := range []string{"int8", "uint8", "int16", "uint16", "int4", "uint4", "int2", "uint2", "ristretto8", "ristretto4", "fp16", "bf16", "fp8-e4m3", "fp8-e5m2"} {
+	for _, name := range []string{"int8", "uint8", "int16", "uint16", "int4", "uint4", "int2", "uint2", "ristretto8", "ristretto4", "fp16", "bf16", "fp8-e4m3", "fp8-e5m2", "log4", "log4-sqrt2", "log5"} {
 		m := parseModel(t, `<ir_version: 10, opset_import: ["" : 21]>
 g (float[2,2] x) => (float[2,2] z) <float[2,2] w = {1, -2, 0.5, 0.25}, float[2] c = {1, 2}> {
   [a] y = MatMul (x, w)
