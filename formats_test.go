@@ -7,6 +7,7 @@ import (
 
 	"lowbit/internal/engine"
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/npz"
 	"lowbit/internal/onnx"
 	"lowbit/internal/op"
@@ -66,27 +67,7 @@ func testFormat(t *testing.T, m *Model, f *format.Format, in map[string]*Tensor)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := weight.Find(q)
-	bits, weights := 0, 0
-	for _, w := range found {
-		if w.Format != f {
-			t.Errorf("%s is read back as %s", w.Name, w)
-		}
-		bits += w.Bits()
-		weights += len(w.Codes)
-	}
-	if len(found) != 20 || weights != 268336 {
-		t.Errorf("%d weights of %d nodes were found, not 268336 of 20", weights, len(found))
-	}
-	stored := 0
-	for _, c := range q.Graph.Consts() {
-		if r.Plan.Value(c.Name) == nil && m.Graph().Graph.Const(c.Name) == nil && c.Tensor.Rank() > 0 && !isBias(q.Graph.Index().Uses(c.Name)[0].Node.Op, c.Tensor) {
-			stored += c.Tensor.Bytes()
-		}
-	}
-	if want := bits / 8; stored < want*99/100 || stored > want*103/100+tablesAndShapes {
-		t.Errorf("%d bytes of codes and scales, the format promises %d", stored, want)
-	}
+	checkStorage(t, f, m, r, q)
 	s, err := engine.Compile(q, engine.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +87,33 @@ func testFormat(t *testing.T, m *Model, f *format.Format, in map[string]*Tensor)
 		if d.SQNR() < 90 { // float32 sums in another order
 			t.Errorf("the engine differs from the definitions: %.1f dB", d.SQNR())
 		}
+	}
+}
+
+// checkStorage holds what a file stores against what the format promises: which formats are found in
+// it, and how many bytes codes and scales take.
+func checkStorage(t *testing.T, f *format.Format, m *Model, r *Result, q *graph.Model) {
+	found := weight.Find(q)
+	bits, weights := 0, 0
+	for _, w := range found {
+		if w.Format != f {
+			t.Errorf("%s is read back as %s", w.Name, w)
+		}
+		bits += w.Bits()
+		weights += len(w.Codes)
+	}
+	if len(found) != 20 || weights != 268336 {
+		t.Errorf("%d weights of %d nodes were found, not 268336 of 20", weights, len(found))
+	}
+	stored := 0
+	x := q.Graph.Index()
+	for _, c := range q.Graph.Consts() {
+		if r.Plan.Value(c.Name) == nil && m.Graph().Graph.Const(c.Name) == nil && c.Tensor.Rank() > 0 && !isBias(x.Uses(c.Name)[0].Node.Op, c.Tensor) {
+			stored += c.Tensor.Bytes()
+		}
+	}
+	if want := bits / 8; stored < want*99/100 || stored > want*103/100+tablesAndShapes {
+		t.Errorf("%d bytes of codes and scales, the format promises %d", stored, want)
 	}
 }
 

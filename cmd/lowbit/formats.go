@@ -18,7 +18,8 @@ type formatJSON struct {
 	Kind    string             `json:"kind"`
 	Export  string             `json:"export"`
 	Speedup map[string]float64 `json:"speedup,omitempty"`
-	SQNR    *float64           `json:"sqnr_db,omitempty"`
+	SQNR    *float64           `json:"sqnr_db,omitempty"`         // of normal weights
+	Laplace *float64           `json:"sqnr_laplace_db,omitempty"` // of weights with longer tails
 }
 
 func formatsCmd(a *app) *cobra.Command {
@@ -44,6 +45,8 @@ func (a *app) formats(cmd *cobra.Command, bench bool) error {
 	for i, f := range format.All {
 		rows[i] = formatJSON{Name: f.Name, Bits: f.BitsPerWeight(), Kind: string(f.Kind), Export: fmt.Sprintf("%s of %s, opset %d", f.Via, f.Elem, max(13, f.Opset))}
 		if bench {
+			normal, laplace := f.SampleSQNR(format.Distributions[0]), f.SampleSQNR(format.Distributions[1])
+			rows[i].SQNR, rows[i].Laplace = &normal, &laplace
 			if err := a.benchFormat(cmd.Context(), list, f, &rows[i]); err != nil {
 				return err
 			}
@@ -66,7 +69,7 @@ func (a *app) formats(cmd *cobra.Command, bench bool) error {
 func (a *app) formatTable(rows []formatJSON, bench bool) error {
 	header := []any{"format", "bits/weight", "kind", "marks", "export"}
 	if bench {
-		header = append(header, "SQNR dB")
+		header = append(header, "dB normal", "dB Laplace")
 		for _, s := range formatShapes {
 			header = append(header, s.String())
 		}
@@ -77,7 +80,7 @@ func (a *app) formatTable(rows []formatJSON, bench bool) error {
 		if bench && rows[i].Speedup == nil {
 			cells = append(cells, "not supported")
 		} else if bench {
-			cells = append(cells, fmt.Sprintf("%.1f", *rows[i].SQNR))
+			cells = append(cells, fmt.Sprintf("%.1f", *rows[i].SQNR), fmt.Sprintf("%.1f", *rows[i].Laplace))
 			for _, s := range formatShapes {
 				cells = append(cells, fmt.Sprintf("%.2f×", rows[i].Speedup[s.String()]))
 			}

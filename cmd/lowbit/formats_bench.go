@@ -49,7 +49,7 @@ func (a *app) yardsticks(ctx context.Context) ([]yardstick, error) {
 	return list, nil
 }
 
-// benchFormat measures products whose weights have a format, and the error of normal weights in it.
+// benchFormat measures products whose weights have a format.
 // A format that no network can be written in is left out, and said to be.
 func (a *app) benchFormat(ctx context.Context, list []yardstick, f *format.Format, row *formatJSON) error {
 	speedup := map[string]float64{}
@@ -61,11 +61,6 @@ func (a *app) benchFormat(ctx context.Context, list []yardstick, f *format.Forma
 		}
 		if err != nil {
 			return err
-		}
-		for _, v := range q.Plan.Values {
-			if v.Role == plan.RoleWeight {
-				row.SQNR = &v.SQNR
-			}
 		}
 		fast, err := a.median(ctx, q.Model, y.samples[0].Inputs)
 		if err != nil {
@@ -108,10 +103,11 @@ func quantizedProduct(ctx context.Context, m *lowbit.Model, samples []*dataset.S
 	if err != nil {
 		return nil, err
 	}
-	set.Weights.Format, set.Weights.Block, set.Mode = f, f.WeightBlock(), plan.Weights
+	set.Weights.Format, set.Mode = f, plan.Weights
 	if acts := format.Lookup(f.Act); acts != nil {
 		set.Acts.Format, set.Mode = acts, plan.Static
 	}
+	set.Weights.Block = set.Mode.WeightBlock(f)
 	data := dataset.New(dataset.Info{Form: "memory", Path: "normal numbers", Total: len(samples)}, func(i int) (*dataset.Sample, error) { return samples[i], nil })
 	return lowbit.Quantize(ctx, m, lowbit.QuantizeOptions{Settings: set, Data: data, Threads: threads})
 }
