@@ -132,6 +132,10 @@ func (lw *lowerer) gatherTaps(n *node, s *convTranspose, sums *slot, im image) {
 // gatherLine fills one line of the result.
 func (s *convTranspose) gatherLine(l kernel.Level, dst, sums []float32, y int) {
 	o, width := s.channels(), s.group*s.taps()*s.og
+	if s.disjoint() {
+		s.dealLine(l, dst, sums[y/s.win.KH*s.win.OW*width:], y%s.win.KH)
+		return
+	}
 	clear(dst)
 	if s.bias != nil {
 		l.BinaryRows(kernel.Add, dst, dst, s.bias[:o])
@@ -150,6 +154,32 @@ func (s *convTranspose) gatherLine(l kernel.Level, dst, sums []float32, y int) {
 			}
 			s.addTap(l, dst[x*o:][:o], line[ix*width+t*s.og:])
 		}
+	}
+}
+
+// disjoint says whether each output pixel gets something from one tap of one input pixel.
+func (s *convTranspose) disjoint() bool {
+	w := &s.win
+	return s.group == 1 && w.StrideH == w.KH && w.StrideW == w.KW && w.DilH == 1 && w.DilW == 1 && w.Top == 0 && w.Left == 0 && w.H == w.OH*w.KH && w.W == w.OW*w.KW
+}
+
+// dealLine fills a line of disjoint taps from kernel row ky of a line of sums.
+func (s *convTranspose) dealLine(l kernel.Level, dst, sums []float32, ky int) {
+	n, width := s.win.KW*s.og, s.taps()*s.og
+	from := ky * n
+	for i := 0; i < len(dst); i += n {
+		out, in := dst[i:i+n], sums[from:from+n]
+		for j, v := range in {
+			out[j] = v
+		}
+		from += width
+	}
+	switch {
+	case s.bias == nil:
+	case s.og == 1:
+		l.BinaryScalar(kernel.Add, dst, dst, s.bias[0])
+	default:
+		l.BinaryRows(kernel.Add, dst, dst, s.bias[:s.og])
 	}
 }
 

@@ -350,6 +350,9 @@ func TestConvTranspose(t *testing.T) {
 		{[]int{1, 6, 5, 4}, []int{6, 1, 2, 2}, false, []any{"strides", []int64{2, 2}}},
 		{[]int{1, 6, 5, 4}, []int{6, 4, 3, 2}, true, []any{"group", int64(2), "dilations", []int64{2, 1}}},
 		{[]int{1, 8, 9}, []int{8, 1, 4}, true, []any{"group", int64(8), "strides", []int64{3}}},
+		{[]int{2, 6, 5, 4}, []int{6, 1, 2, 2}, true, []any{"strides", []int64{2, 2}}},
+		{[]int{2, 6, 5, 4}, []int{6, 5, 2, 3}, true, []any{"strides", []int64{2, 3}}},
+		{[]int{2, 6, 5, 4}, []int{6, 5, 2, 2}, false, []any{"strides", []int64{2, 2}, "output_padding", []int64{1, 0}}},
 	} {
 		k := newMaker(uint64(i))
 		in := []string{k.input(k.floats(c.x...)), k.constant(k.floats(c.w...))}

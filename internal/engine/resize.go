@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -26,32 +27,64 @@ func lowerLinearResize(lw *lowerer, n *node) bool {
 		return false
 	}
 	src, dst := lw.use(x, channelsLast), lw.make(y, channelsLast)
-	im, c, w := imageOf(x, y), x.shape[1], x.shape[3]
-	cuts := lw.rowCuts(image{im.batch, im.in, im.out, len(rows)}, 1, float64(y.elems())*2, nil)
-	lw.emit(&step{node: n, kernel: "f32 linear resize", parts: len(cuts), in: []*slot{src}, out: []*slot{dst}, run: func(f *frame, part int) error {
+	im, m := imageOf(x, y), &blendLines{level: lw.level, rows: rows, cols: cols, c: x.shape[1], w: x.shape[3]}
+	cuts := lw.rowCuts(image{im.batch, im.in, im.out, len(rows)}, 1, float64(y.elems()), nil)
+	room := lw.scratch(tensor.Float32, len(cuts)*2*m.line())
+	lw.emit(&step{node: n, kernel: "f32 linear resize", parts: len(cuts), in: []*slot{src}, out: []*slot{dst, room}, run: func(f *frame, part int) error {
 		k := cuts[part]
-		in, out := f.f32(src)[k.image*im.in:][:im.in], f.f32(dst)[k.image*im.out:][:im.out]
-		for i := k.M0; i < k.M1; i++ {
-			r := rows[i]
-			top, bottom := in[r.first*w*c:][:w*c], in[r.second*w*c:][:w*c]
-			line := out[i*len(cols)*c:][:len(cols)*c]
-			for j, b := range cols {
-				blendPixel(line[j*c:][:c], top[b.first*c:], top[b.second*c:], bottom[b.first*c:], bottom[b.second*c:], b.weight, r.weight)
-			}
-		}
+		m.run(f.f32(dst)[k.image*im.out:][:im.out], f.f32(src)[k.image*im.in:][:im.in], f.f32(room)[part*2*m.line():][:2*m.line()], k.M0, k.M1)
 		return nil
 	}})
 	return true
 }
 
-// blendPixel mixes four pixels: across by u, then down by v.
-func blendPixel(dst, a, b, c, d []float32, u, v float32) {
-	n := len(dst)
-	a, b, c, d = a[:n], b[:n], c[:n], d[:n]
-	for i := range dst {
-		top := a[i] + float32((b[i]-a[i])*u)
-		bottom := c[i] + float32((d[i]-c[i])*u)
-		dst[i] = top + float32((bottom-top)*v)
+// blendLines resizes one image in channels-last order: lines are blended across, and pairs of these down.
+type blendLines struct {
+	level      kernel.Level
+	rows, cols []blend
+	c, w       int // channels, columns of the operand
+}
+
+// line is the number of elements of a line of the result.
+func (m *blendLines) line() int { return len(m.cols) * m.c }
+
+// run makes the lines r0 to r1-1. Room holds the last two lines that were blended across.
+func (m *blendLines) run(dst, x, room []float32, r0, r1 int) {
+	n := m.line()
+	have := [2]int{-1, -1}
+	across := func(row, other int) []float32 {
+		for i, h := range have {
+			if h == row {
+				return room[i*n:][:n]
+			}
+		}
+		i := 0
+		if have[0] == other {
+			i = 1
+		}
+		have[i] = row
+		m.across(room[i*n:][:n], x[row*m.w*m.c:][:m.w*m.c])
+		return room[i*n:][:n]
+	}
+	for i := r0; i < r1; i++ {
+		r := m.rows[i]
+		top := across(r.first, r.second)
+		bottom := across(r.second, r.first)
+		line := dst[i*n:][:n]
+		m.level.Binary(kernel.Sub, line, bottom, top)
+		m.level.BinaryScalar(kernel.Mul, line, line, r.weight)
+		m.level.Binary(kernel.Add, line, line, top)
+	}
+}
+
+// across blends the pixels of a line of the operand.
+func (m *blendLines) across(dst, x []float32) {
+	for j, b := range m.cols {
+		out, u := dst[j*m.c:][:m.c], b.weight
+		left, right := x[b.first*m.c:][:len(out)], x[b.second*m.c:][:len(out)]
+		for i := range out {
+			out[i] = left[i] + float32((right[i]-left[i])*u)
+		}
 	}
 }
 
