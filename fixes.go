@@ -173,7 +173,7 @@ func (q *quantization) trial() (float64, error) {
 		if err != nil {
 			return 0, fault.Invalidf("", "%v", err)
 		}
-		if stats, err = calib.Collect(q.ctx, s, q.fitFeed(), calib.Options{Workers: q.opt.Threads, Level: level}); err != nil {
+		if stats, err = calib.Collect(q.ctx, s, q.fitFeed(), calib.Options{Hist: needHist(set), Workers: q.opt.Threads, Level: level}); err != nil {
 			return 0, err
 		}
 	}

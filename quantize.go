@@ -57,7 +57,7 @@ func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error)
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
-	q := &quantization{ctx: ctx, in: m, opt: o}
+	q := &quantization{ctx: ctx, in: m, opt: o, observed: o.Settings.Observer != nil}
 	if err := q.prepare(); err != nil {
 		return nil, fault.At(m.path, err)
 	}
@@ -76,6 +76,7 @@ type quantization struct {
 	in       *Model
 	opt      QuantizeOptions
 	float    *graph.Model // prepared, not quantized
+	observed bool         // an observer of activations was asked for
 	facts    op.Facts
 	plan     *plan.Plan
 	judge    *judge // nil where there is no data
@@ -335,11 +336,16 @@ func (q *quantization) calibrate(values []string, samples []int) (map[string]*ca
 	if err != nil {
 		return nil, err
 	}
-	o := q.opt.Settings.Observer
+	hist := q.opt.Settings.Observer == nil || needHist(q.opt.Settings)
 	return calib.Collect(q.ctx, s, feedOf(q.opt.Data, samples), calib.Options{
-		Hist: o == nil || o.Hist, Workers: q.opt.Threads, Level: level,
+		Hist: hist, Workers: q.opt.Threads, Level: level,
 		Done: func(done int) { q.opt.Progress("calibrate", done, len(samples)) },
 	})
+}
+
+// needHist says whether some observer that is asked for reads histograms.
+func needHist(set plan.Settings) bool {
+	return slices.ContainsFunc(set.Observers(), func(o *calib.Observer) bool { return o.Hist })
 }
 
 // nested says whether some of the values flow inside subgraphs, which only the reference shows.
@@ -372,6 +378,7 @@ func (q *quantization) finish() error {
 	if err := q.rewrite(); err != nil {
 		return err
 	}
+	q.warnings = append(q.warnings, q.plan.Idle(q.observed)...)
 	if q.judge != nil {
 		var err error
 		if q.gate, err = q.judge.compare(q.out); err != nil {

@@ -19,11 +19,12 @@ import (
 )
 
 type quantizeFlags struct {
-	out, scheme, mode, observer, weights, acts, target, style string
-	keep, fix                                                 []string
-	recipe, saveRecipe, plan, savePlan                        string
-	dry, again                                                bool
-	data                                                      dataFlags
+	out, scheme, mode, target, style        string
+	observer, weightObserver, weights, acts string
+	keep, fix                               []string
+	recipe, saveRecipe, plan, savePlan      string
+	dry, again                              bool
+	data                                    dataFlags
 }
 
 func quantizeCmd(a *app) *cobra.Command {
@@ -40,6 +41,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVar(&q.scheme, "scheme", "", plan.SchemeNames()+" (default W8A8)")
 	f.StringVar(&q.mode, "mode", "", "static, dynamic, weights or convert (default: the scheme's)")
 	f.StringVar(&q.observer, "observer", "", recipe.Auto+", "+calib.Names()+" (default "+recipe.Auto+": the best of several on samples held back)")
+	f.StringVar(&q.weightObserver, "weight-observer", "", calib.Names()+" (default: the rule of the format)")
 	f.StringVar(&q.weights, "weights", "", "format of weights and its block, such as int8:channel; see lowbit formats")
 	f.StringVar(&q.acts, "acts", "", "format of activations, such as uint8")
 	f.StringVar(&q.target, "target", "", "runtime to make the file for; see lowbit targets")
@@ -80,6 +82,7 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe
 	lay(&r.Data.Calib.Labels, q.data.labels)
 	lay(&r.Data.Calib.Split, q.data.split)
 	layScheme(&r.Weights, q.weights)
+	lay(&r.Weights.Observer, q.weightObserver)
 	layScheme(&r.Activations, q.acts)
 	if cmd.Flags().Changed("samples") {
 		r.Calibration.Samples = &q.data.samples

@@ -24,24 +24,59 @@ var Entropy = &Observer{
 		if len(h) > 1 {
 			h[0] = h[1]
 		}
-		levels := 1 << (f.Bits - 1)
-		if s.Min >= 0 && !symmetric {
-			levels = 1 << f.Bits
-		}
 		t := s.amax()
-		if i := klClip(h, levels); i < len(h) {
+		if i := klClip(h, levelsOf(f, s.Min >= 0 && !symmetric)); i < len(h) {
 			t = min(t, (float64(i)+0.5)*width)
 		}
 		return math.Max(float64(s.Min), -t), math.Min(float64(s.Max), t)
 	},
 }
 
-// klClip returns the number of bins to keep, from levels to len(h), at which the divergence
-// between h, clipped, and its quantization to that many levels is least; the larger on ties.
-func klClip(h []uint64, levels int) int {
-	k := newDivergence(h, levels)
+// levels are the marks that magnitudes are quantized to.
+type levels struct {
+	n    int
+	ends []float64 // of all but the last: where it ends, as a share of the range; nil: evenly spaced
+}
+
+func evenly(n int) levels { return levels{n: n} }
+
+// levelsOf returns the marks of a format from zero on, all of them where it may shift to that side.
+func levelsOf(f *format.Format, oneSided bool) levels {
+	if f.Lo < f.Hi {
+		n := 1 << (f.Bits - 1)
+		if oneSided {
+			n = 1 << f.Bits
+		}
+		return evenly(n)
+	}
+	marks, between := f.Steps()
+	l := levels{n: 1}
+	for _, b := range between {
+		if b > 0 {
+			l.ends = append(l.ends, float64(b)/float64(marks[len(marks)-1]))
+			l.n++
+		}
+	}
+	return l
+}
+
+// end is the bin behind level k where n bins are kept.
+func (l levels) end(k, n int) int {
+	switch {
+	case l.ends == nil:
+		return (k*n + n + l.n - 1) / l.n
+	case k >= len(l.ends):
+		return n
+	}
+	return min(n, int(math.Ceil(l.ends[k]*float64(n))))
+}
+
+// klClip returns the number of bins to keep, from the number of levels to len(h), at which the
+// divergence between h, clipped, and its quantization to those levels is least; the larger on ties.
+func klClip(h []uint64, l levels) int {
+	k := newDivergence(h, l)
 	best, least := len(h), math.Inf(1)
-	for i := levels; i <= len(h); i++ {
+	for i := l.n; i <= len(h); i++ {
 		if d := k.at(i); d <= least {
 			best, least = i, d
 		}
@@ -60,7 +95,7 @@ func klClip(h []uint64, levels int) int {
 // where all sums but that over g are differences of running sums.
 type divergence struct {
 	h      []uint64
-	levels int
+	levels levels
 	sum    []uint64  // of h before an index
 	filled []int     // non-empty bins before an index
 	plnp   []float64 // Σ h·ln h before an index
@@ -68,7 +103,7 @@ type divergence struct {
 	counts []float64 // ln of 1, 2, …, the numbers of bins in a level
 }
 
-func newDivergence(h []uint64, levels int) *divergence {
+func newDivergence(h []uint64, levels levels) *divergence {
 	n := len(h)
 	k := &divergence{h: h, levels: levels, sum: make([]uint64, n+1), filled: make([]int, n+1), plnp: make([]float64, n+1), least: make([]uint64, n+1)}
 	k.least[0] = math.MaxUint64
@@ -80,7 +115,7 @@ func newDivergence(h []uint64, levels int) *divergence {
 			k.least[i+1] = min(k.least[i], c)
 		}
 	}
-	k.counts = make([]float64, n/levels+3)
+	k.counts = make([]float64, n+2)
 	for i := range k.counts {
 		k.counts[i] = ln(float64(max(1, i)))
 	}
@@ -104,7 +139,10 @@ func (k *divergence) at(n int) float64 {
 		d += float64((c+outliers)*ln(c+outliers)) - float64(c*ln(c))
 	}
 	for lo, group := 0, 0; lo < n; group++ {
-		hi := (group*n + n + k.levels - 1) / k.levels // the first bin of the next level
+		hi := k.levels.end(group, n)
+		if hi == lo {
+			continue
+		}
 		if sum := float64(k.sum[hi] - k.sum[lo]); sum > 0 {
 			p := sum
 			if hi == n {
@@ -129,7 +167,10 @@ func (k *divergence) smoothed(n int, total, kept float64) float64 {
 	}
 	d := 0.0
 	for lo, group := 0, 0; lo < n; group++ {
-		hi := (group*n + n + k.levels - 1) / k.levels
+		hi := k.levels.end(group, n)
+		if hi == lo {
+			continue
+		}
 		filled := k.filled[hi] - k.filled[lo]
 		q := 0.0
 		if filled > 0 {

@@ -38,7 +38,7 @@ func TestKLClip(t *testing.T) {
 		{"Laplace to 20", laplace, 20, 1011, 9.8779},
 	} {
 		h := c.cdf.counts(2048, c.end)
-		got := klClip(h, 128)
+		got := klClip(h, evenly(128))
 		if clip := (float64(got) + 0.5) * c.end / 2048; got != c.bins || math.Abs(clip-c.clip) > 1e-4 {
 			t.Errorf("%s: %d bins, a clip of %.4f; want %d, %.4f", c.name, got, clip, c.bins, c.clip)
 		}
@@ -85,4 +85,71 @@ func statsOf(cdf density, end float64) *Stats {
 	}
 	s.Min, s.Max = float32(-end), float32(end)
 	return s
+}
+
+// TestPower24 holds the fifth root against the library's power.
+func TestPower24(t *testing.T) {
+	for _, e := range []float64{0, 1e-200, 1e-30, 3e-7, 0.1, 0.5, 0.99, 1, 2, 7.5, 1e10, -3, 1e60} {
+		want := math.Pow(math.Abs(e), 2.4)
+		if got := power24(e); math.Abs(got-want) > 1e-12*want && want > 1e-280 {
+			t.Errorf("|%g|^2.4 = %g, want %g", e, got, want)
+		}
+	}
+}
+
+// TestIFMRAndPNormBesideMSE checks that both find the clip of a normal distribution near that of the
+// least squared error, IFMR the same one, |e|^2.4 a wider one; that IFMR keeps to its
+// shares; and that on its coarser grid it loses no more than 0.1 dB.
+func TestIFMRAndPNormBesideMSE(t *testing.T) {
+	f := &format.Format{Name: "symmetric", Bits: 4, Lo: -7, Hi: 7, Elem: tensor.Int8}
+	s := statsOf(normal, 8)
+	_, mse := MSE.Range(s, f, true)
+	_, wide := s.cover(ifmrShare, true)
+	if _, hi := IFMR.Range(s, f, true); math.Abs(hi-0.7*wide) > 1e-9 {
+		t.Errorf("IFMR clips at %.3f, want its least share of %.3f", hi, wide)
+	}
+	if _, hi := PNorm.Range(s, f, true); hi < mse+0.05 || hi > mse+0.8 {
+		t.Errorf("the p-norm clips at %.3f, the squared error at %.3f", hi, mse)
+	}
+	f8 := &format.Format{Name: "symmetric", Bits: 8, Lo: -127, Hi: 127, Elem: tensor.Int8}
+	_, mse = MSE.Range(s, f8, true)
+	_, hi := IFMR.Range(s, f8, true)
+	m := s.masses()
+	if a, b := m.squaredError(f8, f8.Cover(-hi, hi, true)), m.squaredError(f8, f8.Cover(-mse, mse, true)); a > 1.023*b {
+		t.Errorf("at 8 bits IFMR clips at %.3f, the squared error at %.3f: errors %g, %g", hi, mse, a, b)
+	}
+}
+
+// TestLSQStep holds the first step of learned step size quantization, 2·mean|x|/√top, against the mean
+// √(2/π) of a half-normal distribution and 1 of an exponential one.
+func TestLSQStep(t *testing.T) {
+	for _, c := range []struct {
+		cdf  density
+		end  float64
+		mean float64
+	}{{normal, 8, math.Sqrt(2 / math.Pi)}, {laplace, 24, 1}} {
+		for _, top := range []int{1, 3, 7} {
+			f := &format.Format{Name: "symmetric", Bits: 8, Lo: -top, Hi: top, Elem: tensor.Int8}
+			_, hi := LSQ.Range(statsOf(c.cdf, c.end), f, true)
+			if want := 2 * c.mean * math.Sqrt(float64(top)); math.Abs(hi-want) > 1e-3*want {
+				t.Errorf("top code %d: clip %.4f, want %.4f", top, hi, want)
+			}
+		}
+	}
+}
+
+// TestEntropyOnMarks clips for marks that are not evenly spaced. Those of a small float reach far with
+// little loss, so that the divergence leaves a wider range than it does to as many even steps.
+func TestEntropyOnMarks(t *testing.T) {
+	s := statsOf(normal, 8)
+	clip := func(f *format.Format) float64 { _, hi := Entropy.Range(s, f, true); return hi }
+	even := &format.Format{Name: "symmetric", Bits: 4, Lo: -7, Hi: 7, Elem: tensor.Int8}
+	if e, m := clip(even), clip(format.FP4E2M1); m <= e || m > 8 {
+		t.Errorf("FP4 clips at %.3f, even steps at %.3f", m, e)
+	}
+	for _, f := range format.All {
+		if lo, hi := Entropy.Range(s, f, true); lo != -hi || hi <= 0 || hi > 8 {
+			t.Errorf("%s: [%g, %g]", f.Name, lo, hi)
+		}
+	}
 }

@@ -6,11 +6,13 @@ import (
 	"strings"
 
 	"lowbit/internal/format"
+	"lowbit/internal/kernel"
 )
 
 // An Observer is a way to choose the range of a value from its statistics.
 type Observer struct {
 	Name string
+	Also string // another name that it goes by; "" where it has none
 	Doc  string
 	Hist bool // needs histograms
 	// Range returns the interval that the format has to cover.
@@ -18,7 +20,7 @@ type Observer struct {
 }
 
 // All lists the observers in the order that help prints them.
-var All = []*Observer{MinMax, Average, Percentile, Entropy, MSE}
+var All = []*Observer{MinMax, Average, Percentile, Entropy, MSE, IFMR, PNorm, LSQ}
 
 // Tried lists the observers among which the best is chosen by trial where none is named.
 var Tried = []*Observer{MSE, Average, Percentile, MinMax}
@@ -26,7 +28,7 @@ var Tried = []*Observer{MSE, Average, Percentile, MinMax}
 // Lookup returns the observer of that name, or nil.
 func Lookup(name string) *Observer {
 	for _, o := range All {
-		if o.Name == name {
+		if name != "" && (o.Name == name || o.Also == name) {
 			return o
 		}
 	}
@@ -40,6 +42,21 @@ func Names() string {
 		s = append(s, o.Name)
 	}
 	return strings.Join(s, ", ")
+}
+
+// FitBlock returns the parameters that the observer chooses for the weights of one block in format f,
+// all finite. Formats of eight bits and more stay symmetric; a format with a rule of its own keeps it.
+func (o *Observer) FitBlock(x []float32, f *format.Format) format.Params {
+	s := NewStats(o.Hist)
+	s.Add(kernel.Generic, x)
+	if f.Fit != nil || !s.Seen() {
+		return f.FitBlock(x)
+	}
+	p, err := o.Fit(s, f, f.Bits >= 8)
+	if err != nil {
+		return f.FitBlock(x)
+	}
+	return p
 }
 
 // Fit returns the parameters that the observer chooses for a value in format f. It is an error
@@ -75,7 +92,7 @@ var MinMax = &Observer{
 // Average covers the mean over samples of each sample's extremes (NNCF's mean-min-max). It is
 // the moving average whose weights do not depend on the order of the samples.
 var Average = &Observer{
-	Name: "average", Doc: "cover the mean of the samples' extremes",
+	Name: "average", Also: "mean-minmax", Doc: "cover the mean of the samples' extremes (a moving average that no order changes; NNCF's mean-min-max)",
 	Range: func(s *Stats, f *format.Format, symmetric bool) (lo, hi float64) {
 		return s.MeanMin(), s.MeanMax()
 	},
@@ -89,22 +106,27 @@ const percentile = 0.9999
 var Percentile = &Observer{
 	Name: "percentile", Hist: true, Doc: "cover 99.99 % of the values",
 	Range: func(s *Stats, f *format.Format, symmetric bool) (lo, hi float64) {
-		if symmetric {
-			t := quantile(s.magnitudes(), s.Zeros, percentile) * s.width()
-			return -min(t, s.amax()), min(t, s.amax())
-		}
-		tail := (1 - percentile) / 2
-		n := float64(s.Count - s.NaNs - s.Infs)
-		cut := func(h []uint64, most float64) float64 {
-			total := uint64(0)
-			for _, c := range h {
-				total += c
-			}
-			rest := uint64(n) - total
-			return min(most, quantile(h, rest, 1-tail)*s.width())
-		}
-		return -cut(s.Neg, math.Max(0, -float64(s.Min))), cut(s.Pos, math.Max(0, float64(s.Max)))
+		return s.cover(percentile, symmetric)
 	},
+}
+
+// cover returns the range of a share p of the values: of the magnitudes where it is symmetric, else
+// with half of the rest beyond each end.
+func (s *Stats) cover(p float64, symmetric bool) (lo, hi float64) {
+	if symmetric {
+		t := min(s.amax(), quantile(s.magnitudes(), s.Zeros, p)*s.width())
+		return -t, t
+	}
+	tail := (1 - p) / 2
+	n := s.Count - s.NaNs - s.Infs
+	cut := func(h []uint64, most float64) float64 {
+		total := uint64(0)
+		for _, c := range h {
+			total += c
+		}
+		return min(most, quantile(h, n-total, 1-tail)*s.width())
+	}
+	return -cut(s.Neg, math.Max(0, -float64(s.Min))), cut(s.Pos, math.Max(0, float64(s.Max)))
 }
 
 // quantile returns the position, in bins and linear inside one, below which a share p of the

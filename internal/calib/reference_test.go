@@ -88,7 +88,7 @@ func TestDivergence(t *testing.T) {
 		if trial%7 == 0 {
 			h[n-1] = 3
 		}
-		k := newDivergence(h, levels)
+		k := newDivergence(h, evenly(levels))
 		for i := levels; i <= n; i++ {
 			got, want := k.at(i), plainDivergence(h, i, levels)
 			if math.IsInf(got, 1) != math.IsInf(want, 1) || math.Abs(got-want) > 1e-10 {

@@ -12,7 +12,9 @@ import (
 )
 
 // Bins is the number of bins on each side of zero.
-const Bins = 4096
+const Bins = 1 << log2Bins
+
+const log2Bins = 12
 
 // firstExp is the bin width exponent that histograms start from; bins only ever grow.
 const firstExp = -40
@@ -56,7 +58,12 @@ func (s *Stats) Add(l kernel.Level, x []float32) {
 	l.AddMoments(&s.mins, []float32{c.Min})
 	l.AddMoments(&s.maxs, []float32{c.Max})
 	if s.Neg != nil {
-		s.widen(max(-c.Min, c.Max))
+		amax := max(-c.Min, c.Max)
+		if s.finite == 1 && amax > 0 { // nothing to merge yet
+			_, e := math.Frexp(float64(amax)) // below 2^e
+			s.Exp = max(s.Exp, e-log2Bins)
+		}
+		s.widen(amax)
 		l.HistF32(s.Neg, s.Pos, x, s.Exp)
 	}
 }

@@ -144,6 +144,11 @@ func (s *search) shrink(from, step float64, at func(k float64) Params) float64 {
 
 // FitTensor returns the parameters for each block of weights. It is an error if one is not finite.
 func (f *Format) FitTensor(x []float32, shape []int, b Block) ([]Params, error) {
+	return f.FitTensorWith(x, shape, b, f.FitBlock)
+}
+
+// FitTensorWith is FitTensor with another rule for one block.
+func (f *Format) FitTensorWith(x []float32, shape []int, b Block, fit func(x []float32) Params) ([]Params, error) {
 	for i, v := range x {
 		if v-v != 0 {
 			return nil, fmt.Errorf("element %d is %v", i, v)
@@ -154,7 +159,7 @@ func (f *Format) FitTensor(x []float32, shape []int, b Block) ([]Params, error) 
 	var empty []int
 	least := float32(math.Inf(1))
 	for i, v := range blocks {
-		p[i] = f.FitBlock(v)
+		p[i] = fit(v)
 		if lo, hi := extremes(v); lo == hi {
 			empty = append(empty, i)
 		} else {

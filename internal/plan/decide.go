@@ -386,13 +386,13 @@ func (d *decider) add(v *Value) string {
 }
 
 func (d *decider) activation(name string, s Scheme, reason string) string {
-	return d.add(&Value{Name: name, Role: RoleActivation, Format: s.Format.Name, Params: s.unscaled(), Reason: reason})
+	return d.add(&Value{Name: name, Role: RoleActivation, Format: s.Format.Name, Params: s.unscaled(), Reason: reason, observer: s.Observer})
 }
 
 // weight adds a constant weight, blocked along the operator's channel axis.
 func (d *decider) weight(n *graph.Node, q *op.Quant, i int, s Scheme) string {
 	t := d.constant(n.In[i])
-	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: weightBlock(s, t, channelAxis(n, q, t)), Reason: "weight of " + n.Label()})
+	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: weightBlock(s, t, channelAxis(n, q, t)), Reason: "weight of " + n.Label(), observer: s.Observer})
 }
 
 // channelAxis is the output-channel axis of weight t of node n, counted from the front.

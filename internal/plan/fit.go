@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -103,19 +104,13 @@ func (v *Value) fit(t *tensor.Tensor, s *calib.Stats, set Settings) error {
 	case v.Role == RoleActivation && s == nil:
 		return fault.Invalidf("", "calibration never reached it")
 	case v.Role == RoleActivation:
-		p, err := set.Observer.Fit(s, f, set.Symmetric)
-		if err != nil {
-			return fault.Invalidf("", "%v", err)
-		}
-		v.Params = []format.Params{p}
-		v.Reason = fmt.Sprintf("%s; %s over %d samples saw [%.6g, %.6g]", v.Reason, set.Observer.Name, s.Samples, s.Min, s.Max)
-		return nil
+		return v.fitActivation(s, f, set)
 	case t == nil:
 		return fault.Invalidf("", "is not a constant of the model")
 	}
 	var err error
 	if v.Role == RoleWeight {
-		v.Params, err = f.FitTensor(tensor.Of[float32](t), t.Shape, v.Block)
+		err = v.fitWeight(t, f)
 	} else {
 		v.Params, err = cover(f, tensor.Of[float32](t))
 	}
@@ -123,6 +118,36 @@ func (v *Value) fit(t *tensor.Tensor, s *calib.Stats, set Settings) error {
 		return fault.Invalidf("", "%v", err)
 	}
 	return nil
+}
+
+// fitActivation finds the parameters of a value that flows, and whether its observer mattered.
+func (v *Value) fitActivation(s *calib.Stats, f *format.Format, set Settings) error {
+	if v.observer == nil {
+		v.observer = set.Observer
+	}
+	p, err := v.observer.Fit(s, f, set.Symmetric)
+	if err != nil {
+		return fault.Invalidf("", "%v", err)
+	}
+	plain, err := calib.MinMax.Fit(s, f, set.Symmetric)
+	v.idle = err == nil && plain == p
+	v.Params = []format.Params{p}
+	v.Reason = fmt.Sprintf("%s; %s over %d samples saw [%.6g, %.6g]", v.Reason, v.observer.Name, s.Samples, s.Min, s.Max)
+	return nil
+}
+
+// fitWeight finds the parameters of each block of a weight, by the observer where one was asked for.
+func (v *Value) fitWeight(t *tensor.Tensor, f *format.Format) error {
+	x := tensor.Of[float32](t)
+	plain, err := f.FitTensor(x, t.Shape, v.Block)
+	v.Params = plain
+	if v.observer == nil || err != nil {
+		return err
+	}
+	v.Params, err = f.FitTensorWith(x, t.Shape, v.Block, func(x []float32) format.Params { return v.observer.FitBlock(x, f) })
+	v.idle = slices.Equal(plain, v.Params)
+	v.Reason += "; scaled by " + v.observer.Name
+	return err
 }
 
 // cover returns the one scale with which a format holds every element of a constant operand.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 )
@@ -96,6 +97,9 @@ type Value struct {
 	Weight string          // of a bias: the weight whose scale it multiplies
 	SQNR   float64         // of a constant: signal to quantization noise in dB
 	Reason string
+
+	observer *calib.Observer // asked for; nil: the one of the settings, of a weight its format's own rule
+	idle     bool            // the observer chose what there would have been without it
 }
 
 // A Node says whether a node computes on quantized values.
@@ -128,6 +132,34 @@ func (p *Plan) Observed() []string {
 		}
 	}
 	return list
+}
+
+// Idle tells of each observer that was asked for and changed nothing: for every value it chose what
+// minmax would have, or for every weight what the format's own rule does. Activations are left out
+// where their observer was nobody's choice.
+func (p *Plan) Idle(activations bool) []string {
+	type use struct{ role, name string }
+	busy := map[use]bool{}
+	var order []use
+	for _, v := range p.Values {
+		if v.observer == nil || v.Role == RoleActivation && !activations {
+			continue
+		}
+		u := use{v.Role, v.observer.Name}
+		if _, ok := busy[u]; !ok {
+			order = append(order, u)
+		}
+		busy[u] = busy[u] || !v.idle
+	}
+	var notes []string
+	for _, u := range order {
+		if !busy[u] && u.role == RoleWeight {
+			notes = append(notes, fmt.Sprintf("observer %s of weights changed nothing: each keeps the scale that its format's own rule gives", u.name))
+		} else if !busy[u] && u.name != calib.MinMax.Name {
+			notes = append(notes, fmt.Sprintf("observer %s changed nothing: for every activation it chose what %s would have", u.name, calib.MinMax.Name))
+		}
+	}
+	return notes
 }
 
 // Quantized returns how many nodes compute on quantized values.

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"lowbit/internal/calib"
@@ -13,8 +14,9 @@ import (
 
 // A Scheme is how one sort of value is quantized.
 type Scheme struct {
-	Format *format.Format
-	Block  format.Block // the axis comes from the operator
+	Format   *format.Format
+	Block    format.Block    // the axis comes from the operator
+	Observer *calib.Observer // nil: of activations that of the settings, of weights the format's own rule
 }
 
 // Settings are what a plan is made from.
@@ -40,6 +42,25 @@ func (s *Settings) Float() bool {
 		}
 	}
 	return s.Weights.Format == nil
+}
+
+// Observers lists the observers that are asked for by name, each once.
+func (s *Settings) Observers() []*calib.Observer {
+	list := []*calib.Observer{s.Observer, s.Weights.Observer, s.Acts.Observer}
+	for _, o := range s.Overrides {
+		for _, c := range []*Scheme{o.Weights, o.Acts} {
+			if c != nil {
+				list = append(list, c.Observer)
+			}
+		}
+	}
+	var named []*calib.Observer
+	for _, o := range list {
+		if o != nil && !slices.Contains(named, o) {
+			named = append(named, o)
+		}
+	}
+	return named
 }
 
 // An Override changes the schemes of the nodes that match.

@@ -48,10 +48,11 @@ type Calibration struct {
 	Seed     uint64 `yaml:"seed,omitempty"`
 }
 
-// A Scheme is a format and the block that shares its parameters.
+// A Scheme is a format, the block that shares its parameters, and how they are chosen.
 type Scheme struct {
-	Format string `yaml:"format,omitempty"`
-	Block  string `yaml:"block,omitempty"`
+	Format   string `yaml:"format,omitempty"`
+	Block    string `yaml:"block,omitempty"`
+	Observer string `yaml:"observer,omitempty"`
 }
 
 // Keep picks nodes that stay in float: a pattern, or an operator's name.
@@ -280,6 +281,12 @@ func (c Scheme) over(place string, mode plan.Mode, s plan.Scheme) (plan.Scheme, 
 		}
 		s.Format = format.Lookup(c.Format)
 		s.Block = mode.WeightBlock(s.Format)
+	}
+	if c.Observer != "" {
+		if err := namedObservers().check(place+".observer", c.Observer); err != nil {
+			return s, err
+		}
+		s.Observer = calib.Lookup(c.Observer)
 	}
 	if c.Block != "" {
 		b, err := format.ParseBlock(c.Block)

@@ -25,7 +25,7 @@ weights:     {format: int8, block: channel}
 activations: {format: uint8, block: tensor}
 keep: [lm_head, "re:.*layernorm.*", {op: Softmax}]      # stay in float
 overrides:
-  - {match: "re:blocks\\.0\\..*", weights: {format: int4, block: group=32}}
+  - {match: "re:blocks\\.0\\..*", weights: {format: int4, block: group=32, observer: mse}}
 data:
   calib: {path: calib/, preprocess: imagenet}
   eval:  {path: val/, preprocess: imagenet, labels: val.csv, metric: top1}
@@ -53,7 +53,7 @@ func TestParse(t *testing.T) {
 	if got := strings.Join(keep, " "); got != "lm_head re:.*layernorm.* op:Softmax" {
 		t.Errorf("kept: %s", got)
 	}
-	if o := s.Overrides; len(o) != 1 || o[0].Weights.Format != format.Int4 || o[0].Weights.Block.Size != 32 || o[0].Acts.Format != format.Uint8 || o[0].Match.String() != `re:blocks\.0\..*` {
+	if o := s.Overrides; len(o) != 1 || o[0].Weights.Format != format.Int4 || o[0].Weights.Block.Size != 32 || o[0].Weights.Observer != calib.MSE || o[0].Acts.Observer != nil || o[0].Acts.Format != format.Uint8 || o[0].Match.String() != `re:blocks\.0\..*` {
 		t.Errorf("overrides: %+v", o)
 	}
 	if r.Data.Eval.Metric != "top1" || r.Accuracy.MaxDrop != "1%" || r.Search.MaxTrials != 200 || *r.Calibration.Samples != 300 {

@@ -55,9 +55,19 @@ func targetWords() words {
 }
 
 func observerWords() words {
-	w := words{known: []string{Auto}}
+	w := namedObservers()
+	w.known = append([]string{Auto}, w.known...)
+	return w
+}
+
+// namedObservers lists the observers without the word that leaves the choice to a trial.
+func namedObservers() words {
+	w := words{}
 	for _, o := range calib.All {
 		w.known = append(w.known, o.Name)
+		if o.Also != "" {
+			w.known = append(w.known, o.Also)
+		}
 	}
 	return w
 }
