@@ -216,6 +216,23 @@ func (k *maker) checkSteps(t *testing.T, scale float32) []StepTime {
 	return steps
 }
 
+// checkExact holds all runs against the reference bit by bit.
+func (k *maker) checkExact(t *testing.T) []StepTime {
+	t.Helper()
+	want := k.reference(t)
+	var steps []StepTime
+	for _, r := range allRuns() {
+		var got map[string]*tensor.Tensor
+		got, steps = k.evaluate(t, r, nil)
+		for name, w := range want {
+			if got[name].String() != w.String() || string(got[name].Raw) != string(w.Raw) {
+				t.Fatalf("%v: %s differs from the reference", r, name)
+			}
+		}
+	}
+	return steps
+}
+
 func atMostOneStep(t *testing.T, name string, got, want *tensor.Tensor, scale float32) {
 	t.Helper()
 	if got.String() != want.String() {

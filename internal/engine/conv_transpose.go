@@ -168,10 +168,7 @@ func (s *convTranspose) dealLine(l kernel.Level, dst, sums []float32, ky int) {
 	n, width := s.win.KW*s.og, s.taps()*s.og
 	from := ky * n
 	for i := 0; i < len(dst); i += n {
-		out, in := dst[i:i+n], sums[from:from+n]
-		for j, v := range in {
-			out[j] = v
-		}
+		copy(dst[i:i+n], sums[from:from+n])
 		from += width
 	}
 	switch {

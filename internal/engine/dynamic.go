@@ -1,14 +1,19 @@
 package engine
 
-import "lowbit/internal/tensor"
+import (
+	"slices"
+
+	"lowbit/internal/tensor"
+)
 
 // Products of codes whose scale is found in each run: DynamicQuantizeLinear → ConvInteger or
 // MatMulInteger → Cast → Mul by both scales [→ Add]. The nodes that stand for them read the codes, their
-// scale and their zero point.
+// scale and their zero point. Where something else follows the sums, they read no scale and yield the sums.
 
 // A dynamicScale is what both kinds of product have in common.
 type dynamicScale struct {
-	wscale []float32 // of the weights, by column
+	cols   int
+	wscale []float32 // of the weights, by column; nil: the result is the int32 sums
 	tail
 }
 
@@ -56,29 +61,69 @@ func (s *dynamicGemm) channelAxis(rank int) int { return rank - 1 }
 
 // findDynamic finds such products.
 func findDynamic(g *net) {
-	for _, n := range g.nodes {
+	for _, n := range slices.Clone(g.nodes) {
 		if n.kind != "ConvInteger" && n.kind != "MatMulInteger" || !n.static() || n.out[0].elems() == 0 {
 			continue
 		}
-		q := dynamicCodes(n)
-		if q == nil {
-			continue
-		}
-		mul, wscale, ok := scaledSums(n, q)
+		w, rest, ok := centredWeights(n)
 		if !ok {
 			continue
 		}
-		w, ok := centredWeights(n)
-		if !ok {
-			continue
-		}
-		if n.kind == "ConvInteger" {
-			g.dynamicConv(n, mul, q, w, wscale)
-		} else {
-			g.dynamicGemm(n, mul, q, w, wscale)
+		if q := dynamicCodes(n); rest != nil || q == nil || !g.scaledProduct(n, q, w) {
+			g.plainProduct(n, w, rest)
 		}
 	}
 	g.sweep()
+}
+
+// scaledProduct makes n and the Cast and Mul behind it one node.
+func (g *net) scaledProduct(n, q *node, w *tensor.Tensor) bool {
+	mul, wscale, ok := scaledSums(n, q)
+	if !ok {
+		return false
+	}
+	kind, spec := integerProduct(n, w)
+	if spec == nil {
+		return false
+	}
+	d := spec.scaleOf()
+	if d.wscale = spread(wscale, d.cols); d.wscale == nil {
+		return false
+	}
+	mul.become(kind, spec, q.out[0], q.out[1], q.out[2])
+	return true
+}
+
+// plainProduct makes n a node that yields its sums, of uint8 codes, or two such nodes and their sum
+// where the weights are those of w plus those of rest.
+func (g *net) plainProduct(n *node, w, rest *tensor.Tensor) {
+	x, z := n.in[0], n.input(2)
+	switch {
+	case z == nil && x.dtype == tensor.Int8:
+		z = g.constant(x.name+"·zero", &tensor.Tensor{DType: tensor.Uint8, Raw: []byte{128}})
+	case z == nil:
+		z = g.constant(x.name+"·zero", tensor.New(tensor.Uint8))
+	case z.elems() != 1:
+		return
+	case z.dtype == tensor.Int8:
+		z = g.unsigned(z, n)
+	}
+	kind, spec := integerProduct(n, w)
+	if spec == nil {
+		return
+	}
+	if x.dtype == tensor.Int8 {
+		x = g.unsigned(x, n)
+	}
+	if rest == nil {
+		n.become(kind, spec, x, nil, z)
+		return
+	}
+	_, more := integerProduct(n, rest)
+	a, b := g.newValue(n.out[0], tensor.Int32, n.out[0].shape), g.newValue(n.out[0], tensor.Int32, n.out[0].shape)
+	g.insert(newNode(kind, n, spec, []*value{x, nil, z}, []*value{a}), n)
+	g.insert(newNode(kind, n, more, []*value{x, nil, z}, []*value{b}), n)
+	n.become("add sums", nil, a, b)
 }
 
 // dynamicCodes returns the DynamicQuantizeLinear node that gives the left side of n and its zero point.
@@ -111,23 +156,43 @@ func scaledSums(n, q *node) (mul *node, wscale []float32, ok bool) {
 	return mul, tensor.Of[float32](w.konst), true
 }
 
-// centredWeights returns the constant weights of n as int8 without their zero point, one for all.
-func centredWeights(n *node) (*tensor.Tensor, bool) {
-	w, zeros := n.in[1], []int{0}
-	if w.konst == nil || w.dtype.Bits() != 8 || len(w.shape) < 2 {
-		return nil, false
+// centredWeights returns the constant weights of n without their zero points, one for all or one for
+// each column, as int8; rest is what does not fit there, nil where all does.
+func centredWeights(n *node) (w, rest *tensor.Tensor, ok bool) {
+	v, zeros, axis := n.in[1], []int{0}, 0
+	if v.konst == nil || v.dtype.Bits() != 8 || len(v.shape) < 2 {
+		return nil, nil, false
+	}
+	if n.kind == "MatMulInteger" {
+		axis = len(v.shape) - 1
 	}
 	if z := n.input(3); z != nil {
-		var ok bool
-		if zeros, ok = intsOf(z); !ok || len(zeros) != 1 {
-			return nil, false
+		if zeros, ok = intsOf(z); !ok || len(zeros) != 1 && len(zeros) != v.shape[axis] {
+			return nil, nil, false
 		}
 	}
-	codes, err := w.konst.Ints()
+	codes, err := v.konst.Ints()
 	if err != nil {
-		return nil, false
+		return nil, nil, false
 	}
-	return centred(codes, zeros, w.shape, 0)
+	if w, ok = centred(codes, zeros, v.shape, axis); ok {
+		return w, nil, true
+	}
+	w, rest = planes(codes, zeros, v.shape, axis)
+	return w, rest, true
+}
+
+// planes writes the differences of 8-bit codes and zero points as sums of two int8 numbers.
+func planes(codes []int64, zeros []int, shape []int, axis int) (w, rest *tensor.Tensor) {
+	w, rest = tensor.New(tensor.Int8, shape...), tensor.New(tensor.Int8, shape...)
+	a, b := tensor.Of[int8](w), tensor.Of[int8](rest)
+	each := tensor.Elements(shape[axis+1:])
+	for i, c := range codes {
+		v := c - int64(zeros[i/each%shape[axis]%len(zeros)])
+		near := min(max(v, -128), 127)
+		a[i], b[i] = int8(near), int8(v-near)
+	}
+	return w, rest
 }
 
 // spread repeats a single scale for n columns.
@@ -145,20 +210,20 @@ func spread(scale []float32, n int) []float32 {
 	return out
 }
 
-func (g *net) dynamicConv(n, mul, q *node, w *tensor.Tensor, wscale []float32) {
-	shape, ok := convShapeOf(n, w.Shape)
-	s := &dynamicConv{convShape: shape, weight: w}
-	if s.wscale = spread(wscale, shape.o); ok && s.wscale != nil && (len(wscale) == 1 || shape.o == len(wscale)) {
-		mul.become("dynamic conv", s, q.out[0], q.out[1], q.out[2])
+// integerProduct returns n as a product of codes with the weights w, nil where it has no such form.
+func integerProduct(n *node, w *tensor.Tensor) (kind string, spec dynamicProduct) {
+	if n.kind == "ConvInteger" {
+		if shape, ok := convShapeOf(n, w.Shape); ok {
+			return "dynamic conv", &dynamicConv{convShape: shape, weight: w, dynamicScale: dynamicScale{cols: shape.o}}
+		}
+		return "", nil
 	}
+	if len(w.Shape) != 2 || len(n.in[0].shape) < 2 {
+		return "", nil
+	}
+	return "dynamic gemm", &dynamicGemm{weight: w, k: w.Shape[0], n: w.Shape[1], dynamicScale: dynamicScale{cols: w.Shape[1]}}
 }
 
-func (g *net) dynamicGemm(n, mul, q *node, w *tensor.Tensor, wscale []float32) {
-	if len(w.Shape) != 2 || len(n.in[0].shape) < 2 {
-		return
-	}
-	s := &dynamicGemm{weight: w, k: w.Shape[0], n: w.Shape[1]}
-	if s.wscale = spread(wscale, s.n); s.wscale != nil {
-		mul.become("dynamic gemm", s, q.out[0], q.out[1], q.out[2])
-	}
-}
+type dynamicProduct interface{ scaleOf() *dynamicScale }
+
+func (d *dynamicScale) scaleOf() *dynamicScale { return d }

@@ -45,13 +45,17 @@ type dynamicOut struct {
 
 // dynamicOut emits the step that works out scale and bias of each column for the codes at hand.
 func (lw *lowerer) dynamicOut(n *node, d *dynamicScale, sums []int32, im image, l layout) *dynamicOut {
-	cols := len(d.wscale)
-	to := &dynamicOut{spec: d, im: im, ld: cols, bias: lw.scratch(tensor.Int32, cols), scales: lw.scratch(tensor.Float32, cols)}
-	s := lw.use(n.in[1], rowMajor)
+	to := &dynamicOut{spec: d, im: im, ld: d.cols, bias: lw.scratch(tensor.Int32, d.cols), scales: lw.scratch(tensor.Float32, len(d.wscale))}
 	to.zero = lw.use(n.in[2], rowMajor)
+	in := []*slot{to.zero}
+	if d.wscale != nil {
+		in = append(in, lw.use(n.in[1], rowMajor))
+	}
 	level := lw.level
-	lw.emit(&step{node: n, kernel: "scales", in: []*slot{s, to.zero}, out: []*slot{to.bias, to.scales}, run: func(f *frame, _ int) error {
-		level.BinaryScalar(kernel.Mul, f.f32(to.scales), d.wscale, f.f32(s)[0])
+	lw.emit(&step{node: n, kernel: "scales", in: in, out: []*slot{to.bias, to.scales}, run: func(f *frame, _ int) error {
+		if d.wscale != nil {
+			level.BinaryScalar(kernel.Mul, f.f32(to.scales), d.wscale, f.f32(in[1])[0])
+		}
 		zero := int32(f.u8(to.zero)[0])
 		for j, sum := range sums {
 			f.s32(to.bias)[j] = -zero * sum
@@ -64,6 +68,9 @@ func (lw *lowerer) dynamicOut(n *node, d *dynamicScale, sums []int32, im image, 
 
 // out describes the memory of image i from column c on.
 func (t *dynamicOut) out(f *frame, i, c int) *kernel.OutU8S8 {
+	if t.spec.wscale == nil {
+		return &kernel.OutU8S8{I32: f.s32(t.dst)[i*t.im.out:][:t.im.out][c:], Ldc: t.ld, Bias: f.s32(t.bias)[c:]}
+	}
 	o := &kernel.OutU8S8{F32: f.f32(t.dst)[i*t.im.out:][:t.im.out][c:], Ldc: t.ld, Bias: f.s32(t.bias)[c:], Scale: f.f32(t.scales)[c:]}
 	if t.spec.bias != nil {
 		o.Shift = t.spec.bias[c:]
@@ -74,6 +81,9 @@ func (t *dynamicOut) out(f *frame, i, c int) *kernel.OutU8S8 {
 // finish applies the activation to a tile of image i.
 func (t *dynamicOut) finish(l kernel.Level, f *frame, i int, r tile) {
 	a := t.spec.act
+	if t.spec.wscale == nil {
+		return
+	}
 	if a.lo != a.hi {
 		a.then = append([]function{{kernel.Clamp, a.lo, a.hi}}, a.then...)
 	}
@@ -81,6 +91,9 @@ func (t *dynamicOut) finish(l kernel.Level, f *frame, i int, r tile) {
 }
 
 func (t *dynamicOut) step(n *node, name string, macs int64, x *slot) *step {
+	if t.spec.wscale == nil {
+		name += " sums"
+	}
 	return &step{node: n, kernel: "u8s8 dynamic " + name + t.spec.act.text, macs: macs, in: []*slot{x, t.bias, t.scales, t.zero}, out: []*slot{t.dst}}
 }
 
@@ -163,4 +176,22 @@ func (lw *lowerer) dynamicDepthwise(n *node, s *dynamicConv) {
 		return nil
 	}
 	lw.emit(st)
+}
+
+// lowerAddSums emits the sum of two int32 tensors of one shape.
+func lowerAddSums(lw *lowerer, n *node) bool {
+	y := n.out[0]
+	l := lw.follow(n.in...)
+	a, b, dst := lw.use(n.in[0], l), lw.use(n.in[1], l), lw.make(y, l)
+	size := y.elems()
+	parts := lw.partsFor(float64(size)*functionNanos, size/64)
+	lw.emit(&step{node: n, kernel: "i32 Add", parts: parts, in: []*slot{a, b}, out: []*slot{dst}, run: func(f *frame, part int) error {
+		i, j := span(size, part, parts)
+		to, u, v := f.s32(dst)[i:j], f.s32(a)[i:j], f.s32(b)[i:j]
+		for k := range to {
+			to[k] = u[k] + v[k]
+		}
+		return nil
+	}})
+	return true
 }

@@ -27,7 +27,7 @@ func fuse(g *net) {
 			continue
 		}
 		for _, v := range c.in {
-			if v == nil || v.def == nil || v.single() != c {
+			if v == nil || v.def == nil || v.single() != c || !v.is(tensor.Float32) {
 				continue
 			}
 			if _, ok := v.def.spec.(product); ok && row(v.def, c) {

@@ -239,6 +239,45 @@ func TestDynamic(t *testing.T) {
 	}
 }
 
+// TestIntegerSums runs products whose sums something else reads: codes and zero points of either sign,
+// weights whose zero points differ by column and whose differences leave int8.
+func TestIntegerSums(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		x            tensor.DType
+		size, w      []int
+		zeroX, zeroW []byte // of the image, none where nil; of the columns
+		attrs        []any
+		kernels      []string
+	}{
+		{"dense", tensor.Uint8, []int{2, 9, 6, 5}, []int{12, 9, 3, 3}, []byte{77}, []byte{128}, []any{"pads", []int64{1, 1, 1, 1}}, []string{"u8s8 dynamic conv 3x3 sums"}},
+		{"signed", tensor.Int8, []int{2, 9, 6, 5}, []int{12, 9, 3, 3}, []byte{250}, []byte{128}, []any{"pads", []int64{1, 1, 1, 1}}, []string{"u8s8 dynamic conv 3x3 sums"}},
+		{"depthwise", tensor.Uint8, []int{2, 18, 6, 5}, []int{18, 1, 3, 3}, []byte{9}, []byte{128}, []any{"group", int64(18)}, []string{"u8s8 dynamic depthwise 3x3 sums"}},
+		{"by column", tensor.Uint8, []int{2, 5, 33}, []int{33, 4}, nil, []byte{128, 90, 129, 128}, nil, []string{"u8s8 dynamic gemm sums", "i32 Add"}},
+		{"far", tensor.Int8, []int{2, 5, 33}, []int{33, 20}, nil, []byte{3}, nil, []string{"u8s8 dynamic gemm sums", "i32 Add"}},
+		{"far image", tensor.Uint8, []int{1, 5, 6, 5}, []int{3, 5, 3, 3}, []byte{3}, []byte{0, 255, 128}, nil, []string{"u8s8 dynamic conv 3x3 sums", "i32 Add"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newMaker(6)
+			op := "ConvInteger"
+			if len(c.w) == 2 {
+				op = "MatMulInteger"
+			}
+			x, zeroX := k.input(k.codes(c.x, 0, 255, c.size...)), ""
+			if c.zeroX != nil {
+				zeroX = k.constant(&tensor.Tensor{DType: c.x, Raw: c.zeroX})
+			}
+			zeroW := &tensor.Tensor{DType: tensor.Uint8, Raw: c.zeroW}
+			if len(c.zeroW) > 1 {
+				zeroW.Shape = []int{len(c.zeroW)}
+			}
+			w := k.constant(k.codes(tensor.Uint8, 0, 255, c.w...))
+			k.output(k.node(op, []string{x, w, zeroX, k.constant(zeroW)}, c.attrs...))
+			wantKernels(t, k.checkExact(t), c.kernels...)
+		})
+	}
+}
+
 // TestWeightOnly folds weights behind DQ nodes into floats where the activations are floats.
 func TestWeightOnly(t *testing.T) {
 	k := newMaker(2)

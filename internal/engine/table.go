@@ -15,7 +15,7 @@ func init() {
 		"LSTM":           {lowerRecurrent}, "GRU": {lowerRecurrent},
 
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool},
-		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm},
+		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm}, "add sums": {lowerAddSums},
 		"QuantizeLinear": {lowerLinear}, "DequantizeLinear": {lowerLinear},
 		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable},
 
