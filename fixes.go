@@ -209,7 +209,7 @@ func (q *quantization) job(r *repair.Repair) *repair.Job {
 }
 
 // after makes the repairs of a fitted plan. Each is kept where the outputs come nearer to those of
-// the float network on the samples held back, or where it was asked for.
+// the float network on the samples held back.
 func (q *quantization) after() error {
 	list, prove, err := q.chosen()
 	if err != nil {
@@ -255,7 +255,7 @@ func (q *quantization) amend(r *repair.Repair, prove bool) error {
 		if fix.After, err = q.measure(); err != nil {
 			return err
 		}
-		if prove && fix.After <= fix.Before {
+		if q.judged() && fix.After <= fix.Before {
 			fix.Made, fix.Note = false, fmt.Sprintf("undone: %.1f dB on samples held back, %.1f without it", fix.After, fix.Before)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lowbit/internal/calib/dataset"
+	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/onnx"
 	"lowbit/internal/op"
@@ -193,5 +194,35 @@ func TestPlanWithFixes(t *testing.T) {
 	o.Data = nil
 	if _, err := Quantize(context.Background(), m, o); err == nil || !strings.Contains(err.Error(), "samples") {
 		t.Errorf("without samples: %v", err)
+	}
+}
+
+// TestFixesOfWeights makes repairs where activations stay in float, and none that needs samples without them.
+func TestFixesOfWeights(t *testing.T) {
+	m := glyphNet(t)
+	set := defaults(t)
+	set.Mode, set.Weights.Format = plan.Weights, format.Int4
+	o := QuantizeOptions{Settings: set, Data: glyphs(sequence(60, 0)), Fix: []string{"none"}}
+	plain, err := Quantize(context.Background(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"gptq", "adaround"} {
+		o.Fix = []string{name}
+		r, err := Quantize(context.Background(), m, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Fixes) != 1 || !r.Fixes[0].Made || r.Gate.SQNR < plain.Gate.SQNR+1 {
+			t.Errorf("%.1f dB without, %.1f with: %v", plain.Gate.SQNR, r.Gate.SQNR, r.Fixes)
+		}
+	}
+	o.Data = nil
+	r, err := Quantize(context.Background(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Fixes) != 1 || r.Fixes[0].Made || !strings.Contains(r.Fixes[0].Note, "samples") {
+		t.Errorf("without samples: %v", r.Fixes)
 	}
 }

@@ -140,7 +140,7 @@ func forRepairs(calibrate, judge []int) []int {
 }
 
 const (
-	fitMost  = 48       // samples that repairs work on
+	fitMost  = 64       // samples that repairs work on
 	fitBytes = 48 << 20 // their bytes at most, but for the first few
 	fitLeast = 4
 )

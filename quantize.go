@@ -181,12 +181,24 @@ func (q *quantization) decide() error {
 	case q.opt.Settings.Mode == plan.Convert:
 		return q.convert(calibrate)
 	}
+	return q.unobserved()
+}
+
+// unobserved plans without ranges of activations: they are found while running, or not needed.
+func (q *quantization) unobserved() error {
+	q.plan = plan.Decide(q.float, q.facts, q.opt.Settings, nil)
+	if err := q.before(); err != nil {
+		return err
+	}
 	if q.timed() {
 		if err := q.payoff(nil); err != nil {
 			return err
 		}
 	}
-	return q.fit(q.opt.Settings, nil)
+	if err := q.fit(q.opt.Settings, nil); err != nil {
+		return err
+	}
+	return q.after()
 }
 
 // given takes a finished plan, and makes the repairs that it was made with.

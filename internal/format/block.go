@@ -103,6 +103,20 @@ func (b Block) index(o, a, i, axis, inner, run int) int {
 	return 0
 }
 
+// Owners returns for each element of a tensor which of its parameters it takes, in the order of ParamShape.
+func (b Block) Owners(shape []int) []int {
+	own := make([]int, tensor.Elements(shape))
+	outer, axis, inner, run := b.view(shape)
+	for o := range outer {
+		for a := range axis {
+			for i := range inner {
+				own[(o*axis+a)*inner+i] = b.index(o, a, i, axis, inner, run)
+			}
+		}
+	}
+	return own
+}
+
 // Ranges returns the minimum and maximum of the values of each block, in the order of ParamShape.
 func (b Block) Ranges(x []float32, shape []int) (lo, hi []float32) {
 	n := tensor.Elements(b.ParamShape(shape))

@@ -2,6 +2,7 @@ package format
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -111,6 +112,24 @@ func TestRanges(t *testing.T) {
 				t.Errorf("%s along %d: %v to %v, want %v to %v", c.b, c.b.Axis, lo, hi, c.lo, c.hi)
 				break
 			}
+		}
+	}
+}
+
+// TestOwners gathers the largest element of each parameter, which Ranges knows.
+func TestOwners(t *testing.T) {
+	x, shape := make([]float32, 2*6*3), []int{2, 6, 3}
+	for i := range x {
+		x[i] = float32(i*7%36 + 1)
+	}
+	for _, b := range []Block{{}, {Kind: Channel, Axis: 1}, {Kind: Group, Axis: 1, Size: 4}, {Kind: Group, Axis: 2, Size: 2}, {Kind: Group, Axis: 0, Size: 2}} {
+		_, want := b.Ranges(x, shape)
+		got := make([]float32, len(want))
+		for i, p := range b.Owners(shape) {
+			got[p] = max(got[p], x[i])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s along %d: %v, want %v", b, b.Axis, got, want)
 		}
 	}
 }

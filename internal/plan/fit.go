@@ -54,6 +54,27 @@ func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings, 
 	return nil
 }
 
+// Rescale gives a weight other parameters, and every bias that is stored at the product with its
+// scale new ones. m holds the constants.
+func (p *Plan) Rescale(m *graph.Model, as string, params []format.Params) error {
+	w := p.Value(as)
+	if w == nil {
+		return fault.Invalidf(fmt.Sprintf("value %q", as), "is not in the plan")
+	}
+	w.Params = params
+	consts := constants(m)
+	for range 2 { // one bias may raise the scale that another one shares
+		for _, v := range p.Values {
+			if v.Role == RoleBias && v.Weight == as {
+				if err := v.fitBias(consts[v.Name], p.Value(v.Input), w); err != nil {
+					return fault.At(fmt.Sprintf("value %q", v.Name), err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // fitAll fits values that do not depend on one another.
 func fitAll(values []*Value, consts map[string]*tensor.Tensor, stats map[string]*calib.Stats, set Settings, threads int) error {
 	errs := make([]error, len(values))

@@ -8,8 +8,6 @@ import (
 
 	"lowbit/internal/calib"
 	"lowbit/internal/graph"
-	"lowbit/internal/pass"
-	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
 
@@ -23,19 +21,13 @@ import (
 var Bias = &Repair{
 	Name: "bias", Doc: "take the typical error of each layer's result out of its bias", Stage: After, Data: true,
 	Run: func(ctx context.Context, j *Job) (*Outcome, error) {
-		c := &corrector{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost)}
+		c := &corrector{track: newTrack(j)}
 		if len(c.fit) == 0 {
 			return &Outcome{Note: "it needs samples"}, nil
 		}
 		return c.out, c.run(ctx)
 	},
 }
-
-// walkMost is how many samples a walk takes at most on either side.
-const walkMost = 24
-
-// sampleBytes is what the elements of the float network's results may take that are kept to compare with.
-const sampleBytes = 64 << 20
 
 // leastSeen is how many elements of a channel it takes to judge its bias; leastApart how many of one
 // sample count at most, for those of one sample are much alike.
@@ -44,40 +36,18 @@ const (
 	leastApart = 32
 )
 
-// head returns the first n of a list, or all.
-func head[T any](list []T, n int) []T { return list[:min(n, len(list))] }
-
 // A corrector moves the biases of one network.
 type corrector struct {
-	job       *Job
-	out       *Outcome
-	fit, held []Inputs
-	walk      *walk
-	layers    map[string]*layer // by plan name
-	few       int               // layers of which too little is seen
-	per       int               // elements of each channel kept of each sample
+	*track
+	few int // layers of which too little is seen
 }
 
 func (c *corrector) run(ctx context.Context) error {
-	j := c.job
-	quant := pass.Clone(j.Net)
-	if err := pass.Quantize(quant, j.Plan, "qdq"); err != nil {
+	if err := c.start(ctx, func(l *layer) bool { return l.bias > 0 }); err != nil {
 		return err
 	}
-	c.layers = findLayers(j.Net.Graph, j.Plan)
-	samples := slices.Concat(c.fit, c.held)
-	want, err := c.float(ctx, samples)
-	if err != nil {
+	if err := c.each(ctx, c.piece); err != nil {
 		return err
-	}
-	c.walk = newWalk(j, quant, samples, func(n *graph.Node) bool { return c.layers[plan.NodeName(n)] != nil })
-	for k, p := range c.walk.pieces {
-		if err := c.piece(ctx, k, p, want); err != nil {
-			return err
-		}
-		if j.Progress != nil {
-			j.Progress(k+1, len(c.walk.pieces))
-		}
 	}
 	switch {
 	case len(c.out.Changes) > 0:
@@ -89,122 +59,27 @@ func (c *corrector) run(ctx context.Context) error {
 	return nil
 }
 
-// float returns the elements of every layer's result in the float network that are compared, by
-// sample and layer: (C,per).
-func (c *corrector) float(ctx context.Context, samples []Inputs) ([]map[string][]float32, error) {
-	byValue := map[string]*layer{}
-	var watch []string
-	channels := 0
-	for _, n := range c.job.Net.Graph.Nodes {
-		if l := c.layers[plan.NodeName(n)]; l != nil {
-			watch = append(watch, n.Out[0])
-			byValue[n.Out[0]] = l
-			channels += c.job.Net.Graph.ConstTensor(n.In[l.bias]).Len()
-		}
-	}
-	c.per = max(8, sampleBytes/(4*max(1, channels*len(samples))))
-	r, err := c.job.Compile(c.job.Net, watch)
+// piece runs one piece of the quantized network and corrects its layer.
+func (c *corrector) piece(ctx context.Context, p *piece, l *layer, want [][]float32) (left []map[string]*tensor.Tensor, changed bool, err error) {
+	got := make([][]float32, len(want))
+	left, err = c.walk.run(ctx, p, []string{p.layer.Out[0]}, func(i int, _ string, t *tensor.Tensor) { got[i] = spread(t, l.axis, c.per) })
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	want := make([]map[string][]float32, len(samples))
-	err = calib.Each(ctx, len(samples), c.job.Threads, func(ctx context.Context, i int) error {
-		own := map[string][]float32{}
-		_, err := r.RunWatch(ctx, samples[i], func(value string, t *tensor.Tensor) {
-			if l := byValue[value]; l != nil {
-				own[l.name] = spread(t, l.axis, c.per)
-			}
-		})
-		want[i] = own
-		return err
-	})
-	return want, err
-}
-
-// spread picks up to per elements of each channel of t, evenly spread and the same ones for every
-// tensor of that shape: (C,min(per,elements)).
-func spread(t *tensor.Tensor, axis, per int) []float32 {
-	if axis < 0 {
-		axis += t.Rank()
+	pairs := make([]pair, len(got))
+	for i := range got {
+		pairs[i] = pair{want[i], got[i]}
 	}
-	x := tensor.Of[float32](t)
-	n, inner := t.Shape[axis], tensor.Elements(t.Shape[axis+1:])
-	outer := len(x) / max(1, n*inner)
-	all := outer * inner
-	per = min(per, all)
-	stride := coprime(all)
-	y := make([]float32, 0, n*per)
-	for ch := range n {
-		for k := range per {
-			at := k
-			if per < all {
-				at = k * stride % all
-			}
-			y = append(y, x[(at/inner*n+ch)*inner+at%inner])
-		}
+	fit, held := pairs[:len(c.fit)], pairs[len(c.fit):]
+	if len(held) == 0 {
+		fit, held = halves(fit, c.channels(l))
 	}
-	return y
-}
-
-// coprime returns a step near the golden section of n that visits every number below n.
-func coprime(n int) int {
-	s := max(1, int(float64(n)*0.618))
-	for ; gcd(s, n) != 1; s++ {
-	}
-	return s
-}
-
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
-}
-
-// piece runs one piece of the quantized network, corrects its layer, and runs it again.
-func (c *corrector) piece(ctx context.Context, k int, p *piece, want []map[string][]float32) error {
-	var l *layer
-	var watch []string
-	if p.layer != nil {
-		l = c.layers[plan.NodeName(p.layer)]
-		watch = []string{p.layer.Out[0]}
-	}
-	got := make([][]float32, len(c.walk.samples))
-	left, err := c.walk.run(ctx, p, watch, func(i int, _ string, t *tensor.Tensor) { got[i] = spread(t, l.axis, c.per) })
-	if err != nil {
-		return err
-	}
-	if l != nil {
-		pairs := make([]pair, len(got))
-		for i := range got {
-			pairs[i] = pair{want[i][l.name], got[i]}
-			delete(want[i], l.name)
-		}
-		fit, held := pairs[:len(c.fit)], pairs[len(c.fit):]
-		if len(held) == 0 {
-			fit, held = halves(fit, c.channels(l))
-		}
-		changed, err := c.correct(l, p.layer, fit, held)
-		if err != nil {
-			return err
-		}
-		if changed {
-			if left, err = c.walk.run(ctx, p, nil, nil); err != nil {
-				return err
-			}
-		}
-	}
-	c.walk.leave(k, left)
-	return nil
+	changed, err = c.correct(l, p.layer, fit, held)
+	return left, changed, err
 }
 
 // A pair is what a layer yields in the float and in the quantized network: (C,per) each.
 type pair struct{ want, got []float32 }
-
-// channels is how many channels the result of a layer has.
-func (c *corrector) channels(l *layer) int {
-	return max(1, c.job.Net.Graph.ConstTensor(l.node.In[l.bias]).Len())
-}
 
 // halves deals the elements of each channel out to two sets: where there is one sample only, some of
 // its elements have to judge what was fitted to the others.
@@ -257,7 +132,7 @@ func (c *corrector) correct(l *layer, quantized *graph.Node, fit, held []pair) (
 	t := tensor.Float32s(moved, b.Shape...)
 	c.job.Net.Graph.SetConst(l.node.In[l.bias], t)
 	c.out.add(l.name, "bias of %d of %d channels moved: mean absolute error on samples held back %.3g → %.3g", n, len(moved), before/float64(len(moved)), after/float64(len(moved)))
-	return true, c.walk.setConst(quantized, l, t, c.job.Plan)
+	return true, c.walk.setConst(quantized, l.bias, l.as, t, c.job.Plan)
 }
 
 // A shift is the correction of one channel, and the mean absolute error on the samples held back.
@@ -318,24 +193,4 @@ func (l *layer) errors(pairs []pair, ch, channels int) []float64 {
 		}
 	}
 	return errs
-}
-
-// setConst puts a layer's new bias into the quantized network.
-func (w *walk) setConst(quantized *graph.Node, l *layer, t *tensor.Tensor, p *plan.Plan) error {
-	g := w.net.Graph
-	name := quantized.In[l.bias]
-	v := p.Value(l.as)
-	if v == nil { // in float
-		g.SetConst(name, t)
-		return nil
-	}
-	dq := g.Index().Producer(name)
-	if dq == nil {
-		return fmt.Errorf("bias %q is not stored in codes", name)
-	}
-	codes, err := pass.Encode(t, v)
-	if err == nil {
-		g.SetConst(dq.In[0], codes)
-	}
-	return err
 }

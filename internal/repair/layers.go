@@ -14,7 +14,9 @@ import (
 type layer struct {
 	name   string // in the plan
 	node   *graph.Node
-	bias   int     // operand; its constant belongs to this node alone
+	weight int     // operand
+	stored string  // the weight in the plan
+	bias   int     // operand; its constant belongs to this node alone; 0 where there is none
 	as     string  // the bias in the plan; "" stays in float
 	axis   int     // of the result's channels
 	lo, hi float64 // of the clamps that follow
@@ -22,7 +24,7 @@ type layer struct {
 
 func (l *layer) clamp(v float64) float64 { return max(l.lo, min(l.hi, v)) }
 
-// findLayers lists the layers of a graph whose bias can be moved, by name.
+// findLayers lists the layers of a graph by name.
 func findLayers(g *graph.Graph, p *plan.Plan) map[string]*layer {
 	rows := map[string]*plan.Node{}
 	for _, r := range p.Nodes {
@@ -36,37 +38,41 @@ func findLayers(g *graph.Graph, p *plan.Plan) map[string]*layer {
 		row := rows[plan.NodeName(n)]
 		if l := layerOf(g, x, n); l != nil && row != nil {
 			l.name = row.Name
-			if l.bias < len(row.Inputs) {
+			if l.bias > 0 && l.bias < len(row.Inputs) {
 				l.as = row.Inputs[l.bias]
 			}
-			all[l.name] = l
+			if l.stored = row.Inputs[l.weight]; l.stored != "" {
+				all[l.name] = l
+			}
 		}
 	}
 	return all
 }
 
-// layerOf returns a node as a layer, nil where it has no bias of its own.
+// layerOf returns a node as a layer, nil where it is none.
 func layerOf(g *graph.Graph, x *graph.Index, n *graph.Node) *layer {
 	o := op.Lookup(n.Domain, n.Op)
 	if o == nil {
 		return nil
 	}
 	l := &layer{node: n, axis: biasAxes[op.QualifiedName(n)], lo: math.Inf(-1), hi: math.Inf(1)}
-	weighted := false
 	for i := range n.In {
 		switch o.Quant.Role(i) {
 		case op.Weight:
-			weighted = g.ConstTensor(n.In[i]) != nil
+			l.weight = i
 		case op.Bias:
 			l.bias = i
 		}
 	}
-	if !weighted || l.bias == 0 || l.axis == 0 || l.bias >= len(n.In) {
+	if l.weight == 0 || l.axis == 0 {
 		return nil
 	}
-	t := g.ConstTensor(n.In[l.bias])
-	if t == nil || t.DType != tensor.Float32 || t.Rank() != 1 || len(x.Uses(n.In[l.bias])) != 1 || n.Float("alpha", 1) != 1 || n.Float("beta", 1) != 1 {
+	w := g.ConstTensor(n.In[l.weight])
+	if w == nil || w.DType != tensor.Float32 || n.Float("alpha", 1) != 1 || n.Float("beta", 1) != 1 {
 		return nil
+	}
+	if l.bias > 0 && !l.ownBias(g, x) {
+		l.bias = 0
 	}
 	for name := n.Out[0]; ; {
 		u := x.OnlyUse(name)
@@ -77,8 +83,15 @@ func layerOf(g *graph.Graph, x *graph.Index, n *graph.Node) *layer {
 	}
 }
 
-// biasAxes is the axis of the results along which each operator's bias runs.
-var biasAxes = map[string]int{"Conv": 1, "ConvTranspose": 1, "Gemm": -1}
+// ownBias says whether the bias is a constant vector that no other node reads.
+func (l *layer) ownBias(g *graph.Graph, x *graph.Index) bool {
+	name := l.node.In[l.bias]
+	t := g.ConstTensor(name)
+	return t != nil && t.DType == tensor.Float32 && t.Rank() == 1 && len(x.Uses(name)) == 1
+}
+
+// biasAxes is the axis of the results along which each operator's output channels run.
+var biasAxes = map[string]int{"Conv": 1, "ConvTranspose": 1, "Gemm": -1, "MatMul": -1}
 
 // narrow takes the bounds of a clamp, and says whether n is one.
 func (l *layer) narrow(g *graph.Graph, n *graph.Node) bool {

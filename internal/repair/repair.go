@@ -34,7 +34,7 @@ const (
 )
 
 // All lists the repairs in the order in which they are made, whatever the order of the request.
-var All = []*Repair{Equalize, Bias}
+var All = []*Repair{Equalize, GPTQ, AdaRound, Bias}
 
 // None is the word that stands for no repair at all.
 const None = "none"

@@ -1,0 +1,165 @@
+package repair
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"lowbit/internal/kernel"
+)
+
+// A gram sums up what the rows x of a layer's input and its wanted results y have to do with each
+// other, from which the squared error of any weights follows.
+type gram struct {
+	k, rows int
+	weight  float64   // of all rows
+	x       []float64 // Σx (k)
+	y       []float64 // Σy (rows)
+	h       []float64 // Σxxᵀ (k,k)
+	c       []float64 // Σyxᵀ (rows,k)
+	yy      []float64 // Σy² (rows)
+}
+
+func newGram(k, rows int) *gram {
+	return &gram{k: k, rows: rows, x: make([]float64, k), y: make([]float64, rows), h: make([]float64, k*k), c: make([]float64, rows*k), yy: make([]float64, rows)}
+}
+
+// bulk is the length of rows from which on products are left to the kernels.
+const bulk = 24
+
+// add takes rows x (n,k) with their results y (rows,n), each row with a weight. Products of one call
+// add up in float32, calls in float64.
+func (m *gram) add(ctx context.Context, level kernel.Level, threads int, x, y []float32, weights []float64) {
+	n := len(weights)
+	for r, w := range weights {
+		m.weight += w
+		for i, v := range x[r*m.k:][:m.k] {
+			m.x[i] += float64(v) * w
+		}
+	}
+	for o := range m.rows {
+		for r, v := range y[o*n:][:n] {
+			u := float64(v) * weights[r]
+			m.y[o] += u
+			m.yy[o] += u * float64(v)
+		}
+	}
+	if m.k < bulk {
+		m.addPlain(x, y, weights)
+		return
+	}
+	left := make([]float32, max(m.k, m.rows)*n)
+	for r, w := range weights {
+		for i, v := range x[r*m.k:][:m.k] {
+			left[i*n+r] = float32(w) * v
+		}
+	}
+	order := kernel.Order{N: 1, K: m.k}
+	addTo(m.h, product(ctx, level, threads, left, m.k, x, m.k, n, order))
+	for o := range m.rows {
+		for r, w := range weights {
+			left[o*n+r] = float32(w) * y[o*n+r]
+		}
+	}
+	addTo(m.c, product(ctx, level, threads, left, m.rows, x, m.k, n, order))
+}
+
+// addPlain adds the products of short rows.
+func (m *gram) addPlain(x, y []float32, weights []float64) {
+	n := len(weights)
+	for r, w := range weights {
+		row := x[r*m.k:][:m.k]
+		for i, u := range row {
+			for j, v := range row {
+				m.h[i*m.k+j] += w * float64(u) * float64(v)
+			}
+		}
+		for o := range m.rows {
+			u := w * float64(y[o*n+r])
+			for j, v := range row {
+				m.c[o*m.k+j] += u * float64(v)
+			}
+		}
+	}
+}
+
+func addTo(sum []float64, x []float32) {
+	for i, v := range x {
+		sum[i] += float64(v)
+	}
+}
+
+// finish turns sums into means. Centred, all of it is about the means of x and y: for layers whose
+// bias takes up the mean error.
+func (m *gram) finish(centred bool) {
+	n := max(m.weight, 1e-30)
+	for i := range m.x {
+		m.x[i] /= n
+	}
+	for o := range m.y {
+		m.y[o] /= n
+		m.yy[o] /= n
+		if centred {
+			m.yy[o] -= m.y[o] * m.y[o]
+		}
+	}
+	for i := range m.k {
+		for j := range i + 1 { // products of the kernels may differ in the last bit across the diagonal
+			v := m.h[i*m.k+j] / n
+			if centred {
+				v -= m.x[i] * m.x[j]
+			}
+			m.h[i*m.k+j], m.h[j*m.k+i] = v, v
+		}
+	}
+	for i := range m.c {
+		m.c[i] /= n
+		if centred {
+			m.c[i] -= m.y[i/m.k] * m.x[i%m.k]
+		}
+	}
+}
+
+// loss is the mean squared error of row o with weights w: wᵀHw − 2cᵀw + y².
+func (m *gram) loss(o int, w []float64) float64 {
+	sum := m.yy[o] - 2*dot(m.c[o*m.k:][:m.k], w)
+	for i, v := range w {
+		if v != 0 {
+			sum += v * dot(m.h[i*m.k:][:m.k], w)
+		}
+	}
+	return max(0, sum)
+}
+
+// trust weights rows x (n,k) by how far the float weights w (rows,k) miss the wanted results y
+// (rows,n) there: rows that the quantization of earlier layers spoilt, often by saturating some huge
+// element, count less, so that the weights do not bend to make up for them.
+func trust(ctx context.Context, level kernel.Level, threads int, w []float64, x, y []float32, k, rows int, centred bool) []float64 {
+	n := len(x) / k
+	w32 := make([]float32, len(w))
+	for i, v := range w {
+		w32[i] = float32(v)
+	}
+	got := product(ctx, level, threads, x, n, w32, rows, k, kernel.Order{N: k, K: 1})
+	miss := make([]float64, n)
+	for o := range rows {
+		mean := 0.0
+		if centred {
+			for r := range n {
+				mean += float64(y[o*n+r]-got[r*rows+o]) / float64(n)
+			}
+		}
+		for r := range n {
+			e := float64(y[o*n+r]-got[r*rows+o]) - mean
+			miss[r] += e * e
+		}
+	}
+	median := slices.Sorted(slices.Values(miss))[n/2]
+	for r, v := range miss {
+		miss[r] = 1
+		if v > median {
+			miss[r] = math.Sqrt(median / v)
+		}
+	}
+	return miss
+}

@@ -1,0 +1,182 @@
+package repair
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/pass"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// walkMost is how many samples a walk takes at most on either side.
+const walkMost = 24
+
+// sampleBytes is what the elements of the float network's results may take that are kept to compare with.
+const sampleBytes = 64 << 20
+
+// head returns the first n of a list, or all.
+func head[T any](list []T, n int) []T { return list[:min(n, len(list))] }
+
+// A track follows the layers of a network, one after the other, through its quantized form, with
+// elements of what each yields in float to compare with.
+type track struct {
+	job       *Job
+	out       *Outcome
+	fit, held []Inputs
+	walk      *walk
+	layers    map[string]*layer // by plan name
+	want      []map[string][]float32
+	per, most int // elements of each channel kept of each sample; no more than most, unless it is 0
+	bytes     int // what they may take
+}
+
+func newTrack(j *Job) *track {
+	return &track{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost), bytes: sampleBytes}
+}
+
+// start quantizes the network and runs the float one over all samples.
+func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
+	j := c.job
+	p := *j.Plan
+	if p.Mode == plan.Dynamic { // activations quantized as they come differ little from float ones
+		p.Mode = plan.Weights
+	}
+	quant := pass.Clone(j.Net)
+	if err := pass.Quantize(quant, &p, "qdq"); err != nil {
+		return err
+	}
+	c.layers = findLayers(j.Net.Graph, j.Plan)
+	maps.DeleteFunc(c.layers, func(_ string, l *layer) bool { return !pick(l) })
+	samples := slices.Concat(c.fit, c.held)
+	if err := c.float(ctx, samples); err != nil {
+		return err
+	}
+	c.walk = newWalk(j, quant, samples, func(n *graph.Node) bool { return c.layers[plan.NodeName(n)] != nil })
+	return nil
+}
+
+// each runs the pieces of the quantized network in turn. do runs one with a layer; where that
+// changes the layer, the piece is run again.
+func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece, l *layer, want [][]float32) (left []map[string]*tensor.Tensor, changed bool, err error)) error {
+	for k, p := range c.walk.pieces {
+		var left []map[string]*tensor.Tensor
+		again := true
+		var err error
+		if p.layer != nil {
+			l := c.layers[plan.NodeName(p.layer)]
+			want := make([][]float32, len(c.want))
+			for i, w := range c.want {
+				want[i] = w[l.name]
+				delete(w, l.name)
+			}
+			if left, again, err = do(ctx, p, l, want); err != nil {
+				return err
+			}
+		}
+		if again {
+			if left, err = c.walk.run(ctx, p, nil, nil); err != nil {
+				return err
+			}
+		}
+		c.walk.leave(k, left)
+		if c.job.Progress != nil {
+			c.job.Progress(k+1, len(c.walk.pieces))
+		}
+	}
+	return nil
+}
+
+// float keeps the elements of every layer's result in the float network that are compared, by
+// sample and layer: (C,per).
+func (c *track) float(ctx context.Context, samples []Inputs) error {
+	byValue := map[string]*layer{}
+	var watch []string
+	channels := 0
+	for _, n := range c.job.Net.Graph.Nodes {
+		if l := c.layers[plan.NodeName(n)]; l != nil {
+			watch = append(watch, n.Out[0])
+			byValue[n.Out[0]] = l
+			channels += c.channels(l)
+		}
+	}
+	c.per = max(8, c.bytes/(4*max(1, channels*len(samples))))
+	if c.most > 0 {
+		c.per = min(c.per, c.most)
+	}
+	r, err := c.job.Compile(c.job.Net, watch)
+	if err != nil {
+		return err
+	}
+	c.want = make([]map[string][]float32, len(samples))
+	return calib.Each(ctx, len(samples), c.job.Threads, func(ctx context.Context, i int) error {
+		own := map[string][]float32{}
+		c.want[i] = own
+		_, err := r.RunWatch(ctx, samples[i], func(value string, t *tensor.Tensor) {
+			if l := byValue[value]; l != nil {
+				own[l.name] = spread(t, l.axis, c.per)
+			}
+		})
+		return err
+	})
+}
+
+// channels is how many output channels a layer has.
+func (c *track) channels(l *layer) int {
+	o := op.Lookup(l.node.Domain, l.node.Op)
+	w := c.job.Net.Graph.ConstTensor(l.node.In[l.weight])
+	axis := o.Quant.WeightAxis(l.node)
+	if axis < 0 {
+		axis += w.Rank()
+	}
+	n := w.Shape[axis]
+	if l.node.Op == "ConvTranspose" {
+		n *= l.node.Int("group", 1)
+	}
+	return max(1, n)
+}
+
+// setConst puts a new constant into the quantized network: operand in of a node, which the plan
+// calls as.
+func (w *walk) setConst(n *graph.Node, in int, as string, t *tensor.Tensor, p *plan.Plan) error {
+	g := w.net.Graph
+	name := n.In[in]
+	v := p.Value(as)
+	if v == nil { // in float
+		g.SetConst(name, t)
+		return nil
+	}
+	dq := g.Index().Producer(name)
+	if dq == nil {
+		return fmt.Errorf("%q is not stored in codes", name)
+	}
+	if dq.Op != "DequantizeLinear" || g.Const(dq.In[0]) == nil { // of other forms, the numbers themselves do
+		n.In[in] = name + "_repaired"
+		g.SetConst(n.In[in], t)
+		return nil
+	}
+	codes, err := pass.Encode(t, v)
+	if err == nil {
+		g.SetConst(dq.In[0], codes)
+		w.setScale(dq, v)
+	}
+	return err
+}
+
+// setScale puts the scales of a value into the DequantizeLinear that decodes it.
+func (w *walk) setScale(dq *graph.Node, v *plan.Value) {
+	old := w.net.Graph.ConstTensor(dq.In[1])
+	if old == nil || old.DType != tensor.Float32 || old.Len() != len(v.Params) {
+		return
+	}
+	s := make([]float32, len(v.Params))
+	for i, p := range v.Params {
+		s[i] = p.Scale
+	}
+	w.net.Graph.SetConst(dq.In[1], tensor.Float32s(s, old.Shape...))
+}
