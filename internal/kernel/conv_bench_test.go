@@ -23,10 +23,9 @@ func BenchmarkConvF32(b *testing.B) {
 				p := l.PackF32(make([]float32, s[2]*taps*s[1]), s[2], s[1], taps, Order{N: taps * s[1], Tap: s[1], K: 1})
 				x, ix := make([]float32, w.H*w.W*w.Pitch), w.Indirect()
 				out := &OutF32{C: make([]float32, m*s[2]), Ldc: s[2], Bias: make([]float32, s[2]), Max: 6}
-				for b.Loop() {
+				gops(b, m, s[2], taps*s[1], func() {
 					p.Conv(x, ix, out, p.All(m))
-				}
-				gops(b, m, s[2], taps*s[1])
+				})
 			})
 		}
 	}
@@ -41,10 +40,9 @@ func BenchmarkConvU8S8(b *testing.B) {
 				p := l.PackU8S8(make([]int8, s[2]*taps*s[1]), s[2], s[1], taps, Order{N: taps * s[1], Tap: s[1], K: 1})
 				x, ix := make([]uint8, w.H*w.W*w.Pitch), w.Indirect()
 				out := &OutU8S8{U8: make([]uint8, m*s[2]), Ldc: s[2], Bias: make([]int32, s[2]), Scale: make([]float32, s[2]), Max: 255}
-				for b.Loop() {
+				gops(b, m, s[2], taps*s[1], func() {
 					p.Conv(x, 3, ix, out, p.All(m))
-				}
-				gops(b, m, s[2], taps*s[1])
+				})
 			})
 		}
 	}
@@ -62,10 +60,9 @@ func BenchmarkDepthwiseF32(b *testing.B) {
 				d := l.PackDepthwiseF32(make([]float32, c*taps), c, taps, Order{N: taps, Tap: 1})
 				x, ix := make([]float32, w.H*w.W*c), w.Indirect()
 				out := &OutF32{C: make([]float32, m*c), Ldc: c, Bias: make([]float32, c), Max: 6}
-				for b.Loop() {
+				gops(b, m, c, taps, func() {
 					d.Run(x, ix, out, 0, m)
-				}
-				gops(b, m, c, taps)
+				})
 			})
 		}
 	}
@@ -80,10 +77,9 @@ func BenchmarkDepthwiseU8S8(b *testing.B) {
 				d := l.PackDepthwiseU8S8(make([]int8, c*taps), c, taps, Order{N: taps, Tap: 1})
 				x, ix := make([]uint8, w.H*w.W*c), w.Indirect()
 				out := &OutU8S8{U8: make([]uint8, m*c), Ldc: c, Bias: make([]int32, c), Scale: make([]float32, c), Max: 255}
-				for b.Loop() {
+				gops(b, m, c, taps, func() {
 					d.Run(x, 3, ix, out, 0, m)
-				}
-				gops(b, m, c, taps)
+				})
 			})
 		}
 	}
@@ -103,21 +99,19 @@ func BenchmarkFirstLayer(b *testing.B) {
 				p, ix := l.PackF32(make([]float32, n*taps*k), n, k, taps, order), w.RowTaps()
 				x, padded := make([]float32, w.H*w.W*c), make([]float32, w.PaddedLen())
 				out := &OutF32{C: make([]float32, m*n), Ldc: n, Bias: make([]float32, n), Max: 6}
-				for b.Loop() {
+				gops(b, m, n, taps*k, func() {
 					PadImage(padded, x, w, 0)
 					p.Conv(padded, ix, out, p.All(m))
-				}
-				gops(b, m, n, taps*k)
+				})
 			})
 			b.Run(fmt.Sprintf("%v/u8/%v", l, s), func(b *testing.B) {
 				p, ix := l.PackU8S8(make([]int8, n*taps*k), n, k, taps, order), w.RowTaps()
 				x, padded := make([]uint8, w.H*w.W*c), make([]uint8, w.PaddedLen(), w.PaddedLen()+3)
 				out := &OutU8S8{U8: make([]uint8, m*n), Ldc: n, Bias: make([]int32, n), Scale: make([]float32, n), Max: 255}
-				for b.Loop() {
+				gops(b, m, n, taps*k, func() {
 					PadImage(padded, x, w, 3)
 					p.Conv(padded, 0, ix, out, p.All(m))
-				}
-				gops(b, m, n, taps*k)
+				})
 			})
 		}
 	}

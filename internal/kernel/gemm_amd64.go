@@ -68,6 +68,8 @@ type scratch struct {
 	shiftF32 [64]float32
 	tile     [tileRows * 16]int32
 	amx      amxArgs
+	cfg      tileConfig
+	taps2    [2]int32
 	sums     []int32
 	pad      []uint8
 	wide     []int16

@@ -4,20 +4,15 @@
 
 package kernel
 
-// gemmAMX32 multiplies rows of 64-byte steps by blocks of 32 columns.
-//
-//go:noescape
-func gemmAMX32(t *amxArgs)
-
-// gemmAMX16 multiplies rows of 64-byte steps by blocks of 32 columns.
+// gemmAMX16 multiplies rows by blocks of 32 columns.
 //
 //go:noescape
 func gemmAMX16(t *amxArgs)
 
-// sumsToRows writes rows of 64 sums, plus bias, as the kind of output says.
+// gemmAMX32 multiplies rows by blocks of 32 columns.
 //
 //go:noescape
-func sumsToRows(t *microArgs)
+func gemmAMX32(t *amxArgs)
 
 // gatherAVX512 copies the taps of rows side by side; whole vectors are written.
 //

@@ -6,14 +6,33 @@ import "unsafe"
 
 // amxArgs is the argument of the AMX kernels in _asm/amx.go.
 type amxArgs struct {
-	cfg    *tileConfig
-	a      unsafe.Pointer
-	lda    int // bytes
-	b      unsafe.Pointer
-	c      unsafe.Pointer
-	ldc    int // bytes
-	blocks int // of 32 columns
-	kb     int // steps of 64 bytes
+	cfg       *tileConfig
+	a         unsafe.Pointer
+	off       *[2]int32 // for each tap, the bytes from a to the rows of the two tiles
+	lda       int       // bytes
+	taps      int
+	steps     int // of 64 bytes in a tap
+	b         unsafe.Pointer
+	blocks    int            // of 32 columns
+	sums      unsafe.Pointer // amxSums elements
+	bias      unsafe.Pointer
+	biasStep  int // bytes from block to block: 128, or 0 where one block stands for all
+	scale     unsafe.Pointer
+	scaleStep int
+	shift     unsafe.Pointer
+	shiftStep int
+	c         unsafe.Pointer
+	ldc       int // bytes
+	cStep     int // bytes from block to block
+	rows      int
+	mask      uint64 // columns of the last block
+	kind      int
+	hi        float32
+	z         uint32
+	qlo       uint32
+	qhi       uint32
+	flip      uint32
+	second    int // bytes from the sums of the first tile to those of the second
 }
 
 // tileConfig is the operand of LDTILECFG.
@@ -25,21 +44,30 @@ type tileConfig struct {
 }
 
 // fullTiles makes all eight tiles 16 rows of 64 bytes.
-var fullTiles = func() *tileConfig {
-	c := &tileConfig{palette: 1}
+var fullTiles = func() tileConfig {
+	c := tileConfig{palette: 1}
 	for i := range 8 {
-		c.rowBytes[i], c.rows[i] = 64, 16
+		c.rowBytes[i], c.rows[i] = 64, tileHeight
 	}
 	return c
 }()
 
-// amx32 and amx16 multiply 32 or 16 rows; tests put Go in their place.
-var amx32, amx16 = gemmAMX32, gemmAMX16
-
 const (
-	amxRows    = 32
-	amxColumns = 512 // of sums kept at a time, 64 KiB
+	tileHeight = 16
+	amxRows    = 2 * tileHeight
+	amxSums    = amxRows*32 + 32 // int32 of a block, and its bias
+
+	// amxBudget bounds the bytes of B that take their turn with all rows: half of
+	// a second cache, which one call reads within 100 µs.
+	amxBudget = 1 << 20
 )
+
+// amxKernels multiply up to 16 and 32 rows; tests put Go in their place.
+var amxKernels = [2]func(*amxArgs){gemmAMX16, gemmAMX32}
+
+// fillsTiles says whether a block of 32 columns is enough work for tiles: vectors
+// are faster at shorter sums.
+func (s *shape) fillsTiles() bool { return s.taps*s.k*min(s.n, 32) >= 32*48 }
 
 // packAMX writes [32 columns][64 bytes of a row][2 tiles][16 dwords][16 columns].
 func (p *PackedU8S8) packAMX(w []int8, o Order) {
@@ -68,21 +96,78 @@ func (p *PackedU8S8) packAMX(w []int8, o Order) {
 func (p *PackedU8S8) runAMX(s *scratch, a *rows[uint8], pad uint8, out *OutU8S8, r Range) {
 	length := p.tiles * 64
 	s.block = grow(s.block, amxRows*length+64)
-	s.sums = grow(s.sums, amxRows*amxColumns)
 	s.pad = grow(s.pad, p.kd*4+64)
 	fill(s.pad, pad)
-	for m := r.M0; m < r.M1; m += amxRows {
-		n := min(amxRows, r.M1-m)
-		s.amx = amxArgs{cfg: fullTiles, lda: length, ldc: amxColumns * 4, kb: p.tiles, c: unsafe.Pointer(&s.sums[0])}
-		if a.ix == nil && n == amxRows && (m+n-1)*a.lda+length <= cap(a.x) {
-			s.amx.a, s.amx.lda = unsafe.Pointer(&a.x[m*a.lda]), a.lda
-		} else {
-			p.gather(s, a, m, n)
-			s.amx.a = unsafe.Pointer(&s.block[0])
+	s.amxOutput()
+	t := &s.amx
+	t.taps, t.steps, t.off = 1, p.tiles, &s.taps2
+	most := r.P1 - r.P0
+	if r.M1-r.M0 > 2*amxRows {
+		most = max(1, amxBudget/(p.tiles*2048))
+	}
+	for p0 := r.P0; p0 < r.P1; p0 += most {
+		p1 := min(r.P1, p0+most)
+		p.amxColumns(s, out, p0, p1)
+		for m := r.M0; m < r.M1; m += amxRows {
+			n := min(amxRows, r.M1-m)
+			if a.ix == nil && (m+n-1)*a.lda+length <= cap(a.x) {
+				t.a, t.lda = unsafe.Pointer(&a.x[m*a.lda]), a.lda
+			} else {
+				p.gather(s, a, m, n)
+				t.a, t.lda = unsafe.Pointer(&s.block[0]), length
+			}
+			s.taps2 = [2]int32{0, int32(tileHeight * t.lda)}
+			s.amxRows(out, m, p.panels[p0].n0, min(n, tileHeight), max(0, n-tileHeight))
 		}
-		for p0 := r.P0; p0 < r.P1; p0 += amxColumns / 32 {
-			p.amxColumns(s, out, m, n, p0, min(r.P1, p0+amxColumns/32))
-		}
+	}
+	s.amx = amxArgs{}
+}
+
+// amxOutput fills in what does not depend on rows and columns.
+func (s *scratch) amxOutput() {
+	s.sums = grow(s.sums, amxSums)
+	s.amx = amxArgs{sums: unsafe.Pointer(&s.sums[0]), kind: s.kind, hi: s.hi, z: s.z, qlo: s.qlo, qhi: s.qhi, flip: s.flip}
+}
+
+// amxColumns points at the weights and factors of the panels p0 to p1-1.
+func (p *PackedU8S8) amxColumns(s *scratch, out *OutU8S8, p0, p1 int) {
+	t, n0 := &s.amx, p.panels[p0].n0
+	t.b, t.blocks = unsafe.Pointer(&p.data[p.panels[p0].off]), p1-p0
+	t.mask = 1<<(p.panels[p1-1].n1-p.panels[p1-1].n0) - 1
+	t.bias, t.biasStep = amxFactors(out.Bias, n0, &zeros)
+	t.scale, t.scaleStep = amxFactors(out.Scale, n0, &zeros)
+	t.shift, t.shiftStep = amxFactors(out.Shift, n0, &negZeros)
+}
+
+// amxFactors points at v from column n0 on, or at what stands for all columns
+// where there is no v.
+func amxFactors[T any](v []T, n0 int, none *[64]float32) (at unsafe.Pointer, step int) {
+	if v == nil {
+		return unsafe.Pointer(none), 0
+	}
+	return unsafe.Pointer(&v[n0]), 128
+}
+
+// amxRows makes the output rows from m on, of the columns from n0 on: as many
+// as the two tiles have.
+func (s *scratch) amxRows(out *OutU8S8, m, n0, first, second int) {
+	t := &s.amx
+	var size int
+	t.c, size = out.at(m*out.Ldc + n0)
+	t.ldc, t.cStep = out.Ldc*size, 32*size
+	t.rows, t.second = first+second, first*128
+	s.setTiles(first, second)
+	t.cfg = &s.cfg
+	amxKernels[min(second, 1)](t)
+}
+
+// setTiles gives the tiles of A and the sums their rows.
+func (s *scratch) setTiles(first, second int) {
+	c := &s.cfg
+	*c = fullTiles
+	c.rows[0], c.rows[1], c.rows[4] = byte(first), byte(first), byte(first)
+	if second > 0 {
+		c.rows[2], c.rows[3], c.rows[5] = byte(second), byte(second), byte(second)
 	}
 }
 
@@ -97,28 +182,7 @@ func (p *PackedU8S8) gather(s *scratch, a *rows[uint8], m, n int) {
 	for i := 0; i < n; i += spareRows {
 		setRows(s, a, m+i, 1)
 		s.rows = min(spareRows, n-i)
-		s.c = unsafe.Pointer(&s.block[i*s.ldc])
+		s.microArgs.c = unsafe.Pointer(&s.block[i*s.ldc])
 		gatherAVX512(&s.microArgs)
-	}
-}
-
-// amxColumns makes the sums of the panels p0 to p1-1 and writes them out.
-func (p *PackedU8S8) amxColumns(s *scratch, out *OutU8S8, m, n, p0, p1 int) {
-	s.amx.b, s.amx.blocks = unsafe.Pointer(&p.data[p.panels[p0].off]), p1-p0
-	if n > amxRows/2 {
-		amx32(&s.amx)
-	} else {
-		amx16(&s.amx)
-	}
-	first, end := p.panels[p0].n0, p.panels[p1-1].n1
-	for n0 := first; n0 < end; n0 += 64 {
-		n1 := min(end, n0+64)
-		s.columns(n1 - n0)
-		s.factors(out, n0, n1, 64)
-		s.a, s.aStep, s.rows = unsafe.Pointer(&s.sums[n0-first]), 4*amxColumns*4, n
-		var size int
-		s.c, size = out.at(m*out.Ldc + n0)
-		s.ldc = out.Ldc * size
-		sumsToRows(&s.microArgs)
 	}
 }

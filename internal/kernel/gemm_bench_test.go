@@ -2,12 +2,20 @@ package kernel
 
 import (
 	"fmt"
+	"math"
 	"testing"
+	"time"
 )
 
-// gops reports 2*m*n*k per call as GOP/s.
-func gops(b *testing.B, m, n, k int) {
-	b.ReportMetric(2*float64(m)*float64(n)*float64(k)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GOP/s")
+// gops reports 2*m*n*k in the time of the fastest call of f as GOP/s.
+func gops(b *testing.B, m, n, k int, f func()) {
+	best := time.Duration(math.MaxInt64)
+	for b.Loop() {
+		t := time.Now()
+		f()
+		best = min(best, time.Since(t))
+	}
+	b.ReportMetric(2*float64(m)*float64(n)*float64(k)/float64(best.Nanoseconds()), "GOP/s")
 }
 
 var benchShapes = [][3]int{{512, 512, 512}, {1024, 1024, 1024}, {784, 128, 576}, {12544, 32, 32}, {3136, 64, 64}, {196, 256, 1024}, {49, 512, 2048}, {1, 1000, 1280}, {128, 384, 384},
@@ -23,10 +31,9 @@ func BenchmarkGemmF32(b *testing.B) {
 				fill(a, 1)
 				p := l.PackF32(w, n, k, 1, Order{N: 1, K: n})
 				out := &OutF32{C: make([]float32, m*n), Ldc: n, Bias: make([]float32, n), Min: 0, Max: 6}
-				for b.Loop() {
+				gops(b, m, n, k, func() {
 					p.Gemm(a, k, out, p.All(m))
-				}
-				gops(b, m, n, k)
+				})
 			})
 		}
 	}
@@ -52,10 +59,9 @@ func benchU8S8(b *testing.B, outFor func(m, n int) *OutU8S8) {
 				a, w, out := make([]uint8, m*k), make([]int8, n*k), outFor(m, n)
 				fill(w, 127) // no way for small weights
 				p := l.PackU8S8(w, n, k, 1, Order{N: 1, K: n})
-				for b.Loop() {
+				gops(b, m, n, k, func() {
 					p.Gemm(a, k, out, p.All(m))
-				}
-				gops(b, m, n, k)
+				})
 			})
 		}
 	}

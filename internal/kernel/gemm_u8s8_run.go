@@ -29,7 +29,7 @@ var microBytes = microSet{
 // VPMADDWD.
 func (p *PackedU8S8) pack(w []int8, o Order) {
 	switch l := p.level; {
-	case l.use(AMX):
+	case l.use(AMX) && p.fillsTiles():
 		p.packAMX(w, o)
 	case l.use(VNNI):
 		p.lanes, p.per, p.kd, p.set = 16, 4, (p.k+3)/4, &microVNNI

@@ -1,106 +1,318 @@
 package main
 
-// The argument of gemmAMX is an *amxArgs with these offsets.
+// The argument of an AMX kernel is an *amxArgs with these offsets.
 const (
-	amxCfg  = 0
-	amxA    = 8
-	amxLda  = 16
-	amxB    = 24
-	amxC    = 32
-	amxLdc  = 40
-	amxBlks = 48
-	amxKB   = 56
+	amxCfg       = 0
+	amxA         = 8
+	amxOff       = 16
+	amxLda       = 24
+	amxTaps      = 32
+	amxSteps     = 40
+	amxB         = 48
+	amxBlocks    = 56
+	amxSums      = 64
+	amxBias      = 72
+	amxBiasStep  = 80
+	amxScale     = 88
+	amxScaleStep = 96
+	amxShift     = 104
+	amxShiftStep = 112
+	amxC         = 120
+	amxLdc       = 128
+	amxCStep     = 136
+	amxRows      = 144
+	amxMask      = 152
+	amxKind      = 160
+	amxHi        = 168
+	amxZ         = 172
+	amxQLo       = 176
+	amxQHi       = 180
+	amxFlip      = 184
+	amxSecond    = 192
 )
 
 func init() {
 	register("gemm_amx", func(f *file) {
-		f.amxBlocks("gemmAMX32", 2)
-		f.amxBlocks("gemmAMX16", 1)
-		f.sumsToRows()
+		f.words("transpose4", transpose4...)
+		for mt := 1; mt <= 2; mt++ {
+			k := &tiles{file: f, mt: mt, dot: f.tileDotU8S8, load: loadIntFactors, finish: finishInt}
+			k.emit([]string{"gemmAMX16", "gemmAMX32"}[mt-1])
+		}
 		f.gather()
 	})
 }
 
-// amxBlocks multiplies mt*16 rows of A by blocks of 32 columns: tiles 0-3 hold
-// C, 4-5 A, 6-7 B. Tile state is made and dropped within the call, during
-// which a goroutine cannot change threads.
-func (f *file) amxBlocks(name string, mt int) {
-	f.text("multiplies rows of 64-byte steps by blocks of 32 columns.", name, "t *amxArgs", 0, 8)
-	f.p("MOVQ t+0(FP), AX")
-	f.p("MOVQ %d(AX), BX", amxCfg)
-	f.tileConfig("BX")
+// tiles is a kernel that multiplies mt*16 rows of A by blocks of 32 columns:
+// tiles 0-3 hold sums, 4-5 A, 6-7 B. Sums leave through 4 KiB of memory. While
+// the tiles multiply the next block, vectors finish this one, finishRows rows
+// at each step of 64 bytes. Tile state is made and dropped within the call,
+// during which a goroutine cannot change threads.
+type tiles struct {
+	*file
+	mt     int
+	dot    func(c, a, b byte)
+	load   func(*tiles) // loads constants, once
+	finish func(*tiles) // from sums at DX to memory at DI, finishRows rows
+}
+
+const (
+	finishRows = 4
+	sumPitch   = 128
+	biasRow    = 32 * sumPitch // in the memory of sums, behind them
+)
+
+// Frame: cursors that advance from block to block.
+const (
+	amxCurBias  = "bias-8(SP)"
+	amxCurScale = "scale-16(SP)"
+	amxCurShift = "shift-24(SP)"
+	amxCurC     = "c-32(SP)"
+	amxLeft     = "blocks-40(SP)"
+)
+
+// Masks: of the block that finishes, 16 columns each and 32, and of the block
+// that begins.
+const (
+	maskLow, maskHigh, maskBoth = "K1", "K2", "K3"
+	nextLow, nextHigh           = "K4", "K5"
+)
+
+func (k *tiles) emit(name string) {
+	k.text("multiplies rows by blocks of 32 columns.", name, "t *amxArgs", 40, 8)
+	k.p("MOVQ t+0(FP), R13")
+	k.p("MOVQ %d(R13), AX", amxCfg)
+	k.tileConfig("AX")
 	for _, c := range []struct {
 		arg int
 		to  string
-	}{{amxA, "SI"}, {amxLda, "R8"}, {amxB, "BX"}, {amxC, "DI"}, {amxLdc, "R9"}, {amxBlks, "R13"}, {amxKB, "R14"}} {
-		f.p("MOVQ %d(AX), %s", c.arg, c.to)
+	}{{amxBias, amxCurBias}, {amxScale, amxCurScale}, {amxShift, amxCurShift}, {amxC, amxCurC}, {amxBlocks, amxLeft}} {
+		k.p("MOVQ %d(R13), AX", c.arg)
+		k.p("MOVQ AX, %s", c.to)
 	}
-	f.p("MOVQ $64, R10")
-	f.p("MOVQ R8, R15")
-	f.p("SHLQ $4, R15")
-	f.p("block:")
-	for t := range 2 * mt {
-		f.tileZero(byte(t))
-	}
-	f.p("MOVQ SI, R11")
-	f.p("LEAQ (SI)(R15*1), R12")
-	f.p("MOVQ R14, CX")
-	f.p("PCALIGN $32")
-	f.p("loop:")
-	f.tileLoad(6, "BX", "R10", 0)
-	f.tileLoad(4, "R11", "R8", 0)
-	f.tileLoad(7, "BX", "R10", 1024)
-	f.tileDot(0, 4, 6)
-	f.tileDot(1, 4, 7)
-	if mt == 2 {
-		f.tileLoad(5, "R12", "R8", 0)
-		f.tileDot(2, 5, 6)
-		f.tileDot(3, 5, 7)
-	}
-	f.p("ADDQ $64, R11")
-	f.p("ADDQ $64, R12")
-	f.p("ADDQ $2048, BX")
-	f.p("DECQ CX")
-	f.p("JNE loop")
-	f.tileStore(0, "DI", "R9", 0)
-	f.tileStore(1, "DI", "R9", 64)
-	if mt == 2 {
-		f.p("MOVQ R9, AX")
-		f.p("SHLQ $4, AX")
-		f.p("LEAQ (DI)(AX*1), AX")
-		f.tileStore(2, "AX", "R9", 0)
-		f.tileStore(3, "AX", "R9", 64)
-	}
-	f.p("ADDQ $128, DI")
-	f.p("DECQ R13")
-	f.p("JNE block")
-	f.tileRelease()
-	f.p("RET")
-	f.asm.WriteByte('\n')
+	k.p("MOVQ %d(R13), R8", amxLda)
+	k.p("MOVQ %d(R13), R9", amxLdc)
+	k.p("MOVQ %d(R13), BX", amxB)
+	k.p("MOVQ $64, R10")
+	k.p("XORQ R15, R15")
+	k.p("KXNORQ K4, K4, K4")
+	k.p("KXNORQ K5, K5, K5")
+	k.load(k)
+	k.p("block:")
+	k.begin()
+	k.multiply()
+	k.p("drain:")
+	k.p("TESTQ R15, R15")
+	k.p("JG finish")
+	k.p("CMPQ %s, $0", amxLeft)
+	k.p("JEQ end")
+	k.store()
+	k.p("DECQ %s", amxLeft)
+	k.p("JNE block")
+	k.p("XORQ CX, CX")
+	k.p("JMP drain")
+	k.p("finish:")
+	k.finish(k)
+	k.p("ADDQ $%d, DX", finishRows*sumPitch)
+	k.p("LEAQ (DI)(R9*%d), DI", finishRows)
+	k.p("SUBQ $%d, R15", finishRows)
+	k.p("TESTQ CX, CX") // the steps that are left: none when drained
+	k.p("JNE finished")
+	k.p("JMP drain")
+	k.p("end:")
+	k.tileRelease()
+	k.ret()
 }
 
-// sumsToRows finishes int32 sums that lie in memory: argA rows of 64 columns,
-// argAStep bytes from tile to tile of four rows.
-func (f *file) sumsToRows() {
-	f.words("transpose4", transpose4...)
-	m := &micro{file: f, name: "sumsToRows", width: 64, mr: 4, nv: 4, size: 4, finish: finishIntZ}
-	m.fill = func(m *micro) {
-		m.p("MOVQ t+0(FP), DI")
-		m.p("MOVQ %d(DI), AX", argBias)
-		m.p("MOVQ %s, SI", curA)
-		m.p("MOVQ %d(DI), R8", argAStep)
-		m.p("SHRQ $2, R8")
-		for v := range m.nv {
-			m.p("VMOVUPS %d(AX), %s", v*m.width, m.bv(v))
+// begin fills the sums with the bias.
+func (k *tiles) begin() {
+	k.p("CMPQ %s, $1", amxLeft)
+	k.p("JNE whole")
+	k.p("MOVL %d(R13), AX", amxMask)
+	k.p("KMOVW AX, %s", nextLow)
+	k.p("SHRL $16, AX")
+	k.p("KMOVW AX, %s", nextHigh)
+	k.p("whole:")
+	k.p("MOVQ %s, AX", amxCurBias)
+	k.p("VMOVDQU32.Z (AX), %s, Z0", nextLow)
+	k.p("VMOVDQU32.Z 64(AX), %s, Z1", nextHigh)
+	k.p("ADDQ %d(R13), AX", amxBiasStep)
+	k.p("MOVQ AX, %s", amxCurBias)
+	k.p("MOVQ %d(R13), AX", amxSums)
+	k.p("VMOVDQU64 Z0, %d(AX)", biasRow)
+	k.p("VMOVDQU64 Z1, %d(AX)", biasRow+64)
+	k.p("XORQ CX, CX")
+	for t := range byte(2 * k.mt) {
+		k.tileLoad(t, "AX", "CX", biasRow+64*int32(t%2))
+	}
+	k.p("MOVQ %d(R13), SI", amxOff)
+	k.p("MOVQ %d(R13), R14", amxTaps)
+}
+
+// multiply runs through the taps of a block. B passes the first cache by, so
+// that A stays there.
+func (k *tiles) multiply() {
+	k.p("tap:")
+	k.p("MOVQ %d(R13), AX", amxA)
+	k.p("MOVLQSX (SI), R11")
+	k.p("ADDQ AX, R11")
+	if k.mt == 2 {
+		k.p("MOVLQSX 4(SI), R12")
+		k.p("ADDQ AX, R12")
+	}
+	k.p("ADDQ $8, SI")
+	k.p("MOVQ %d(R13), CX", amxSteps)
+	k.p("PCALIGN $32")
+	k.p("loop:")
+	k.tileStream(6, "BX", "R10", 0)
+	k.tileLoad(4, "R11", "R8", 0)
+	k.tileStream(7, "BX", "R10", 1024)
+	k.dot(0, 4, 6)
+	k.dot(1, 4, 7)
+	if k.mt == 2 {
+		k.tileLoad(5, "R12", "R8", 0)
+		k.dot(2, 5, 6)
+		k.dot(3, 5, 7)
+		k.p("ADDQ $64, R12")
+	}
+	k.p("ADDQ $64, R11")
+	k.p("ADDQ $2048, BX")
+	k.p("TESTQ R15, R15")
+	k.p("JG finish")
+	k.p("finished:")
+	k.p("DECQ CX")
+	k.p("JNE loop")
+	k.p("DECQ R14")
+	k.p("JNE tap")
+}
+
+// store writes the sums to memory and makes them the ones that finish.
+func (k *tiles) store() {
+	k.p("MOVQ %d(R13), DX", amxSums)
+	k.p("MOVQ $%d, AX", sumPitch)
+	k.tileStore(0, "DX", "AX", 0)
+	k.tileStore(1, "DX", "AX", 64)
+	if k.mt == 2 {
+		k.p("MOVQ DX, CX")
+		k.p("ADDQ %d(R13), CX", amxSecond)
+		k.tileStore(2, "CX", "AX", 0)
+		k.tileStore(3, "CX", "AX", 64)
+	}
+	k.p("MOVQ %d(R13), R15", amxRows)
+	k.p("MOVQ %s, DI", amxCurC)
+	k.p("MOVQ %d(R13), AX", amxCStep)
+	k.p("ADDQ DI, AX")
+	k.p("MOVQ AX, %s", amxCurC)
+	k.p("KMOVW %s, %s", nextLow, maskLow)
+	k.p("KMOVW %s, %s", nextHigh, maskHigh)
+	k.p("KUNPCKWD %s, %s, %s", maskLow, maskHigh, maskBoth)
+	for i, c := range []struct {
+		cur  string
+		step int
+	}{{amxCurScale, amxScaleStep}, {amxCurShift, amxShiftStep}} {
+		k.p("MOVQ %s, AX", c.cur)
+		for h, mask := range []string{maskLow, maskHigh} {
+			k.p("VMOVUPS.Z %d(AX), %s, %s", h*64, mask, reg(64, tileFactors+2*i+h))
 		}
-		for r := range m.mr {
-			for v := range m.nv {
-				m.p("VPADDD %d(SI), %s, %s", v*m.width, m.bv(v), m.acc(r, v))
-			}
-			m.p("ADDQ R8, SI")
+		k.p("ADDQ %d(R13), AX", c.step)
+		k.p("MOVQ AX, %s", c.cur)
+	}
+}
+
+// Registers of the factors of the block that finishes: scale, then shift.
+// Those from tileConsts on hold constants.
+const (
+	tileFactors = 28
+	tileConsts  = 16
+)
+
+// each calls f for the rows that exist, with its address; the label done
+// follows.
+func (k *tiles) each(done string, first, n int, f func(r int, addr string)) {
+	for i := range n {
+		if first+i > 0 {
+			k.p("CMPQ R15, $%d", first+i)
+			k.p("JLE %s", done)
+		}
+		switch first + i {
+		case 0:
+			f(i, "(DI)")
+		case 1:
+			f(i, "(DI)(R9*1)")
+		case 2:
+			k.p("LEAQ (DI)(R9*2), AX")
+			f(i, "(AX)")
+		case 3:
+			f(i, "(AX)(R9*1)")
 		}
 	}
-	m.emit("writes rows of 64 sums, plus bias, as the kind of output says.")
+}
+
+func loadIntFactors(k *tiles) {
+	for i, arg := range []int{amxHi, amxZ, amxQLo, amxQHi, amxFlip} {
+		k.p("VPBROADCASTD %d(R13), %s", arg, reg(64, tileConsts+i))
+	}
+	k.p("VMOVDQU64 transpose4<>(SB), %s", reg(64, tileConsts+5))
+}
+
+// finishInt stores rows as the kind of output says.
+func finishInt(k *tiles) {
+	k.p("MOVQ %d(R13), AX", amxKind)
+	k.p("CMPQ AX, $%d", kindI32)
+	k.p("JEQ raw")
+	for v := range 2 * finishRows {
+		k.p("VCVTDQ2PS %d(DX), %s", v*64, reg(64, v))
+		k.p("VMULPS %s, %s, %s", reg(64, tileFactors+v%2), reg(64, v), reg(64, v))
+	}
+	k.p("CMPQ AX, $%d", kindF32)
+	k.p("JEQ real")
+	k.codes()
+	k.p("JMP stored")
+	k.p("real:")
+	for v := range 2 * finishRows {
+		k.p("VADDPS %s, %s, %s", reg(64, tileFactors+2+v%2), reg(64, v), reg(64, v))
+	}
+	k.p("JMP whole32")
+	k.p("raw:")
+	for v := range 2 * finishRows {
+		k.p("VMOVDQU64 %d(DX), %s", v*64, reg(64, v))
+	}
+	k.p("whole32:")
+	k.storeRows("stored")
+	k.p("stored:")
+}
+
+// storeRows writes the registers 0 to 7 as rows of two vectors.
+func (k *tiles) storeRows(done string) {
+	k.each(done, 0, finishRows, func(r int, addr string) {
+		k.p("VMOVDQU32 %s, %s, %s", reg(64, 2*r), maskLow, addr)
+		k.p("VMOVDQU32 %s, %s, 64%s", reg(64, 2*r+1), maskHigh, addr)
+	})
+}
+
+// codes rounds the registers 0 to 7 and packs two rows to one vector by
+// lanes, which a transposition of the dwords puts in order.
+func (k *tiles) codes() {
+	hi, z, lo, top, flip, perm := reg(64, tileConsts), reg(64, tileConsts+1), reg(64, tileConsts+2), reg(64, tileConsts+3), reg(64, tileConsts+4), reg(64, tileConsts+5)
+	for v := range 2 * finishRows {
+		k.p("VMINPS %s, %s, %s", hi, reg(64, v), reg(64, v))
+		k.p("VCVTPS2DQ %s, %s", reg(64, v), reg(64, v))
+	}
+	for v := 0; v < 2*finishRows; v += 4 {
+		a, b := reg(64, v), reg(64, v+2)
+		k.p("VPACKSSDW %s, %s, %s", reg(64, v+1), a, a)
+		k.p("VPADDSW %s, %s, %s", z, a, a)
+		k.p("VPACKSSDW %s, %s, %s", reg(64, v+3), b, b)
+		k.p("VPADDSW %s, %s, %s", z, b, b)
+		k.p("VPACKUSWB %s, %s, %s", b, a, a)
+		k.p("VPERMD %s, %s, %s", a, perm, a)
+		k.p("VPMAXUB %s, %s, %s", lo, a, a)
+		k.p("VPMINUB %s, %s, %s", top, a, a)
+		k.p("VPXORD %s, %s, %s", flip, a, a)
+		k.p("VEXTRACTI64X4 $1, %s, %s", a, reg(32, v+2))
+	}
+	k.each("stored", 0, finishRows, func(r int, addr string) {
+		k.p("VMOVDQU8 %s, %s, %s", reg(32, 2*r), maskBoth, addr)
+	})
 }
 
 // gather copies rows through a list of offsets. Arguments are as for a micro

@@ -48,6 +48,12 @@ func (f *file) tileLoad(t byte, base, stride string, disp int32) {
 	f.raw(append(vex(false, gpr[stride] > 7, gpr[base] > 7, 0, 0, prefixF2, 0x4B), sib(t, base, stride, disp)...)...)
 }
 
+// tileStream is tileLoad with the hint that the rows are not soon read again.
+func (f *file) tileStream(t byte, base, stride string, disp int32) {
+	f.p("// TILELOADDT1 %d(%s)(%s*1), tmm%d", disp, base, stride, t)
+	f.raw(append(vex(false, gpr[stride] > 7, gpr[base] > 7, 0, 0, prefix66, 0x4B), sib(t, base, stride, disp)...)...)
+}
+
 // tileStore writes 16 rows to disp(base), stride bytes apart.
 func (f *file) tileStore(t byte, base, stride string, disp int32) {
 	f.p("// TILESTORED tmm%d, %d(%s)(%s*1)", t, disp, base, stride)
@@ -69,8 +75,8 @@ func (f *file) tileConfig(addr string) {
 	f.raw(append(vex(false, false, gpr[addr] > 7, 0, 0, prefixNone, 0x49), 0x80|gpr[addr]&7, 0, 0, 0, 0)...)
 }
 
-// tileDot is TDPBUSD: c += u8 rows of a times s8 columns of b.
-func (f *file) tileDot(c, a, b byte) {
+// tileDotU8S8 is TDPBUSD: c += u8 rows of a times s8 columns of b.
+func (f *file) tileDotU8S8(c, a, b byte) {
 	f.p("// TDPBUSD tmm%d, tmm%d, tmm%d", b, a, c)
 	f.raw(append(vex(false, false, false, b, 0, prefix66, 0x5E), 0xC0|c<<3|a)...)
 }

@@ -16,7 +16,10 @@ var layouts = []struct {
 		"maskV": argMaskV, "lines": argLines, "aSkip": argASkip, "cSkip": argCSkip, "addSkip": argAddSkip, "next": argNext, "nextLen": argNextLen,
 	}},
 	{"amxArgs", map[string]int{
-		"cfg": amxCfg, "a": amxA, "lda": amxLda, "b": amxB, "c": amxC, "ldc": amxLdc, "blocks": amxBlks, "kb": amxKB,
+		"cfg": amxCfg, "a": amxA, "off": amxOff, "lda": amxLda, "taps": amxTaps, "steps": amxSteps, "b": amxB, "blocks": amxBlocks, "sums": amxSums,
+		"bias": amxBias, "biasStep": amxBiasStep, "scale": amxScale, "scaleStep": amxScaleStep, "shift": amxShift, "shiftStep": amxShiftStep,
+		"c": amxC, "ldc": amxLdc, "cStep": amxCStep, "rows": amxRows, "mask": amxMask, "kind": amxKind,
+		"hi": amxHi, "z": amxZ, "qlo": amxQLo, "qhi": amxQHi, "flip": amxFlip, "second": amxSecond,
 	}},
 }
 

@@ -43,7 +43,7 @@ func (f *file) peakAMX() {
 	}
 	f.p("loop:")
 	for t := range byte(4) {
-		f.tileDot(t, 4+t/2, 6+t%2)
+		f.tileDotU8S8(t, 4+t/2, 6+t%2)
 	}
 	f.p("DECQ CX")
 	f.p("JNE loop")
