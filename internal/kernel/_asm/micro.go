@@ -53,7 +53,8 @@ type micro struct {
 	pro    func(*micro) // loads constants for step
 	fill   func(*micro) // makes the accumulators
 	step   func(m *micro, b, a, acc string)
-	finish func(*micro) // from accumulators to memory; may use all registers
+	finish func(*micro)                         // from accumulators to memory; may use all registers
+	mark   func(m *micro, r int, offset string) // sees the offset of row r, below 0 for padding; nil: nothing
 	next   int
 }
 
@@ -161,6 +162,9 @@ func (m *micro) addresses() {
 			x = "DI"
 		}
 		m.p("MOVLQSX (AX), %s", x)
+		if m.mark != nil {
+			m.mark(m, r, x)
+		}
 		m.p("TESTQ %s, %s", x, x)
 		m.p("LEAQ (SI)(%s*%d), %s", x, m.size, x)
 		m.p("CMOVQLT DX, %s", x)

@@ -1,0 +1,106 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+// microBits counts the bits of 16 dwords at a time. Rows are no more than the masks that leave
+// padding out.
+var microBits = microSet{
+	4: {{6, bitsAVX5126x64}, {4, bitsAVX5124x64}, {2, bitsAVX5122x64}, {1, bitsAVX5121x64}},
+	3: {{6, bitsAVX5126x48}, {4, bitsAVX5124x48}, {2, bitsAVX5122x48}, {1, bitsAVX5121x48}},
+	2: {{6, bitsAVX5126x32}, {3, bitsAVX5123x32}, {1, bitsAVX5121x32}},
+	1: {{6, bitsAVX5126x16}, {3, bitsAVX5123x16}, {1, bitsAVX5121x16}},
+}
+
+func (p *PackedBits) pack(w []int8, o Order) {
+	switch l := p.level; {
+	case p.k == 0:
+		p.packGeneric(w, o)
+	case l.use(AVX512) && cpu.X86.HasAVX512VPOPCNTDQ:
+		p.lanes, p.set = 16, &microBits
+		p.packWords(w, o, widthsZ)
+	case l.use(AVX2) && fitsLookup((p.k+7)/8*2, p.taps):
+		p.look = &lookup{group: 4, kd: (p.k + 7) / 8 * 2, tables: signTables, factor: 2}
+		p.look.pack(&p.shape, w, o, func(w int8) uint8 { return uint8(w) >> 7 })
+	default:
+		p.packGeneric(w, o)
+	}
+}
+
+// packRowFast packs whole dwords of codes and returns how many codes that were.
+func (p *PackedBits) packRowFast(row, codes []uint8) int {
+	n := len(codes) / 32 * 32
+	if n == 0 || !p.level.use(AVX2) {
+		return 0
+	}
+	if p.look != nil {
+		signStepsAVX2(&row[0], &codes[0], n)
+	} else {
+		signBitsAVX2(&row[0], &codes[0], n)
+	}
+	return n
+}
+
+func (p *PackedBits) runFast(a *rows[uint8], out *OutU8S8, r Range) bool {
+	if p.set == nil && p.look == nil {
+		return false
+	}
+	s := scratches.Get().(*scratch)
+	s.setOutput(out)
+	if p.look != nil {
+		p.look.run(s, &p.shape, a, out, r, p.signBase)
+	} else {
+		p.countBits(s, a, out, r)
+	}
+	s.microArgs = microArgs{}
+	scratches.Put(s)
+	return true
+}
+
+// signBase is the sum of a row for a count of 0, where in of its taps lie in the image. Tables
+// count the equal signs, those past the last channel included.
+func (p *PackedBits) signBase(in int32) int32 {
+	if p.look == nil {
+		return in * int32(p.k)
+	}
+	filled := int32(p.look.kd * 4)
+	return in*(int32(p.k)-2*filled) - (int32(p.taps)-in)*filled
+}
+
+// bases lists base for the rows of a range, in s.sums.
+func (s *scratch) bases(a *rows[uint8], r Range, base func(in int32) int32) {
+	s.sums = grow(s.sums, r.M1-r.M0+spareRows)
+	for i := range s.sums {
+		in := int32(a.taps)
+		if a.ix != nil {
+			in = a.within(min(r.M0+i, r.M1-1))
+		}
+		s.sums[i] = base(in)
+	}
+}
+
+func (p *PackedBits) countBits(s *scratch, a *rows[uint8], out *OutU8S8, r Range) {
+	s.taps, s.kb = p.taps, p.kd*4
+	s.pad = grow(s.pad, s.kb)
+	s.zero = unsafe.Pointer(&s.pad[0])
+	s.bases(a, r, p.signBase)
+	s.ldAdd = 4
+	for pi := r.P0; pi < r.P1; pi++ {
+		pn, next := p.panels[pi], p.panels[min(pi+1, len(p.panels)-1)]
+		s.columns(pn.n1 - pn.n0)
+		s.factors(out, pn.n0, pn.n1, pn.nv*16)
+		s.b, s.next = unsafe.Pointer(&p.words[pn.off]), unsafe.Pointer(&p.words[next.off])
+		s.nextLen = next.nv * 64 * p.taps * p.kd
+		_, size := out.at(r.M0*out.Ldc + pn.n0)
+		s.ldc = out.Ldc * size
+		over(s, a, p.set[pn.nv], r.M0, r.M1, func(m int) {
+			s.c, _ = out.at(m*out.Ldc + pn.n0)
+			s.add = unsafe.Pointer(&s.sums[m-r.M0])
+		})
+	}
+}
