@@ -15,6 +15,7 @@ const (
 type intStore struct {
 	bias   []int32 // the zero point of the left side is in it
 	scale  []float32
+	shift  []float32 // of floats; nil: none
 	zero   int32
 	lo, hi int32
 	codes  bool // uint8 codes, else floats
@@ -22,7 +23,7 @@ type intStore struct {
 
 // store works out how sums leave, for weights whose columns sum up to sums.
 func (t *intTail) store(sums []int32) *intStore {
-	s := &intStore{bias: make([]int32, len(t.scale)), scale: make([]float32, len(t.scale)), lo: t.lo, hi: t.hi, codes: t.to != nil}
+	s := &intStore{bias: make([]int32, len(t.scale)), scale: make([]float32, len(t.scale)), shift: t.shift, lo: t.lo, hi: t.hi, codes: t.to != nil}
 	for j := range s.bias {
 		s.bias[j] = -t.x.zero * sums[j]
 		if t.bias != nil {
@@ -46,6 +47,9 @@ func (s *intStore) out(f *frame, dst *slot, at, n, c, ld int) *kernel.OutU8S8 {
 		o.U8 = f.u8(dst)[at:][:n]
 	} else {
 		o.F32 = f.f32(dst)[at:][:n]
+		if s.shift != nil {
+			o.Shift = s.shift[c:]
+		}
 	}
 	return o
 }
@@ -67,6 +71,8 @@ func (s *intStore) text() string {
 func lowerIntConv(lw *lowerer, n *node) bool {
 	s := n.spec.(*intConv)
 	switch {
+	case s.cg > 1 && isSigns(n.in[0]) && areSigns(s.weight) && lw.level.FastBits(n.out[0].elems()/s.o, s.cg):
+		lw.bitsConv(n, s)
 	case s.depthwise():
 		lw.depthwiseU8(n, s)
 	case s.fewChannels():
@@ -170,6 +176,11 @@ func (lw *lowerer) packGroupsU8(n *node, s *intConv) []*kernel.PackedU8S8 {
 // lowerIntGemm emits an integer product with a constant matrix.
 func lowerIntGemm(lw *lowerer, n *node) bool {
 	s := n.spec.(*intGemm)
+	if isSigns(n.in[0]) && areSigns(s.weight) && lw.level.FastBits(n.out[0].elems()/s.n, s.k) {
+		lw.bitsGemm(n, s)
+		s.weight = nil
+		return true
+	}
 	x := lw.use(n.in[0], rowMajor)
 	w := packed(lw.packs, packKey{n.out[0].name, "gemm u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedU8S8 {
 		return lw.level.PackU8S8(tensor.Of[int8](s.weight), s.n, s.k, 1, s.order)

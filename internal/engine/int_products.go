@@ -13,6 +13,7 @@ type intTail struct {
 	x      affine    // of the left side
 	scale  []float64 // by column: x.scale times the weight's
 	bias   []int32   // by column; nil: none
+	shift  []float32 // a bias by column that is no multiple of the scales; nil: none
 	to     *affine
 	lo, hi int32 // codes
 }
@@ -48,7 +49,7 @@ func intProducts(g *net) {
 			continue
 		}
 		at := n
-		if l, ok := landingOf(n.out[0]); ok {
+		if l, ok := landingOf(n.out[0]); ok && tail.roundShift(l.to) {
 			at, tail.to, tail.lo, tail.hi = l.node, &l.to, l.lo, l.hi
 		}
 		at.onnx, at.version = n.onnx, n.version
@@ -123,32 +124,36 @@ func (t *intTail) fill(a affine, scale []float32, n int, bias *value) bool {
 	if bias == nil {
 		return true
 	}
-	codes, ok := t.biasCodes(bias, n)
-	t.bias = codes
+	if d := bias.def; d != nil && d.kind == "DequantizeLinear" && d.in[0].is(tensor.Int32) && d.in[0].konst != nil && d.in[0].elems() == n {
+		if s := d.in[1]; s.konst != nil && t.scalesAre(tensor.Of[float32](s.konst)) && zeroIsZero(d.input(2)) {
+			t.bias = tensor.Of[int32](d.in[0].konst)
+			return true
+		}
+	}
+	var ok bool
+	t.shift, ok = rowOf(bias, n)
 	return ok
 }
 
-// biasCodes returns a constant bias in steps of the sums: its own codes where a DQ node gives it with
-// the scale of the sums, else the nearest.
-func (t *intTail) biasCodes(b *value, n int) ([]int32, bool) {
-	if d := b.def; d != nil && d.kind == "DequantizeLinear" && d.in[0].is(tensor.Int32) && d.in[0].konst != nil && d.in[0].elems() == n {
-		if s := d.in[1]; s.konst != nil && t.scalesAre(tensor.Of[float32](s.konst)) && zeroIsZero(d.input(2)) {
-			return tensor.Of[int32](d.in[0].konst), true
-		}
+// fineSums is how many steps of sums a step of codes must hold for a bias to be rounded to the former.
+const fineSums = 16
+
+// roundShift makes whole steps of the sums of a bias, for sums that leave as codes of a meaning; it
+// fails where these steps are too coarse for that, or too many.
+func (t *intTail) roundShift(to affine) bool {
+	if t.shift == nil {
+		return true
 	}
-	row, ok := rowOf(b, n)
-	if !ok {
-		return nil, false
-	}
-	codes := make([]int32, n)
-	for j, v := range row {
+	codes := make([]int32, len(t.shift))
+	for j, v := range t.shift {
 		q := math.RoundToEven(float64(v) / t.scale[j])
-		if !(math.Abs(q) < 1<<31) {
-			return nil, false
+		if !(math.Abs(q) < 1<<31) || t.scale[j]*fineSums > float64(to.scale) {
+			return false
 		}
 		codes[j] = int32(q)
 	}
-	return codes, true
+	t.bias, t.shift = codes, nil
+	return true
 }
 
 // scalesAre says whether s holds the scales of the sums, as float32 rounds them.

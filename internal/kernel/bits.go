@@ -24,6 +24,35 @@ func (l Level) PackBits(w []int8, n, k, taps int, o Order) *PackedBits {
 	return p
 }
 
+const (
+	bitsRows     = 32 // rows that fill AMX tiles of bytes well enough to outrun the counting of bits
+	bitsChannels = 64 // channels that fill the words of bits well enough to outrun bytes
+)
+
+// FastBits says whether this level multiplies m rows of signs, of k channels, faster by [PackedBits]
+// than by [PackedU8S8].
+func (l Level) FastBits(m, k int) bool {
+	return !l.use(AVX2) || k >= bitsChannels && (m < bitsRows || !l.use(AMX))
+}
+
+// Signs sets dst[i] = 0 where x[i] is below zero, else 2: codes of −1 and 1 whose zero point is 1.
+func (l Level) Signs(dst []uint8, x []float32) {
+	x = x[:len(dst)]
+	f, m := signsAsm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &x[0], m)
+	}
+	for i := m; i < len(dst); i++ {
+		dst[i] = 2
+		if x[i] < 0 {
+			dst[i] = 0
+		}
+	}
+}
+
+// signsFn is an assembly body of [Level.Signs].
+type signsFn func(dst *uint8, x *float32, n int)
+
 // packWords fills in the words of panels of some widths.
 func (p *PackedBits) packWords(w []int8, o Order, widths func(int) []int) {
 	p.words = aligned[uint32](p.cut(widths))

@@ -74,6 +74,11 @@ func bitsAVX5123x16(t *microArgs)
 //go:noescape
 func bitsAVX5121x16(t *microArgs)
 
+// signsAVX2 writes the codes of the signs of n numbers, n a multiple of 32.
+//
+//go:noescape
+func signsAVX2(dst *uint8, x *float32, n int)
+
 // signBitsAVX2 packs n codes to bits, n a multiple of 32.
 //
 //go:noescape

@@ -2,6 +2,8 @@
 
 package kernel
 
+var signsAsm variants[signsFn]
+
 func (p *PackedBits) pack(w []int8, o Order) { p.packGeneric(w, o) }
 
 func (p *PackedBits) packRowFast(row, codes []uint8) int { return 0 }

@@ -17,6 +17,8 @@ var microBits = microSet{
 	1: {{6, bitsAVX5126x16}, {3, bitsAVX5123x16}, {1, bitsAVX5121x16}},
 }
 
+var signsAsm = variants[signsFn]{{AVX2, 32, signsAVX2}}
+
 func (p *PackedBits) pack(w []int8, o Order) {
 	switch l := p.level; {
 	case p.k == 0:

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -32,6 +33,32 @@ func signCodes(r *rand.Rand, x []int8) []uint8 {
 		}
 	}
 	return c
+}
+
+func TestSigns(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(47, 48))
+		for n := range 140 {
+			x := randFloats(r, n+3)[3:]
+			for i, v := range []float32{0, float32(math.Copysign(0, -1)), 1e-45, -1e-45, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())} {
+				if i < n {
+					x[r.IntN(n)] = v
+				}
+			}
+			got := make([]uint8, n+1)
+			got[n] = 77
+			l.Signs(got[:n], x)
+			for i, v := range x {
+				want := uint8(2)
+				if v < 0 {
+					want = 0
+				}
+				if got[i] != want || got[n] != 77 {
+					t.Fatalf("%d elements: %g gives %d, guard %d", n, v, got[i], got[n])
+				}
+			}
+		}
+	})
 }
 
 func TestGemmBits(t *testing.T) {

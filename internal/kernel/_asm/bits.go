@@ -11,6 +11,7 @@ func init() {
 		for _, t := range bitTiles {
 			f.microBits(t.mr, t.nv)
 		}
+		f.signs()
 		f.signBits()
 		f.signSteps()
 	})
@@ -84,6 +85,35 @@ func (m *micro) differences() {
 			m.p("VPSUBD %s, %s, %s", a, t, a)
 		}
 	}
+}
+
+// signs writes 0 for what is below zero, else 2.
+func (f *file) signs() {
+	const less = 1
+	f.words("bytesOfFour", 0x0000000400000000, 0x0000000500000001, 0x0000000600000002, 0x0000000700000003)
+	f.text("writes the codes of the signs of n numbers, n a multiple of 32.", "signsAVX2", "dst *uint8, x *float32, n int", 0, 24)
+	f.p("MOVQ dst+0(FP), DI")
+	f.p("MOVQ x+8(FP), SI")
+	f.p("MOVQ n+16(FP), CX")
+	f.splat(32, 15, 0x02020202)
+	f.p("VMOVDQU bytesOfFour<>(SB), Y14")
+	f.p("VPXOR X13, X13, X13")
+	f.p("loop:")
+	for i := range 4 {
+		f.p("VMOVUPS %d(SI), Y%d", i*32, i)
+		f.p("VCMPPS $%d, Y13, Y%d, Y%d", less, i, i)
+	}
+	f.p("VPACKSSDW Y1, Y0, Y0")
+	f.p("VPACKSSDW Y3, Y2, Y2")
+	f.p("VPACKSSWB Y2, Y0, Y0")
+	f.p("VPERMD Y0, Y14, Y0")
+	f.p("VPANDN Y15, Y0, Y0")
+	f.p("VMOVDQU Y0, (DI)")
+	f.p("SUBQ $-128, SI")
+	f.p("ADDQ $32, DI")
+	f.p("SUBQ $32, CX")
+	f.p("JGT loop")
+	f.ret()
 }
 
 // signBits sets a bit for each code of 0.
