@@ -159,11 +159,10 @@ func BenchmarkConvBits(b *testing.B) {
 				packed.Pitch = p.RowBytes()
 				ix := packed.Indirect()
 				out := &OutU8S8{F32: make([]float32, m*s[2]), Ldc: s[2], Bias: make([]int32, s[2]), Scale: make([]float32, s[2])}
-				for b.Loop() {
+				gops(b, m, s[2], taps*s[1], func() {
 					p.PackRows(a, x, s[1], w.H*w.W)
 					p.Conv(a, ix, out, p.All(m))
-				}
-				gops(b, m, s[2], taps*s[1])
+				})
 			})
 		}
 	}
