@@ -13,8 +13,8 @@ const (
 	log2e  = 1.44269504089 // 1/ln 2
 	ln2Hi  = 0.693359375   // 355/512, so n·ln2Hi is exact for |n| < 2¹⁵
 	ln2Lo  = -2.12194440055e-4
-	expMin = -105 // e^x is 0 below
-	expMax = 89   // and +Inf above
+	expMin = -87.33 // e^x, near the least normal number, is taken for 0 below
+	expMax = 89     // and is +Inf above
 
 	sqrtHalf   = 0.70710678119
 	geluCubic  = 0.0356774081363   // 0.044715·√(2/π)
@@ -112,12 +112,17 @@ func expReduce(x float32) (float32, int32) {
 
 func pow2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
 
-// expOne is eˣ. The power of two goes in by halves, so that results beyond the normal range
-// are rounded once.
+// expOne is eˣ, with 0 for results below the normal range: an instruction that makes a subnormal number
+// takes a hundred times as long, and gates and attention masks live there. The power of two goes in by
+// halves, so that it may leave the range.
 func expOne(x float32) float32 {
 	p, n := expReduce(clampOne(x, expMin, expMax))
 	h := n >> 1
-	return (1 + p) * pow2(h) * pow2(n-h)
+	y := (1 + p) * pow2(h) * pow2(n-h)
+	if x < expMin {
+		return 0
+	}
+	return y
 }
 
 // expm1One is eˣ−1 for −20 ≤ x ≤ 20.

@@ -114,8 +114,8 @@ func (b *body) scale(x val, n power) val {
 }
 
 func (b *body) exp(x val) val {
-	p, n := b.expReduce(b.clamp(x, b.k(-105), b.k(89)))
-	return b.scale(b.add(p, b.k(1)), n)
+	p, n := b.expReduce(b.clamp(x, b.k(-87.33), b.k(89)))
+	return b.choose(lt, x, b.k(-87.33), b.k(0), b.scale(b.add(p, b.k(1)), n))
 }
 
 func (b *body) expm1(x val) val {
