@@ -40,7 +40,7 @@ type app struct {
 type verb func(a *app) *cobra.Command
 
 // verbs lists the commands in the order that help prints them.
-var verbs = []verb{demoCmd, quantizeCmd, evalCmd, compareCmd, inspectCmd, checkCmd, runCmd, conformCmd, benchCmd, reportCmd,
+var verbs = []verb{demoCmd, quantizeCmd, evalCmd, compareCmd, doctorCmd, inspectCmd, checkCmd, runCmd, conformCmd, benchCmd, reportCmd,
 	recipeCmd, formatsCmd, targetsCmd, versionCmd, completionCmd, manCmd}
 
 // Main runs the program with the given arguments and returns its exit status.

@@ -80,6 +80,9 @@ func (d *Diff) MaxAbs() float64 { return d.maxAbs }
 // Broken is how many elements are not finite in one of the two, and not the same in the other.
 func (d *Diff) Broken() int { return d.broken }
 
+// Noise is the squared difference, Σ(x−y)².
+func (d *Diff) Noise() float64 { return d.noise }
+
 // Len is the number of elements compared.
 func (d *Diff) Len() int { return d.n }
 

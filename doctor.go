@@ -1,0 +1,62 @@
+package lowbit
+
+import (
+	"context"
+	"runtime"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/calib/dataset"
+	"lowbit/internal/doctor"
+	"lowbit/internal/engine"
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/kernel"
+)
+
+// DiagnoseOptions say how a quantized model is examined.
+type DiagnoseOptions struct {
+	Data *dataset.Source
+	// Score measures a model by the user's metric; nil ranks causes by the SQNR of the outputs.
+	Score    func(ctx context.Context, m *Model) (float64, error)
+	Low      bool // small scores are good
+	Threads  int
+	Progress func(stage string, done, total int)
+}
+
+// swapSamples is how many samples every swap of a quantizer runs on, at most.
+const swapSamples = 16
+
+// Diagnose finds out why a quantized model differs from the float one that it was made from, by
+// whatever tool, and mends it in a copy.
+func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (*doctor.Diagnosis, error) {
+	if o.Threads <= 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	level, err := kernel.Best()
+	if err != nil {
+		return nil, fault.Invalidf("", "%v", err)
+	}
+	n := min(o.Data.Len(), swapSamples)
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i * o.Data.Len() / n // of all classes, where these stand one after the other
+	}
+	few, err := fewSamples(o.Data, numbers)
+	if err != nil {
+		return nil, err
+	}
+	j := &doctor.Job{Float: float.graph, Quantized: quantized.graph, Samples: few, Low: o.Low, Graded: o.Data.Len(), Level: level, Threads: o.Threads, Progress: o.Progress,
+		Compile: func(m *graph.Model, watch []string) (calib.Runner, error) {
+			return engine.Compile(m, engine.Options{Threads: 1, Watch: watch})
+		}}
+	if o.Score != nil {
+		j.Score = func(ctx context.Context, m *graph.Model) (float64, error) {
+			return o.Score(ctx, FromGraph(m, quantized.path))
+		}
+	}
+	d, err := doctor.Examine(ctx, j)
+	return d, fault.At(quantized.path, err)
+}

@@ -1,0 +1,196 @@
+package doctor
+
+import (
+	"math"
+	"slices"
+
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// format4 lists the whole-number formats of fewer than eight bits.
+var format4 = []*format.Format{format.Int4, format.Uint4, format.Int2, format.Uint2}
+
+// Equalization moves factors between the channels of neighbouring layers, so that the quantized weights
+// are those of another float network, which computes the same. The factors of a layer's output channels
+// are found from its codes, those of its input channels are the inverse of what the layers before got.
+
+// rescaleGain is how much smaller the squared difference from the codes has to become for factors to be
+// believed.
+const rescaleGain = 1.5
+
+// align gives every constant the numbers that stand for it in float, and every activation the clamps
+// that its codes took over.
+func (n *net) align() {
+	units := map[*graph.Node]*unit{}
+	for _, u := range n.nodes {
+		units[u.node] = u
+	}
+	factors := map[string][]float64{} // by value: of its channels against the float network's; nil: all one
+	for _, node := range n.m.Graph.Nodes {
+		if len(node.In) == 0 || len(node.Out) == 0 {
+			continue
+		}
+		u := units[node]
+		if u == nil || u.weights == nil {
+			factors[node.Out[0]] = passed(node, factors)
+		}
+		if u != nil {
+			n.alignUnit(u, factors)
+		}
+	}
+	for _, s := range n.sites {
+		if s.kind == acts {
+			n.unclip(s)
+		}
+	}
+}
+
+func (n *net) alignUnit(u *unit, factors map[string][]float64) {
+	f := n.twin[u.node]
+	if u.weights != nil {
+		u.weights.off = n.floatOf(u.weights, f, operandOf(u, u.weights))
+		factors[u.node.Out[0]] = u.rescale(factors[u.node.In[0]])
+	}
+	if u.bias != nil {
+		u.bias.off = scaledBy(n.floatOf(u.bias, f, operandOf(u, u.bias)), factors[u.node.Out[0]])
+	}
+	for i, s := range u.in {
+		if s != nil && s.kind == weights {
+			s.off = n.floatOf(s, f, i)
+		}
+	}
+	if f != nil && u.out != nil {
+		u.out.clamps = n.lostClamps(u, f)
+	}
+}
+
+// passed are the factors that a node without weights hands on: those of its operand where it treats every
+// channel by itself and alike.
+func passed(n *graph.Node, factors map[string][]float64) []float64 {
+	o := op.Lookup(n.Domain, n.Op)
+	if o == nil {
+		return nil
+	}
+	if n.Op == "Concat" && n.Int("axis", 0) == 1 {
+		var list []float64
+		for _, name := range n.In {
+			if factors[name] == nil {
+				return nil
+			}
+			list = append(list, factors[name]...)
+		}
+		return list
+	}
+	if o.Quant.Clamp || o.Quant.Share || o.Quantized() || slices.Contains(homogeneous, n.Op) {
+		for _, name := range n.In {
+			if f := factors[name]; f != nil {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// homogeneous lists operators besides clamps and moves that hand factors of channels on.
+var homogeneous = []string{"Add", "Sub", "AveragePool", "GlobalAveragePool", "LeakyRelu", "Flatten", "Reshape", "Squeeze", "Resize"}
+
+// rescale looks for factors of the output channels with which the float weights of a unit come nearer to
+// its codes, given those of its input, applies both and returns them.
+func (u *unit) rescale(input []float64) []float64 {
+	w := u.weights
+	if w.off == nil || w.off.Rank() < 2 {
+		return nil
+	}
+	v := newView(u, w.off)
+	x, y := tensor.Of[float32](w.off), tensor.Of[float32](w.coded.Decode())
+	into := v.inverse(input)
+	s := v.factors(x, y, into)
+	scaled := make([]float32, len(x))
+	for i, e := range x {
+		scaled[i] = float32(float64(e) * s[v.out(i)] * into(i))
+	}
+	gain := rescaleGain
+	if input != nil {
+		gain = 1
+	}
+	if squaredDistance(scaled, y)*gain >= squaredDistance(x, y) {
+		return nil
+	}
+	w.off = tensor.Float32s(scaled, w.off.Shape...)
+	return s
+}
+
+// scaledBy multiplies a bias by factors.
+func scaledBy(t *tensor.Tensor, s []float64) *tensor.Tensor {
+	if t == nil || len(s) != t.Len() {
+		return t
+	}
+	y := make([]float32, t.Len())
+	for i, v := range tensor.Of[float32](t) {
+		y[i] = float32(float64(v) * s[i])
+	}
+	return tensor.Float32s(y, t.Shape...)
+}
+
+// A view tells for each element of a weight its output and its input channel.
+type view struct {
+	outs, ins     int
+	outRun, inRun int
+	groups        int
+}
+
+// newView reads the layout of a unit's weight: the output channels lie along the operator's axis, the
+// inputs along the other of the first two (or last two, for matrices).
+func newView(u *unit, t *tensor.Tensor) view {
+	axis := axisOf(u, t.Rank())
+	other := 1
+	if axis == 1 {
+		other = 0
+	} else if axis > 1 {
+		other = axis - 1
+	}
+	run := func(a int) int { return tensor.Elements(t.Shape[a+1:]) }
+	return view{outs: t.Shape[axis], ins: t.Shape[other], outRun: run(axis), inRun: run(other), groups: max(1, u.node.Int("group", 1))}
+}
+
+// axisOf is the axis of the output channels of a unit's weight.
+func axisOf(u *unit, rank int) int {
+	axis := op.Lookup(u.node.Domain, u.node.Op).Quant.WeightAxis(u.node)
+	if axis < 0 {
+		axis += rank
+	}
+	return axis
+}
+
+func (v view) out(i int) int { return i / v.outRun % v.outs }
+func (v view) in(i int) int  { return i / v.inRun % v.ins }
+
+// inverse returns what each element of a weight is multiplied by because of the factors of the input.
+func (v view) inverse(input []float64) func(i int) float64 {
+	switch len(input) {
+	case v.ins:
+		return func(i int) float64 { return 1 / input[v.in(i)] }
+	case v.ins * v.groups:
+		return func(i int) float64 { return 1 / input[v.out(i)/(v.outs/v.groups)*v.ins+v.in(i)] }
+	}
+	return func(int) float64 { return 1 }
+}
+
+// factors fits y ≈ s·x·t by least squares for the output channels. One that tells nothing keeps the factor one.
+func (v view) factors(x, y []float32, t func(i int) float64) []float64 {
+	s, xy, xx := make([]float64, v.outs), make([]float64, v.outs), make([]float64, v.outs)
+	for i, e := range x {
+		f := float64(e) * t(i)
+		xy[v.out(i)] += f * float64(y[i])
+		xx[v.out(i)] += f * f
+	}
+	for c := range s {
+		if s[c] = xy[c] / xx[c]; !(s[c] > 0) || math.IsInf(s[c], 0) {
+			s[c] = 1
+		}
+	}
+	return s
+}

@@ -1,0 +1,294 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/format"
+	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
+)
+
+// A remedy is one way to mend a finding.
+type remedy struct {
+	text string // the flag or the line of a recipe that does it when the model is quantized anew
+	c    changes
+}
+
+// goodEnough is the share of the noise that goes with a quantizer which a remedy has to take away.
+const goodEnough = 0.5
+
+// mend makes the remedies of all findings, the worst first, and keeps those that help.
+func (e *exam) mend(ctx context.Context, list []*finding) error {
+	made, best := changes{}, e.total
+	fixed := &Fixed{}
+	for i, f := range list {
+		pick, db, err := e.best(ctx, f, made, best)
+		if err != nil {
+			return err
+		}
+		e.Progress("mend", i+1, len(list))
+		if pick == nil {
+			e.warn("%s: nothing that was tried mends %s", f.unit, f.row.name)
+			continue
+		}
+		made, best = made.with(pick.c), db
+		f.fix = pick.text
+		e.d.Causes[i].Fix = pick.text
+		fixed.Made = append(fixed.Made, fmt.Sprintf("%s: %s", f.unit.name, pick.text))
+	}
+	if len(fixed.Made) == 0 {
+		return nil
+	}
+	var err error
+	if fixed.Model, err = e.build(made); err != nil {
+		return err
+	}
+	if fixed.SQNR, err = e.measure(ctx, fixed.Model); err != nil {
+		return err
+	}
+	if e.Score != nil {
+		if fixed.Score, err = e.Score(ctx, fixed.Model); err != nil {
+			return err
+		}
+	}
+	e.d.Fixed = fixed
+	return nil
+}
+
+// best tries the remedies of a finding on top of those made, and returns the first that is good enough, else
+// the best of them; nil where none gains.
+func (e *exam) best(ctx context.Context, f *finding, made changes, before float64) (*remedy, float64, error) {
+	goal, err := e.variant(ctx, made.with(off(f.sites...)))
+	if err != nil {
+		return nil, 0, err
+	}
+	var pick *remedy
+	most := before
+	for _, r := range f.row.mend(e, f) {
+		db, err := e.variant(ctx, made.with(r.c))
+		if err != nil {
+			return nil, 0, err
+		}
+		if db > most {
+			pick, most = &r, db
+		}
+		if db > before && noise(before)-noise(db) >= goodEnough*(noise(before)-noise(goal)) {
+			break
+		}
+	}
+	return pick, most, nil
+}
+
+// line writes an override of a recipe.
+func line(u *unit, what string) string {
+	return fmt.Sprintf("recipe: overrides: [{match: %q, %s}]", u.name, what)
+}
+
+// fitted chooses an activation's scale anew from the samples.
+func (e *exam) fitted(s *site, o *calib.Observer, f *format.Format) (change, bool) {
+	r := e.screening.acts[s]
+	if r == nil || !r.stats.Seen() {
+		return change{}, false
+	}
+	p, err := o.Fit(r.stats, f, f.Bits >= 8 && symmetric(s))
+	return change{format: f, params: p}, err == nil
+}
+
+// symmetric says whether a site's codes are symmetric about zero, so that they stay so.
+func symmetric(s *site) bool { return s.format.Lo < 0 && s.params.Zero == 0 }
+
+// observe makes a remedy for each of some observers.
+func (e *exam) observe(sites []*site, text string, list ...*calib.Observer) (out []remedy) {
+	for _, o := range list {
+		c := changes{}
+		for _, s := range sites {
+			if s.kind != acts {
+				continue
+			}
+			if v, ok := e.fitted(s, o, s.format); ok {
+				c[s] = v
+			}
+		}
+		if len(c) > 0 {
+			out = append(out, remedy{fmt.Sprintf(text, o.Name), c})
+		}
+	}
+	return out
+}
+
+// recalibrate finds the ranges of all activations on the samples.
+func (e *exam) recalibrate(f *finding) []remedy {
+	sites := f.sites
+	if len(sites) > 1 {
+		sites = e.sites
+	}
+	return append(e.observe(sites, "calibrate on samples that are prepared as those to come: --data, --preprocess, --observer %s", calib.MSE, calib.Percentile, calib.MinMax), e.keep(f)...)
+}
+
+// clip leaves the outliers out.
+func (e *exam) clip(f *finding) []remedy {
+	if f.sites[0].kind == weights {
+		return e.finerWeights(f)
+	}
+	list := e.observe(f.sites, "--observer %s", calib.Percentile, calib.MSE, calib.Average)
+	return append(list, e.finerActs(f)...)
+}
+
+// refit finds a scale anew.
+func (e *exam) refit(f *finding) []remedy {
+	if f.sites[0].kind == weights {
+		return e.recode(f.unit, f.unit.weights.coded.Format, f.unit.weights.coded.Block, "the scale of %s follows its values: quantize anew")
+	}
+	return e.observe(f.sites, "calibrate on samples that reach every value: --data, --observer %s", calib.MSE, calib.Percentile, calib.MinMax)
+}
+
+// move puts a quantizer behind the clamp: its range becomes what the clamp leaves.
+func (e *exam) move(f *finding) []remedy {
+	var list []remedy
+	s := f.sites[0]
+	if next := s.reads[0].unit.out; next != nil {
+		list = append(list, remedy{"quantize behind the clamp, not before it: quantize anew", off(s)})
+	}
+	return append(list, e.keep(f)...)
+}
+
+// separate takes the shared scale away, else gives it finer steps.
+func (e *exam) separate(f *finding) []remedy {
+	c := changes{}
+	for _, s := range f.sites {
+		if v, ok := e.fitted(s, calib.MinMax, s.format); ok && s != f.unit.out {
+			c[s] = v
+		} else if s == f.unit.out {
+			c[s] = change{off: true}
+		}
+	}
+	own := remedy{fmt.Sprintf("--keep %q, so that each branch has a scale of its own", f.unit.name), c}
+	return append([]remedy{own}, e.finerActs(f)...)
+}
+
+// finerActs gives activations 16 bits, else leaves them in float.
+func (e *exam) finerActs(f *finding) []remedy {
+	var list []remedy
+	for _, wide := range []*format.Format{format.Uint8, format.Uint16} {
+		c := changes{}
+		for _, s := range f.sites {
+			if s.kind != acts || s.format.Bits >= wide.Bits {
+				continue
+			}
+			if v, ok := e.fitted(s, calib.MinMax, wide); ok {
+				c[s] = v
+			}
+		}
+		if len(c) > 0 {
+			list = append(list, remedy{line(f.unit, "activations: {format: "+wide.Name+"}"), c})
+		}
+	}
+	return append(list, e.keep(f)...)
+}
+
+// keep leaves the quantizers of a finding out.
+func (e *exam) keep(f *finding) []remedy {
+	return []remedy{{fmt.Sprintf("--keep %q", f.unit.name), off(f.sites...)}}
+}
+
+// recode stores a layer's weights in another format and block.
+func (e *exam) recode(u *unit, f *format.Format, b format.Block, text string) []remedy {
+	w := u.weights
+	p, err := f.FitTensor(tensor.Of[float32](w.off), w.off.Shape, b)
+	if err != nil {
+		return nil
+	}
+	c, err := weight.Encode(w.off, f, b, p)
+	if err != nil {
+		return nil
+	}
+	if strings.Contains(text, "%s") {
+		text = fmt.Sprintf(text, u)
+	}
+	return []remedy{{text, e.withBias(u, changes{w: change{coded: c}})}}
+}
+
+// withBias lets the bias of a layer follow: what the float network has.
+func (e *exam) withBias(u *unit, c changes) changes {
+	if u.bias != nil && u.bias.off != nil {
+		c[u.bias] = change{bias: tensor.Of[float32](u.bias.off)}
+	}
+	return c
+}
+
+// channel is the block of one scale for each output channel.
+func channel(u *unit) format.Block {
+	v := u.weights.off
+	axis := axisOf(u, v.Rank())
+	return format.Block{Kind: format.Channel, Axis: axis}
+}
+
+// perChannel gives each output channel a scale of its own.
+func (e *exam) perChannel(f *finding) []remedy {
+	u := f.unit
+	name := u.weights.coded.Format.Name
+	list := e.recode(u, u.weights.coded.Format, channel(u), fmt.Sprintf("--weights %s:channel", name))
+	return append(list, e.finerWeights(f)...)
+}
+
+// finerWeights gives weights more scales, then more bits, else leaves them in float.
+func (e *exam) finerWeights(f *finding) []remedy {
+	u := f.unit
+	var list []remedy
+	c := u.weights.coded
+	if c.Format.Bits < 8 || c.Block.Kind == format.Whole {
+		list = append(list, e.recode(u, format.Int8, channel(u), line(u, "weights: {format: int8, block: channel}"))...)
+	}
+	return append(list, e.keep(f)...)
+}
+
+// raiseScale makes the steps of a layer's weights so large that its bias fits 32 bits.
+func (e *exam) raiseScale(f *finding) []remedy {
+	u := f.unit
+	c := u.weights.coded
+	if u.in[0] == nil || u.in[0].kind != acts || c.Block.Kind == format.Group {
+		return e.keep(f)
+	}
+	p := slices.Clone(c.Params)
+	for i, b := range tensor.Of[float32](u.bias.off) {
+		k := min(i, len(p)-1)
+		least := math.Abs(float64(b)) / (float64(u.in[0].params.Scale) * (math.MaxInt32 - 1)) * 1.0001
+		p[k].Scale = max(p[k].Scale, math.Nextafter32(float32(least), float32(math.Inf(1))))
+	}
+	coded, err := weight.Encode(u.weights.off, c.Format, c.Block, p)
+	if err != nil {
+		return e.keep(f)
+	}
+	r := remedy{"the scale of the weights has to grow with the bias: quantize anew", e.withBias(u, changes{u.weights: change{coded: coded}})}
+	return append([]remedy{r}, e.keep(f)...)
+}
+
+// correctBias takes the shift of the mean out of a layer's bias.
+func (e *exam) correctBias(f *finding) []remedy {
+	u := f.unit
+	var list []remedy
+	if u.bias == nil {
+		return e.finerWeights(f)
+	}
+	if u.bias.off != nil {
+		list = append(list, remedy{"the bias of the float model: quantize anew, with --fix bias", changes{u.bias: {bias: tensor.Of[float32](u.bias.off)}}})
+	}
+	s := &e.screening.layers[u].shift
+	x := e.biasOf(u)
+	if len(x) == len(s.diff) {
+		for k := range x {
+			x[k] -= float32(s.mean(k))
+		}
+		list = append(list, remedy{"--fix bias", changes{u.bias: {bias: x}}})
+	}
+	return append(list, e.keep(f)...)
+}
+
+func (e *exam) warn(text string, args ...any) {
+	e.d.Warnings = append(e.d.Warnings, fmt.Sprintf(text, args...))
+}
