@@ -15,6 +15,14 @@ var layouts = []struct {
 		"shift": argShift, "kind": argKind, "z": argZ, "qlo": argQLo, "qhi": argQHi, "flip": argFlip,
 		"maskV": argMaskV, "lines": argLines, "aSkip": argASkip, "cSkip": argCSkip, "addSkip": argAddSkip, "next": argNext, "nextLen": argNextLen,
 	}},
+	{"blockArgs", map[string]int{
+		"codes": blkCodes, "scale": blkScale, "zero": blkZero, "step": blkStep, "a": blkA, "lda": blkLda,
+		"init": blkInit, "dst": blkDst, "blocks": blkBlocks, "units": blkUnits,
+	}},
+	{"decodeArgs", map[string]int{
+		"codes": decCodes, "scale": decScale, "zero": decZero, "marks": decMarks, "x": decX,
+		"init": decInit, "dst": decDst, "blocks": decBlocks, "units": decUnits,
+	}},
 	{"amxArgs", map[string]int{
 		"cfg": amxCfg, "a": amxA, "off": amxOff, "lda": amxLda, "taps": amxTaps, "steps": amxSteps, "b": amxB, "blocks": amxBlocks, "sums": amxSums,
 		"bias": amxBias, "biasStep": amxBiasStep, "scale": amxScale, "scaleStep": amxScaleStep, "shift": amxShift, "shiftStep": amxShiftStep,
