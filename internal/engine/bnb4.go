@@ -16,7 +16,7 @@ func gemmOfBnb4(n *node) (*gemmSpec, bool) {
 		return nil, false
 	}
 	w := c.Decode()
-	return &gemmSpec{weight: w, k: w.Shape[1], n: w.Shape[0], order: kernel.Order{N: w.Shape[1], K: 1}}, true
+	return &gemmSpec{weight: w, k: w.Shape[1], n: w.Shape[0], order: kernel.Order{N: w.Shape[1], K: 1}, few: fewBitsOf(c, 0)}, true
 }
 
 // operands looks up the constants that a node reads, by their names in the file.

@@ -4,6 +4,7 @@ import (
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
 )
 
 // A gemmSpec says what a "gemm" node computes: rows of operand 0 times a constant matrix. Operand 1,
@@ -12,7 +13,10 @@ type gemmSpec struct {
 	weight *tensor.Tensor // two-dimensional
 	order  kernel.Order   // how it is read
 	k, n   int
+	few    *fewBits // the same in the few bits that the file has; nil: it has none
 	tail
+
+	eightBits bool // the file lets activations be rounded to eight bits, by blocks
 }
 
 func (s *gemmSpec) tailOf() *tail  { return &s.tail }
@@ -30,6 +34,9 @@ func (s *gemmSpec) channelAxis(rank int) int { return rank - 1 }
 
 func (s *gemmSpec) scale(by []float32) {
 	s.weight = scaledBy(s.weight, func(i int) float32 { return by[i/s.order.N%s.n] })
+	if s.few != nil {
+		s.few = s.few.scaled(by)
+	}
 }
 
 // findGemms turns the float products with a constant right side into "gemm" nodes.
@@ -58,7 +65,7 @@ func gemmOfMatMul(n *node) (*gemmSpec, bool) {
 	if len(w.shape) != 2 || len(x.shape) < 2 {
 		return nil, false
 	}
-	return &gemmSpec{weight: w.konst, k: w.shape[0], n: w.shape[1], order: kernel.Order{N: 1, K: w.shape[1]}}, true
+	return &gemmSpec{weight: w.konst, k: w.shape[0], n: w.shape[1], order: kernel.Order{N: 1, K: w.shape[1]}, few: w.fewBits(1)}, true
 }
 
 // gemmOfGemm takes alpha·A·B + beta·C with C a row, alpha and beta multiplied in.
@@ -68,8 +75,12 @@ func gemmOfGemm(n *node) (*gemmSpec, bool) {
 	}
 	w := n.in[1].konst
 	s := &gemmSpec{weight: scaled(w, n.onnx.Float("alpha", 1)), k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
+	axis := 1 // of the columns
 	if n.onnx.Bool("transB", false) {
-		s.k, s.n, s.order = s.n, s.k, kernel.Order{N: w.Shape[1], K: 1}
+		s.k, s.n, s.order, axis = s.n, s.k, kernel.Order{N: w.Shape[1], K: 1}, 0
+	}
+	if n.onnx.Float("alpha", 1) == 1 {
+		s.few = n.in[1].fewBits(axis)
 	}
 	if c := n.input(2); c != nil {
 		bias, ok := rowOf(c, s.n)
@@ -96,6 +107,7 @@ func gemmOfNBits(n *node) (*gemmSpec, bool) {
 		return nil, false
 	}
 	s := &gemmSpec{weight: w, k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
+	s.few, s.eightBits = fewBitsOf(weight.ReadProduct(operands{n}, n.onnx), 0), n.onnx.Int("accuracy_level", 0) == 4
 	if b := n.input(5); b != nil {
 		row, ok := rowOf(b, s.n)
 		if s.bias = row; !ok {

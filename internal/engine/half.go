@@ -6,6 +6,7 @@ import (
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
 )
 
 // A half is what a "narrow" or a "widen" node converts to, or from. An explicit one stands where the
@@ -97,6 +98,7 @@ func (h *halves) long(v *value, n *node) *value {
 		t := tensor.New(tensor.Float32, v.shape...)
 		decodeHalf(kernel.Generic, v.dtype, tensor.Of[float32](t), tensor.Of[uint16](v.konst))
 		w = h.constant(v.name+"·f32", t)
+		w.few = weight.Halves(v.konst)
 	} else {
 		w = h.newValue(v, tensor.Float32, v.shape)
 		h.insert(newNode("widen", n, half{dtype: v.dtype}, []*value{v}, []*value{w}), n)

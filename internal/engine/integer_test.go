@@ -307,17 +307,6 @@ func TestCodesByChannel(t *testing.T) {
 	}
 }
 
-func TestFewBits(t *testing.T) {
-	k := newMaker(5)
-	const n, kk, block = 24, 64, 32
-	w := k.constant(k.codes(tensor.Uint8, 0, 255, n, kk/block, block/2))
-	in := []string{k.input(k.floats(3, 5, kk)), w, k.constant(k.positive(n * kk / block)), k.constant(k.codes(tensor.Uint8, 0, 255, n, 1))}
-	y := k.node("MatMulNBits", in, "K", int64(kk), "N", int64(n), "bits", int64(4), "block_size", int64(block))
-	k.m.Graph.Nodes[0].Domain = "com.microsoft"
-	k.output(k.node("Relu", []string{y}))
-	wantKernels(t, k.checkFloat(t), "f32 gemm+Relu")
-}
-
 func TestCodeBounds(t *testing.T) {
 	a := affine{scale: 0.5, zero: 10}
 	for _, c := range []struct {

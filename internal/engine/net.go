@@ -5,6 +5,7 @@ import (
 
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
 )
 
 // A value is an edge of the network that is being compiled.
@@ -15,9 +16,10 @@ type value struct {
 	typ    graph.Type // as it was inferred
 	known  bool       // a dense tensor of known shape and type
 	konst  *tensor.Tensor
-	def    *node   // nil for inputs and constants
-	uses   []*node // one entry for each operand that reads it
-	pinned bool    // a result of the graph or a watched value: passes keep it
+	def    *node         // nil for inputs and constants
+	uses   []*node       // one entry for each operand that reads it
+	few    *weight.Coded // a constant matrix in the few bits that the file spells it in
+	pinned bool          // a result of the graph or a watched value: passes keep it
 }
 
 // elems is the number of elements of a known value.

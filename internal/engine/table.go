@@ -8,7 +8,7 @@ func init() {
 		"If": {lowerIf}, "Loop": {lowerLoop},
 
 		"conv":           {lowerConv},
-		"gemm":           {lowerGemm},
+		"gemm":           {lowerFewGemm, lowerGemm},
 		"conv transpose": {lowerConvTranspose},
 		"matmul":         {lowerMatMul},
 		"function":       {lowerFunction},
@@ -51,6 +51,7 @@ type pass struct {
 
 // passes lists the rewrites in the order in which they run.
 var passes = []pass{
+	{"note weights of few bits", noteFewBits},
 	{"simplify", simplify},
 	{"compute in float32 on 16-bit floats", findHalves},
 	{"look stored codes up", findStored},

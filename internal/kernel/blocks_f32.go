@@ -31,8 +31,9 @@ func (l Level) PackBlocksF32(w *BlockWeight) *PackedBlocksF32 {
 	p.rows = p.blocks() * p.block
 	p.rows = (p.rows + row.unit - 1) / row.unit * row.unit
 	p.kd = p.rows
-	size := p.cut(single(p.width / p.lanes))
-	if size = (p.n + p.width - 1) / p.width * p.width * p.rows; row.bits == 16 {
+	p.cut(single(p.width / p.lanes))
+	size := len(p.panels) * p.width * p.rows
+	if row.bits == 16 {
 		p.halves = aligned[uint16](size)
 	} else {
 		p.codes = aligned[uint8](size * row.bits / 8)

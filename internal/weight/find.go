@@ -91,7 +91,7 @@ func (f *finder) node(n *graph.Node) []Found {
 	for _, name := range n.In {
 		c := f.read(name)
 		if t := f.ConstTensor(name); t != nil && n.Op != "Cast" {
-			c = half(t)
+			c = Halves(t)
 		}
 		if name != "" && c != nil {
 			list = append(list, Found{c, n, name})
@@ -100,8 +100,8 @@ func (f *finder) node(n *graph.Node) []Found {
 	return list
 }
 
-// half returns a matrix that is stored as 16-bit floats, or nil.
-func half(t *tensor.Tensor) *Coded {
+// Halves returns a matrix that is stored as 16-bit floats, or nil.
+func Halves(t *tensor.Tensor) *Coded {
 	f := format.ByElem(t.DType)
 	if f == nil || f.Scaled() || t.Rank() < 2 {
 		return nil

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"slices"
+
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
+)
+
+// fewLeast is how many weights a matrix has at least that is kept in few bits for float products: smaller
+// ones stay in a core's cache as floats.
+const fewLeast = 1 << 16
+
+// noteFewBits notes which right sides of products the file spells in few bits. They are floats to all
+// other passes.
+func noteFewBits(g *net) {
+	for _, n := range g.nodes {
+		if n.kind != "MatMul" && n.kind != "Gemm" || len(n.in) < 2 || n.in[1] == nil || n.in[1].few != nil {
+			continue
+		}
+		w := n.in[1]
+		name := n.names[1]
+		turned := turnedMatrix(w)
+		if turned {
+			name = w.def.onnx.In[0]
+		}
+		if w.def == nil || len(w.shape) != 2 || w.elems() < fewLeast {
+			continue
+		}
+		if c := weight.Read(known{g}, name); c != nil && len(c.Shape) == 2 {
+			w.few = c
+			if turned {
+				w.few = turnedCodes(c)
+			}
+		}
+	}
+}
+
+// turnedMatrix says whether v is the transpose of a matrix.
+func turnedMatrix(v *value) bool {
+	return v.def != nil && v.def.kind == "Transpose" && len(v.shape) == 2 && !slices.Equal(v.def.onnx.Ints("perm"), []int{0, 1})
+}
+
+// turnedCodes is the transpose of a matrix in groups or channels.
+func turnedCodes(c *weight.Coded) *weight.Coded {
+	t := *c
+	t.Block.Axis = 1 - c.Block.Axis
+	rows, cols := c.Shape[0], c.Shape[1]
+	t.Shape, t.Codes = []int{cols, rows}, make([]int32, len(c.Codes))
+	flipped(t.Codes, c.Codes, rows, cols)
+	if c.Block.Kind == format.Group {
+		s := c.Block.ParamShape(c.Shape)
+		t.Params = make([]format.Params, len(c.Params))
+		flipped(t.Params, c.Params, s[0], s[1])
+	}
+	return &t
+}
+
+func flipped[T any](dst, src []T, rows, cols int) {
+	for i := range rows {
+		for j := range cols {
+			dst[j*rows+i] = src[i*cols+j]
+		}
+	}
+}
+
+// known looks up what a network knows of values, by their names in the file.
+type known struct{ *net }
+
+// Producer returns the node that gives a value.
+func (k known) Producer(name string) *graph.Node {
+	if v := k.values[name]; v != nil && v.def != nil {
+		return v.def.onnx
+	}
+	return nil
+}
+
+// ConstTensor returns a value that is known, or nil.
+func (k known) ConstTensor(name string) *tensor.Tensor {
+	if v := k.values[name]; v != nil {
+		return v.konst
+	}
+	return nil
+}
