@@ -344,7 +344,7 @@ func (q *quantization) calibrate(values []string, samples []int) (map[string]*ca
 	if err != nil {
 		return nil, fault.Invalidf("", "%v", err)
 	}
-	s, err := engine.Compile(q.float, engine.Options{Threads: 1, Watch: values, Reference: q.nested(values)})
+	s, err := engine.Compile(q.float, engine.Options{Threads: 1, Watch: values, AnyOrder: true, Reference: q.nested(values)})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,8 @@ type lowerer struct {
 	memory  int64 // most bytes of values
 	packs   *packCache
 
+	anyOrder bool // of the elements of watched values
+
 	slots []*slot
 	steps []*step
 	forms map[*value]*[numLayouts]*slot
@@ -287,7 +289,11 @@ func (lw *lowerer) watchEarly() {
 
 // watch emits a step that shows v.
 func (lw *lowerer) watch(v *value) {
-	s := lw.use(v, rowMajor)
+	l := rowMajor
+	if lw.anyOrder {
+		l, _ = lw.natural(v)
+	}
+	s := lw.use(v, l)
 	lw.emit(&step{kernel: "watch", in: []*slot{s}, run: func(f *frame, _ int) error {
 		if f.watch != nil {
 			f.watch(v.name, f.vals[s.id])

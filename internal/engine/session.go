@@ -23,6 +23,7 @@ type Options struct {
 	Threads   int           // how many threads one run may use; 0 means one for each CPU
 	Level     *kernel.Level // greatest instruction set to use; nil means the best this machine has
 	Watch     []string      // values that [Session.RunWatch] shows; fusion leaves them observable
+	AnyOrder  bool          // show their elements in whatever order they lie in memory, which costs no transposition
 	Seed      uint64        // of the random operators
 	MaxMemory int64         // most bytes that the values of one run may take; 0 means 32 GiB
 	Reference bool          // evaluate node after node by the operators' definitions, without compiling
@@ -131,7 +132,7 @@ func (s *Session) compile(types map[string]graph.Type, override []string) (*prog
 	if err := g.within(limit); err != nil {
 		return nil, err
 	}
-	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, memory: limit, packs: &s.packs}
+	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, memory: limit, packs: &s.packs, anyOrder: s.opt.AnyOrder}
 	p, err := lw.lower()
 	if err == nil && int64(p.arena) > limit {
 		return nil, fault.Limitf("", "a run takes %d bytes for its values, more than the %d allowed", p.arena, limit)
@@ -175,7 +176,7 @@ func (s *Session) Run(ctx context.Context, in map[string]*tensor.Tensor) (map[st
 }
 
 // RunWatch is [Session.Run] that also shows each value of Options.Watch, as soon as it exists, with the
-// shape and element order that ONNX gives it. A shown tensor is valid until watch returns.
+// shape and element order that ONNX gives it, or those of memory with Options.AnyOrder. A shown tensor is valid until watch returns.
 func (s *Session) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, watch func(name string, t *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
 	if s.opt.Reference {
 		return s.reference(ctx, in, watch)

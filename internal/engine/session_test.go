@@ -125,6 +125,34 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestWatchAnyOrder sees the same elements without a step that transposes for the eye alone.
+func TestWatchAnyOrder(t *testing.T) {
+	k := newMaker(3)
+	x := k.conv3(k.image(1, 3, 8, 8), 3, 12)
+	k.output(k.node("GlobalAveragePool", []string{k.conv3(x, 12, 5)}))
+	seen := map[bool][]float32{}
+	for _, any := range []bool{false, true} {
+		s := k.compile(t, Options{Watch: []string{x}, AnyOrder: any})
+		if _, err := s.RunWatch(context.Background(), k.in, func(_ string, v *tensor.Tensor) {
+			seen[any] = slices.Clone(tensor.Of[float32](v))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		steps, err := s.Profile(context.Background(), k.in, 1)
+		if err != nil || any == slices.Contains(kernelsOf(steps), "transpose to row-major") {
+			t.Errorf("any order %v: steps %v, %v", any, kernelsOf(steps), err)
+		}
+	}
+	if slices.Equal(seen[true], seen[false]) {
+		t.Error("the order is ONNX's")
+	}
+	slices.Sort(seen[true])
+	slices.Sort(seen[false])
+	if len(seen[true]) == 0 || !slices.Equal(seen[true], seen[false]) {
+		t.Error("the elements differ")
+	}
+}
+
 func TestMemoryLimit(t *testing.T) {
 	k := newMaker(1)
 	x := k.image(1, 3, 4, 5)
