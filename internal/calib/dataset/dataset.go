@@ -72,7 +72,7 @@ type form struct {
 }
 
 // forms lists every form in the order in which they are tried.
-var forms = []form{randomForm, testSetForm, npyForm, npzForm, idxForm, cifarForm, csvForm, arrayFolderForm, imageForm}
+var forms = []form{drawnForm, randomForm, testSetForm, npyForm, npzForm, idxForm, cifarForm, csvForm, arrayFolderForm, imageForm}
 
 // A FormRow is one line of the help text on data.
 type FormRow struct{ Name, Rule string }
