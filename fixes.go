@@ -2,6 +2,7 @@ package lowbit
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -29,6 +30,16 @@ type Fix struct {
 // auto lists the repairs that are tried where none is asked for.
 var auto = []*repair.Repair{repair.Equalize, repair.Bias}
 
+// dataFree lists those that are tried where the samples are drawn, for want of data: biases by what
+// BatchNormalizations tell, or else by the samples.
+func dataFree(norms map[string]pass.Norm) []*repair.Repair {
+	list := []*repair.Repair{repair.Equalize, repair.Absorb}
+	if len(norms) > 0 {
+		list = append(list, repair.Analytic)
+	}
+	return append(list, repair.Bias)
+}
+
 const (
 	keptSQNR = 40  // dB: a rewrite that leaves less of the float network's answers is undone
 	trialEps = 0.3 // dB: two trials that differ by less are alike
@@ -41,6 +52,9 @@ func (q *quantization) chosen() (list []*repair.Repair, prove bool, err error) {
 		names = p.Repairs()
 	}
 	if names == nil {
+		if q.drawn() {
+			return dataFree(q.norms), true, nil
+		}
 		return auto, true, nil
 	}
 	for _, n := range names {
@@ -109,7 +123,8 @@ func (q *quantization) rework(r *repair.Repair, prove bool) error {
 		}
 	}
 	q.float = pass.Clone(was)
-	out, err := r.Run(q.ctx, q.job(r))
+	job := q.job(r)
+	out, err := r.Run(q.ctx, job)
 	if err != nil {
 		return err
 	}
@@ -122,7 +137,9 @@ func (q *quantization) rework(r *repair.Repair, prove bool) error {
 			return err
 		}
 	}
-	if !fix.Made {
+	if fix.Made {
+		q.norms = job.Norms
+	} else {
 		fix.Changes = nil
 	}
 	q.fixes = append(q.fixes, fix)
@@ -196,7 +213,7 @@ func (q *quantization) fitFeed() calib.Feed {
 // job is what a repair works on now.
 func (q *quantization) job(r *repair.Repair) *repair.Job {
 	level, _ := kernel.Best() // an error showed when the first network was compiled
-	j := &repair.Job{Net: q.float, Facts: q.facts, Settings: q.opt.Settings, Plan: q.plan, Fit: q.fitted, Level: level, Threads: q.opt.Threads,
+	j := &repair.Job{Net: q.float, Facts: q.facts, Norms: maps.Clone(q.norms), Settings: q.opt.Settings, Plan: q.plan, Fit: q.fitted, Level: level, Threads: q.opt.Threads,
 		Compile:  func(m *graph.Model, watch []string) (calib.Runner, error) { return q.compile(m, watch) },
 		Progress: func(done, total int) { q.opt.Progress(r.Name, done, total) }}
 	if q.judge != nil {

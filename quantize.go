@@ -78,6 +78,7 @@ type quantization struct {
 	float    *graph.Model // prepared, not quantized
 	observed bool         // an observer of activations was asked for
 	facts    op.Facts
+	norms    map[string]pass.Norm // what BatchNormalizations of the float network told before they were folded
 	plan     *plan.Plan
 	judge    *judge // nil where there is no data
 	out      *graph.Model
@@ -94,9 +95,13 @@ func (q *quantization) prepare() error {
 			WithHint("quantize the float model it came from, or pass --allow-requantize")
 	}
 	q.float = pass.Clone(q.in.graph)
-	steps := []func(*graph.Model) error{pass.Prepare}
+	prepare := func(m *graph.Model) (err error) {
+		q.norms, err = pass.PrepareNorms(m)
+		return err
+	}
+	steps := []func(*graph.Model) error{prepare}
 	if q.opt.AllowRequantize { // folding would take constants of few bits to pieces, inlining may show more of them
-		steps = []func(*graph.Model) error{pass.Dequantize, pass.Prepare, pass.Dequantize}
+		steps = []func(*graph.Model) error{pass.Dequantize, prepare, pass.Dequantize}
 	}
 	for _, step := range steps {
 		if err := step(q.float); err != nil {
@@ -106,6 +111,7 @@ func (q *quantization) prepare() error {
 	if err := pass.Upgrade(q.float, q.opset()); err != nil {
 		return err
 	}
+	q.tellDrawn()
 	var err error
 	q.facts, err = op.Infer(q.float, nil)
 	return err

@@ -119,5 +119,15 @@ func channelsOf(l kernel.Level, x []float32, shape []int, axis int) channelSampl
 	return r
 }
 
+// Len is the number of channels; 0 where nothing was seen.
+func (s *Channels) Len() int {
+	for _, x := range s.samples {
+		if x.min != nil {
+			return len(x.min)
+		}
+	}
+	return 0
+}
+
 // Mean is the mean of channel c over sample i.
 func (s *Channels) Mean(i, c int) float64 { return float64(s.samples[i].mean[c]) }

@@ -20,12 +20,8 @@ type Pass struct {
 
 // Prepare runs the passes that every quantization begins with, in order.
 func Prepare(m *graph.Model) error {
-	for _, p := range All {
-		if err := p.Run(m); err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
-		}
-	}
-	return nil
+	_, err := PrepareNorms(m)
+	return err
 }
 
 // Clone returns a copy of a model whose graphs and nodes may be changed freely. Tensors are shared.

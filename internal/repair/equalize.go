@@ -37,6 +37,7 @@ var Equalize = &Repair{
 		}
 		l.report(out, factors)
 		l.Scale(factors)
+		l.scaleNorms(j.Norms, factors)
 		if len(out.Changes) == 0 {
 			out.Note = "no channel can be scaled to advantage without changing what the network computes"
 		}

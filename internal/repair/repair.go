@@ -12,6 +12,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
@@ -34,7 +35,7 @@ const (
 )
 
 // All lists the repairs in the order in which they are made, whatever the order of the request.
-var All = []*Repair{Equalize, GPTQ, AdaRound, Bias}
+var All = []*Repair{Equalize, Absorb, GPTQ, AdaRound, Analytic, Bias}
 
 // None is the word that stands for no repair at all.
 const None = "none"
@@ -62,6 +63,7 @@ func Names() string {
 type Job struct {
 	Net      *graph.Model // float, prepared; repairs change it
 	Facts    op.Facts
+	Norms    map[string]pass.Norm // what BatchNormalizations told, by value; repairs of stage Before keep it true
 	Settings plan.Settings
 	Plan     *plan.Plan // decided; fitted from stage After on
 	Fit      []Inputs   // samples to repair on; empty where there are none

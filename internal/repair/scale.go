@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"lowbit/internal/pass"
 	"lowbit/internal/tensor"
 )
 
@@ -29,6 +30,22 @@ func (l *Lanes) Scale(factors []float64) {
 			s.node.In[s.in] = name
 		}
 		l.g.SetConst(name, scaled)
+	}
+}
+
+// scaleNorms multiplies what is known of channels by their factors.
+func (l *Lanes) scaleNorms(norms map[string]pass.Norm, factors []float64) {
+	for name, v := range norms {
+		first, ok := l.first[name]
+		if !ok || l.count[name] != len(v.Mean) {
+			continue
+		}
+		scaled := pass.Norm{Mean: make([]float64, len(v.Mean)), Dev: make([]float64, len(v.Mean))}
+		for c := range v.Mean {
+			f := factors[l.root(first+c)]
+			scaled.Mean[c], scaled.Dev[c] = float64(v.Mean[c]*f), float64(v.Dev[c]*f)
+		}
+		norms[name] = scaled
 	}
 }
 
