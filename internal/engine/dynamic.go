@@ -171,28 +171,29 @@ func centredWeights(n *node) (w, rest *tensor.Tensor, ok bool) {
 			return nil, nil, false
 		}
 	}
-	codes, err := v.konst.Ints()
-	if err != nil {
-		return nil, nil, false
-	}
-	if w, ok = centred(codes, zeros, v.shape, axis); ok {
+	if w, ok = centred(v.konst, zeros, axis); ok {
 		return w, nil, true
 	}
-	w, rest = planes(codes, zeros, v.shape, axis)
-	return w, rest, true
+	w, rest, err := planes(v.konst, zeros, axis)
+	return w, rest, err == nil
 }
 
 // planes writes the differences of 8-bit codes and zero points as sums of two int8 numbers.
-func planes(codes []int64, zeros []int, shape []int, axis int) (w, rest *tensor.Tensor) {
-	w, rest = tensor.New(tensor.Int8, shape...), tensor.New(tensor.Int8, shape...)
-	a, b := tensor.Of[int8](w), tensor.Of[int8](rest)
-	each := tensor.Elements(shape[axis+1:])
-	for i, c := range codes {
-		v := c - int64(zeros[i/each%shape[axis]%len(zeros)])
-		near := min(max(v, -128), 127)
-		a[i], b[i] = int8(near), int8(v-near)
+func planes(codes *tensor.Tensor, zeros []int, axis int) (w, rest *tensor.Tensor, err error) {
+	list, err := codes.Ints()
+	if err != nil {
+		return nil, nil, err
 	}
-	return w, rest
+	w, rest = tensor.New(tensor.Int8, codes.Shape...), tensor.New(tensor.Int8, codes.Shape...)
+	a, b := tensor.Of[int8](w), tensor.Of[int8](rest)
+	eachZero(codes.Shape, zeros, axis, func(at, n, zero int) {
+		for i := at; i < at+n; i++ {
+			v := int(list[i]) - zero
+			near := min(max(v, -128), 127)
+			a[i], b[i] = int8(near), int8(v-near)
+		}
+	})
+	return w, rest, nil
 }
 
 // spread repeats a single scale for n columns.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
@@ -191,13 +192,6 @@ func weightCodes(v *value, axis int) (*tensor.Tensor, []float32, bool) {
 	if w.dtype.Bits() > 8 || w.elems() == 0 || len(w.shape) < 2 {
 		return nil, nil, false
 	}
-	if w.is(tensor.Int8) && zeroIsZero(d.input(2)) {
-		return w.konst, scale, true
-	}
-	codes, err := w.konst.Ints()
-	if err != nil {
-		return nil, nil, false
-	}
 	zeros := []int{0}
 	if z := d.input(2); z != nil {
 		var ok bool
@@ -205,7 +199,7 @@ func weightCodes(v *value, axis int) (*tensor.Tensor, []float32, bool) {
 			return nil, nil, false
 		}
 	}
-	t, ok := centred(codes, zeros, w.shape, axis)
+	t, ok := centred(w.konst, zeros, axis)
 	return t, scale, ok
 }
 
@@ -226,17 +220,53 @@ func quantAxis(d *node) int {
 	return axis
 }
 
-// centred takes the zero points off; it fails where a difference does not fit in int8.
-func centred(codes []int64, zeros []int, shape []int, axis int) (*tensor.Tensor, bool) {
+// centred takes the zero points off, one for all codes or one for each index of axis; it fails where a
+// difference does not fit in int8.
+func centred(codes *tensor.Tensor, zeros []int, axis int) (*tensor.Tensor, bool) {
+	if !slices.ContainsFunc(zeros, func(z int) bool { return z != zeros[0] }) {
+		zeros = zeros[:1]
+	}
+	switch codes.DType {
+	case tensor.Int8:
+		if len(zeros) == 1 && zeros[0] == 0 {
+			return codes, true
+		}
+		return centredOf(tensor.Of[int8](codes), codes.Shape, zeros, axis)
+	case tensor.Uint8:
+		return centredOf(tensor.Of[uint8](codes), codes.Shape, zeros, axis)
+	}
+	list, err := codes.Ints()
+	if err != nil {
+		return nil, false
+	}
+	return centredOf(list, codes.Shape, zeros, axis)
+}
+
+func centredOf[T int8 | uint8 | int64](codes []T, shape, zeros []int, axis int) (*tensor.Tensor, bool) {
 	t := tensor.New(tensor.Int8, shape...)
 	dst := tensor.Of[int8](t)
-	each := tensor.Elements(shape[axis+1:])
-	for i, c := range codes {
-		v := c - int64(zeros[i/each%shape[axis]%len(zeros)])
-		if v < -128 || v > 127 {
-			return nil, false
+	ok := true
+	eachZero(shape, zeros, axis, func(at, n, zero int) {
+		to := dst[at:][:n]
+		for i, c := range codes[at:][:n] {
+			v := int(c) - zero
+			ok = ok && v == int(int8(v))
+			to[i] = int8(v)
 		}
-		dst[i] = int8(v)
+	})
+	return t, ok
+}
+
+// eachZero calls f for each run of elements that share a zero point, one for all or one for each index
+// of axis: where it begins, and how many they are.
+func eachZero(shape, zeros []int, axis int, f func(at, n, zero int)) {
+	size := tensor.Elements(shape)
+	if len(zeros) == 1 {
+		f(0, size, zeros[0])
+		return
 	}
-	return t, true
+	each := tensor.Elements(shape[axis+1:])
+	for at := 0; at < size; at += each {
+		f(at, each, zeros[at/each%len(zeros)])
+	}
 }
