@@ -3,7 +3,10 @@ package lowbit
 import (
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +14,7 @@ import (
 	"lowbit/internal/demo"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
@@ -140,6 +144,196 @@ var plants = []struct {
 		m := demoModel(t) // calibrated on pixels from 0 to 255
 		return sick{m, quantizeFor(t, m, letters(1, 40, 127.5, 127.5), "W8A8", nil).Model, letters(2, 40, 1, 0)}
 	}},
+	{"constant/degenerate scale", "block4.depth", func(t *testing.T) sick {
+		m := demoModel(t)
+		return sick{m, replanned(t, m, letters(1, 40, 1, 0), "qoperator", func(p *plan.Plan) {
+			v := writtenBy(t, p, "block4.depth")
+			v.Params = []format.Params{{Scale: v.Params[0].Scale * 1e-4, Zero: v.Params[0].Zero}}
+		}), letters(2, 40, 1, 0)}
+	}},
+	{"activation bits", "block3.depth", func(t *testing.T) sick {
+		m := demoModel(t)
+		return sick{m, quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", func(o *QuantizeOptions) {
+			override(t, o, "block3.depth", nil, &plan.Scheme{Format: format.Uint2})
+		}).Model, letters(2, 40, 1, 0)}
+	}},
+	{"mean shift", "block5.point", func(t *testing.T) sick {
+		m := demoModel(t)
+		return sick{m, shiftBias(t, quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", nil).Model, "block5.point", 1.5), letters(2, 40, 1, 0)}
+	}},
+	{"dead or collapsed channel spread", "a", func(t *testing.T) sick {
+		m := unlikeChannels(t)
+		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *QuantizeOptions) { o.Settings.Weights.Block = format.Block{} }).Model, normal(2, m, 40)}
+	}},
+	{"shared scale over unlike branches", "join", func(t *testing.T) sick {
+		m := unlikeBranches(t)
+		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", nil).Model, normal(2, m, 40)}
+	}},
+	{"bias overflow", "a", func(t *testing.T) sick {
+		m := largeBias(t)
+		return sick{m, replanned(t, m, normal(1, m, 40), "qdq", func(p *plan.Plan) {
+			w, b := p.Value("wa"), p.Value("ba")
+			w.Params[2].Scale = 1e-10 // as a tool writes that looks at the weights alone
+			b.Params[2].Scale = p.Value("x").Params[0].Scale * 1e-10
+		}), normal(2, m, 40)}
+	}},
+	{"sensitive op quantised", "weigh", func(t *testing.T) sick {
+		m := attention(t)
+		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *QuantizeOptions) {
+			o.Settings.Target = &plan.Target{Name: "any", Acts: "uint8"}
+		}).Model, normal(2, m, 40)}
+	}},
+	{"unsupported or unfused placement", "block2.point", func(t *testing.T) sick {
+		m := demoModel(t)
+		return sick{m, beforeClamp(t, m, "block2.point"), letters(2, 40, 1, 0)}
+	}},
+}
+
+// shiftBias adds to every element of a layer's int32 bias so many times the root of its mean square.
+func shiftBias(t *testing.T, m *Model, node string, times float64) *Model {
+	t.Helper()
+	g := pass.Clone(m.graph)
+	x := g.Graph.Index()
+	for _, n := range g.Graph.Nodes {
+		if n.Name != node {
+			continue
+		}
+		name := x.Producer(n.In[2]).In[0]
+		codes := g.Graph.ConstTensor(name).Clone()
+		sum := 0.0
+		for _, c := range tensor.Of[int32](codes) {
+			sum += float64(c) * float64(c)
+		}
+		by := int32(times * math.Sqrt(sum/float64(codes.Len())))
+		for i := range tensor.Of[int32](codes) {
+			tensor.Of[int32](codes)[i] += by
+		}
+		g.Graph.SetConst(name, codes)
+		return FromGraph(g, "shifted")
+	}
+	t.Fatalf("there is no %q", node)
+	return nil
+}
+
+// filled sets constants of a network to normal numbers.
+func filled(t *testing.T, m *Model, seed uint64, shapes map[string][]int, gain func(name string, i int) float64) *Model {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 0))
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		x := gauss(r, tensor.Elements(shapes[name]), 1)
+		for i := range x {
+			x[i] = float32(float64(x[i]) * gain(name, i))
+		}
+		m.graph.Graph.SetConst(name, tensor.Float32s(x, shapes[name]...))
+	}
+	return m
+}
+
+// unlikeChannels is a network with one channel in 16 whose weights are 100 times as large as the others', and
+// a clamp behind it.
+func unlikeChannels(t *testing.T) *Model {
+	m := textModel(t, `<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,8,12,12] x) => (float[1,6,12,12] y) <float lo = {0}, float hi = {6}> {
+  [a] ca = Conv (x, wa, ba)
+  [ra] ha = Clip (ca, lo, hi)
+  [b] y = Conv (ha, wb, bb)
+}`)
+	return filled(t, m, 3, map[string][]int{"wa": {16, 8, 1, 1}, "ba": {16}, "wb": {6, 16, 1, 1}, "bb": {6}}, func(name string, i int) float64 {
+		if name == "wa" && i/8 == 5 {
+			return 100
+		}
+		return 1
+	})
+}
+
+// unlikeBranches is a network that joins two branches, one reaching 100 times as far as the other, and reads
+// each by channels of its own.
+func unlikeBranches(t *testing.T) *Model {
+	m := textModel(t, `<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,8,12,12] x) => (float[1,6,12,12] y) {
+  [a] ca = Conv (x, wa, ba)
+  [ra] ha = Relu (ca)
+  [b] cb = Conv (x, wb, bb)
+  [rb] hb = Relu (cb)
+  [join] h = Concat <axis = 1> (ha, hb)
+  [c] y = Conv (h, wc, bc)
+}`)
+	return filled(t, m, 4, map[string][]int{"wa": {8, 8, 1, 1}, "ba": {8}, "wb": {8, 8, 1, 1}, "bb": {8}, "wc": {6, 16, 1, 1}, "bc": {6}}, func(name string, i int) float64 {
+		switch {
+		case name == "wb" || name == "bb":
+			return 0.01
+		case name == "wc" && i/16 < 3 == (i%16 >= 8):
+			return 0
+		case name == "wc" && i%16 >= 8:
+			return 100
+		}
+		return 1
+	})
+}
+
+// largeBias is a network with a channel of tiny weights and a large bias.
+func largeBias(t *testing.T) *Model {
+	m := textModel(t, `<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,8,12,12] x) => (float[1,6,12,12] y) {
+  [a] ca = Conv (x, wa, ba)
+  [ra] ha = Relu (ca)
+  [c] y = Conv (ha, wc, bc)
+}`)
+	m = filled(t, m, 5, map[string][]int{"wa": {8, 8, 1, 1}, "ba": {8}, "wc": {6, 8, 1, 1}, "bc": {6}}, func(name string, i int) float64 {
+		switch {
+		case name == "wa" && i/8 == 2:
+			return 1e-8
+		}
+		return 1
+	})
+	tensor.Of[float32](m.graph.Graph.ConstTensor("ba"))[2] = 4
+	return m
+}
+
+// attention is a network that weighs rows by a Softmax whose weights are small, and enlarges what comes out.
+func attention(t *testing.T) *Model {
+	m := textModel(t, `<ir_version: 8, opset_import: ["" : 17]>
+g (float[16,32] x) => (float[16,8] y) {
+  [q] s = MatMul (x, wq)
+  [weigh] p = Softmax <axis = -1> (s)
+  [v] v = MatMul (p, wv)
+  [out] y = MatMul (v, wo)
+}`)
+	return filled(t, m, 6, map[string][]int{"wq": {32, 512}, "wv": {512, 16}, "wo": {16, 8}}, func(name string, i int) float64 {
+		if name == "wq" {
+			return 0.05
+		}
+		return 1
+	})
+}
+
+// beforeClamp quantizes a network, and moves the quantizer behind a layer's clamp in front of it.
+func beforeClamp(t *testing.T, m *Model, node string) *Model {
+	t.Helper()
+	g := pass.Clone(quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", nil).Model.graph)
+	x := g.Graph.Index()
+	for _, n := range g.Graph.Nodes {
+		if n.Name != node {
+			continue
+		}
+		clamp := x.OnlyUse(n.Out[0])
+		q := x.OnlyUse(clamp.Out[0])
+		d := x.OnlyUse(q.Out[0])
+		last := d.Out[0]
+		q.In[0], clamp.In[0], d.Out[0], clamp.Out[0] = n.Out[0], last+"_early", last+"_early", last
+		// the range of what comes before the clamp, as a tool finds it that looks there
+		g.Graph.SetConst("early_scale", tensor.Scalar(0.25))
+		zero := tensor.New(tensor.Uint8)
+		zero.Raw[0] = 200
+		g.Graph.SetConst("early_zp", zero)
+		q.In, d.In = []string{q.In[0], "early_scale", "early_zp"}, []string{d.In[0], "early_scale", "early_zp"}
+		list := slices.DeleteFunc(slices.Clone(g.Graph.Nodes), func(k *graph.Node) bool { return k == clamp })
+		at := slices.Index(list, d)
+		g.Graph.Nodes = slices.Insert(list, at+1, clamp)
+		return FromGraph(g, "early")
+	}
+	t.Fatalf("there is no %q", node)
+	return nil
 }
 
 func TestDoctorNamesPlantedFaults(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/pass"
+	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
@@ -79,7 +80,6 @@ type builder struct {
 	front []*graph.Node            // before all others
 	after map[string][]*graph.Node // behind the node that writes a value
 	used  map[string]bool
-	opset int
 }
 
 // build returns the network with changes. Constants are shared with the file's.
@@ -91,12 +91,29 @@ func (n *net) build(c changes) (*graph.Model, error) {
 	if err := pass.Unused.Run(b.out); err != nil {
 		return nil, err
 	}
-	return b.out, pass.Upgrade(b.out, b.opset)
+	return b.out, nil
+}
+
+// opsetOf is the first opset that holds the changes.
+func opsetOf(c changes) int {
+	need := 0
+	for _, v := range c {
+		if v.format != nil {
+			need = max(need, v.format.Opset)
+		}
+		if v.coded != nil {
+			need = max(need, plan.Scheme{Format: v.coded.Format, Block: v.coded.Block}.Opset())
+		}
+	}
+	return need
 }
 
 // draft is build before what nothing reads goes.
 func (n *net) draft(c changes) (*builder, error) {
 	b := &builder{net: n, c: n.rebias(c), out: pass.Clone(n.m), alias: map[string]string{}, drop: map[*graph.Node]bool{}, after: map[string][]*graph.Node{}, used: n.names()}
+	if err := pass.Upgrade(b.out, opsetOf(b.c)); err != nil {
+		return nil, err
+	}
 	for _, s := range n.sites {
 		v, ok := b.c[s]
 		if !ok {
@@ -204,10 +221,16 @@ func (b *builder) refit(s *site, v change) error {
 	sn, zn := b.fresh(s.name+"_scale"), b.fresh(s.name+"_zp")
 	b.out.Graph.SetConst(sn, tensor.Scalar(v.params.Scale))
 	b.out.Graph.SetConst(zn, zero.Reshape())
-	b.opset = max(b.opset, v.format.Opset)
+	from := s.from // a Clip in front, where there is one, was part of the quantizer
+	if v.format.Bits < 8 {
+		from = b.confine(s, v)
+	}
 	put := func(n *graph.Node) *graph.Node {
 		c := *n
 		c.In = []string{n.In[0], sn, zn}
+		if n.Op == "QuantizeLinear" {
+			c.In[0] = from
+		}
 		c.Attrs = slices.DeleteFunc(slices.Clone(n.Attrs), func(a *graph.Attr) bool { return a.Name == "output_dtype" || a.Name == "axis" })
 		return &c
 	}
@@ -216,6 +239,16 @@ func (b *builder) refit(s *site, v change) error {
 		b.replace(d, put)
 	}
 	return nil
+}
+
+// confine clips an activation to what codes of fewer than eight bits reach.
+func (b *builder) confine(s *site, v change) string {
+	lo, hi := v.format.Range(v.params)
+	least, most, out := b.fresh(s.name+"_min"), b.fresh(s.name+"_max"), b.fresh(s.name+"_clipped")
+	b.out.Graph.SetConst(least, tensor.Scalar(lo))
+	b.out.Graph.SetConst(most, tensor.Scalar(hi))
+	b.after[s.from] = append(b.after[s.from], &graph.Node{Op: "Clip", Name: b.fresh(s.name + "_Clip"), In: []string{s.from, least, most}, Out: []string{out}})
+	return out
 }
 
 // replace puts another node in the place of one of the file's.
@@ -316,10 +349,6 @@ func (b *builder) recode(s *site, c *weight.Coded) error {
 		zn := b.fresh(s.name + "_zp")
 		b.out.Graph.SetConst(zn, t)
 		d.In = append(d.In, zn)
-	}
-	b.opset = max(b.opset, c.Format.Opset)
-	if c.Block.Kind == format.Group {
-		b.opset = max(b.opset, 21)
 	}
 	b.front = append(b.front, nodes...)
 	for _, old := range s.to {

@@ -24,6 +24,7 @@ type row struct {
 // before what is badly chosen, and what has a reason before what is merely too coarse.
 var rows = []*row{
 	{"calibration mismatch", (*exam).allMismatched, (*exam).recalibrate},
+	{"sensitive op quantised", (*exam).sensitive, (*exam).keep},
 	{"constant/degenerate scale", (*exam).degenerate, (*exam).refit},
 	{"bias overflow", (*exam).biasOverflow, (*exam).raiseScale},
 	{"overflow", (*exam).overflow, (*exam).keep},
@@ -31,7 +32,7 @@ var rows = []*row{
 	{"shared scale over unlike branches", (*exam).unlike, (*exam).separate},
 	{"calibration mismatch", (*exam).mismatched, (*exam).recalibrate},
 	{"dead or collapsed channel spread", (*exam).spread, (*exam).perChannel},
-	{"sensitive op quantised", (*exam).sensitive, (*exam).keep},
+	{"sensitive op quantised", (*exam).exact, (*exam).keep},
 	{"unsupported or unfused placement", (*exam).unfused, (*exam).move},
 	{"mean shift", (*exam).shifted, (*exam).correctBias},
 	{"rounding below bits", (*exam).rounding, (*exam).finerWeights},
@@ -46,8 +47,9 @@ const (
 	branchRatio  = 8.0  // of two branches' ranges
 	lowSQNR      = 15.0 // dB, of a layer by its weights alone, or of an activation
 	kolmogorov   = 0.1  // distance between two distributions
+	constant     = 1e-3 // of the widest channel's standard deviation: a channel with less does not vary
 	shiftMost    = 0.5  // share of a layer's squared error that its mean shift has to make
-	fewCodes     = 3    // so many codes say nothing of a value
+	crowded      = 0.99 // share of a value's numbers on two codes, which say nothing of it
 	leastScale   = 0x1p-126
 )
 
@@ -181,12 +183,9 @@ func (e *exam) mismatched() (list []*finding) {
 // degenerate tells of scales that leave next to no codes.
 func (e *exam) degenerate() (list []*finding) {
 	e.eachAct(func(s *site, r *reading) {
-		_, most := r.top()
 		bad := !(float64(s.params.Scale) >= leastScale) || math.IsInf(float64(s.params.Scale), 0)
-		few := len(r.used) <= fewCodes && r.stats.Min < r.stats.Max && r.SQNR() < lowSQNR && s.amax() > 0 && most < s.amax()/2 ||
-			len(r.used) <= fewCodes && r.share() > kolmogorov
-		if bad || few {
-			list = append(list, e.at(s, noise(r.SQNR()), "%s: its scale %.4g leaves %d codes for values within [%.4g, %.4g]", s, s.params.Scale, len(r.used), r.stats.Min, r.stats.Max))
+		if bad || r.stats.Min < r.stats.Max && r.crowd() > crowded && r.SQNR() < lowSQNR {
+			list = append(list, e.at(s, noise(r.SQNR()), "%s: with its scale %.4g two codes take %.2f %% of the values within [%.4g, %.4g] that are not zero", s, s.params.Scale, 100*r.crowd(), r.stats.Min, r.stats.Max))
 		}
 	})
 	e.eachLayer(func(u *unit, l *loss) {
@@ -356,15 +355,44 @@ func (e *exam) spread() (list []*finding) {
 	return list
 }
 
+// sensitiveOps have results whose small differences count, over ranges that eight bits do not resolve.
+var sensitiveOps = []string{"Softmax", "LogSoftmax", "LayerNormalization", "RMSNormalization", "InstanceNormalization", "GroupNormalization", "Gelu", "Erf", "Exp", "Log", "Pow", "Sqrt"}
+
 // tailOps are operators that decode boxes and scores behind the last layer.
 var tailOps = []string{"Add", "Sub", "Mul", "Div", "Concat", "Exp", "Sigmoid"}
 
 // sensitive tells of operators that eight bits do not suit.
-func (e *exam) sensitive() (list []*finding) {
-	behind := e.beforeLayers()
+func (e *exam) sensitive() []*finding {
+	return e.roundedOps(func(u *unit) string {
+		if slices.Contains(sensitiveOps, u.node.Op) {
+			return "is computed on rounded values"
+		}
+		return ""
+	})
+}
+
+// exact tells of operators that targets compute in float, and of those that decode outputs.
+func (e *exam) exact() []*finding {
+	before := e.beforeLayers()
+	return e.roundedOps(func(u *unit) string {
+		switch {
+		case slices.Contains(tailOps, u.node.Op) && !before[u.node] && !e.isBias(u):
+			return "decodes outputs behind the last layer on rounded values"
+		case slices.Contains(plan.Targets[0].Float, u.node.Op):
+			return "is computed on rounded values, which targets keep in float"
+		}
+		return ""
+	})
+}
+
+// roundedOps tells of operators that read or write quantized values, for the reason that why gives.
+func (e *exam) roundedOps(why func(u *unit) string) (list []*finding) {
 	for _, u := range e.nodes {
-		tail := slices.Contains(tailOps, u.node.Op) && !behind[u.node] && !e.isBias(u)
-		if u.weights != nil || !tail && !slices.Contains(plan.Targets[0].Float, u.node.Op) {
+		what := ""
+		if u.weights == nil {
+			what = why(u)
+		}
+		if what == "" {
 			continue
 		}
 		f := &finding{unit: u}
@@ -378,10 +406,6 @@ func (e *exam) sensitive() (list []*finding) {
 			}
 		}
 		if len(f.sites) > 0 {
-			what := "is computed on rounded values"
-			if tail {
-				what = "decodes outputs behind the last layer on rounded values"
-			}
 			f.evidence = fmt.Sprintf("%s %s, the worst of them %.1f dB", u, what, -10*math.Log10(f.local))
 			list = append(list, f)
 		}
@@ -434,7 +458,10 @@ func (e *exam) shifted() (list []*finding) {
 	e.eachLayer(func(u *unit, l *loss) {
 		worst, at := 0.0, 0
 		for k := range l.shift.diff {
-			if d := math.Abs(l.shift.mean(k)) / max(l.shift.deviation(k), 1e-12); d > worst {
+			if l.shift.deviation(k) < constant*l.shift.widest() {
+				continue
+			}
+			if d := math.Abs(l.shift.mean(k)) / l.shift.deviation(k); d > worst {
 				worst, at = d, k
 			}
 		}

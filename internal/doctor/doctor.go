@@ -290,18 +290,19 @@ func (e *exam) fill(ctx context.Context, list []*finding) ([]*finding, error) {
 	for _, f := range list {
 		out = append(out, f.sites...)
 	}
-	for _, f := range e.leftovers() {
+	rest := e.leftovers()
+	for i, f := range rest {
+		e.Progress("swap the rest", i, len(rest))
 		if db, err := e.variant(ctx, off(out...)); err != nil || db >= healthySQNR+materialGain && len(list) > 0 {
 			return list, err
 		}
 		if slices.Contains(out, f.sites[0]) {
 			continue
 		}
-		more, err := e.swap(ctx, []*finding{f})
-		if err != nil {
+		if err := e.swapOne(ctx, f); err != nil {
 			return nil, err
 		}
-		if len(more) > 0 {
+		if e.material(f) {
 			list, out = append(list, f), append(out, f.sites...)
 		}
 	}
@@ -313,10 +314,7 @@ func (e *exam) swap(ctx context.Context, all []*finding) ([]*finding, error) {
 	var list []*finding
 	var err error
 	for i, f := range all {
-		if f.alone, err = e.variant(ctx, e.base.except(f.sites...)); err != nil {
-			return nil, err
-		}
-		if f.without, err = e.variant(ctx, off(f.sites...)); err != nil {
+		if err = e.swapOne(ctx, f); err != nil {
 			return nil, err
 		}
 		e.Progress("swap quantizers", i+1, len(all))
@@ -325,6 +323,14 @@ func (e *exam) swap(ctx context.Context, all []*finding) ([]*finding, error) {
 		}
 	}
 	return list, nil
+}
+
+// swapOne measures a finding alone and without it.
+func (e *exam) swapOne(ctx context.Context, f *finding) (err error) {
+	if f.alone, err = e.variant(ctx, e.base.except(f.sites...)); err == nil {
+		f.without, err = e.variant(ctx, off(f.sites...))
+	}
+	return err
 }
 
 // material says whether a finding costs what one may notice: of a doubtful network more than its share of the

@@ -135,7 +135,7 @@ func (e *exam) clip(f *finding) []remedy {
 	if f.sites[0].kind == weights {
 		return e.finerWeights(f)
 	}
-	list := e.observe(f.sites, "--observer %s", calib.Percentile, calib.MSE, calib.Average)
+	list := e.observe(f.sites, "--observer %s", calib.Percentile, calib.Average)
 	return append(list, e.finerActs(f)...)
 }
 
@@ -171,9 +171,12 @@ func (e *exam) separate(f *finding) []remedy {
 	return append([]remedy{own}, e.finerActs(f)...)
 }
 
-// finerActs gives activations 16 bits, else leaves them in float.
+// finerActs fits activations anew, gives them more bits, else leaves them in float.
 func (e *exam) finerActs(f *finding) []remedy {
 	var list []remedy
+	if f.sites[0].kind == acts && f.sites[0].format.Bits >= 8 {
+		list = e.observe(f.sites, "--observer %s", calib.MSE)
+	}
 	for _, wide := range []*format.Format{format.Uint8, format.Uint16} {
 		c := changes{}
 		for _, s := range f.sites {

@@ -18,15 +18,26 @@ import (
 
 // A reading is what one activation's quantizer does to the values that it meets.
 type reading struct {
-	stats       *calib.Stats   // of the float values
-	report.Diff                // float values against quantized ones
-	outside     uint64         // values beyond the range of the codes
-	outer       float64        // their share of the squared error
-	used        map[int32]bool // codes that occur, counted up to codesMost
+	stats       *calib.Stats // of the float values
+	report.Diff              // float values against quantized ones
+	outside     uint64       // values beyond the range of the codes
+	outer       float64      // their share of the squared error
+	counts      []int64      // how many values other than zero take each code
 }
 
-// codesMost is how many codes are told apart: a value with more is no constant.
-const codesMost = 16
+// crowd is the share of the values other than zero that take one of the two commonest codes.
+func (r *reading) crowd() float64 {
+	var first, second, all int64
+	for _, c := range r.counts {
+		all += c
+		if c > first {
+			first, second = c, first
+		} else if c > second {
+			second = c
+		}
+	}
+	return float64(first+second) / float64(max(1, all))
+}
 
 // A loss is what a layer loses by its weights alone and by its quantized input alone.
 type loss struct {
@@ -223,7 +234,7 @@ func (p *probe) see(e *exam, s *screening, kept map[*unit][]float32, name string
 	for _, site := range p.sites[name] {
 		r := s.acts[site]
 		if r == nil {
-			r = &reading{stats: calib.NewStats(true), used: map[int32]bool{}}
+			r = &reading{stats: calib.NewStats(true)}
 			s.acts[site] = r
 		}
 		r.stats.Add(e.Level, x)
@@ -267,9 +278,13 @@ func (r *reading) quantize(s *site, x []float32) {
 	r.Diff.Add(x, y)
 	lo, hi := s.span()
 	half := float64(s.params.Scale) / 2
+	if r.counts == nil && s.format.Bits <= 16 {
+		r.counts = make([]int64, 1<<s.format.Bits)
+	}
+	mask := len(r.counts) - 1
 	for i, v := range x {
-		if len(r.used) < codesMost {
-			r.used[codes[i]] = true
+		if v != 0 && r.counts != nil {
+			r.counts[int(codes[i])&mask]++
 		}
 		if e := float64(v); e < lo-half || e > hi+half {
 			r.outside++
@@ -320,6 +335,14 @@ func (s *shift) deviation(k int) float64 {
 	return math.Sqrt(max(0, s.square[k]/s.n-m*m))
 }
 
+// widest is the largest standard deviation of a channel.
+func (s *shift) widest() (most float64) {
+	for k := range s.sum {
+		most = max(most, s.deviation(k))
+	}
+	return most
+}
+
 // energy is the squared error that the mean shift of all channels makes.
 func (s *shift) energy() (sum float64) {
 	for k := range s.diff {
@@ -339,10 +362,8 @@ func (s *screening) merge(o *screening) {
 		t.Diff.Merge(r.Diff)
 		t.outside += r.outside
 		t.outer += r.outer
-		for c := range r.used {
-			if len(t.used) < codesMost {
-				t.used[c] = true
-			}
+		for c, k := range r.counts {
+			t.counts[c] += k
 		}
 	}
 	for k, l := range o.layers {
