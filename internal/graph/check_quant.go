@@ -21,7 +21,8 @@ var quantOps = map[string][]quantOperands{
 }
 
 // quantParams checks the scales and zero points that are constants: no arithmetic can make sense
-// of a scale that is not a positive number.
+// of a scale that is not a positive number. Stored blocks of codes are only read, and tools do give
+// them scales below zero, to reach the larger end of the codes, and zero.
 func (c *checker) quantParams(place string, s *scope) {
 	for i, n := range s.graph.Nodes {
 		for _, q := range quantOps[n.Op] {
@@ -32,7 +33,10 @@ func (c *checker) quantParams(place string, s *scope) {
 
 func (c *checker) quantValue(place string, s *scope, n *Node, q quantOperands) {
 	if scale := operand(s, n, q.scale); scale != nil {
-		if j := badScale(scale); j >= 0 {
+		stored := n.Int("block_size", 0) > 0 && operand(s, n, q.codes) != nil
+		if j := badScale(scale, stored); j >= 0 && stored {
+			c.invalid(place, "scale %q is not a finite number at element %d", n.In[q.scale], j)
+		} else if j >= 0 {
 			c.invalid(place, "scale %q is not a positive number at element %d", n.In[q.scale], j)
 		}
 	}
@@ -55,9 +59,9 @@ var exponentBits = map[tensor.DType]int{
 	tensor.Float32: 8, tensor.Float64: 11, tensor.Float16: 5, tensor.BFloat16: 8,
 }
 
-// badScale returns the index of the first element that is not finite and above zero, or -1. It
-// looks at the bits: sign, exponent, fraction.
-func badScale(t *tensor.Tensor) int {
+// badScale returns the index of the first element that is not finite, or not above zero where not
+// any will do; -1 if there is none. It looks at the bits: sign, exponent, fraction.
+func badScale(t *tensor.Tensor, anyFinite bool) int {
 	exp, ok := exponentBits[t.DType]
 	if !ok {
 		return -1
@@ -67,7 +71,7 @@ func badScale(t *tensor.Tensor) int {
 	fraction := t.DType.Bits() - 1 - exp
 	for i := range len(t.Raw) / width {
 		v := bitsAt(t.Raw[i*width:], width)
-		if v == 0 || v>>(t.DType.Bits()-1) != 0 || v>>fraction&mask == mask {
+		if positive := v != 0 && v>>(t.DType.Bits()-1) == 0; v>>fraction&mask == mask || !positive && !anyFinite {
 			return i
 		}
 	}

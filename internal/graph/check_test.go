@@ -210,3 +210,20 @@ func TestCheckScales(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckBlockScales takes any finite scale of stored blocks.
+func TestCheckBlockScales(t *testing.T) {
+	for _, c := range []struct {
+		scale float32
+		ok    bool
+	}{{1, true}, {-1, true}, {0, true}, {float32(math.Inf(-1)), false}, {float32(math.NaN()), false}} {
+		g := &Graph{Nodes: nodes("y = DequantizeLinear(q,s)")}
+		g.Nodes[0].SetAttr("block_size", int64(16))
+		g.SetConst("q", tensor.New(tensor.Int8, 16))
+		g.SetConst("s", tensor.Float32s([]float32{c.scale}, 1))
+		err := Check(model(g), Limits{}).Err()
+		if c.ok != (err == nil) || err != nil && !strings.Contains(err.Error(), "not a finite number at element 0") {
+			t.Errorf("%g: got %v", c.scale, err)
+		}
+	}
+}
