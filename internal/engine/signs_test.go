@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -76,4 +77,71 @@ func TestNoSigns(t *testing.T) {
 	less := k.node("Less", []string{x, k.scalar(0)})
 	k.output(k.node("Where", []string{less, k.scalar(-1), k.scalar(2)}), k.node("Where", []string{less, k.scalar(1), k.scalar(-1)}))
 	k.checkFloat(t)
+}
+
+// exponent rounds x in the log domain to steps of the exponent between lo and hi.
+func (k *maker) exponent(x string, lo, hi float32) string {
+	log := k.node("Mul", []string{k.node("Log", []string{k.node("Abs", []string{x})}), k.scalar(1 / math.Ln2)})
+	e := k.node("Clip", []string{k.node("Round", []string{log}), k.scalar(lo), k.scalar(hi)})
+	return k.node("Mul", []string{k.node("Pow", []string{k.scalar(2), e}), k.node("Sign", []string{x})})
+}
+
+// logMarks are those of log4.
+var logMarks = []int8{0, 1, 2, 4, 8, 16, 32, 64, -1, -2, -4, -8, -16, -32, -64}
+
+// TestExponents multiplies powers of two, padding being zero.
+func TestExponents(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		lo, hi float32
+		x, w   []int
+		kernel string
+	}{
+		{"conv", -4, 2, []int{2, 19, 6, 5}, []int{24, 19, 3, 3}, "u8s8 conv 3x3 to f32"},
+		{"few steps", -3, 0, []int{1, 40, 6, 5}, []int{24, 40, 3, 3}, "u8s8 conv 3x3 to f32"},
+		{"one step", -1, -1, []int{1, 40, 6, 5}, []int{24, 40, 3, 3}, "u8s8 conv 3x3 to f32"},
+		{"matrix", -6, 0, []int{5, 100}, []int{100, 20}, "u8s8 gemm to f32"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newMaker(uint64(len(c.name)))
+			k.m.Opsets[0].Version = 21
+			op, axis, attrs := "MatMul", 1, []any(nil)
+			if len(c.w) == 4 {
+				op, axis, attrs = "Conv", 0, []any{"pads", []int64{1, 1, 1, 1}}
+			}
+			x := k.exponent(k.input(k.floats(c.x...)), c.lo, c.hi)
+			k.output(k.node(op, []string{x, k.picked(logMarks, axis, c.w...)}, attrs...))
+			wantKernels(t, k.checkFloat(t), "f32 to log codes", c.kernel)
+		})
+	}
+}
+
+// TestExponentBounds holds the codes against the definition at and around every bound.
+func TestExponentBounds(t *testing.T) {
+	k := newMaker(8)
+	var x []float32
+	for e := -7; e < 5; e++ {
+		v := float32(math.Sqrt2 * math.Exp2(float64(e)))
+		for range 8 {
+			v = math.Nextafter32(v, 0)
+		}
+		for range 16 {
+			x = append(x, v, -v)
+			v = math.Nextafter32(v, 100)
+		}
+	}
+	x = append(x, 0, float32(math.Copysign(0, -1)), 1e-45, math.MaxFloat32, float32(math.Inf(-1)))
+	k.output(k.exponent(k.input(tensor.Float32s(x, len(x))), -4, 2))
+	want := k.reference(t)
+	for _, r := range allRuns() {
+		got, steps := k.evaluate(t, r, nil)
+		wantKernels(t, steps, "f32 to log codes")
+		for name, w := range want {
+			for i, v := range tensor.Of[float32](got[name]) {
+				if v != tensor.Of[float32](w)[i] {
+					t.Fatalf("%v: %g gives %g, not %g", r, x[i], v, tensor.Of[float32](w)[i])
+				}
+			}
+		}
+	}
 }

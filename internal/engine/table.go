@@ -17,7 +17,7 @@ func init() {
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool},
 		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm}, "add sums": {lowerAddSums},
 		"QuantizeLinear": {lowerLinear}, "DequantizeLinear": {lowerLinear},
-		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable}, "signs": {lowerSigns},
+		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable}, "signs": {lowerSigns}, "log codes": {lowerLogCodes},
 
 		"narrow": {lowerNarrow}, "widen": {lowerWiden}, "to float8": {lowerToFloat8}, "from float8": {lowerFromFloat8},
 
@@ -60,6 +60,7 @@ var passes = []pass{
 	{"expand operators on codes", expandQOperators},
 	{"split sums off products", splitSums},
 	{"find signs", findSigns},
+	{"find exponents", findExponents},
 	{"find functions", findFunctions},
 	{"find codes", findCodes},
 	{"products of codes", intProducts},

@@ -2,7 +2,10 @@
 
 package kernel
 
-var signsAsm variants[signsFn]
+var (
+	signsAsm    variants[signsFn]
+	logCodesAsm variants[logCodesFn]
+)
 
 func (p *PackedBits) pack(w []int8, o Order) { p.packGeneric(w, o) }
 

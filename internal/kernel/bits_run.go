@@ -19,6 +19,8 @@ var microBits = microSet{
 
 var signsAsm = variants[signsFn]{{AVX2, 32, signsAVX2}}
 
+var logCodesAsm = variants[logCodesFn]{{AVX2, 32, logCodesAVX2}}
+
 func (p *PackedBits) pack(w []int8, o Order) {
 	switch l := p.level; {
 	case p.k == 0:
