@@ -17,7 +17,10 @@ type formatJSON struct {
 	Bits    float64            `json:"bits_per_weight"`
 	Kind    string             `json:"kind"`
 	Export  string             `json:"export"`
-	Speedup map[string]float64 `json:"speedup,omitempty"`
+	Acts    string             `json:"acts,omitempty"`    // format of the activations in speedup
+	Speedup map[string]float64 `json:"speedup,omitempty"` // over float32, by product
+	Slow    []string           `json:"not_accelerated,omitempty"`
+	Pairs   []pairJSON         `json:"pairs,omitempty"`           // all formats of activations that were measured
 	SQNR    *float64           `json:"sqnr_db,omitempty"`         // of normal weights
 	Laplace *float64           `json:"sqnr_laplace_db,omitempty"` // of weights with longer tails
 }
@@ -36,6 +39,7 @@ func formatsCmd(a *app) *cobra.Command {
 func (a *app) formats(cmd *cobra.Command, bench bool) error {
 	rows := make([]formatJSON, len(format.All))
 	var list []yardstick
+	p := a.newProgress()
 	if bench {
 		var err error
 		if list, err = a.yardsticks(cmd.Context()); err != nil {
@@ -50,6 +54,7 @@ func (a *app) formats(cmd *cobra.Command, bench bool) error {
 			if err := a.benchFormat(cmd.Context(), list, f, &rows[i]); err != nil {
 				return err
 			}
+			p.update("formats", i+1, len(format.All))
 		}
 	}
 	if a.json {
@@ -69,9 +74,9 @@ func (a *app) formats(cmd *cobra.Command, bench bool) error {
 func (a *app) formatTable(rows []formatJSON, bench bool) error {
 	header := []any{"format", "bits/weight", "kind", "marks", "export"}
 	if bench {
-		header = append(header, "dB normal", "dB Laplace")
+		header = append(header, "dB normal", "dB Laplace", "activations")
 		for _, s := range formatShapes {
-			header = append(header, s.String())
+			header = append(header, s.name)
 		}
 	}
 	t := a.table(header...)
@@ -81,13 +86,30 @@ func (a *app) formatTable(rows []formatJSON, bench bool) error {
 			cells = append(cells, "not supported")
 		} else if bench {
 			cells = append(cells, fmt.Sprintf("%.1f", *rows[i].SQNR), fmt.Sprintf("%.1f", *rows[i].Laplace))
-			for _, s := range formatShapes {
-				cells = append(cells, fmt.Sprintf("%.2f×", rows[i].Speedup[s.String()]))
-			}
+			pairs(t, cells, rows[i].Pairs)
+			continue
 		}
 		t.row(cells...)
 	}
 	return t.print()
+}
+
+// pairs adds a line for each format of activations; a speed-up that is none is marked.
+func pairs(t *grid, cells []any, list []pairJSON) {
+	for _, p := range list {
+		line := append(slices.Clone(cells), p.Acts)
+		for _, s := range formatShapes {
+			mark := ""
+			if p.Speedup[s.name] < accelerates {
+				mark = " slow"
+			}
+			line = append(line, fmt.Sprintf("%.2f×%s", p.Speedup[s.name], mark))
+		}
+		t.row(line...)
+		for i := range cells {
+			cells[i] = ""
+		}
+	}
 }
 
 // marks tells which numbers a format holds, before they are scaled.

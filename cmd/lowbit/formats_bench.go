@@ -2,36 +2,48 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"lowbit"
-	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
 
-// A product is a matrix product (M,K)·(K,N), on which the speed of a format is measured.
-type product struct{ m, k, n int }
+// A product is one operator with constant weights, on which the speed of formats is measured.
+type product struct {
+	name  string
+	x, w  []int // shapes of the operand, channels last, and of the weights
+	attrs []*graph.Attr
+	op    string
+}
 
-func (p product) String() string { return fmt.Sprintf("%dx%dx%d", p.m, p.k, p.n) }
-
-// formatShapes are the products measured: one row as in generation, many as in batches.
-var formatShapes = []product{{1, 1024, 1024}, {64, 1024, 1024}}
+// formatShapes are the products measured: a convolution, many rows as in batches, and one as in generation.
+var formatShapes = []product{
+	{name: "conv3x3 256x14x14", op: "Conv", x: []int{1, 14, 14, 256}, w: []int{256, 256, 3, 3}, attrs: []*graph.Attr{{Name: "pads", Value: []int64{1, 1, 1, 1}}}},
+	{name: "1024x1024x1024", op: "MatMul", x: []int{1024, 1024}, w: []int{1024, 1024}},
+	{name: "1x4096x4096", op: "MatMul", x: []int{1, 4096}, w: []int{4096, 4096}},
+}
 
 // formatTime is how long each product is measured.
 const formatTime = span(150 * time.Millisecond)
 
+// accelerates is the least speed-up that counts as one.
+const accelerates = 1.1
+
 // A yardstick is a product in float32 and its time.
 type yardstick struct {
 	product
-	model   *lowbit.Model
-	samples []*dataset.Sample
-	millis  float64
+	model  *lowbit.Model
+	in     feed
+	millis float64
 }
 
 // yardsticks measures the products that formats are held against.
@@ -39,9 +51,9 @@ func (a *app) yardsticks(ctx context.Context) ([]yardstick, error) {
 	var list []yardstick
 	for _, p := range formatShapes {
 		y := yardstick{product: p}
-		y.model, y.samples = p.model(a.seed)
+		y.model, y.in = p.model(a.seed)
 		var err error
-		if y.millis, err = a.median(ctx, y.model, y.samples[0].Inputs); err != nil {
+		if y.millis, _, err = a.fastest(ctx, y.model, y.in); err != nil {
 			return nil, err
 		}
 		list = append(list, y)
@@ -49,31 +61,64 @@ func (a *app) yardsticks(ctx context.Context) ([]yardstick, error) {
 	return list, nil
 }
 
-// benchFormat measures products whose weights have a format.
+// pairJSON is the speed of a format with activations of one format, "float32" where they stay floats.
+type pairJSON struct {
+	Acts    string             `json:"acts"`
+	Speedup map[string]float64 `json:"speedup"`
+	Kernels map[string]string  `json:"kernels"`
+}
+
+// benchFormat measures products whose weights have a format, with every format of activations that
+// its kernels pair it with. The row takes the speed-ups of the pair that is fastest in the first product.
 // A format that no network can be written in is left out, and said to be.
 func (a *app) benchFormat(ctx context.Context, list []yardstick, f *format.Format, row *formatJSON) error {
-	speedup := map[string]float64{}
-	for _, y := range list {
-		q, err := quantizedProduct(ctx, y.model, y.samples, f, a.threads)
-		if err != nil && ctx.Err() == nil {
-			a.warn("%s is left out: %v", f.Name, err)
-			return nil
+	for _, acts := range f.Partners() {
+		pair := pairJSON{"float32", map[string]float64{}, map[string]string{}}
+		if acts != nil {
+			pair.Acts = acts.Name
 		}
-		if err != nil {
-			return err
+		for i := range list {
+			y := &list[i]
+			q, err := quantizedProduct(ctx, y.product, y.model, f, acts, a.threads)
+			if err != nil && ctx.Err() == nil {
+				a.warn("%s with %s is left out: %v", f.Name, pair.Acts, err)
+				break
+			}
+			if err != nil {
+				return err
+			}
+			fast, kernel, err := a.fastest(ctx, q.Model, y.in)
+			if err != nil {
+				return fault.At(f.Name, err)
+			}
+			pair.Speedup[y.name], pair.Kernels[y.name] = y.millis/fast, kernel
 		}
-		fast, err := a.median(ctx, q.Model, y.samples[0].Inputs)
-		if err != nil {
-			return fault.At(f.Name, err)
+		if len(pair.Speedup) < len(list) {
+			continue
 		}
-		speedup[y.String()] = y.millis / fast
+		row.Pairs = append(row.Pairs, pair)
+		if first := list[0].name; row.Speedup == nil || pair.Speedup[first] > row.Speedup[first] {
+			row.Speedup, row.Acts = pair.Speedup, pair.Acts
+		}
 	}
-	row.Speedup = speedup
+	row.Slow = row.slow()
 	return nil
 }
 
-// model is a network of one product with normal weights, and samples for it.
-func (p product) model(seed uint64) (*lowbit.Model, []*dataset.Sample) {
+// slow lists the products that the format does not accelerate.
+func (r *formatJSON) slow() []string {
+	list := []string{}
+	for _, p := range formatShapes {
+		if r.Speedup != nil && r.Speedup[p.name] < accelerates {
+			list = append(list, p.name)
+		}
+	}
+	return list
+}
+
+// model is a network of one product with normal weights, and an input for it. A convolution stands
+// between Transposes, which cost nothing, because its operands lie channels last.
+func (p product) model(seed uint64) (*lowbit.Model, feed) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	normal := func(shape ...int) *tensor.Tensor {
 		x := make([]float32, tensor.Elements(shape))
@@ -82,47 +127,92 @@ func (p product) model(seed uint64) (*lowbit.Model, []*dataset.Sample) {
 		}
 		return tensor.Float32s(x, shape...)
 	}
-	g := &graph.Graph{
-		Name:  "product",
-		In:    []*graph.Value{{Name: "x", Type: graph.Of(tensor.Float32, p.m, p.k)}},
-		Out:   []*graph.Value{{Name: "y", Type: graph.Of(tensor.Float32, p.m, p.n)}},
-		Nodes: []*graph.Node{{Op: "MatMul", Name: "product", In: []string{"x", "w"}, Out: []string{"y"}}},
+	g := &graph.Graph{Name: "product", In: []*graph.Value{{Name: "x", Type: graph.Of(tensor.Float32, p.x...)}}, Out: []*graph.Value{{Name: "y"}}}
+	node := &graph.Node{Op: p.op, Name: "product", In: []string{"x", "w"}, Out: []string{"y"}, Attrs: p.attrs}
+	g.Nodes = []*graph.Node{node}
+	g.SetConst("w", normal(p.w...))
+	if p.op == "Conv" {
+		first := &graph.Node{Op: "Transpose", Name: "first", In: []string{"x"}, Out: []string{"image"}}
+		first.SetAttr("perm", []int64{0, 3, 1, 2})
+		last := &graph.Node{Op: "Transpose", Name: "last", In: []string{"sums"}, Out: []string{"y"}}
+		last.SetAttr("perm", []int64{0, 2, 3, 1})
+		node.In[0], node.Out[0] = "image", "sums"
+		g.Nodes = []*graph.Node{first, node, last}
 	}
-	g.SetConst("w", normal(p.k, p.n))
-	var samples []*dataset.Sample
-	for i := range 4 {
-		samples = append(samples, &dataset.Sample{Name: fmt.Sprintf("sample %d", i), Inputs: feed{"x": normal(p.m, p.k)}, Label: -1})
-	}
-	return lowbit.FromGraph(&graph.Model{IR: 10, Opsets: []graph.Opset{{Version: 21}}, Graph: g}, "product"), samples
+	return lowbit.FromGraph(&graph.Model{IR: 10, Opsets: []graph.Opset{{Version: 21}}, Graph: g}, "product"), feed{"x": normal(p.x...)}
 }
 
-// quantizedProduct quantizes a product with weights in a format, and activations in the format
-// that its kernels pair it with; without such a partner activations stay in float.
-func quantizedProduct(ctx context.Context, m *lowbit.Model, samples []*dataset.Sample, f *format.Format, threads int) (*lowbit.Result, error) {
+// quantizedProduct quantizes a product with weights in a format, and activations in another; where
+// that is nil they stay in float. Speed does not hang on the scales, so those of one block, and of numbers
+// as they are expected, are taken for all.
+func quantizedProduct(ctx context.Context, p product, m *lowbit.Model, f, acts *format.Format, threads int) (*lowbit.Result, error) {
 	set, err := plan.Default("W8A8")
 	if err != nil {
 		return nil, err
 	}
 	set.Weights.Format, set.Mode = f, plan.Weights
-	if acts := format.Lookup(f.Act); acts != nil {
+	if acts != nil {
 		set.Acts.Format, set.Mode = acts, plan.Static
 	}
 	set.Weights.Block = set.Mode.WeightBlock(f)
-	data := dataset.New(dataset.Info{Form: "memory", Path: "normal numbers", Total: len(samples)}, func(i int) (*dataset.Sample, error) { return samples[i], nil })
-	return lowbit.Quantize(ctx, m, lowbit.QuantizeOptions{Settings: set, Data: data, Threads: threads})
+	g := pass.Clone(m.Graph())
+	if err := pass.Prepare(g); err != nil {
+		return nil, err
+	}
+	facts, err := op.Infer(g, nil)
+	if err != nil {
+		return nil, err
+	}
+	made := plan.Decide(g, facts, set, nil)
+	for _, v := range made.Values {
+		sigma := float32(1)
+		if v.Name == p.result() {
+			sigma = float32(math.Sqrt(float64(tensor.Elements(p.w)) / float64(p.x[len(p.x)-1])))
+		}
+		blocks := 1
+		if v.Role == plan.RoleWeight {
+			blocks = tensor.Elements(v.Block.ParamShape(p.w))
+		}
+		v.Params = slices.Repeat([]format.Params{format.Lookup(v.Format).FitBlock(normalNumbers(sigma))}, blocks)
+	}
+	return lowbit.Quantize(ctx, m, lowbit.QuantizeOptions{Settings: set, Plan: made, Threads: threads, Fix: []string{"none"}})
 }
 
-// median is the median time of a run in milliseconds.
-func (a *app) median(ctx context.Context, m *lowbit.Model, in feed) (float64, error) {
+// result is the value that the operator computes.
+func (p product) result() string {
+	if p.op == "Conv" {
+		return "sums"
+	}
+	return "y"
+}
+
+// normalNumbers are some that a block may hold.
+func normalNumbers(sigma float32) []float32 {
+	r := rand.New(rand.NewPCG(3, 4))
+	x := make([]float32, 1024)
+	for i := range x {
+		x[i] = sigma * float32(r.NormFloat64())
+	}
+	return x
+}
+
+// fastest is the median time of a run in milliseconds, and the kernel of the product.
+func (a *app) fastest(ctx context.Context, m *lowbit.Model, in feed) (ms float64, kernel string, err error) {
 	s, err := m.Compile(lowbit.CompileOptions{Threads: a.threads})
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer s.Close()
 	b := &benchFlags{warmup: formatTime / 6, duration: formatTime}
 	times, err := b.measure(ctx, s, in)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	return latencyOf(times).Median, nil
+	steps, err := s.Profile(ctx, in, 1)
+	for _, st := range steps {
+		if st.MACs > 0 {
+			kernel = st.Kernel
+		}
+	}
+	return latencyOf(times).Median, kernel, err
 }

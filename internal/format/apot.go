@@ -10,7 +10,7 @@ import (
 // largest (Li et al., Additive Powers-of-Two Quantization, 2020, section 2.2).
 var APoT4 = &Format{
 	Name: "apot4", Bits: 4, Kind: Additive, Marks: signed(scaled(sums([]float32{0, .5, .25, .0625}, []float32{0, .125}), 16)),
-	Elem: tensor.Uint4, Via: Pick, Opset: 21, Act: "uint8", Search: true,
+	Elem: tensor.Uint4, Via: Pick, Opset: 21, Acts: []string{"uint8"}, Search: true,
 }
 
 // sums lists every sum of one number of each list, ascending.

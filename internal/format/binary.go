@@ -6,13 +6,13 @@ import "lowbit/internal/tensor"
 // mean magnitude, which has the least squared error (Rastegari et al., XNOR-Net, 2016, section 3.1).
 var Binary = &Format{
 	Name: "binary", Bits: 1, Kind: Signs, Marks: []float32{1, -1}, Elem: tensor.Uint8, Via: Pick, Opset: 13,
-	Act: "uint8", Fit: func(_ *Format, x []float32) float32 { return float32(meanAbs(x, -1)) },
+	Acts: []string{"binary", "uint8"}, Fit: func(_ *Format, x []float32) float32 { return float32(meanAbs(x, -1)) },
 }
 
 // Ternary is −1, 0 and 1. The scale is the mean of the magnitudes above 0.7 times their mean
 // (Li et al., Ternary Weight Networks, 2016, section 2.2).
 var Ternary = &Format{
-	Name: "ternary", Bits: 2, Kind: Signs, Lo: -1, Hi: 1, Elem: tensor.Int2, Via: Dequantize, Opset: 25, Act: "uint8",
+	Name: "ternary", Bits: 2, Kind: Signs, Lo: -1, Hi: 1, Elem: tensor.Int2, Via: Dequantize, Opset: 25, Acts: []string{"uint8", "ternary"},
 	Fit: func(_ *Format, x []float32) float32 { return float32(meanAbs(x, 0.7*meanAbs(x, -1))) },
 }
 

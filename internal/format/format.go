@@ -65,7 +65,7 @@ type Format struct {
 	Via    Via          // how ONNX spells the way back
 	Zero   bool         // the ruler may shift: the zero point is fitted
 	Opset  int          // first default-domain opset that can write it
-	Act    string       // activation format that its integer kernel pairs with; "": dequantize
+	Acts   []string     // activation formats that its kernels pair with; none: dequantize
 
 	// Fit returns the scale for the values of one block; nil covers the range, and where Search
 	// is set takes the scale with the least squared error.
@@ -111,6 +111,18 @@ func Names() string {
 		list = append(list, f.Name)
 	}
 	return strings.Join(list, " ")
+}
+
+// Partners lists the formats of activations that kernels pair f with; a single nil stands for floats.
+func (f *Format) Partners() []*Format {
+	var list []*Format
+	for _, name := range f.Acts {
+		list = append(list, Lookup(name))
+	}
+	if list == nil {
+		return []*Format{nil}
+	}
+	return list
 }
 
 // Scaled says whether values are divided by a scale at all.

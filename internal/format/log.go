@@ -11,7 +11,7 @@ import (
 // Convolutional Neural Networks using Logarithmic Data Representation, 2016, section 3).
 var Log4 = &Format{
 	Name: "log4", Bits: 4, Kind: Logarithmic, Marks: powers(4, 1), Elem: tensor.Uint4, Via: Pick, Opset: 21,
-	Act: "uint8", Search: true, Snap: powerAbove, Mid: logMiddle,
+	Acts: []string{"uint8", "log4"}, Search: true, Snap: powerAbove, Mid: logMiddle,
 }
 
 // Log4Sqrt2 has half the steps of Log4: 0 and ±√2ᵏ for k = 0…6.

@@ -11,13 +11,13 @@ import (
 // largest value is lost (Gysel et al., Ristretto, 2016, section III).
 var Ristretto8 = &Format{
 	Name: "ristretto8", Bits: 8, Kind: FixedPoint, Lo: -128, Hi: 127, Elem: tensor.Int8, Via: Dequantize, Opset: 10,
-	Act: "ristretto8", Snap: powerAbove, Whole: true,
+	Acts: []string{"ristretto8"}, Snap: powerAbove, Whole: true,
 }
 
 // Ristretto4 is dynamic fixed point of four bits.
 var Ristretto4 = &Format{
 	Name: "ristretto4", Bits: 4, Kind: FixedPoint, Lo: -8, Hi: 7, Elem: tensor.Int4, Via: Dequantize, Opset: 21,
-	Act: "ristretto8", Snap: powerAbove, Search: true, Whole: true,
+	Acts: []string{"ristretto8"}, Snap: powerAbove, Search: true, Whole: true,
 }
 
 // powerAbove is the smallest power of two that is not below s.
