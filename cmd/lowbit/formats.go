@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/plan"
 )
@@ -28,16 +29,27 @@ type formatJSON struct {
 func formatsCmd(a *app) *cobra.Command {
 	bench := false
 	cmd := &cobra.Command{
-		Use: "formats", Short: "List the number formats", Args: positional(),
-		Example: "  lowbit formats\n  lowbit formats --bench --json",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.formats(cmd, bench) },
+		Use: "formats [NAME...]", Short: "List the number formats",
+		Example: "  lowbit formats\n  lowbit formats binary log4 --bench --json",
+		RunE:    func(cmd *cobra.Command, names []string) error { return a.formats(cmd, names, bench) },
 	}
 	cmd.Flags().BoolVar(&bench, "bench", false, "measure each format's speed and error on this machine")
 	return cmd
 }
 
-func (a *app) formats(cmd *cobra.Command, bench bool) error {
-	rows := make([]formatJSON, len(format.All))
+func (a *app) formats(cmd *cobra.Command, names []string, bench bool) error {
+	all := format.All
+	if len(names) > 0 {
+		all = nil
+	}
+	for _, n := range names {
+		f := format.Lookup(n)
+		if f == nil {
+			return fault.Invalidf("format", "%q is not one of %s", n, format.Names())
+		}
+		all = append(all, f)
+	}
+	rows := make([]formatJSON, len(all))
 	var list []yardstick
 	p := a.newProgress()
 	if bench {
@@ -46,7 +58,7 @@ func (a *app) formats(cmd *cobra.Command, bench bool) error {
 			return err
 		}
 	}
-	for i, f := range format.All {
+	for i, f := range all {
 		rows[i] = formatJSON{Name: f.Name, Bits: f.BitsPerWeight(), Kind: string(f.Kind), Export: fmt.Sprintf("%s of %s, opset %d", f.Via, f.Elem, max(13, f.Opset))}
 		if bench {
 			normal, laplace := f.SampleSQNR(format.Distributions[0]), f.SampleSQNR(format.Distributions[1])
@@ -54,13 +66,13 @@ func (a *app) formats(cmd *cobra.Command, bench bool) error {
 			if err := a.benchFormat(cmd.Context(), list, f, &rows[i]); err != nil {
 				return err
 			}
-			p.update("formats", i+1, len(format.All))
+			p.update("formats", i+1, len(all))
 		}
 	}
 	if a.json {
 		return a.printJSON(rows)
 	}
-	if err := a.formatTable(rows, bench); err != nil {
+	if err := a.formatTable(all, rows, bench); err != nil {
 		return err
 	}
 	if bench {
@@ -71,7 +83,7 @@ func (a *app) formats(cmd *cobra.Command, bench bool) error {
 	return nil
 }
 
-func (a *app) formatTable(rows []formatJSON, bench bool) error {
+func (a *app) formatTable(all []*format.Format, rows []formatJSON, bench bool) error {
 	header := []any{"format", "bits/weight", "kind", "marks", "export"}
 	if bench {
 		header = append(header, "dB normal", "dB Laplace", "activations")
@@ -80,7 +92,7 @@ func (a *app) formatTable(rows []formatJSON, bench bool) error {
 		}
 	}
 	t := a.table(header...)
-	for i, f := range format.All {
+	for i, f := range all {
 		cells := []any{f.Name, fmt.Sprintf("%.4g", rows[i].Bits), f.Kind, marks(f), rows[i].Export}
 		if bench && rows[i].Speedup == nil {
 			cells = append(cells, "not supported")

@@ -163,6 +163,17 @@ func (c *chain) apply(x []float32) []float32 {
 	return tensor.Of[float32](t)
 }
 
+// mostLogCode is the code of the greatest magnitude.
+func mostLogCode(at *[kernel.Exponents]float32) uint8 {
+	mag := 1
+	for _, t := range at {
+		if t == t {
+			mag *= 2
+		}
+	}
+	return uint8(kernel.ExponentZero + mag)
+}
+
 func lowerLogCodes(lw *lowerer, n *node) bool {
 	at, level := n.spec.(*[kernel.Exponents]float32), lw.level
 	lw.elementwise(n, "f32 to log codes", func(f *frame, dst, x *slot, from, to int) {

@@ -161,16 +161,48 @@ func (lw *lowerer) denseU8(n *node, s *intConv) {
 	lw.emit(st)
 }
 
-func (lw *lowerer) packGroupsU8(n *node, s *intConv) []*kernel.PackedU8S8 {
-	return packed(lw.packs, packKey{n.out[0].name, "conv u8s8"}, []*tensor.Tensor{s.weight}, func() []*kernel.PackedU8S8 {
+func (lw *lowerer) packGroupsU8(n *node, s *intConv) []packedU8 {
+	most := mostCode(n.in[0])
+	return packed(lw.packs, packKey{n.out[0].name, "conv u8s8"}, []*tensor.Tensor{s.weight}, func() []packedU8 {
 		taps, og := s.taps(), s.o/s.group
 		w := tensor.Of[int8](s.weight)
-		ws := make([]*kernel.PackedU8S8, s.group)
+		ws := make([]packedU8, s.group)
 		for g := range ws {
-			ws[g] = lw.level.PackU8S8(w[g*og*s.cg*taps:], og, s.cg, taps, kernel.Order{N: s.cg * taps, Tap: 1, K: taps})
+			ws[g] = packU8(lw.level, w[g*og*s.cg*taps:], og, s.cg, taps, kernel.Order{N: s.cg * taps, Tap: 1, K: taps}, most)
 		}
 		return ws
 	})
+}
+
+// A packedU8 is a weight to multiply codes by.
+type packedU8 interface {
+	splitter
+	N() int
+	ColumnSums() []int32
+	Gemm(a []uint8, lda int, out *kernel.OutU8S8, r kernel.Range)
+	Conv(x []uint8, pad uint8, ix *kernel.Indirect, out *kernel.OutU8S8, r kernel.Range)
+}
+
+// packU8 arranges a weight for codes up to most, in the form that is fastest.
+func packU8(l kernel.Level, w []int8, n, k, taps int, o kernel.Order, most uint8) packedU8 {
+	if p := l.PackNarrow(w, n, k, taps, o, most); p != nil {
+		return p
+	}
+	return l.PackU8S8(w, n, k, taps, o)
+}
+
+// mostCode is the greatest code that a value can hold.
+func mostCode(v *value) uint8 {
+	if d := v.def; d != nil && codeEnds[d.kind] != nil {
+		return codeEnds[d.kind](d)
+	}
+	return 255
+}
+
+// codeEnds lists the kinds of node that do not give every code, and the greatest that they give.
+var codeEnds = map[string]func(n *node) uint8{
+	"signs":     func(*node) uint8 { return 2 * signZero },
+	"log codes": func(n *node) uint8 { return mostLogCode(n.spec.(*[kernel.Exponents]float32)) },
 }
 
 // lowerIntGemm emits an integer product with a constant matrix.
@@ -182,8 +214,8 @@ func lowerIntGemm(lw *lowerer, n *node) bool {
 		return true
 	}
 	x := lw.use(n.in[0], rowMajor)
-	w := packed(lw.packs, packKey{n.out[0].name, "gemm u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedU8S8 {
-		return lw.level.PackU8S8(tensor.Of[int8](s.weight), s.n, s.k, 1, s.order)
+	w := packed(lw.packs, packKey{n.out[0].name, "gemm u8s8"}, []*tensor.Tensor{s.weight}, func() packedU8 {
+		return packU8(lw.level, tensor.Of[int8](s.weight), s.n, s.k, 1, s.order, mostCode(n.in[0]))
 	})
 	size := n.out[0].elems()
 	im, to := image{1, n.in[0].elems(), size, size / s.n}, s.store(w.ColumnSums())

@@ -9,10 +9,10 @@ var FP16 = &Format{Name: "fp16", Bits: 16, Kind: Floating, Elem: tensor.Float16,
 var BF16 = &Format{Name: "bf16", Bits: 16, Kind: Floating, Elem: tensor.BFloat16, Via: Cast, Opset: 13}
 
 // FP8E4M3 has four exponent bits, no infinities and a largest value of 448 (OCP FP8, 2023).
-var FP8E4M3 = &Format{Name: "fp8-e4m3", Bits: 8, Kind: Floating, Elem: tensor.Float8E4M3FN, Via: Dequantize, Opset: 21, Acts: []string{"fp8-e4m3"}}
+var FP8E4M3 = &Format{Name: "fp8-e4m3", Bits: 8, Kind: Floating, Elem: tensor.Float8E4M3FN, Via: Dequantize, Opset: 21}
 
 // FP8E5M2 has five exponent bits and a largest value of 57344.
-var FP8E5M2 = &Format{Name: "fp8-e5m2", Bits: 8, Kind: Floating, Elem: tensor.Float8E5M2, Via: Dequantize, Opset: 21, Acts: []string{"fp8-e4m3"}}
+var FP8E5M2 = &Format{Name: "fp8-e5m2", Bits: 8, Kind: Floating, Elem: tensor.Float8E5M2, Via: Dequantize, Opset: 21}
 
 // FP4E2M1 is 0, ½, 1, 1½, 2, 3, 4, 6 and a sign.
 var FP4E2M1 = &Format{

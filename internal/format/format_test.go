@@ -28,8 +28,10 @@ func TestContract(t *testing.T) {
 				t.Error("the name is not unique")
 			}
 			seen[f.Name] = true
-			if f.Act != "" && Lookup(f.Act) == nil {
-				t.Errorf("unknown partner %q", f.Act)
+			for i, p := range f.Partners() {
+				if p == nil && len(f.Acts) > 0 {
+					t.Errorf("unknown partner %q", f.Acts[i])
+				}
 			}
 			if f.Kind == "" || f.Via == "" || f.Opset < 10 || f.Opset > 25 || !f.Elem.Valid() {
 				t.Errorf("kind %q, via %q, opset %d, elements %s", f.Kind, f.Via, f.Opset, f.Elem)
