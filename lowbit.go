@@ -85,7 +85,12 @@ func (m *Model) Graph() *graph.Model { return m.graph }
 func FromGraph(g *graph.Model, path string) *Model { return &Model{graph: g, path: path} }
 
 // Compile prepares the model to run on this machine.
-func (m *Model) Compile(o CompileOptions) (*Session, error) { return engine.Compile(m.graph, o) }
+func (m *Model) Compile(o CompileOptions) (*Session, error) {
+	if m.file != nil && o.Release == nil {
+		o.Release = m.file.Forget
+	}
+	return engine.Compile(m.graph, o)
+}
 
 // Save writes the model. The file appears whole or not at all; an existing one is replaced only
 // with Force, and the files that the model was read from never.

@@ -10,8 +10,9 @@ import (
 
 // A packCache keeps packed weights, so that programs for other input shapes share them.
 type packCache struct {
-	mu   sync.Mutex
-	rows map[packKey]*packRow
+	mu      sync.Mutex
+	rows    map[packKey]*packRow
+	release func(b []byte) // see Options; may be nil
 }
 
 // A packKey says for which result, in which form, weights were packed.
@@ -39,6 +40,11 @@ func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func(
 		}
 	}
 	p := build()
+	if c.release != nil {
+		for _, t := range from {
+			c.release(t.Raw)
+		}
+	}
 	if c.rows == nil {
 		c.rows = map[packKey]*packRow{}
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	Seed      uint64        // of the random operators
 	MaxMemory int64         // most bytes that the values of one run may take; 0 means 32 GiB
 	Reference bool          // evaluate node after node by the operators' definitions, without compiling
+
+	// Release, if set, is told the bytes of each weight that has been packed: they are seldom read again.
+	Release func(b []byte)
 }
 
 // A Session runs one model. Its methods may be called from several goroutines at once.
@@ -66,7 +69,7 @@ func Compile(m *graph.Model, opt Options) (*Session, error) {
 	if opt.Threads <= 0 {
 		opt.Threads = runtime.GOMAXPROCS(0)
 	}
-	s := &Session{model: m, opt: opt, level: level, crew: newCrew(opt.Threads)}
+	s := &Session{model: m, opt: opt, level: level, crew: newCrew(opt.Threads), packs: packCache{release: opt.Release}}
 	runtime.AddCleanup(s, func(c *crew) { c.close() }, s.crew)
 	types := map[string]graph.Type{}
 	for _, v := range m.Graph.Required() {

@@ -5,6 +5,9 @@ package onnx
 import (
 	"os"
 	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"lowbit/internal/fault"
 )
@@ -28,6 +31,20 @@ func (m *mapping) unmap() error {
 	b := m.bytes
 	m.bytes, m.mapped = nil, false
 	return syscall.Munmap(b)
+}
+
+// forget lets the system take back the memory of b, whole pages of it, if b is part of the mapping;
+// whoever reads it again gets it from the file.
+func (m *mapping) forget(b []byte) {
+	from := uintptr(unsafe.Pointer(unsafe.SliceData(b))) - uintptr(unsafe.Pointer(unsafe.SliceData(m.bytes)))
+	if size := uintptr(len(m.bytes)); !m.mapped || from > size || uintptr(len(b)) > size-from {
+		return
+	}
+	page := uintptr(os.Getpagesize())
+	first, end := (from+page-1)/page*page, (from+uintptr(len(b)))/page*page
+	if first < end {
+		unix.Madvise(m.bytes[first:end], unix.MADV_DONTNEED) // no more than advice
+	}
 }
 
 // openFlags keep Open from waiting for the other end of a FIFO.

@@ -74,6 +74,18 @@ func (f *File) Close() error {
 	return errors.Join(errs...)
 }
 
+// Forget lets the system take back the memory of b, a part of one of the files, until it is read again.
+// Other bytes are left alone.
+func (f *File) Forget(b []byte) {
+	maps := f.maps
+	if f.ext != nil {
+		maps = append(maps[:len(maps):len(maps)], f.ext.mappings()...)
+	}
+	for _, m := range maps {
+		m.forget(b)
+	}
+}
+
 // Paths returns the files that the model is made of, its own first. They are not to be written to
 // while it is open.
 func (f *File) Paths() []string {
