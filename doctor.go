@@ -29,6 +29,32 @@ const swapSamples = 16
 // Diagnose finds out why a quantized model differs from the float one that it was made from, by
 // whatever tool, and mends it in a copy.
 func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (*doctor.Diagnosis, error) {
+	j, err := o.job(float, quantized)
+	if err != nil {
+		return nil, err
+	}
+	d, err := doctor.Examine(ctx, j)
+	return d, fault.At(quantized.path, err)
+}
+
+// Losses measures what each layer of a quantized model costs by itself: none where it has no quantizers that
+// can be taken out.
+func Losses(ctx context.Context, float, quantized *Model, o DiagnoseOptions) ([]doctor.Layer, error) {
+	j, err := o.job(float, quantized)
+	if err != nil {
+		return nil, err
+	}
+	list, err := doctor.Losses(ctx, j)
+	return list, fault.At(quantized.path, err)
+}
+
+// Factors tells by what repairs multiplied the channels of a quantized model's values, by name.
+func Factors(float, quantized *Model) (map[string][]float64, error) {
+	return doctor.Factors(float.graph, quantized.graph)
+}
+
+// job gathers what an examination needs.
+func (o *DiagnoseOptions) job(float, quantized *Model) (*doctor.Job, error) {
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
@@ -53,10 +79,10 @@ func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (
 			return engine.Compile(m, engine.Options{Threads: 1, Watch: watch})
 		}}
 	if o.Score != nil {
+		score := o.Score
 		j.Score = func(ctx context.Context, m *graph.Model) (float64, error) {
-			return o.Score(ctx, FromGraph(m, quantized.path))
+			return score(ctx, FromGraph(m, quantized.path))
 		}
 	}
-	d, err := doctor.Examine(ctx, j)
-	return d, fault.At(quantized.path, err)
+	return j, nil
 }

@@ -7,12 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"lowbit"
+	"lowbit/internal/atomicfile"
 	"lowbit/internal/fault"
 	"lowbit/internal/report"
 )
 
 type compareFlags struct {
 	layers  bool
+	page    string
 	minSQNR decibels
 	backend backend
 	data    dataFlags
@@ -22,16 +24,19 @@ func compareCmd(a *app) *cobra.Command {
 	c := &compareFlags{}
 	cmd := &cobra.Command{
 		Use: "compare A B --data DIR", Short: "Measure how far two models differ", Args: positional("A", "B"),
-		Example: "  lowbit compare model.onnx model.int8.onnx --data val/\n  lowbit compare a.onnx b.onnx --data val/ --per-layer --min-sqnr 30dB",
+		Example: "  lowbit compare model.onnx model.int8.onnx --data val/\n  lowbit compare a.onnx b.onnx --data val/ --per-layer --report report.html --min-sqnr 30dB",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.compare(cmd, args[0], args[1], c) },
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.layers, "per-layer", false, "compare every value that both models compute")
+	f.BoolVar(&c.layers, "per-layer", false, "compare every value that both models compute: noise, ranges, histograms, and the sensitivity of each layer")
+	f.StringVar(&c.page, "report", "", "with --per-layer: write a page with plots to this file, such as report.html")
 	f.Var(&c.minSQNR, "min-sqnr", "fail unless the outputs reach this ratio, such as 30dB")
 	c.backend.add(cmd)
 	c.data.add(cmd, 100)
 	return cmd
 }
+
+const compareSchema = "lowbit.compare/v1"
 
 // compareJSON is what compare prints with --json.
 type compareJSON struct {
@@ -44,14 +49,25 @@ type compareJSON struct {
 	Layers  []layerDifJSON `json:"layers"`
 }
 
+// layerDifJSON is what is told of one value: the difference, the smallest and largest number in each model,
+// how often numbers occur there, and of the result of a layer with weights what it costs by itself.
 type layerDifJSON struct {
-	Name   string  `json:"name"`
-	SQNR   float64 `json:"sqnr_db"`
-	Cosine float64 `json:"cosine"`
-	MaxAbs float64 `json:"max_abs"`
+	Name    string      `json:"name"`
+	SQNR    float64     `json:"sqnr_db"`
+	Cosine  float64     `json:"cosine"`
+	MaxAbs  float64     `json:"max_abs"`
+	RangeA  [2]float64  `json:"range_a"`
+	RangeB  [2]float64  `json:"range_b"`
+	Hist    report.Hist `json:"histogram"`
+	Alone   *float64    `json:"alone_db,omitempty"`   // of the outputs, where this layer alone is quantized
+	Weights *float64    `json:"weights_db,omitempty"` // of its result, by its weights alone
+	Acts    *float64    `json:"acts_db,omitempty"`    // and by its quantized input alone
 }
 
 func (a *app) compare(cmd *cobra.Command, pathA, pathB string, c *compareFlags) error {
+	if err := c.check(a, pathA, pathB); err != nil {
+		return err
+	}
 	ma, err := a.openToRun(pathA)
 	if err != nil {
 		return err
@@ -65,6 +81,11 @@ func (a *app) compare(cmd *cobra.Command, pathA, pathB string, c *compareFlags) 
 	out, err := a.comparison(cmd.Context(), ma, mb, c)
 	if err != nil {
 		return err
+	}
+	if c.page != "" {
+		if err := a.comparePage(c.page, pathA, pathB, out); err != nil {
+			return err
+		}
 	}
 	if a.json {
 		err = a.printJSON(out)
@@ -80,11 +101,26 @@ func (a *app) compare(cmd *cobra.Command, pathA, pathB string, c *compareFlags) 
 	return err
 }
 
+// check refuses outputs before any work.
+func (c *compareFlags) check(a *app, paths ...string) error {
+	switch {
+	case c.page == "":
+		return nil
+	case !c.layers:
+		return fault.Invalidf("--report", "shows layers").WithHint("add --per-layer")
+	}
+	return atomicfile.Check(c.page, atomicfile.Options{Force: a.force, Sources: append(paths, c.data.path)})
+}
+
 func (a *app) printCompare(c *compareJSON) error {
 	if len(c.Layers) > 0 {
-		t := a.table("value", "SQNR dB", "cosine", "max abs")
+		t := a.table("value", "SQNR dB", "cosine", "max abs", "range", "range after", "values", "values after", "alone dB")
 		for _, l := range c.Layers {
-			t.row(l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), fmt.Sprintf("%.4g", l.MaxAbs))
+			alone := ""
+			if l.Alone != nil {
+				alone = fmt.Sprintf("%.1f", *l.Alone)
+			}
+			t.row(l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), fmt.Sprintf("%.4g", l.MaxAbs), report.Range(l.RangeA), report.Range(l.RangeB), spark(l.Hist.Before), spark(l.Hist.After), alone)
 		}
 		if err := t.print(); err != nil {
 			return err
@@ -108,6 +144,7 @@ func (a *app) comparison(ctx context.Context, ma, mb *lowbit.Model, c *compareFl
 	var same pairing
 	if c.layers {
 		same = pairValues(ma.Graph().Graph, mb.Graph().Graph)
+		same.factors, _ = lowbit.Factors(ma, mb) // an error means that B is not made from A: it has none
 	}
 	l := load{workers: 1, inputs: types, copies: 1}
 	sa, err := a.compile(ma, c.backend, l, same.a...)
@@ -119,7 +156,14 @@ func (a *app) comparison(ctx context.Context, ma, mb *lowbit.Model, c *compareFl
 		return nil, err
 	}
 	cmp, p := &report.Comparison{}, a.newProgress()
+	values, err := newSpans()
+	if err != nil {
+		return nil, err
+	}
 	pair := report.Pair{A: sa, B: sb, Outputs: ma.Graph().Graph.Out, NameInB: same.nameInB, ReadB: same.read}
+	if c.layers {
+		pair.See = values.see
+	}
 	for i := range src.Len() {
 		s, err := src.Sample(i)
 		if err != nil {
@@ -130,16 +174,22 @@ func (a *app) comparison(ctx context.Context, ma, mb *lowbit.Model, c *compareFl
 		}
 		p.update("compare", i+1, src.Len())
 	}
-	return compared(cmp, same.a), nil
+	out := compared(cmp, same.a, values)
+	if c.layers {
+		err = a.addLosses(ctx, ma, mb, src, out)
+	}
+	return out, err
 }
 
 // compared sums up a comparison, its layers in the order in which the first model computes them.
-func compared(cmp *report.Comparison, order []string) *compareJSON {
-	out := &compareJSON{Schema: "lowbit.compare/v1", Samples: cmp.Samples, SQNR: cmp.Outputs.SQNR(), Cosine: cmp.Outputs.Cosine(),
+func compared(cmp *report.Comparison, order []string, values *spans) *compareJSON {
+	out := &compareJSON{Schema: compareSchema, Samples: cmp.Samples, SQNR: cmp.Outputs.SQNR(), Cosine: cmp.Outputs.Cosine(),
 		MaxAbs: cmp.Outputs.MaxAbs(), Agree: float64(cmp.Agree) / float64(cmp.Samples), Layers: []layerDifJSON{}}
 	for _, name := range order {
 		if d := cmp.Layers[name]; d != nil {
-			out.Layers = append(out.Layers, layerDifJSON{name, d.SQNR(), d.Cosine(), d.MaxAbs()})
+			l := layerDifJSON{Name: name, SQNR: d.SQNR(), Cosine: d.Cosine(), MaxAbs: d.MaxAbs()}
+			values.fill(&l)
+			out.Layers = append(out.Layers, l)
 		}
 	}
 	return out

@@ -208,7 +208,7 @@ func diagnosed(d *doctor.Diagnosis, m *metric, samples int) *doctorJSON {
 		out.Causes = append(out.Causes, j)
 	}
 	for _, l := range d.Layers {
-		out.Layers = append(out.Layers, lossJSON(l))
+		out.Layers = append(out.Layers, lossJSON{l.Name, l.Op, l.Weights, l.Acts})
 	}
 	if f := d.Fixed; f != nil {
 		out.Fixed = &fixedJSON{SQNR: f.SQNR, Made: f.Made}

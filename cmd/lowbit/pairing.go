@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/report"
@@ -9,9 +11,10 @@ import (
 
 // A pairing says which values of two models mean the same.
 type pairing struct {
-	a, b    []string          // the values to watch, in the order of the first model
-	nameInB map[string]string // by the name in the first model
-	scales  map[string]scale  // of values that the second model holds as codes, by their name there
+	a, b    []string             // the values to watch, in the order of the first model
+	nameInB map[string]string    // by the name in the first model
+	scales  map[string]scale     // of values that the second model holds as codes, by their name there
+	factors map[string][]float64 // of the channels of values of the second model, which repairs multiplied
 }
 
 // A scale turns the codes of a value back into numbers.
@@ -31,7 +34,7 @@ func pairValues(a, b *graph.Graph) pairing {
 			if name == "" {
 				continue
 			}
-			for _, other := range []string{name + "_dq", name, name + "_q"} {
+			for _, other := range []string{name + "_dq", name + "_DequantizeLinear_Output", name, name + "_q"} {
 				if there[other] && p.fits(b, name, other) {
 					p.a, p.b = append(p.a, name), append(p.b, other)
 					p.nameInB[name] = other
@@ -66,6 +69,24 @@ func (p *pairing) fits(b *graph.Graph, name, other string) bool {
 
 // read returns the numbers of a value of the second model, nil where it has none.
 func (p *pairing) read(name string, t *tensor.Tensor) []float32 {
+	x, f := p.decoded(name, t), p.factors[name]
+	axis := slices.Index(t.Shape, len(f))
+	if axis > 1 && axis < t.Rank()-1 || axis < 0 || len(f) == 0 || x == nil {
+		return x
+	}
+	if t.Rank() > 1 && t.Shape[1] == len(f) {
+		axis = 1
+	}
+	run := tensor.Elements(t.Shape[axis+1:])
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(float64(v) / f[i/run%len(f)])
+	}
+	return y
+}
+
+// decoded returns the numbers of a value as the second model has them.
+func (p *pairing) decoded(name string, t *tensor.Tensor) []float32 {
 	s, coded := p.scales[name]
 	if !coded {
 		return report.Floats(t)

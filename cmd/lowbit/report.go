@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -19,7 +20,8 @@ func reportCmd(a *app) *cobra.Command {
 	out := ""
 	cmd := &cobra.Command{
 		Use: "report DIR -o OUT", Short: "Write a page on the quantized models in a folder", Args: positional("DIR"),
-		Long:    "report reads every NAME" + reportSuffix + " that quantize wrote into a folder, and writes one self-contained HTML page.",
+		Long: "report reads every NAME" + reportSuffix + " that quantize wrote into a folder, and every NAME" + compareSuffix + " that holds what\n" +
+			"compare --per-layer --json printed, and writes one self-contained HTML page.",
 		Example: "  lowbit report run/ -o report.html\n  lowbit report . -o report.html --force",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.report(args[0], out) },
 	}
@@ -37,6 +39,9 @@ func (a *app) report(dir, out string) error {
 	}
 	page, err := reportPage(list)
 	if err != nil {
+		return err
+	}
+	if err := addComparisons(page, dir); err != nil {
 		return err
 	}
 	err = atomicfile.Write(out, func(w io.Writer) error { return page.WriteHTML(w) }, atomicfile.Options{Force: a.force})
@@ -69,6 +74,37 @@ func readReports(dir string) ([]*quantizeJSON, error) {
 		return nil, fault.Invalidf(dir, "holds no reports").WithHint("lowbit quantize writes NAME%s beside each output", reportSuffix)
 	}
 	return list, nil
+}
+
+// compareSuffix follows the name of a model in that of a comparison.
+const compareSuffix = ".compare.json"
+
+// addComparisons adds the sections of the comparisons in a folder, by name.
+func addComparisons(page *report.Page, dir string) error {
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+strings.TrimPrefix(compareSuffix, ".")))
+	if err != nil {
+		return fault.Invalidf(dir, "%v", err)
+	}
+	slices.Sort(paths)
+	for _, p := range paths {
+		b, err := readLimited(p, maxReport)
+		if err != nil {
+			return err
+		}
+		c := &compareJSON{}
+		if err := json.Unmarshal(b, c); err != nil {
+			return fault.Invalidf(p, "%v", err)
+		}
+		if c.Schema != compareSchema {
+			return fault.Invalidf(p, "schema %q is not %q", c.Schema, compareSchema)
+		}
+		list, err := compareSections(strings.TrimSuffix(filepath.Base(p), compareSuffix)+", layer by layer", c)
+		if err != nil {
+			return err
+		}
+		page.Sections = append(page.Sections, list...)
+	}
+	return nil
 }
 
 // escapeGlob quotes what a pattern would expand.

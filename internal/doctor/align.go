@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -28,7 +29,8 @@ func (n *net) align() {
 	for _, u := range n.nodes {
 		units[u.node] = u
 	}
-	factors := map[string][]float64{} // by value: of its channels against the float network's; nil: all one
+	factors := map[string][]float64{}
+	n.factors = factors
 	for _, node := range n.m.Graph.Nodes {
 		if len(node.In) == 0 || len(node.Out) == 0 {
 			continue
@@ -65,6 +67,17 @@ func (n *net) alignUnit(u *unit, factors map[string][]float64) {
 	if f != nil && u.out != nil {
 		u.out.clamps = n.lostClamps(u, f)
 	}
+}
+
+// Factors tells by what the channels of a quantized network's values are multiplied against those of the
+// float one, because repairs moved factors between layers. Values that are not in it have no such factors.
+func Factors(float, quantized *graph.Model) (map[string][]float64, error) {
+	n, err := newNet(float, quantized)
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(n.factors, func(_ string, f []float64) bool { return f == nil })
+	return n.factors, nil
 }
 
 // passed are the factors that a node without weights hands on: those of its operand where it treats every

@@ -62,7 +62,9 @@ type Cause struct {
 // with quantized input alone against that in float.
 type Layer struct {
 	Name, Op      string
-	Weights, Acts float64 // SQNR, dB; report.Exact where it is not quantized
+	Result        string   // the value that it makes in the quantized network
+	Weights, Acts float64  // SQNR, dB; report.Exact where it is not quantized
+	Alone         *float64 // SQNR of the outputs where nothing else is quantized; nil where that was not measured
 }
 
 // Fixed is the mended network.
@@ -244,7 +246,7 @@ func (e *exam) tell(list []*finding) {
 	}
 	for _, u := range e.layers() {
 		if l := e.screening.layers[u]; l != nil {
-			e.d.Layers = append(e.d.Layers, Layer{u.name, u.node.Op, l.weights.SQNR(), l.acts.SQNR()})
+			e.d.Layers = append(e.d.Layers, Layer{Name: u.name, Op: u.node.Op, Result: u.node.Out[0], Weights: l.weights.SQNR(), Acts: l.acts.SQNR()})
 		}
 	}
 }

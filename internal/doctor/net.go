@@ -23,6 +23,8 @@ type net struct {
 	twin  map[*graph.Node]*graph.Node // of nodes of m: their counterparts in float
 	sites []*site                     // in the order of the graph
 	nodes []*unit                     // those that read or write quantized values
+	// factors are those of a value's channels against the float network's, by name; nil: all one.
+	factors map[string][]float64
 }
 
 // kind says what a site quantizes.

@@ -29,6 +29,8 @@ type Pair struct {
 	NameInB map[string]string // by the name in A; a value that is not there has one name in both
 	// ReadB returns the numbers of a value of B, nil where it has none; nil takes float32 as it is.
 	ReadB func(name string, t *tensor.Tensor) []float32
+	// See is shown every pair of values that are compared, under the name in A; it may be nil.
+	See func(name string, a, b []float32)
 }
 
 // Add runs one sample through both networks. Layers are called as they are in A.
@@ -51,7 +53,7 @@ func (c *Comparison) Add(ctx context.Context, p Pair, in map[string]*tensor.Tens
 	}
 	b, err := p.B.RunWatch(ctx, in, func(name string, t *tensor.Tensor) {
 		if s, ok := seen[name]; ok {
-			c.layer(s, p.readB(name, t))
+			c.layer(s, p.readB(name, t), p.See)
 		}
 	})
 	if err != nil {
@@ -76,7 +78,7 @@ func (p *Pair) readB(name string, t *tensor.Tensor) []float32 {
 }
 
 // layer compares a value with its counterpart, if that has the same size.
-func (c *Comparison) layer(s shown, y []float32) {
+func (c *Comparison) layer(s shown, y []float32, see func(name string, a, b []float32)) {
 	if len(s.x) != len(y) {
 		return
 	}
@@ -86,6 +88,9 @@ func (c *Comparison) layer(s shown, y []float32) {
 		c.Layers[s.name] = d
 	}
 	d.Add(s.x, y)
+	if see != nil {
+		see(s.name, s.x, y)
+	}
 }
 
 // LayerNames returns the names of the compared values, sorted.
