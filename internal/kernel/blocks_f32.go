@@ -16,8 +16,8 @@ type PackedBlocksF32 struct {
 	zero   *narrow // the same; nil: none
 }
 
-// chunkK is about how many k are decoded at a time: with 64 columns they stay in the first cache.
-const chunkK = 128
+// chunkK is about how many k are decoded at a time: with 64 columns they stay in a core's own cache.
+const chunkK = 256
 
 // PackBlocksF32 arranges a weight for products under this level. It returns nil where blocks are no
 // whole numbers of the units that the kernels take.

@@ -116,6 +116,7 @@ func (f *file) blocksS8(b *blockRows) {
 
 // begin sets the sums to the zero points times minus the sums of the activations.
 func (b *blockRows) begin() {
+	b.p("PREFETCHT0 2048(DI)")
 	z := b.tmp(0)
 	b.p("VPMOVZXBD (DX), %s", z)
 	for r := range b.mr {
