@@ -162,6 +162,9 @@ func firstQuantized(m *graph.Model) *graph.Node {
 // decide finds the plan: a given one, or one made from the settings and the data.
 func (q *quantization) decide() error {
 	var calibrate []int
+	if q.opt.Settings.Outliers > 0 && q.opt.Data == nil {
+		return fault.Invalidf("outliers", "are found on samples").WithHint("give --data")
+	}
 	if d := q.opt.Data; d != nil {
 		var held []int
 		var err error
@@ -172,6 +175,9 @@ func (q *quantization) decide() error {
 			return err
 		}
 		if q.fitted, err = fewSamples(d, forRepairs(calibrate, held)); err != nil {
+			return err
+		}
+		if err = q.splitOutliers(); err != nil {
 			return err
 		}
 		calibrate = slices.Sorted(slices.Values(calibrate)) // neighbours on the disk are read one after the other

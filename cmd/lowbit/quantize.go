@@ -23,6 +23,7 @@ type quantizeFlags struct {
 	observer, weightObserver, weights, acts string
 	keep, fix                               []string
 	recipe, saveRecipe, plan, savePlan      string
+	outliers                                float64
 	dry, again                              bool
 	data                                    dataFlags
 }
@@ -43,11 +44,12 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVar(&q.observer, "observer", "", recipe.Auto+", "+calib.Names()+" (default "+recipe.Auto+": the best of several on samples held back)")
 	f.StringVar(&q.weightObserver, "weight-observer", "", calib.Names()+" (default: the rule of the format)")
 	f.StringVar(&q.weights, "weights", "", "format of weights and its block, such as int8:channel; see lowbit formats")
-	f.StringVar(&q.acts, "acts", "", "format of activations, such as uint8")
+	f.StringVar(&q.acts, "acts", "", "format of activations, such as uint8; uint8:row in mode dynamic")
 	f.StringVar(&q.target, "target", "", "runtime to make the file for; see lowbit targets")
 	f.StringVar(&q.style, "style", "", "qdq, qoperator or contrib (default qdq)")
 	f.StringArrayVar(&q.keep, "keep", nil, "leave nodes of that name in float (glob, re:EXPR or op:NAME); may be repeated")
 	f.StringSliceVar(&q.fix, "fix", nil, "repairs to make: "+repair.Names()+"; "+repair.None+", or "+recipe.Auto+", which tries some on samples held back (default "+recipe.Auto+")")
+	f.Float64Var(&q.outliers, "outliers", 0, "multiply columns of activations that exceed this over the samples in float, such as 6.0 (LLM.int8()); 0: none")
 	f.StringVar(&q.recipe, "recipe", "", "recipe to start from; flags change it")
 	f.StringVar(&q.saveRecipe, "save-recipe", "", "write the recipe, with all that flags changed and defaults filled in, to this file")
 	f.StringVar(&q.plan, "plan", "", "take the plan in this file instead of making one")
@@ -94,6 +96,9 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe
 		r.Keep = append(r.Keep, recipe.Keep{Pattern: k})
 	}
 	r.Fix = append(r.Fix, q.fix...)
+	if cmd.Flags().Changed("outliers") {
+		r.Outliers = q.outliers
+	}
 	return r.Filled(), nil
 }
 

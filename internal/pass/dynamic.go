@@ -18,7 +18,7 @@ func Dynamic(m *graph.Model, p *plan.Plan) error {
 	q := newQDQ(m, p)
 	weights := map[weightKey]operands{}
 	for g := range m.Graph.Graphs() {
-		d := &dynamic{qdq: q, g: g, inputs: map[string]operands{}, weights: weights}
+		d := &dynamic{qdq: q, g: g, inputs: map[string]operands{}, byRow: map[string]operands{}, weights: weights}
 		var out []*graph.Node
 		for _, n := range g.Nodes {
 			v, form := d.form(n)
@@ -85,6 +85,7 @@ type dynamic struct {
 	*qdq
 	g       *graph.Graph
 	inputs  map[string]operands    // of activations that were quantized before
+	byRow   map[string]operands    // of those with a scale for each row
 	weights map[weightKey]operands // of every graph
 }
 
@@ -169,7 +170,11 @@ func (d *dynamic) node(n *graph.Node, v *plan.Value, form *dynamicForm) ([]*grap
 	if err != nil {
 		return nil, err
 	}
-	in, nodes := d.quantized(n.In[0])
+	quantized := d.quantized
+	if d.nodes[plan.NodeName(n)].Rows {
+		quantized = d.rows
+	}
+	in, nodes := quantized(n.In[0])
 	base := n.Out[0]
 	name := func(what string) string { return d.used.fresh(base + "_" + what) }
 	sum, wide, factor, result := name("int32"), name("float"), name("factor"), base

@@ -302,6 +302,10 @@ func (d *decider) commit(n *graph.Node, q *op.Quant, row *Node) {
 		return
 	}
 	weights, acts := d.schemes(n)
+	if d.set.Mode == Dynamic && acts.Block.Kind == format.Channel && (n.Op == "MatMul" || n.Op == "Gemm") {
+		row.Rows = true
+		row.Reason += "; each row of its input is scaled for itself"
+	}
 	for i, name := range n.In {
 		if name == "" {
 			continue

@@ -111,6 +111,9 @@ type Node struct {
 	// Inputs names for each input the quantized value to read; "" reads the input as it is. A node
 	// that is not quantized may have its weight here: it is stored in codes and computed with in float.
 	Inputs []string
+
+	// Rows says that in dynamic mode each row of the activations finds a scale of its own.
+	Rows bool
 }
 
 // Value returns the line that nodes call by that name, or nil.
@@ -196,6 +199,7 @@ type nodeJSON struct {
 	Op        string   `json:"op"`
 	Quantized bool     `json:"quantized"`
 	Inputs    []string `json:"inputs,omitempty"`
+	Rows      bool     `json:"rows,omitempty"`
 	Reason    string   `json:"reason"`
 }
 
@@ -219,7 +223,7 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 	}
 	b.WriteString("\n],\"nodes\":[")
 	for i, n := range p.Nodes {
-		if err := writeLine(&b, i, nodeJSON{n.Name, n.Op, n.Quantized, n.Inputs, n.Reason}); err != nil {
+		if err := writeLine(&b, i, nodeJSON{n.Name, n.Op, n.Quantized, n.Inputs, n.Rows, n.Reason}); err != nil {
 			return nil, err
 		}
 	}
@@ -292,7 +296,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 		if err := strict(raw, &n); err != nil {
 			return fault.Invalidf(fmt.Sprintf("plan: nodes[%d]", i), "%v", err)
 		}
-		p.Nodes = append(p.Nodes, &Node{n.Node, n.Op, n.Quantized, n.Reason, n.Inputs})
+		p.Nodes = append(p.Nodes, &Node{n.Node, n.Op, n.Quantized, n.Reason, n.Inputs, n.Rows})
 	}
 	return nil
 }

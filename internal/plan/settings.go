@@ -30,6 +30,7 @@ type Settings struct {
 	Ends      bool            // the first and the last node with weights keep eight bits
 	Keep      []Pattern       // nodes that stay in float
 	Overrides []Override
+	Outliers  float64           // columns of activations that exceed it are multiplied in float; 0: none
 	Leave     map[string]string // nodes that stay in float, by name, and why
 	Light     map[string]bool   // those of them whose weights are stored in codes all the same
 }

@@ -35,6 +35,7 @@ type Recipe struct {
 	Keep        []Keep      `yaml:"keep,omitempty"`
 	Overrides   []Override  `yaml:"overrides,omitempty"`
 	Fix         []string    `yaml:"fix,omitempty"`
+	Outliers    float64     `yaml:"outliers,omitempty"` // columns of activations beyond it stay in float
 	Data        Data        `yaml:"data,omitempty"`
 	Accuracy    Accuracy    `yaml:"accuracy,omitempty"`
 	Search      Search      `yaml:"search,omitempty"`
@@ -213,11 +214,14 @@ func (r *Recipe) Settings() (plan.Settings, error) {
 	}
 	s.Mode = plan.Mode(r.Mode)
 	s.Target = plan.LookupTarget(r.Target)
+	if s.Outliers = r.Outliers; s.Outliers < 0 || s.Outliers-s.Outliers != 0 {
+		return s, fault.Invalidf("outliers", "%v is no bound on magnitudes", s.Outliers)
+	}
 	s.Observer = calib.Lookup(r.Calibration.Observer)
 	if s.Weights, err = r.Weights.over("weights", s.Mode, s.Weights); err != nil {
 		return s, err
 	}
-	if s.Acts, err = r.Activations.overActs("activations", s.Acts); err != nil {
+	if s.Acts, err = r.Activations.overActs("activations", s.Mode, s.Acts); err != nil {
 		return s, err
 	}
 	if s.Keep, err = r.patterns(); err != nil {
@@ -251,7 +255,7 @@ func (r *Recipe) overrides(s plan.Settings) ([]plan.Override, error) {
 		if err != nil {
 			return nil, err
 		}
-		a, err := o.Activations.overActs(place+".activations", s.Acts)
+		a, err := o.Activations.overActs(place+".activations", s.Mode, s.Acts)
 		if err != nil {
 			return nil, err
 		}
@@ -260,15 +264,19 @@ func (r *Recipe) overrides(s plan.Settings) ([]plan.Override, error) {
 	return list, nil
 }
 
-// overActs is over for activations, which share one scale.
-func (c Scheme) overActs(place string, s plan.Scheme) (plan.Scheme, error) {
+// overActs is over for activations, which share one scale, or where it is found while running may
+// have one for each row.
+func (c Scheme) overActs(place string, mode plan.Mode, s plan.Scheme) (plan.Scheme, error) {
 	block := s.Block
 	s, err := c.over(place, plan.Static, s)
 	if c.Block == "" {
 		s.Block = block
 	}
+	if mode == plan.Dynamic && s.Block.Kind == format.Channel {
+		return s, err
+	}
 	if err == nil && s.Block.Kind != format.Whole {
-		return s, fault.Unsupportedf(place+".block", "%q is not supported for activations", c.Block).WithHint("supported: tensor")
+		return s, fault.Unsupportedf(place+".block", "%q is not supported for activations", c.Block).WithHint("supported: tensor, and row in mode dynamic")
 	}
 	return s, err
 }

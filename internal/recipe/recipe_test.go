@@ -121,7 +121,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: kind %d, hint %q", c.to, fault.KindOf(err), fault.HintOf(err))
 		}
 	}
-	_, err := Parse([]byte("schema: " + Schema + "\nfix: [gptq]"))
+	_, err := Parse([]byte("schema: " + Schema + "\nfix: [rotate]"))
 	if fault.KindOf(err) == fault.Internal {
 		t.Errorf("a repair: %v", err)
 	}

@@ -1,0 +1,136 @@
+"""Quantizes a model with ONNX Runtime, NNCF or Neural Compressor, and with lowbit, on the same images, and compares.
+
+    pip install nncf onnxruntime onnx numpy pillow             # for ort and nncf
+    pip install neural-compressor==2.6 "onnx<1.17" "numpy<2"   # for nc, best in an environment of its own
+    python bench/peers.py ./lowbit MODEL.onnx CALIB/ EVAL/ [--labels FILE] [--peers lowbit,ort,nncf] [--calib 100] [--eval 500] [--tensor]
+
+Each tool is a process of its own, whose wall time is that of a user's command. All files
+are then run by ONNX Runtime on the evaluation images: change in top-1 against float, share of images with float's
+top class, and signal to noise of the outputs. Pre-processing is ImageNet's; images of a folder are those that come
+first by name.
+"""
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import onnxruntime as ort
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from images import folder, load  # noqa: E402
+
+
+def calib(args):
+    return [load(f) for f in folder(args.calib)[: args.calib_count]]
+
+
+def upgraded(path, opset=17):
+    import onnx
+    from onnx import version_converter
+
+    m = onnx.load(path)
+    return version_converter.convert_version(m, opset) if m.opset_import[0].version < 13 else m
+
+
+def peer_ort(args, out):
+    subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "ort_quantize.py"), args.model, out, args.calib, "minmax",
+                    str(args.calib_count)], check=True)
+
+
+def peer_nncf(args, out):
+    import nncf
+    import onnx
+
+    m = upgraded(args.model)
+    name = m.graph.input[0].name
+    data = nncf.Dataset(calib(args), lambda x: {name: x})
+    onnx.save(nncf.quantize(m, data, subset_size=args.calib_count), out)
+
+
+def peer_nc(args, out):
+    from neural_compressor import PostTrainingQuantConfig, quantization
+
+    class Loader:
+        batch_size = 1
+
+        def __iter__(self):
+            return ((x, 0) for x in calib(args))
+
+    q = quantization.fit(upgraded(args.model), PostTrainingQuantConfig(calibration_sampling_size=args.calib_count), calib_dataloader=Loader())
+    q.save(out)
+
+
+def run_lowbit(args, out):
+    few = tempfile.mkdtemp()
+    for f in folder(args.calib)[: args.calib_count]:
+        os.symlink(os.path.abspath(f), os.path.join(few, os.path.basename(f)))
+    command = [args.lowbit, "quantize", args.model, "-o", out, "--data", few, "--preprocess", "imagenet", "--force"]
+    subprocess.run(command + (["--weights", "int8:tensor"] if args.tensor else []), check=True)
+
+
+RUNNERS = {"lowbit": run_lowbit, "ort": peer_ort, "nncf": peer_nncf, "nc": peer_nc}
+
+
+def make(args, name, out):
+    """Runs one tool in a process of its own: its seconds."""
+    before = time.time()
+    pid = os.fork()
+    if pid == 0:
+        quiet = os.open(out + ".log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(quiet, 1), os.dup2(quiet, 2)
+        os.execv(sys.executable, [sys.executable, os.path.abspath(__file__)] + sys.argv[1:] + ["--only", name, "--out", out])
+    _, status, _ = os.wait4(pid, 0)
+    if status:
+        raise RuntimeError(open(out + ".log").read()[-400:])
+    return time.time() - before
+
+
+def answers(path, images):
+    o = ort.SessionOptions()
+    o.log_severity_level = 3
+    s = ort.InferenceSession(path, o, providers=["CPUExecutionProvider"])
+    name = s.get_inputs()[0].name
+    return np.concatenate([s.run(None, {name: x})[0].reshape(1, -1) for x in images])
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("lowbit", "model", "calib", "eval"):
+        p.add_argument(name)
+    p.add_argument("--labels")
+    p.add_argument("--peers", default="lowbit,ort,nncf")
+    p.add_argument("--calib-count", "--calib", dest="calib_count", type=int, default=100)
+    p.add_argument("--eval-count", type=int, default=500)
+    p.add_argument("--tensor", action="store_true", help="one scale for all weights of a layer (lowbit only)")
+    p.add_argument("--only"), p.add_argument("--out")
+    args = p.parse_args()
+    if args.only:
+        RUNNERS[args.only](args, args.out)
+        return
+    files = folder(args.eval)[: args.eval_count]
+    images = [load(f) for f in files]
+    labels = None
+    if args.labels:
+        table = dict(line.replace(",", " ").split()[:2] for line in open(args.labels) if len(line.split()) > 1)
+        labels = np.array([int(table[os.path.basename(f)]) for f in files])
+    want = answers(args.model, images)
+    print(f"{'':10} {'drop pt':>8} {'as float %':>11} {'SQNR dB':>8} {'seconds':>8}")
+    for name in args.peers.split(","):
+        out = os.path.join(tempfile.mkdtemp(), name + ".onnx")
+        try:
+            seconds = make(args, name, out)
+            got = answers(out, images)
+        except Exception as e:  # a tool that fails is a line of the table
+            print(f"{name:10} failed: {str(e).strip().splitlines()[-1][:150]}", flush=True)
+            continue
+        top, was = got.argmax(1), want.argmax(1)
+        drop = f"{100 * ((was == labels).mean() - (top == labels).mean()):8.2f}" if labels is not None else "        "
+        noise = ((got.astype(np.float64) - want) ** 2).sum()
+        print(f"{name:10} {drop} {100 * (top == was).mean():11.1f} {10 * np.log10((want.astype(np.float64) ** 2).sum() / noise):8.1f} {seconds:8.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
