@@ -472,6 +472,8 @@ func (e *exam) shifted() (list []*finding) {
 			u, at, worst, 100*l.shift.energy()/l.weights.Noise())
 		if e.biasMoves(u, &l.shift) {
 			f.sites = []*site{u.bias}
+		} else if l.weights.SQNR() < lowSQNR {
+			return // codes as coarse as that move the mean as well
 		}
 		list = append(list, f)
 	})

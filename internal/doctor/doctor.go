@@ -96,7 +96,6 @@ type exam struct {
 	screening *screening
 	branches  map[*unit][]string // values that a unit joins
 	total     float64            // SQNR of the outputs
-	steps     int
 	d         *Diagnosis
 }
 
