@@ -103,7 +103,27 @@ func (a *app) formatTable(all []*format.Format, rows []formatJSON, bench bool) e
 		}
 		t.row(cells...)
 	}
-	return t.print()
+	if err := t.print(); err != nil {
+		return err
+	}
+	return a.outrun(rows)
+}
+
+// outrun says in which products int8 is faster than signs, which then save memory alone.
+func (a *app) outrun(rows []formatJSON) error {
+	speed := map[string]map[string]float64{}
+	for _, r := range rows {
+		speed[r.Name] = r.Speedup
+	}
+	signs := speed[format.Binary.Name]
+	for _, s := range formatShapes {
+		if bytes := speed[format.Int8.Name][s.name]; signs != nil && bytes > signs[s.name] {
+			if err := a.printf("int8 outruns binary in %s: %.2f× against %.2f×\n", s.name, bytes, signs[s.name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // pairs adds a line for each format of activations; a speed-up that is none is marked.

@@ -71,7 +71,7 @@ func (s *intStore) text() string {
 func lowerIntConv(lw *lowerer, n *node) bool {
 	s := n.spec.(*intConv)
 	switch {
-	case s.cg > 1 && isSigns(n.in[0]) && areSigns(s.weight) && lw.level.FastBits(n.out[0].elems()/s.o, s.cg):
+	case s.cg > 1 && isSigns(n.in[0]) && areSigns(s.weight) && lw.level.FastBits(s.cg):
 		lw.bitsConv(n, s)
 	case s.depthwise():
 		lw.depthwiseU8(n, s)
@@ -208,7 +208,7 @@ var codeEnds = map[string]func(n *node) uint8{
 // lowerIntGemm emits an integer product with a constant matrix.
 func lowerIntGemm(lw *lowerer, n *node) bool {
 	s := n.spec.(*intGemm)
-	if isSigns(n.in[0]) && areSigns(s.weight) && lw.level.FastBits(n.out[0].elems()/s.n, s.k) {
+	if isSigns(n.in[0]) && areSigns(s.weight) && lw.level.FastBits(s.k) {
 		lw.bitsGemm(n, s)
 		s.weight = nil
 		return true

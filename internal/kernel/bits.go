@@ -24,16 +24,12 @@ func (l Level) PackBits(w []int8, n, k, taps int, o Order) *PackedBits {
 	return p
 }
 
-const (
-	bitsRows     = 32 // rows that fill AMX tiles of bytes well enough to outrun the counting of bits
-	bitsChannels = 64 // channels that fill the words of bits well enough to outrun bytes
-)
+// bitsChannels is how many channels fill the words of bits well enough to outrun bytes.
+const bitsChannels = 64
 
-// FastBits says whether this level multiplies m rows of signs, of k channels, faster by [PackedBits]
-// than by [PackedU8S8].
-func (l Level) FastBits(m, k int) bool {
-	return !l.use(AVX2) || k >= bitsChannels && (m < bitsRows || !l.use(AMX))
-}
+// FastBits says whether this level multiplies signs of k channels faster by [PackedBits] than by
+// [PackedU8S8]. Tiles of bytes do outrun bits, but only while they are kept busy without a pause.
+func (l Level) FastBits(k int) bool { return !l.use(AVX2) || k >= bitsChannels }
 
 // Signs sets dst[i] = 0 where x[i] is below zero, else 2: codes of −1 and 1 whose zero point is 1.
 func (l Level) Signs(dst []uint8, x []float32) {
@@ -81,6 +77,11 @@ func (p *PackedBits) RowBytes() int {
 // PackRows packs rows of k codes that lie pitch apart, 0 for −1 and any other code for 1.
 func (p *PackedBits) PackRows(dst, x []uint8, pitch, rows int) {
 	size := p.RowBytes()
+	if pitch == p.k && p.k%32 == 0 && p.level.use(AVX2) { // rows leave no gap, before or after
+		dst, x = dst[:rows*size], x[:rows*p.k]
+		spans(rows, max(1, callMax/p.k), func(i, n int) { p.packRowFast(dst[i*size:], x[i*p.k:][:n*p.k]) })
+		return
+	}
 	for i := range rows {
 		row, codes := dst[i*size:][:size], x[i*pitch:][:p.k]
 		done := p.packRowFast(row, codes)

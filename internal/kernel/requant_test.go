@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -37,5 +38,26 @@ func TestRequantizeRounds(t *testing.T) {
 	const m = 0x1.8p-23
 	if got, want := Requantize(1<<24+1, m, 0, 0, 255), Requantize(1<<24, m, 0, 0, 255); got != want {
 		t.Errorf("2^24+1 gives %d, 2^24 gives %d", got, want)
+	}
+}
+
+// TestRequantizeShift holds scales that are powers of two, as dynamic fixed point has them, against
+// shifts that round half to even: for sums that float32 holds they are the same.
+func TestRequantizeShift(t *testing.T) {
+	r := rand.New(rand.NewPCG(71, 72))
+	for range 200000 {
+		acc, bits := int32(r.IntN(1<<25)-1<<24), r.IntN(17)
+		if r.IntN(2) == 0 { // near a tie
+			acc = int32(r.IntN(600)-300)<<bits>>1 + int32(r.IntN(3)) - 1
+		}
+		q := acc >> bits
+		rest, half := acc-q<<bits, int32(1)<<bits>>1
+		if bits > 0 && (rest > half || rest == half && q&1 == 1) {
+			q++
+		}
+		want := min(max(q, -128), 127)
+		if got := Requantize(acc, float32(math.Ldexp(1, -bits)), 0, -128, 127); got != want {
+			t.Fatalf("%d shifted by %d is %d, want %d", acc, bits, got, want)
+		}
 	}
 }
