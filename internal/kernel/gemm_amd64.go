@@ -69,7 +69,7 @@ type scratch struct {
 	tile     [tileRows * 16]int32
 	amx      amxArgs
 	cfg      tileConfig
-	taps2    [2]int32
+	pair     [2]int32 // where the rows of the two tiles begin
 	sums     []int32
 	pad      []uint8
 	wide     []int16

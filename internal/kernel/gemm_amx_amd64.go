@@ -14,7 +14,22 @@ func gemmAMX16(t *amxArgs)
 //go:noescape
 func gemmAMX32(t *amxArgs)
 
+// gemmBF16AMX16 multiplies rows by blocks of 32 columns.
+//
+//go:noescape
+func gemmBF16AMX16(t *amxArgs)
+
+// gemmBF16AMX32 multiplies rows by blocks of 32 columns.
+//
+//go:noescape
+func gemmBF16AMX32(t *amxArgs)
+
 // gatherAVX512 copies the taps of rows side by side; whole vectors are written.
 //
 //go:noescape
 func gatherAVX512(t *microArgs)
+
+// gatherWordsAVX512 copies the taps of rows side by side; whole vectors are written.
+//
+//go:noescape
+func gatherWordsAVX512(t *microArgs)

@@ -9,8 +9,10 @@ import (
 	"unsafe"
 )
 
-// amxInGo does what the kernels do with tiles.
-func amxInGo(t *amxArgs) {
+// tilesInGo does what the kernels do with tiles: each sum starts at the bias,
+// add goes through the bytes of a row and the tiles of a column, and finish
+// stores the sum.
+func tilesInGo[S any](t *amxArgs, add func(sum S, row, b unsafe.Pointer, j int) S, finish func(c unsafe.Pointer, sum S, i, blk, j int)) {
 	first := t.second / 128
 	for i := range t.rows {
 		at := 0
@@ -23,18 +25,43 @@ func amxInGo(t *amxArgs) {
 				columns = bits.Len64(t.mask)
 			}
 			for j := range columns {
-				sum := *amxElement[int32](t.bias, blk*t.biasStep, j)
+				sum := *amxElement[S](t.bias, blk*t.biasStep, j)
 				for tap, off := range unsafe.Slice(t.off, t.taps) {
-					row := unsafe.Slice((*uint8)(unsafe.Add(t.a, int(off[at])+(i-at*first)*t.lda)), t.steps*64)
-					b := unsafe.Slice((*int8)(unsafe.Add(t.b, (blk*t.taps+tap)*t.steps*2048)), t.steps*2048)
-					for k, v := range row {
-						sum += int32(v) * int32(b[k/64*2048+j/16*1024+k%64/4*64+j%16*4+k%4])
+					for step := range t.steps {
+						row := unsafe.Add(t.a, int(off[at])+(i-at*first)*t.lda+step*64)
+						sum = add(sum, row, unsafe.Add(t.b, ((blk*t.taps+tap)*t.steps+step)*2048+j/16*1024), j%16)
 					}
 				}
-				t.finishInGo(unsafe.Add(t.c, i*t.ldc+blk*t.cStep), sum, blk, j)
+				finish(unsafe.Add(t.c, i*t.ldc+blk*t.cStep), sum, i, blk, j)
 			}
 		}
 	}
+}
+
+func amxInGo(t *amxArgs) {
+	tilesInGo(t, func(sum int32, row, b unsafe.Pointer, j int) int32 {
+		for k, v := range (*[64]uint8)(row) {
+			sum += int32(v) * int32((*[1024]int8)(b)[k/4*64+j*4+k%4])
+		}
+		return sum
+	}, func(c unsafe.Pointer, sum int32, _, blk, j int) { t.finishInGo(c, sum, blk, j) })
+}
+
+func amxInGoBF16(t *amxArgs) {
+	tilesInGo(t, func(sum float32, row, b unsafe.Pointer, j int) float32 {
+		for k, v := range (*[32]uint16)(row) {
+			sum += float32(decodeBF16(v) * decodeBF16((*[512]uint16)(b)[k/2*32+j*2+k%2]))
+		}
+		return sum
+	}, func(c unsafe.Pointer, sum float32, i, blk, j int) {
+		if t.add != nil {
+			sum += *amxElement[float32](t.add, i*t.ldAdd+blk*t.cStep, j)
+		}
+		if sum == sum {
+			sum = min(max(sum, t.lo), t.hi)
+		}
+		*amxElement[float32](c, 0, j) = sum
+	})
 }
 
 func amxElement[T any](p unsafe.Pointer, off, i int) *T {
@@ -61,8 +88,11 @@ func withTiles(t *testing.T, f func(t *testing.T)) {
 		t.Skip("needs AVX-512 VNNI")
 	}
 	t.Run("go", func(t *testing.T) {
-		defer func(k [2]func(*amxArgs), h bool) { amxKernels, have[AMX] = k, h }(amxKernels, have[AMX])
-		amxKernels, have[AMX] = [2]func(*amxArgs){amxInGo, amxInGo}, true
+		defer func(k, b [2]func(*amxArgs), h, w bool) {
+			amxKernels, amxKernelsBF16, have[AMX], tilesBF16 = k, b, h, w
+		}(amxKernels, amxKernelsBF16, have[AMX], tilesBF16)
+		amxKernels, amxKernelsBF16 = [2]func(*amxArgs){amxInGo, amxInGo}, [2]func(*amxArgs){amxInGoBF16, amxInGoBF16}
+		have[AMX], tilesBF16 = true, true
 		f(t)
 	})
 	t.Run("tiles", func(t *testing.T) {
@@ -89,6 +119,18 @@ func TestConvAMX(t *testing.T) {
 		r := rand.New(rand.NewPCG(19, 20))
 		for range 60 {
 			checkConvU8S8(t, AMX, r, 1+r.IntN(150), 1+r.IntN(80), "u8")
+		}
+	})
+}
+
+func TestBF16AMX(t *testing.T) {
+	withTiles(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(33, 34))
+		for _, s := range [][3]int{{1, 1, 1}, {16, 32, 32}, {17, 33, 64}, {32, 64, 33}, {33, 130, 96}, {48, 31, 31}, {64, 600, 60}, {70, 100, 129}, {5, 63, 200}, {131, 100, 320}} {
+			checkGemmBF16(t, AMX, r, s[0], s[1], s[2])
+		}
+		for range 60 {
+			checkConvBF16(t, AMX, r, 1+r.IntN(90), 1+r.IntN(80))
 		}
 	})
 }

@@ -67,10 +67,27 @@ func benchU8S8(b *testing.B, outFor func(m, n int) *OutU8S8) {
 	}
 }
 
+func BenchmarkGemmBF16(b *testing.B) {
+	for _, l := range Levels() {
+		for _, s := range benchShapes {
+			if !l.TilesBF16() {
+				continue
+			}
+			m, n, k := s[0], s[1], s[2]
+			b.Run(fmt.Sprintf("%v/%dx%dx%d", l, m, n, k), func(b *testing.B) {
+				a, w := make([]uint16, m*k), make([]uint16, n*k)
+				p := l.PackBF16(w, n, k, 1, Order{N: 1, K: n})
+				out := &OutF32{C: make([]float32, m*n), Ldc: n}
+				gops(b, m, n, k, func() { p.Gemm(a, k, out, p.All(m)) })
+			})
+		}
+	}
+}
+
 // BenchmarkPeak reports what the instructions behind the products reach alone.
 func BenchmarkPeak(b *testing.B) {
 	for _, l := range Levels()[1:] {
-		for name, measure := range map[string]func() Peak{"f32": l.PeakF32, "u8s8": l.PeakU8S8} {
+		for name, measure := range map[string]func() Peak{"f32": l.PeakF32, "u8s8": l.PeakU8S8, "bf16": l.PeakBF16} {
 			b.Run(fmt.Sprintf("%s/%v", name, l), func(b *testing.B) {
 				best := 0.0
 				for b.Loop() {

@@ -75,15 +75,20 @@ func (p *PackedF32) run(a rows[float32], out *OutF32, r Range) {
 		return
 	}
 	a.check(r.M1)
-	checkOut(len(out.C), out.Ldc, p.n, r.M1)
-	if out.Add != nil {
-		checkOut(len(out.Add), out.LdAdd, p.n, r.M1)
-	}
-	if out.Bias != nil {
-		_ = out.Bias[p.n-1]
-	}
+	out.check(p.n, r.M1)
 	if !p.runFast(a, out, r) {
 		p.runGeneric(a, out, r)
+	}
+}
+
+// check panics where a slice is too short for n columns and m rows.
+func (o *OutF32) check(n, m int) {
+	checkOut(len(o.C), o.Ldc, n, m)
+	if o.Add != nil {
+		checkOut(len(o.Add), o.LdAdd, n, m)
+	}
+	if o.Bias != nil {
+		_ = o.Bias[n-1]
 	}
 }
 

@@ -10,6 +10,12 @@ func (p *PackedU8S8) pack(w []int8, o Order) { p.packGeneric(w, o) }
 
 func (p *PackedU8S8) runFast(rows[uint8], uint8, *OutU8S8, Range) bool { return false }
 
+const tilesBF16 = false
+
+func (p *PackedBF16) pack([]uint16, Order) {}
+
+func (p *PackedBF16) runFast(*rows[uint16], *OutF32, Range) bool { return false }
+
 func (d *DepthwiseF32) pack() {}
 
 func (d *DepthwiseU8S8) pack() {}

@@ -29,7 +29,6 @@ type PackedU8S8 struct {
 	set   *microSet // nil: plain Go
 	data  []int8    // empty where the level multiplies in 16 bits
 	wide  []int16   // the same in 16 bits
-	tiles int       // steps of 64 bytes in a row of AMX tiles; 0: no tiles
 	sums  []int32
 }
 

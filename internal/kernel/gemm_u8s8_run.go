@@ -30,7 +30,7 @@ var microBytes = microSet{
 func (p *PackedU8S8) pack(w []int8, o Order) {
 	switch l := p.level; {
 	case l.use(AMX) && p.fillsTiles():
-		p.packAMX(w, o)
+		p.data = packTiles(&p.shape, w, o)
 	case l.use(VNNI):
 		p.lanes, p.per, p.kd, p.set = 16, 4, (p.k+3)/4, &microVNNI
 		p.data = aligned[int8](p.cut(widthsZ))

@@ -27,6 +27,7 @@ type shape struct {
 	lanes      int // columns in a vector
 	kd         int // steps of one dword along k
 	per        int // elements in a dword
+	tiles      int // steps of 64 bytes in a row of AMX tiles; 0: no tiles
 	panels     []panel
 }
 
@@ -120,7 +121,7 @@ const packSpan = 16
 
 // packPanels writes [panel][tap][kd][column][per], zero where the weight has
 // no element.
-func packPanels[D, T uint8 | int8 | int16 | float32](dst []D, w []T, s *shape, o Order) {
+func packPanels[D, T uint8 | int8 | int16 | uint16 | float32](dst []D, w []T, s *shape, o Order) {
 	for _, p := range s.panels {
 		width := p.nv * s.lanes * s.per
 		var at [packSpan]int // where the k of a span go
@@ -139,7 +140,7 @@ func packPanels[D, T uint8 | int8 | int16 | float32](dst []D, w []T, s *shape, o
 	}
 }
 
-func packSpanOf[D, T uint8 | int8 | int16 | float32](dst []D, src []T, at []int, step int) {
+func packSpanOf[D, T uint8 | int8 | int16 | uint16 | float32](dst []D, src []T, at []int, step int) {
 	if step == 1 && len(at) == packSpan {
 		src := (*[packSpan]T)(src)
 		for k, to := range (*[packSpan]int)(at) {

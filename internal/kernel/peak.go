@@ -25,6 +25,15 @@ func (l Level) PeakF32() Peak { return l.measure(peaksF32) }
 // PeakU8S8 measures the instruction behind [PackedU8S8] under this level.
 func (l Level) PeakU8S8() Peak { return l.measure(peaksU8S8) }
 
+// PeakBF16 measures the instruction behind [PackedBF16] under this level; it is
+// empty where there is none.
+func (l Level) PeakBF16() Peak {
+	if !l.TilesBF16() {
+		return Peak{}
+	}
+	return l.measure(peaksBF16)
+}
+
 // measure takes the best of several short runs of the best loop.
 func (l Level) measure(loops []peakLoop) Peak {
 	const rounds, tries = 20000, 20

@@ -33,3 +33,8 @@ func peakPairs256(n int)
 //
 //go:noescape
 func peakTiles(cfg *tileConfig, n int)
+
+// peakTilesBF16 repeats four TDPBF16PS on zero tiles n times.
+//
+//go:noescape
+func peakTilesBF16(cfg *tileConfig, n int)

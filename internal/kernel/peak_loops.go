@@ -14,3 +14,7 @@ var peaksU8S8 = []peakLoop{
 	{AVXVNNI, "VPDPBUSD ymm", 12 * 64, peakVNNI256},
 	{AVX2, "VPMADDWD ymm", 6 * 32, peakPairs256},
 }
+
+var peaksBF16 = []peakLoop{
+	{AMX, "TDPBF16PS", 4 * 2 * 16 * 16 * 32 / 16, func(n int) { peakTilesBF16(&fullTiles, n/16) }},
+}

@@ -15,6 +15,10 @@ func TestPeak(t *testing.T) {
 		if f.GOPS < 1 || i.GOPS < 1 {
 			t.Errorf("%v: peaks %v, %v are too low", l, f, i)
 		}
-		t.Logf("%v: %v %v", l, f, i)
+		b := l.PeakBF16()
+		if l.TilesBF16() && b.GOPS < f.GOPS {
+			t.Errorf("%v: the peak of bf16, %v, is below that of f32, %v", l, b, f)
+		}
+		t.Logf("%v: %v %v %v", l, f, i, b)
 	}
 }

@@ -29,16 +29,24 @@ const (
 	amxQHi       = 180
 	amxFlip      = 184
 	amxSecond    = 192
+	amxAdd       = 200
+	amxLdAdd     = 208
+	amxLo        = 216
 )
 
 func init() {
 	register("gemm_amx", func(f *file) {
 		f.words("transpose4", transpose4...)
 		for mt := 1; mt <= 2; mt++ {
-			k := &tiles{file: f, mt: mt, dot: f.tileDotU8S8, load: loadIntFactors, finish: finishInt}
+			k := &tiles{file: f, mt: mt, dot: f.tileDotU8S8, load: loadInt, next: nextInt, finish: finishInt}
 			k.emit([]string{"gemmAMX16", "gemmAMX32"}[mt-1])
 		}
-		f.gather()
+		for mt := 1; mt <= 2; mt++ {
+			k := &tiles{file: f, mt: mt, dot: f.tileDotBF16, load: loadFloat, next: nextFloat, finish: finishFloat}
+			k.emit([]string{"gemmBF16AMX16", "gemmBF16AMX32"}[mt-1])
+		}
+		f.gather("gatherAVX512", 1)
+		f.gather("gatherWordsAVX512", 2)
 	})
 }
 
@@ -52,6 +60,7 @@ type tiles struct {
 	mt     int
 	dot    func(c, a, b byte)
 	load   func(*tiles) // loads constants, once
+	next   func(*tiles) // loads the factors of the block that finishes
 	finish func(*tiles) // from sums at DX to memory at DI, finishRows rows
 }
 
@@ -68,6 +77,8 @@ const (
 	amxCurShift = "shift-24(SP)"
 	amxCurC     = "c-32(SP)"
 	amxLeft     = "blocks-40(SP)"
+	amxCurAdd   = "add-48(SP)"
+	amxRowAdd   = "row-56(SP)"
 )
 
 // Masks: of the block that finishes, 16 columns each and 32, and of the block
@@ -78,14 +89,14 @@ const (
 )
 
 func (k *tiles) emit(name string) {
-	k.text("multiplies rows by blocks of 32 columns.", name, "t *amxArgs", 40, 8)
+	k.text("multiplies rows by blocks of 32 columns.", name, "t *amxArgs", 56, 8)
 	k.p("MOVQ t+0(FP), R13")
 	k.p("MOVQ %d(R13), AX", amxCfg)
 	k.tileConfig("AX")
 	for _, c := range []struct {
 		arg int
 		to  string
-	}{{amxBias, amxCurBias}, {amxScale, amxCurScale}, {amxShift, amxCurShift}, {amxC, amxCurC}, {amxBlocks, amxLeft}} {
+	}{{amxBias, amxCurBias}, {amxScale, amxCurScale}, {amxShift, amxCurShift}, {amxC, amxCurC}, {amxBlocks, amxLeft}, {amxAdd, amxCurAdd}} {
 		k.p("MOVQ %d(R13), AX", c.arg)
 		k.p("MOVQ AX, %s", c.to)
 	}
@@ -205,17 +216,7 @@ func (k *tiles) store() {
 	k.p("KMOVW %s, %s", nextLow, maskLow)
 	k.p("KMOVW %s, %s", nextHigh, maskHigh)
 	k.p("KUNPCKWD %s, %s, %s", maskLow, maskHigh, maskBoth)
-	for i, c := range []struct {
-		cur  string
-		step int
-	}{{amxCurScale, amxScaleStep}, {amxCurShift, amxShiftStep}} {
-		k.p("MOVQ %s, AX", c.cur)
-		for h, mask := range []string{maskLow, maskHigh} {
-			k.p("VMOVUPS.Z %d(AX), %s, %s", h*64, mask, reg(64, tileFactors+2*i+h))
-		}
-		k.p("ADDQ %d(R13), AX", c.step)
-		k.p("MOVQ AX, %s", c.cur)
-	}
+	k.next(k)
 }
 
 // Registers of the factors of the block that finishes: scale, then shift.
@@ -247,7 +248,23 @@ func (k *tiles) each(done string, first, n int, f func(r int, addr string)) {
 	}
 }
 
-func loadIntFactors(k *tiles) {
+// nextInt loads scale and shift.
+func nextInt(k *tiles) {
+	for i, c := range []struct {
+		cur  string
+		step int
+	}{{amxCurScale, amxScaleStep}, {amxCurShift, amxShiftStep}} {
+		k.p("MOVQ %s, AX", c.cur)
+		for h, mask := range []string{maskLow, maskHigh} {
+			k.p("VMOVUPS.Z %d(AX), %s, %s", h*64, mask, reg(64, tileFactors+2*i+h))
+		}
+		k.p("ADDQ %d(R13), AX", c.step)
+		k.p("MOVQ AX, %s", c.cur)
+	}
+}
+
+// loadInt loads what all codes share.
+func loadInt(k *tiles) {
 	for i, arg := range []int{amxHi, amxZ, amxQLo, amxQHi, amxFlip} {
 		k.p("VPBROADCASTD %d(R13), %s", arg, reg(64, tileConsts+i))
 	}
@@ -315,12 +332,53 @@ func (k *tiles) codes() {
 	})
 }
 
+func loadFloat(k *tiles) {
+	k.p("VBROADCASTSS %d(R13), %s", amxLo, reg(64, tileConsts))
+	k.p("VBROADCASTSS %d(R13), %s", amxHi, reg(64, tileConsts+1))
+}
+
+// nextFloat goes on to the residual of the block.
+func nextFloat(k *tiles) {
+	k.p("MOVQ %s, AX", amxCurAdd)
+	k.p("MOVQ AX, %s", amxRowAdd)
+	k.p("ADDQ %d(R13), AX", amxCStep)
+	k.p("MOVQ AX, %s", amxCurAdd)
+}
+
+// finishFloat adds the residual, clamps and stores. The smaller operand comes
+// first in VMAXPS, so that a NaN in the sum survives.
+func finishFloat(k *tiles) {
+	for v := range 2 * finishRows {
+		k.p("VMOVUPS %d(DX), %s", v*64, reg(64, v))
+	}
+	k.p("CMPQ %d(R13), $0", amxAdd)
+	k.p("JEQ added")
+	k.p("MOVQ %s, AX", amxRowAdd)
+	for r := range finishRows {
+		if r > 0 {
+			k.p("CMPQ R15, $%d", r)
+			k.p("JLE added")
+		}
+		k.p("VADDPS (AX), %s, %s, %s", reg(64, 2*r), maskLow, reg(64, 2*r))
+		k.p("VADDPS 64(AX), %s, %s, %s", reg(64, 2*r+1), maskHigh, reg(64, 2*r+1))
+		k.p("ADDQ %d(R13), AX", amxLdAdd)
+	}
+	k.p("MOVQ AX, %s", amxRowAdd)
+	k.p("added:")
+	for v := range 2 * finishRows {
+		k.p("VMAXPS %s, %s, %s", reg(64, v), reg(64, tileConsts), reg(64, v))
+		k.p("VMINPS %s, %s, %s", reg(64, v), reg(64, tileConsts+1), reg(64, v))
+	}
+	k.storeRows("stored")
+	k.p("stored:")
+}
+
 // gather copies rows through a list of offsets. Arguments are as for a micro
-// kernel: argC is the block, argLdc its pitch, argKB the bytes from tap to tap
+// kernel, elements of size bytes: argC is the block, argLdc its pitch, argKB the bytes from tap to tap
 // in it, argMask the bytes to read for the last vector of a tap. Whole vectors
 // are written, so up to 63 bytes follow the last row.
-func (f *file) gather() {
-	f.text("copies the taps of rows side by side; whole vectors are written.", "gatherAVX512", "t *microArgs", 8, 8)
+func (f *file) gather(name string, size int) {
+	f.text("copies the taps of rows side by side; whole vectors are written.", name, "t *microArgs", 8, 8)
 	f.p("MOVQ t+0(FP), AX")
 	for _, c := range []struct {
 		arg int
@@ -338,7 +396,7 @@ func (f *file) gather() {
 	f.p("tap:")
 	f.p("MOVLQSX (R15), BX")
 	f.p("TESTQ BX, BX")
-	f.p("LEAQ (SI)(BX*1), BX")
+	f.p("LEAQ (SI)(BX*%d), BX", size)
 	f.p("CMOVQLT DX, BX")
 	f.p("XORQ CX, CX")
 	f.p("MOVQ R13, AX")

@@ -81,6 +81,12 @@ func (f *file) tileDotU8S8(c, a, b byte) {
 	f.raw(append(vex(false, false, false, b, 0, prefix66, 0x5E), 0xC0|c<<3|a)...)
 }
 
+// tileDotBF16 is TDPBF16PS: c += bf16 rows of a times bf16 columns of b.
+func (f *file) tileDotBF16(c, a, b byte) {
+	f.p("// TDPBF16PS tmm%d, tmm%d, tmm%d", b, a, c)
+	f.raw(append(vex(false, false, false, b, 0, prefixF3, 0x5C), 0xC0|c<<3|a)...)
+}
+
 // reg names vector register i of the width in bytes.
 func reg(width, i int) string {
 	return fmt.Sprintf("%c%d", map[int]byte{16: 'X', 32: 'Y', 64: 'Z'}[width], i)

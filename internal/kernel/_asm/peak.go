@@ -13,7 +13,8 @@ func init() {
 			f.p("VPMADDWD Y14, Y15, Y%d", i+6)
 			f.p("VPADDD Y%d, Y%d, Y%d", i+6, i, i)
 		})
-		f.peakAMX()
+		f.peakAMX("peakTiles", "TDPBUSD", f.tileDotU8S8)
+		f.peakAMX("peakTilesBF16", "TDPBF16PS", f.tileDotBF16)
 	})
 }
 
@@ -33,8 +34,8 @@ func (f *file) peak(name string, n int, ins func(i int)) {
 	f.ret()
 }
 
-func (f *file) peakAMX() {
-	f.text("repeats four TDPBUSD on zero tiles n times.", "peakTiles", "cfg *tileConfig, n int", 0, 16)
+func (f *file) peakAMX(name, ins string, dot func(c, a, b byte)) {
+	f.text("repeats four "+ins+" on zero tiles n times.", name, "cfg *tileConfig, n int", 0, 16)
 	f.p("MOVQ cfg+0(FP), AX")
 	f.p("MOVQ n+8(FP), CX")
 	f.tileConfig("AX")
@@ -43,7 +44,7 @@ func (f *file) peakAMX() {
 	}
 	f.p("loop:")
 	for t := range byte(4) {
-		f.tileDotU8S8(t, 4+t/2, 6+t%2)
+		dot(t, 4+t/2, 6+t%2)
 	}
 	f.p("DECQ CX")
 	f.p("JNE loop")
