@@ -32,7 +32,7 @@ func lowerConv(lw *lowerer, n *node) bool {
 
 // convStep starts the step of a convolution that reads x.
 func (lw *lowerer) convStep(n *node, s *convSpec, name string, x pixels) (*step, *convIO) {
-	st := &step{node: n, kernel: "f32 " + name + s.act.text, macs: s.macs(n.out[0])}
+	st := &step{node: n, kernel: name + s.act.text, macs: s.macs(n.out[0])}
 	if len(n.in) > 1 {
 		st.kernel += " after Add"
 	}
@@ -62,7 +62,7 @@ func (lw *lowerer) depthwiseF32(n *node, s *convSpec) {
 	})
 	x, level := lw.pixelsOf(n.in[0]), lw.level
 	ix := s.indirect(x.pitch)
-	st, io := lw.convStep(n, s, "depthwise "+sizeText(s.win), x)
+	st, io := lw.convStep(n, s, "f32 depthwise "+sizeText(s.win), x)
 	cuts := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*f32DepthwiseNanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
@@ -83,7 +83,7 @@ func (lw *lowerer) rowTapsF32(n *node, s *convSpec) {
 		return lw.level.PackF32(last, s.o, kw*c, kh, kernel.Order{N: kh * kw * c, Tap: kw * c, K: 1})
 	})
 	x := lw.padImage(n, s.win, 0)
-	st, io := lw.convStep(n, s, "conv by rows "+sizeText(s.win), pixels{x, 0, c})
+	st, io := lw.convStep(n, s, "f32 conv by rows "+sizeText(s.win), pixels{x, 0, c})
 	io.im.in = s.win.PaddedLen()
 	ix, level := s.win.RowTaps(), lw.level
 	cuts := lw.cuts(w, io.im, float64(st.macs)*f32Nanos, &s.act)
@@ -99,40 +99,25 @@ func (lw *lowerer) rowTapsF32(n *node, s *convSpec) {
 
 // denseF32 convolves with one packed weight for each group.
 func (lw *lowerer) denseF32(n *node, s *convSpec) {
-	x, ws, level := lw.pixelsOf(n.in[0]), lw.packGroupsF32(n, s), lw.level
-	st, io := lw.convStep(n, s, "conv "+sizeText(s.win), x)
+	x, level := lw.pixelsOf(n.in[0]), lw.level
+	ws, form := lw.groupsOf(n, s, x.slot)
+	x.slot = form.x
+	st, io := lw.convStep(n, s, form.name+" conv "+sizeText(s.win), x)
 	ix := s.indirect(x.pitch)
 	if pointwise(s.win) {
 		ix = nil
 		io.merged()
 	}
-	cuts := lw.cuts(ws[0], io.im, float64(st.macs)*f32Nanos, &s.act)
+	cuts := lw.cuts(ws[0], io.im, float64(st.macs)*form.nanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
 		for g, w := range ws {
-			in := imageAt(f.f32(io.x.slot), io.im.in, k.image, io.x.off+g*s.cg)
-			out := s.outF32(f, io, k.image, g*w.N())
-			if ix == nil {
-				w.Gemm(in, io.x.pitch, out, k.Range)
-			} else {
-				w.Conv(in, ix, out, k.Range)
-			}
+			at := io.x.off + g*s.cg
+			w.multiply(f, io.x.slot, k.image*io.im.in+at, io.im.in-at, io.x.pitch, ix, s.outF32(f, io, k.image, g*w.N()), k.Range)
 			s.finish(level, f, io, k.image, g*w.N(), k.tile(w))
 		}
 		return nil
 	}
 	lw.emit(st)
-}
-
-func (lw *lowerer) packGroupsF32(n *node, s *convSpec) []*kernel.PackedF32 {
-	return packed(lw.packs, packKey{n.out[0].name, "conv f32"}, []*tensor.Tensor{s.weight}, func() []*kernel.PackedF32 {
-		cg, taps, og := s.cg, s.taps(), s.o/s.group
-		w := tensor.Of[float32](s.weight)
-		ws := make([]*kernel.PackedF32, s.group)
-		for g := range ws {
-			ws[g] = lw.level.PackF32(w[g*og*cg*taps:], og, cg, taps, kernel.Order{N: cg * taps, Tap: 1, K: taps})
-		}
-		return ws
-	})
 }

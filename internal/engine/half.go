@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
@@ -65,9 +66,13 @@ func (h *halves) computes(n *node) bool {
 	return o != nil && !o.Random && !o.Quantized() && n.onnx.Attr("dtype") == nil && n.onnx.Op != "CastLike"
 }
 
-// widen makes n compute in float32.
+// widen makes n compute in float32. Where its first two operands are bfloat16, the lowering of a product
+// may round them to it again.
 func (h *halves) widen(n *node) {
 	in := slices.Clone(n.in)
+	if len(in) > 1 && in[0].is(tensor.BFloat16) && in[1].is(tensor.BFloat16) {
+		h.markBF16(n)
+	}
 	for i, v := range in {
 		if isHalf(v) {
 			in[i] = h.long(v, n)
@@ -83,6 +88,13 @@ func (h *halves) widen(n *node) {
 		m := newNode("narrow", n, half{dtype: v.dtype}, []*value{y}, []*value{v})
 		h.nodes = slices.Insert(h.nodes, slices.Index(h.nodes, n)+1, m)
 	}
+}
+
+func (g *net) markBF16(n *node) {
+	if g.bf16 == nil {
+		g.bf16 = map[*graph.Node]bool{}
+	}
+	g.bf16[n.onnx] = true
 }
 
 // long returns the float32 form of v, which node n reads.

@@ -98,6 +98,7 @@ type net struct {
 	in     []*value // what the caller feeds
 	out    []*value // results in the graph's order
 	watch  []*value
+	bf16   map[*graph.Node]bool // those whose first two operands are bfloat16 in the file
 	fresh  int
 }
 
