@@ -133,17 +133,6 @@ func (p *PackedBlocksS8) Gemm(a []uint8, out *OutF32, r Range) {
 	}
 }
 
-// check panics where a slice is too short for n columns and m rows.
-func (o *OutF32) check(n, m int) {
-	checkOut(len(o.C), o.Ldc, n, m)
-	if o.Add != nil {
-		checkOut(len(o.Add), o.LdAdd, n, m)
-	}
-	if o.Bias != nil {
-		_ = o.Bias[n-1]
-	}
-}
-
 // runGeneric is the meaning of Gemm.
 func (p *PackedBlocksS8) runGeneric(a []uint8, out *OutF32, r Range) {
 	buf := make([]float32, p.blocks*p.lanes)
