@@ -29,7 +29,7 @@ func evalCmd(a *app) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.eval(cmd, args[0], e) },
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&e.metric, "metric", []string{"top1"}, "top1, top5, or mse from stored outputs; several with commas")
+	f.StringSliceVar(&e.metric, "metric", []string{"top1"}, "top1, top5, mse from stored outputs, or ppl of token ids; several with commas")
 	f.Var(&e.min, "min", "fail unless the first metric reaches this, such as 0.75 or 75%")
 	f.Var(&e.max, "max", "fail if the first metric is above this; for metrics that are good when small")
 	f.IntVar(&e.offset, "label-offset", 0, "add this to every label")
@@ -47,7 +47,7 @@ func (e *evalFlags) metrics() ([]*metric, error) {
 			return nil, err
 		}
 		list = append(list, m)
-		e.data.outputs = e.data.outputs || !m.labels
+		e.data.outputs = e.data.outputs || m.stored
 	}
 	if len(list) == 0 {
 		return nil, fault.Invalidf("--metric", "names no metric")
@@ -151,7 +151,9 @@ func (a *app) measure(ctx context.Context, s *lowbit.Session, src *dataset.Sourc
 			sum += sc[k].sum
 			weight += sc[k].weight
 		}
-		means[k] = sum / weight
+		if means[k] = sum / weight; list[k].of != nil {
+			means[k] = list[k].of(means[k])
+		}
 	}
 	return means, nil
 }
