@@ -263,7 +263,13 @@ func (q *quantization) amend(r *repair.Repair, prove bool) error {
 		}
 	}()
 	q.float, q.plan = pass.Clone(was), fitted.Clone()
-	out, err := r.Run(q.ctx, q.job(r))
+	j := q.job(r)
+	if r.Many {
+		if j.Fit, err = fewSamples(q.opt.Data, q.many, manyBytes); err != nil {
+			return err
+		}
+	}
+	out, err := r.Run(q.ctx, j)
 	if err != nil {
 		return err
 	}

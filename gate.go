@@ -132,21 +132,24 @@ func holdBack(ctx context.Context, d *dataset.Source) (calibrate, judge []int, e
 
 // forRepairs picks among samples to calibrate on those that repairs are fitted to: half of them
 // where the same ones judge.
-func forRepairs(calibrate, judge []int) []int {
+func forRepairs(calibrate, judge []int, most int) []int {
 	if len(calibrate) == len(judge) {
 		return calibrate[:(len(calibrate)+1)/2]
 	}
-	return calibrate[:min(len(calibrate), fitMost)]
+	return calibrate[:min(len(calibrate), most)]
 }
 
 const (
-	fitMost  = 64       // samples that repairs work on
+	fitMost  = 48       // samples that repairs work on
 	fitBytes = 48 << 20 // their bytes at most, but for the first few
 	fitLeast = 4
+
+	manyMost  = 256 // for repairs that gain by many
+	manyBytes = 192 << 20
 )
 
 // fewSamples reads samples until they take too many bytes.
-func fewSamples(d *dataset.Source, numbers []int) ([]map[string]*Tensor, error) {
+func fewSamples(d *dataset.Source, numbers []int, most int) ([]map[string]*Tensor, error) {
 	var list []map[string]*Tensor
 	bytes := 0
 	for i, n := range numbers {
@@ -157,7 +160,7 @@ func fewSamples(d *dataset.Source, numbers []int) ([]map[string]*Tensor, error) 
 		for _, t := range s.Inputs {
 			bytes += t.Bytes()
 		}
-		if bytes > fitBytes && i >= fitLeast {
+		if bytes > most && i >= fitLeast {
 			break
 		}
 		list = append(list, s.Inputs)

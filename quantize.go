@@ -85,6 +85,7 @@ type quantization struct {
 	gate     *Gate
 	warnings []string
 	fitted   []map[string]*Tensor // samples that repairs work on
+	many     []int                // numbers of those for repairs that gain by many
 	fixes    []Fix
 }
 
@@ -174,12 +175,13 @@ func (q *quantization) decide() error {
 		if q.judge, err = newJudge(q.ctx, q.float, d, held, q.opt.Threads); err != nil {
 			return err
 		}
-		if q.fitted, err = fewSamples(d, forRepairs(calibrate, held)); err != nil {
+		if q.fitted, err = fewSamples(d, forRepairs(calibrate, held, fitMost), fitBytes); err != nil {
 			return err
 		}
 		if err = q.splitOutliers(); err != nil {
 			return err
 		}
+		q.many = forRepairs(calibrate, held, manyMost)
 		calibrate = slices.Sorted(slices.Values(calibrate)) // neighbours on the disk are read one after the other
 	}
 	switch {

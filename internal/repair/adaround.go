@@ -15,7 +15,7 @@ import (
 // after weight moves to a neighbouring mark where that lowers the error, until none does. Where an
 // output channel has a scale of its own, others are tried.
 var AdaRound = &Repair{
-	Name: "adaround", Doc: "round each weight up or down, whichever helps the layer's result", Stage: After, Data: true,
+	Name: "adaround", Doc: "round each weight up or down, whichever helps the layer's result", Stage: After, Data: true, Many: true,
 	Run: func(ctx context.Context, j *Job) (*Outcome, error) { return reround(ctx, j, solveAdaRound) },
 }
 
@@ -28,19 +28,24 @@ const (
 var scaleStarts = []float64{1, 0.9, 0.8, 0.7}
 
 func solveAdaRound(ctx context.Context, g *group, threads int) []float64 {
-	out := solveGPTQ(ctx, g, threads)
-	if out == nil {
-		out = make([]float64, len(g.w))
-		for i, v := range g.w {
-			out[i] = g.nearest(i, v)
-		}
-	}
 	k := g.fit.k
+	at := func(o int, q, add []float64) *descent {
+		return &descent{g: g, o: o, w: g.w[o*k:][:k], c: g.fit.c[o*k:][:k], add: add, q: q, params: g.params[o*k:][:k], half: make([]float64, k)}
+	}
+	out := g.search(ctx, threads, func(o int, q, add []float64) { at(o, q, add).run() })
+	if out == nil || !g.scalable {
+		return out
+	}
+	add := g.penalty(caution[1])
 	err := calib.Each(ctx, g.fit.rows, threads, func(_ context.Context, o int) error {
-		d := &descent{g: g, o: o, w: g.w[o*k:][:k], c: g.fit.c[o*k:][:k], add: damping * g.meanDiagonal(), q: out[o*k:][:k], params: g.params[o*k:][:k], half: make([]float64, k)}
+		d := at(o, out[o*k:][:k], add)
+		q, params := slices.Clone(d.q), slices.Clone(d.params)
+		least := g.held.loss(o, q)
 		d.run()
-		if g.scalable {
-			d.rescale()
+		d.rescale()
+		if g.held.loss(o, d.q) >= least {
+			copy(d.q, q)
+			copy(d.params, params)
 		}
 		return nil
 	})
@@ -51,12 +56,12 @@ func solveAdaRound(ctx context.Context, g *group, threads int) []float64 {
 }
 
 // A descent moves the weights q of output channel o from mark to mark. What it lowers is their
-// squared error on the samples and add·|q−w|².
+// squared error on the samples and Σadd·(q−w)².
 type descent struct {
 	g      *group
 	o      int
 	w, c   []float64
-	add    float64
+	add    []float64
 	q      []float64
 	params []format.Params
 	half   []float64 // of the gradient: add·(q−w) − c + Hq
@@ -65,20 +70,20 @@ type descent struct {
 func (d *descent) run() {
 	k := len(d.q)
 	for i := range d.half {
-		d.half[i] = float64(d.add*(d.q[i]-d.w[i])) - d.c[i] + dot(d.g.fit.h[i*k:][:k], d.q)
+		d.half[i] = float64(d.add[i]*(d.q[i]-d.w[i])) - d.c[i] + dot(d.g.fit.h[i*k:][:k], d.q)
 	}
 	least := -1e-12 * math.Abs(d.g.fit.yy[d.o])
 	for range descents {
 		moved := false
 		for i, v := range d.q {
-			h := d.g.fit.h[i*k+i] + d.add
+			h := d.g.fit.h[i*k+i] + d.add[i]
 			step := d.g.format.Nearest(v-d.half[i]/h, d.params[i]) - v
 			if step == 0 || step*(2*d.half[i]+step*h) >= least {
 				continue
 			}
 			d.q[i] += step
 			axpy(d.half, step, d.g.fit.h[i*k:][:k])
-			d.half[i] += step * d.add
+			d.half[i] += step * d.add[i]
 			moved = true
 		}
 		if !moved {
@@ -92,7 +97,7 @@ func (d *descent) error() float64 {
 	sum := d.g.fit.yy[d.o]
 	for i, v := range d.q {
 		e := v - d.w[i]
-		sum += v*(d.half[i]-d.add*e-d.c[i]) + d.add*e*e
+		sum += v*(d.half[i]-d.add[i]*e-d.c[i]) + d.add[i]*e*e
 	}
 	return sum
 }
@@ -102,7 +107,7 @@ func (d *descent) bestScale() float64 {
 	num, den := 0.0, 0.0
 	for i, v := range d.q {
 		num += v * d.c[i]
-		den += v * (d.half[i] - d.add*(v-d.w[i]) + d.c[i])
+		den += v * (d.half[i] - d.add[i]*(v-d.w[i]) + d.c[i])
 	}
 	return num / max(den, 1e-300)
 }

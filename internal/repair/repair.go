@@ -22,6 +22,7 @@ type Repair struct {
 	Name, Doc string
 	Stage     Stage
 	Data      bool // needs samples; the others use them where there are any
+	Many      bool // gains by more samples than others need
 	Run       func(ctx context.Context, j *Job) (*Outcome, error)
 }
 

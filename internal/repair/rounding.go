@@ -51,7 +51,8 @@ func reround(ctx context.Context, j *Job, solve solver) (*Outcome, error) {
 	return r.out, err
 }
 
-// roundingRows is how many rows are kept of each sample at most, and roundingBytes what all take.
+// roundingRows is how many rows are kept of each sample at most, and roundingBytes what those of the
+// layers at hand take.
 const (
 	roundingRows  = 256
 	roundingBytes = 256 << 20

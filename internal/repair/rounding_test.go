@@ -88,14 +88,6 @@ func (g *group) relative(q []float64) float64 {
 	return e / s
 }
 
-func (g *group) rounded() []float64 {
-	q := make([]float64, len(g.w))
-	for i, v := range g.w {
-		q[i] = g.nearest(i, v)
-	}
-	return q
-}
-
 // TestRoundingOrder holds the solvers against each other on a layer with correlated inputs: rounding to
 // nearest, GPTQ in the order of the columns, GPTQ in the order of their power, and AdaRound. On such a layer the
 // first errs about three times as much as the second, and the second nearly twice as much as the third.
@@ -124,7 +116,7 @@ func inOrder(g *group) []float64 {
 	for i := range order {
 		order[i] = i
 	}
-	u, ok := g.factor(order)
+	u, ok := g.factor(order, g.penalty(0))
 	if !ok {
 		return nil
 	}
@@ -142,7 +134,7 @@ func TestFactor(t *testing.T) {
 	x := normals(r, 3*k*k, 1)
 	g := groupOf(t, format.Int4, make([]float64, 2*k), x, make([]float32, 6*k), k, k)
 	order := g.byPower()
-	u, ok := g.factor(order)
+	u, ok := g.factor(order, g.penalty(0))
 	if !ok {
 		t.Fatal("not definite")
 	}
@@ -159,7 +151,7 @@ func TestFactor(t *testing.T) {
 				}
 				h := g.fit.h[order[p]*k+order[j]]
 				if p == j {
-					h += damping * g.meanDiagonal()
+					h += g.penalty(0)[order[p]]
 				}
 				sum += inv * h
 			}

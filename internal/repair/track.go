@@ -28,19 +28,20 @@ func head[T any](list []T, n int) []T { return list[:min(n, len(list))] }
 type track struct {
 	job       *Job
 	out       *Outcome
+	origin    *graph.Model // the float network as it was
 	fit, held []Inputs
 	walk      *walk
-	layers    map[string]*layer // by plan name
-	want      []map[string][]float32
-	per, most int // elements of each channel kept of each sample; no more than most, unless it is 0
-	bytes     int // what they may take
+	layers    map[string]*layer      // by plan name
+	want      []map[string][]float32 // by sample and layer: (C,per); of the layers that come next
+	per, most int                    // elements of each channel kept of each sample; no more than most, unless it is 0
+	bytes     int                    // what they may take
 }
 
 func newTrack(j *Job) *track {
 	return &track{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost), bytes: sampleBytes}
 }
 
-// start quantizes the network and runs the float one over all samples.
+// start quantizes the network and cuts it behind the layers.
 func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 	j := c.job
 	p := *j.Plan
@@ -54,10 +55,19 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 	c.layers = findLayers(j.Net.Graph, j.Plan)
 	maps.DeleteFunc(c.layers, func(_ string, l *layer) bool { return !pick(l) })
 	samples := slices.Concat(c.fit, c.held)
-	if err := c.float(ctx, samples); err != nil {
-		return err
+	c.origin = pass.Clone(j.Net)
+	channels := 0
+	for _, l := range c.layers {
+		channels += c.channels(l)
+	}
+	if c.per = c.most; c.per == 0 { // all at once
+		c.per = max(8, c.bytes/(4*max(1, channels*len(samples))))
 	}
 	c.walk = newWalk(j, quant, samples, func(n *graph.Node) bool { return c.layers[plan.NodeName(n)] != nil })
+	c.want = make([]map[string][]float32, len(samples))
+	for i := range c.want {
+		c.want[i] = map[string][]float32{}
+	}
 	return nil
 }
 
@@ -70,6 +80,9 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 		var err error
 		if p.layer != nil {
 			l := c.layers[plan.NodeName(p.layer)]
+			if err := c.float(ctx, k); err != nil {
+				return err
+			}
 			want := make([][]float32, len(c.want))
 			for i, w := range c.want {
 				want[i] = w[l.name]
@@ -92,34 +105,35 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 	return nil
 }
 
-// float keeps the elements of every layer's result in the float network that are compared, by
-// sample and layer: (C,per).
-func (c *track) float(ctx context.Context, samples []Inputs) error {
+// float runs the float network, unless the results of the layer of piece k are known, and keeps the
+// elements that are compared of that layer and of those behind it, as many as may be kept.
+func (c *track) float(ctx context.Context, k int) error {
+	if _, known := c.want[0][plan.NodeName(c.walk.pieces[k].layer)]; known {
+		return nil
+	}
 	byValue := map[string]*layer{}
 	var watch []string
-	channels := 0
-	for _, n := range c.job.Net.Graph.Nodes {
-		if l := c.layers[plan.NodeName(n)]; l != nil {
-			watch = append(watch, n.Out[0])
-			byValue[n.Out[0]] = l
-			channels += c.channels(l)
+	bytes := 0
+	for _, p := range c.walk.pieces[k:] {
+		if p.layer == nil {
+			continue
 		}
+		l := c.layers[plan.NodeName(p.layer)]
+		bytes += 4 * c.per * c.channels(l) * len(c.want)
+		if len(watch) > 0 && bytes > c.bytes {
+			break
+		}
+		watch = append(watch, l.node.Out[0])
+		byValue[l.node.Out[0]] = l
 	}
-	c.per = max(8, c.bytes/(4*max(1, channels*len(samples))))
-	if c.most > 0 {
-		c.per = min(c.per, c.most)
-	}
-	r, err := c.job.Compile(c.job.Net, watch)
+	r, err := c.job.Compile(c.origin, watch)
 	if err != nil {
 		return err
 	}
-	c.want = make([]map[string][]float32, len(samples))
-	return calib.Each(ctx, len(samples), c.job.Threads, func(ctx context.Context, i int) error {
-		own := map[string][]float32{}
-		c.want[i] = own
-		_, err := r.RunWatch(ctx, samples[i], func(value string, t *tensor.Tensor) {
+	return calib.Each(ctx, len(c.want), c.job.Threads, func(ctx context.Context, i int) error {
+		_, err := r.RunWatch(ctx, c.walk.samples[i], func(value string, t *tensor.Tensor) {
 			if l := byValue[value]; l != nil {
-				own[l.name] = spread(t, l.axis, c.per)
+				c.want[i][l.name] = spread(t, l.axis, c.per)
 			}
 		})
 		return err
