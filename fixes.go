@@ -109,6 +109,7 @@ func (q *quantization) rework(r *repair.Repair, prove bool) error {
 		q.fixes = append(q.fixes, Fix{Name: r.Name, Note: "it needs samples"})
 		return nil
 	}
+	prove = prove || r.Data
 	was, facts := q.float, q.facts
 	fix := Fix{Name: r.Name}
 	var err error

@@ -13,6 +13,7 @@ import (
 	"lowbit/internal/onnx"
 	"lowbit/internal/op"
 	"lowbit/internal/plan"
+	"lowbit/internal/repair"
 	"lowbit/internal/tensor"
 )
 
@@ -207,17 +208,25 @@ func TestFixesOfWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"gptq", "adaround"} {
+	for _, name := range repair.Words() {
 		o.Fix = []string{name}
 		r, err := Quantize(context.Background(), m, o)
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, f := range r.Fixes {
+			if f.Name != name || f.Made != (len(f.Changes) > 0) || !f.Made && f.Note == "" || r.Gate.SQNR < plain.Gate.SQNR {
+				t.Errorf("%s: %.1f dB without, %.1f with: %v", name, plain.Gate.SQNR, r.Gate.SQNR, f)
+			}
+		}
+		if name != "gptq" && name != "adaround" {
+			continue
+		}
 		if len(r.Fixes) != 1 || !r.Fixes[0].Made || r.Gate.SQNR < plain.Gate.SQNR+1 {
 			t.Errorf("%.1f dB without, %.1f with: %v", plain.Gate.SQNR, r.Gate.SQNR, r.Fixes)
 		}
 	}
-	o.Data = nil
+	o.Data, o.Fix = nil, []string{"adaround"}
 	r, err := Quantize(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)

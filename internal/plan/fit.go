@@ -54,6 +54,19 @@ func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings, 
 	return nil
 }
 
+// Rounded returns a weight as it reads back from codes whose parameters are fitted to it.
+func (v *Value) Rounded(t *tensor.Tensor) (*tensor.Tensor, error) {
+	own, f := *v, format.Lookup(v.Format)
+	if err := own.fitWeight(t, f); err != nil {
+		return nil, err
+	}
+	codes, err := f.QuantizeTensor(t, v.Block, own.Params)
+	if err != nil {
+		return nil, err
+	}
+	return f.DequantizeTensor(codes, v.Block, own.Params)
+}
+
 // Rescale gives a weight other parameters, and every bias that is stored at the product with its
 // scale new ones. m holds the constants.
 func (p *Plan) Rescale(m *graph.Model, as string, params []format.Params) error {

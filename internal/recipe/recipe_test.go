@@ -122,6 +122,7 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	_, err := Parse([]byte("schema: " + Schema + "\nfix: [rotate]"))
+	_, err := Parse([]byte("schema: " + Schema + "\nfix: [magic]"))
 	if fault.KindOf(err) == fault.Internal {
 		t.Errorf("a repair: %v", err)
 	}

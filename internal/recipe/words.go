@@ -87,11 +87,7 @@ var (
 
 // fixWords lists the repairs.
 func fixWords() words {
-	w := words{known: []string{Auto, repair.None}}
-	for _, r := range repair.All {
-		w.known = append(w.known, r.Name)
-	}
-	return w
+	return words{known: append([]string{Auto, repair.None}, repair.Words()...)}
 }
 
 // checkWords holds the words of a filled recipe against those there are.

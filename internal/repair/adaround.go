@@ -29,16 +29,13 @@ var scaleStarts = []float64{1, 0.9, 0.8, 0.7}
 
 func solveAdaRound(ctx context.Context, g *group, threads int) []float64 {
 	k := g.fit.k
-	at := func(o int, q, add []float64) *descent {
-		return &descent{g: g, o: o, w: g.w[o*k:][:k], c: g.fit.c[o*k:][:k], add: add, q: q, params: g.params[o*k:][:k], half: make([]float64, k)}
-	}
-	out := g.search(ctx, threads, func(o int, q, add []float64) { at(o, q, add).run() })
+	out := g.search(ctx, threads, func(o int, q, add []float64) { g.descent(o, q, add).run() })
 	if out == nil || !g.scalable {
 		return out
 	}
 	add := g.penalty(caution[1])
 	err := calib.Each(ctx, g.fit.rows, threads, func(_ context.Context, o int) error {
-		d := at(o, out[o*k:][:k], add)
+		d := g.descent(o, out[o*k:][:k], add)
 		q, params := slices.Clone(d.q), slices.Clone(d.params)
 		least := g.held.loss(o, q)
 		d.run()
@@ -64,14 +61,28 @@ type descent struct {
 	add    []float64
 	q      []float64
 	params []format.Params
-	half   []float64 // of the gradient: add·(q−w) − c + Hq
+	first  []format.Params // as they were
+	half   []float64       // of the gradient: add·(q−w) − c + Hq
 }
 
-func (d *descent) run() {
+func (g *group) descent(o int, q, add []float64) *descent {
+	k := g.fit.k
+	p := g.params[o*k:][:k]
+	return &descent{g: g, o: o, w: g.w[o*k:][:k], c: g.fit.c[o*k:][:k], add: add, q: q, params: p, first: slices.Clone(p), half: make([]float64, k)}
+}
+
+// slope finds half of the gradient.
+func (d *descent) slope() {
 	k := len(d.q)
 	for i := range d.half {
 		d.half[i] = float64(d.add[i]*(d.q[i]-d.w[i])) - d.c[i] + dot(d.g.fit.h[i*k:][:k], d.q)
 	}
+}
+
+// run moves weight after weight to a neighbouring mark while that helps.
+func (d *descent) run() {
+	k := len(d.q)
+	d.slope()
 	least := -1e-12 * math.Abs(d.g.fit.yy[d.o])
 	for range descents {
 		moved := false

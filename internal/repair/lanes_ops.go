@@ -245,10 +245,29 @@ func tieMul(l *Lanes, n *graph.Node) bool {
 		}
 		return l.gain(n, i, c)
 	}
-	return l.gate(n)
+	return l.gate(n) || l.gated(n)
 }
 
-// gain makes a constant factor for each lane follow the factors of the result, and undo those of the operand.
+// gated ties the product of two values of one shape with the one that nothing else reads: the other
+// keeps its size (the gate of a feed-forward layer).
+func (l *Lanes) gated(n *graph.Node) bool {
+	for i, name := range n.In {
+		_, axis, _, ok := l.known(name)
+		if !ok || l.x.OnlyUse(name) != n || n.In[1-i] == name || !sameShape(l.facts[name].Shape, l.facts[n.Out[0]].Shape) {
+			continue
+		}
+		l.fixValue(n.In[1-i])
+		return l.same(name, n.Out[0], axis)
+	}
+	return false
+}
+
+func sameShape(a, b []graph.Dim) bool {
+	return slices.EqualFunc(a, b, func(p, q graph.Dim) bool { return p.Same(q) })
+}
+
+// gain makes a constant factor for each lane follow the factors of the result, and undo those of the
+// operand, where it has any.
 func (l *Lanes) gain(n *graph.Node, i int, c *tensor.Tensor) bool {
 	x := n.In[1-i]
 	rank := len(l.facts[x].Shape)
@@ -256,13 +275,17 @@ func (l *Lanes) gain(n *graph.Node, i int, c *tensor.Tensor) bool {
 	if _, a, _, ok := l.known(x); ok {
 		axis = a
 	}
-	in, count, ok := l.of(x, axis)
-	out, k, ok2 := l.of(n.Out[0], axis)
-	if !ok || !ok2 || k != count || !alongLane(c, axis, rank, count) {
+	out, count, ok := l.of(n.Out[0], axis)
+	if !ok || !alongLane(c, axis, rank, count) {
 		return false
 	}
 	at := axis - (rank - c.Rank())
-	l.slots = append(l.slots, slot{g: l.g, node: n, in: i, axis: at, lane: in, blocks: 1, divide: true}, slot{g: l.g, node: n, in: i, axis: at, lane: out, blocks: 1})
+	if in, k, ok := l.of(x, axis); ok && k == count {
+		l.slots = append(l.slots, slot{g: l.g, node: n, in: i, axis: at, lane: in, blocks: 1, divide: true})
+	} else {
+		l.fixValue(x)
+	}
+	l.slots = append(l.slots, slot{g: l.g, node: n, in: i, axis: at, lane: out, blocks: 1})
 	return true
 }
 

@@ -47,6 +47,27 @@ func ones(list []int, n int) []int {
 	return list
 }
 
+// output returns the spatial sizes of the result for an input of shape in.
+func (v *window) output(in []int) []int {
+	if v.matrix {
+		return nil
+	}
+	var out []int
+	for d, n := range in[2:] {
+		n += v.pads[d] + v.pads[len(v.kernel)+d] - v.dils[d]*(v.kernel[d]-1) - 1
+		out = append(out, max(0, n/v.strides[d]+1))
+	}
+	return out
+}
+
+// elements is how many elements of each channel the result has for an input of shape in.
+func (v *window) elements(in []int) int {
+	if v.matrix {
+		return tensor.Elements(in) / max(1, v.k)
+	}
+	return in[0] * tensor.Elements(v.output(in))
+}
+
 // index is the place of column i of row r of group g in the weight's elements.
 func (v *window) index(g, r, i int) int {
 	if v.outward {

@@ -6,6 +6,7 @@ package repair
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lowbit/internal/calib"
@@ -36,7 +37,7 @@ const (
 )
 
 // All lists the repairs in the order in which they are made, whatever the order of the request.
-var All = []*Repair{Equalize, Absorb, GPTQ, AdaRound, Analytic, Bias}
+var All = []*Repair{Equalize, Absorb, Smooth, AWQ, HQQ, KQuant, AWQClip, GPTQ, AdaRound, Analytic, Bias}
 
 // None is the word that stands for no repair at all.
 const None = "none"
@@ -51,14 +52,19 @@ func Lookup(name string) *Repair {
 	return nil
 }
 
-// Names lists the repairs' names for messages.
-func Names() string {
+// Words lists the names of the repairs. Two steps of one have one name.
+func Words() []string {
 	var s []string
 	for _, r := range All {
-		s = append(s, r.Name)
+		if !slices.Contains(s, r.Name) {
+			s = append(s, r.Name)
+		}
 	}
-	return strings.Join(s, ", ")
+	return s
 }
+
+// Names lists the names for messages.
+func Names() string { return strings.Join(Words(), ", ") }
 
 // A Job is what repairs work on.
 type Job struct {

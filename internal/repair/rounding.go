@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/format"
@@ -18,7 +19,9 @@ type group struct {
 	w         []float64 // as they are in float
 	format    *format.Format
 	params    []format.Params // one for each weight
-	scalable  bool            // each output channel has a scale of its own, which a solver may change in params
+	owners    []int           // the parameter of each in the plan
+	free      bool            // a solver may change params: those with one owner alike
+	scalable  bool            // and each output channel has one
 	note      string          // where the solver fell back
 }
 
@@ -146,10 +149,8 @@ type tally struct {
 func (r *rounder) solveAll(ctx context.Context, l *layer, win *window, w *tensor.Tensor, x, y [][]float32) (*tensor.Tensor, error) {
 	v := r.job.Plan.Value(l.stored)
 	b := &bench{rounder: r, win: win, old: tensor.Of[float32](w), value: v, owners: v.Block.Owners(w.Shape), centred: l.bias > 0, x: x, y: y}
-	b.new, b.params = make([]float32, len(b.old)), make([]format.Params, win.groups*win.rows)
-	if b.scalable() {
-		copy(b.params, v.Params)
-	}
+	b.new, b.params = make([]float32, len(b.old)), slices.Clone(v.Params)
+	b.free = b.isFree()
 	tallies := make([]tally, win.groups)
 	outer, inner := 1, r.job.Threads
 	if win.groups > 1 {
@@ -176,7 +177,7 @@ func (r *rounder) solveAll(ctx context.Context, l *layer, win *window, w *tensor
 	if sum.rows == 0 {
 		return nil, nil
 	}
-	if b.scalable() {
+	if b.free {
 		if err := r.job.Plan.Rescale(r.job.Net, l.stored, b.params); err != nil {
 			return nil, err
 		}
@@ -198,16 +199,14 @@ type bench struct {
 	owners   []int // parameter of each weight
 	centred  bool  // the bias takes up the mean error
 	old, new []float32
-	params   []format.Params // of each output channel, where each has its own
+	params   []format.Params // of the whole weight
+	free     bool            // see group
 	x        [][]float32     // by sample: (groups,n,k)
 	y        [][]float32     // by sample: (groups·rows,n)
 }
 
-// scalable says whether each output channel has a scale that no other node reads.
-func (b *bench) scalable() bool {
-	if b.value.Block.Kind != format.Channel || len(b.value.Params) != b.win.groups*b.win.rows {
-		return false
-	}
+// isFree says whether the weights of one output channel alone share a scale, which no other node reads.
+func (b *bench) isFree() bool {
 	f := format.Lookup(b.value.Format)
 	readers := 0
 	for _, n := range b.job.Plan.Nodes {
@@ -217,7 +216,23 @@ func (b *bench) scalable() bool {
 			}
 		}
 	}
-	return readers == 1 && f.Lo < f.Hi && f.Snap == nil && f.Scale == nil
+	if readers != 1 || f.Lo >= f.Hi || f.Snap != nil || f.Scale != nil {
+		return false
+	}
+	row := make([]int, len(b.params))
+	for g := range b.win.groups {
+		for o := range b.win.rows {
+			for i := range b.win.k {
+				at := &row[b.owners[b.win.index(g, o, i)]]
+				own := g*b.win.rows + o + 1
+				if *at != 0 && *at != own {
+					return false
+				}
+				*at = own
+			}
+		}
+	}
+	return true
 }
 
 // group solves one group and writes its weights.
@@ -239,8 +254,10 @@ func (b *bench) group(ctx context.Context, number, threads int) tally {
 				t.rows++
 			}
 		}
-		if solved != nil && after < before {
-			b.params[number*win.rows+o] = g.params[o*win.k]
+		if b.free && after < before {
+			for i := range row {
+				b.params[g.owners[o*win.k+i]] = g.params[o*win.k+i]
+			}
 		}
 		t.before, t.after, t.signal = t.before+before, t.after+after, t.signal+g.held.yy[o]
 		for i, q := range row {
@@ -255,11 +272,12 @@ func (b *bench) group(ctx context.Context, number, threads int) tally {
 func (b *bench) gather(ctx context.Context, number, threads int) *group {
 	win := b.win
 	n := win.rows * win.k
-	g := &group{fit: newGram(win.k, win.rows), held: newGram(win.k, win.rows), format: format.Lookup(b.value.Format), w: make([]float64, n), params: make([]format.Params, n), scalable: b.scalable()}
+	g := &group{fit: newGram(win.k, win.rows), held: newGram(win.k, win.rows), format: format.Lookup(b.value.Format), w: make([]float64, n), params: make([]format.Params, n), owners: make([]int, n), free: b.free}
+	g.scalable = b.free && b.value.Block.Kind == format.Channel
 	for o := range win.rows {
 		for i := range win.k {
 			at := win.index(number, o, i)
-			g.w[o*win.k+i], g.params[o*win.k+i] = float64(b.old[at]), b.value.Params[b.owners[at]]
+			g.w[o*win.k+i], g.params[o*win.k+i], g.owners[o*win.k+i] = float64(b.old[at]), b.value.Params[b.owners[at]], b.owners[at]
 		}
 	}
 	for s := range b.x {

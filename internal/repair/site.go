@@ -1,0 +1,359 @@
+package repair
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/format"
+	"lowbit/internal/kernel"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// A site is a set of lanes that may be scaled, for all that reads them is weights. What a factor
+// takes from the lanes, it gives to the columns of those weights.
+type site struct {
+	readers []*reader
+	roots   []int       // that may take a factor
+	at      map[int]int // their places in roots
+}
+
+// A reader is a layer that reads a site's lanes, with rows of its input.
+type reader struct {
+	slot      *slot
+	value     *plan.Value // the weight in the plan
+	act       *format.Format
+	symmetric bool
+	win       window
+	lanes     []int // by group and column: the root; -1 where it takes no factor
+	fit, held sight
+}
+
+// A sight is what samples show of a reader: rows of its input by group (n,k), and what they make (n,rows).
+type sight struct {
+	x, y  [][]float32
+	power float64 // Σy²
+}
+
+const (
+	sightRows  = 2048     // of all samples
+	sightBytes = 96 << 20 // that the rows of one site take
+)
+
+// sites lists the sites of a graph whose readers' weights are stored in codes.
+func (l *Lanes) sites(j *Job) []*site {
+	rows := map[string]*plan.Node{}
+	for _, r := range j.Plan.Nodes {
+		rows[r.Name] = r
+	}
+	var list []*site
+	byRoot := map[int]*site{}
+	for i := range l.slots {
+		s := &l.slots[i]
+		row := rows[plan.NodeName(s.node)]
+		if !s.weight || !s.divide || row == nil || s.in >= len(row.Inputs) {
+			continue
+		}
+		r := l.reader(j, s, row)
+		if r == nil {
+			continue
+		}
+		own := &site{at: map[int]int{}}
+		for _, lane := range r.lanes {
+			if lane >= 0 && byRoot[lane] != nil {
+				own = byRoot[lane]
+				break
+			}
+		}
+		if len(own.readers) == 0 {
+			list = append(list, own)
+		}
+		own.readers = append(own.readers, r)
+		for _, lane := range r.lanes {
+			if _, known := own.at[lane]; lane >= 0 && !known {
+				own.at[lane] = len(own.roots)
+				own.roots = append(own.roots, lane)
+				byRoot[lane] = own
+			}
+		}
+	}
+	return slices.DeleteFunc(list, func(s *site) bool { return len(s.roots) == 0 })
+}
+
+// reader describes a layer, nil where its weights are not stored in codes.
+func (l *Lanes) reader(j *Job, s *slot, row *plan.Node) *reader {
+	v := j.Plan.Value(row.Inputs[s.in])
+	win, ok := windowOf(s.node, s.tensor())
+	if v == nil || !ok {
+		return nil
+	}
+	r := &reader{slot: s, value: v, win: win, symmetric: j.Settings.Symmetric}
+	if act := j.Plan.Value(row.Inputs[0]); act != nil && row.Quantized && (j.Plan.Mode == plan.Static || j.Plan.Mode == plan.Dynamic) {
+		r.act = format.Lookup(act.Format)
+	}
+	taps := max(1, tensor.Elements(win.kernel))
+	for i := range win.groups * win.k {
+		lane := l.root(s.lane + i/taps)
+		if l.fixed[lane] || l.limit[lane] != 0 {
+			lane = -1
+		}
+		r.lanes = append(r.lanes, lane)
+	}
+	return r
+}
+
+// look collects what samples show of every reader of a site.
+func (s *site) look(ctx context.Context, j *Job) error {
+	var watch []string
+	byValue := map[string][]*reader{}
+	width := 0
+	for _, r := range s.readers {
+		name := r.slot.node.In[0]
+		if byValue[name] == nil {
+			watch = append(watch, name)
+		}
+		byValue[name] = append(byValue[name], r)
+		width += r.win.groups * r.win.k
+	}
+	run, err := j.Compile(j.Net, watch)
+	if err != nil {
+		return err
+	}
+	samples := slices.Concat(j.Fit, j.Held)
+	per := max(1, min(sightRows, sightBytes/(4*width))/len(samples))
+	seen := make([]map[*reader][]float32, len(samples))
+	err = calib.Each(ctx, len(samples), j.Threads, func(ctx context.Context, i int) error {
+		seen[i] = map[*reader][]float32{}
+		see := func(value string, t *tensor.Tensor) {
+			for _, r := range byValue[value] {
+				seen[i][r] = r.win.patches(t, r.win.output(t.Shape), picks(r.win.elements(t.Shape), per))
+			}
+		}
+		for _, name := range watch { // the network's own inputs are not shown
+			if t := samples[i][name]; t != nil {
+				see(name, t)
+			}
+		}
+		_, err := run.RunWatch(ctx, samples[i], see)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range s.readers {
+		w := r.weights(tensor.Of[float32](r.slot.tensor()))
+		r.fit, r.held = r.sight(j, seen[:len(j.Fit)], w), r.sight(j, seen[len(j.Fit):], w)
+	}
+	return nil
+}
+
+// sight joins the rows of samples.
+func (r *reader) sight(j *Job, seen []map[*reader][]float32, w [][]float32) sight {
+	var s sight
+	for g := range r.win.groups {
+		var x []float32
+		for _, own := range seen {
+			rows := own[r]
+			n := len(rows) / (r.win.groups * r.win.k)
+			x = append(x, rows[g*n*r.win.k:][:n*r.win.k]...)
+		}
+		y := r.product(j, x, w[g])
+		for _, v := range y {
+			s.power += float64(v) * float64(v)
+		}
+		s.x, s.y = append(s.x, x), append(s.y, y)
+	}
+	return s
+}
+
+func (r *reader) product(j *Job, x, w []float32) []float32 {
+	k := r.win.k
+	return product(context.Background(), j.Level, 1, x, len(x)/k, w, r.win.rows, k, kernel.Order{N: k, K: 1})
+}
+
+// weights cuts a weight into (rows,k) by group.
+func (r *reader) weights(w []float32) [][]float32 {
+	var list [][]float32
+	for g := range r.win.groups {
+		own := make([]float32, r.win.rows*r.win.k)
+		for o := range r.win.rows {
+			for i := range r.win.k {
+				own[o*r.win.k+i] = w[r.win.index(g, o, i)]
+			}
+		}
+		list = append(list, own)
+	}
+	return list
+}
+
+// factor is what column i of group g is multiplied by.
+func (r *reader) factor(s *site, factors []float64, g, i int) float64 {
+	if lane := r.lanes[g*r.win.k+i]; lane >= 0 {
+		return factors[s.at[lane]]
+	}
+	return 1
+}
+
+// loss is the squared error of all readers' results, each as a share of its signal, where the
+// lanes are multiplied by factors (by root) and all that is stored in codes is rounded.
+func (s *site) loss(j *Job, factors []float64) (fit, held float64, err error) {
+	for _, r := range s.readers {
+		f, h, err := r.loss(j, s, factors)
+		if err != nil {
+			return 0, 0, err
+		}
+		fit, held = fit+f, held+h
+	}
+	return fit, held, nil
+}
+
+func (r *reader) loss(j *Job, s *site, factors []float64) (fit, held float64, err error) {
+	t := r.slot.tensor()
+	scaled := slices.Clone(tensor.Of[float32](t))
+	for g := range r.win.groups {
+		for o := range r.win.rows {
+			for i := range r.win.k {
+				at := r.win.index(g, o, i)
+				scaled[at] = float32(float64(scaled[at]) / r.factor(s, factors, g, i))
+			}
+		}
+	}
+	rounded, err := r.value.Rounded(tensor.Float32s(scaled, t.Shape...))
+	if err != nil {
+		return 0, 0, err
+	}
+	w := r.weights(tensor.Of[float32](rounded))
+	return r.miss(j, s, &r.fit, w, factors), r.miss(j, s, &r.held, w, factors), nil
+}
+
+// miss is the error of weights w on scaled rows.
+func (r *reader) miss(j *Job, s *site, seen *sight, w [][]float32, factors []float64) float64 {
+	sum := 0.0
+	scaled := make([][]float32, r.win.groups)
+	lo, hi := 0.0, 0.0
+	for g, x := range seen.x {
+		scaled[g] = make([]float32, len(x))
+		for i := range r.win.k {
+			f := float32(r.factor(s, factors, g, i))
+			for at := i; at < len(x); at += r.win.k {
+				v := x[at] * f
+				scaled[g][at] = v
+				lo, hi = math.Min(lo, float64(v)), math.Max(hi, float64(v))
+			}
+		}
+	}
+	for g, x := range scaled {
+		if r.act != nil {
+			p := r.act.Cover(lo, hi, r.symmetric)
+			codes := make([]int32, len(x))
+			r.act.Encode(codes, x, p)
+			r.act.Decode(x, codes, p)
+		}
+		for i, v := range r.product(j, x, w[g]) {
+			e := float64(v) - float64(seen.y[g][i])
+			sum += e * e
+		}
+	}
+	return sum / math.Max(seen.power, 1e-30)
+}
+
+// best tries factors and returns those that err least on the samples to fit to, nil unless they err
+// less than none on those held back too.
+func (s *site) best(ctx context.Context, j *Job, tries [][]float64) (factors []float64, before, after float64, err error) {
+	one := make([]float64, len(s.roots))
+	for i := range one {
+		one[i] = 1
+	}
+	tries = append([][]float64{one}, tries...)
+	fit, held := make([]float64, len(tries)), make([]float64, len(tries))
+	err = calib.Each(ctx, len(tries), j.Threads, func(_ context.Context, i int) (err error) {
+		fit[i], held[i], err = s.loss(j, tries[i])
+		return err
+	})
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	at := 0
+	for i, e := range fit {
+		if e < fit[at] {
+			at = i
+		}
+	}
+	n := float64(len(s.readers))
+	if at == 0 || len(j.Held) > 0 && held[at] >= held[0] {
+		return nil, held[0] / n, held[0] / n, nil
+	}
+	return tries[at], held[0] / n, held[at] / n, nil
+}
+
+// columns folds what the rows to fit to and the weights show of each root: by keeps one number of
+// two.
+func (s *site) columns(x, w func(sum, v float64) float64) (acts, weights []float64) {
+	acts, weights = make([]float64, len(s.roots)), make([]float64, len(s.roots))
+	for _, r := range s.readers {
+		own := r.weights(tensor.Of[float32](r.slot.tensor()))
+		for g := range r.win.groups {
+			for i := range r.win.k {
+				lane := r.lanes[g*r.win.k+i]
+				if lane < 0 {
+					continue
+				}
+				c := s.at[lane]
+				for at := i; at < len(r.fit.x[g]); at += r.win.k {
+					acts[c] = x(acts[c], math.Abs(float64(r.fit.x[g][at])))
+				}
+				for at := i; at < len(own[g]); at += r.win.k {
+					weights[c] = w(weights[c], math.Abs(float64(own[g][at])))
+				}
+			}
+		}
+	}
+	return acts, weights
+}
+
+// migrate scales every site by the best of the factors that propose lists for it.
+func migrate(ctx context.Context, j *Job, propose func(s *site) [][]float64) (*Outcome, error) {
+	out := &Outcome{}
+	if len(j.Fit) == 0 {
+		out.Note = "it needs samples"
+		return out, nil
+	}
+	l := FindLanes(j.Net, j.Facts)
+	all := make([]float64, len(l.parent))
+	for i := range all {
+		all[i] = 1
+	}
+	sites := l.sites(j)
+	for k, s := range sites {
+		if err := s.look(ctx, j); err != nil {
+			return nil, err
+		}
+		factors, before, after, err := s.best(ctx, j, propose(s))
+		if err != nil {
+			return nil, err
+		}
+		for i, f := range factors {
+			all[s.roots[i]] = f
+		}
+		if factors != nil {
+			out.add(plan.NodeName(s.readers[0].slot.node), "%d channels scaled by %.3g to %.3g in front of %d layers: %.1f → %.1f dB on samples held back", len(factors), slices.Min(factors), slices.Max(factors), len(s.readers), ratio(1, before), ratio(1, after))
+		}
+		for _, r := range s.readers {
+			r.fit, r.held = sight{}, sight{}
+		}
+		if j.Progress != nil {
+			j.Progress(k+1, len(sites))
+		}
+	}
+	l.Scale(all)
+	switch {
+	case len(out.Changes) > 0:
+	case len(sites) == 0:
+		out.Note = "nothing in front of the weights can take a factor"
+	default:
+		out.Note = "no factors let layers err less on samples held back"
+	}
+	return out, nil
+}
