@@ -70,7 +70,7 @@ func (o *DiagnoseOptions) job(float, quantized *Model) (*doctor.Job, error) {
 	for i := range numbers {
 		numbers[i] = i * o.Data.Len() / n // of all classes, where these stand one after the other
 	}
-	few, err := fewSamples(o.Data, numbers)
+	few, err := fewSamples(o.Data, numbers, fitBytes)
 	if err != nil {
 		return nil, err
 	}
