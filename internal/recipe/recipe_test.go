@@ -121,7 +121,6 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: kind %d, hint %q", c.to, fault.KindOf(err), fault.HintOf(err))
 		}
 	}
-	_, err := Parse([]byte("schema: " + Schema + "\nfix: [rotate]"))
 	_, err := Parse([]byte("schema: " + Schema + "\nfix: [magic]"))
 	if fault.KindOf(err) == fault.Internal {
 		t.Errorf("a repair: %v", err)
