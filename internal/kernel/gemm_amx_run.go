@@ -88,17 +88,54 @@ func packTiles[T int8 | uint16](s *shape, w []T, o Order) []T {
 	for i := range blocks {
 		s.panels = append(s.panels, panel{n0: i * 32, n1: min(s.n, i*32+32), nv: 2, off: i * s.tiles * step})
 	}
-	for j := range s.n {
-		column := data[j/32*s.tiles*step+j%32/16*tile+j%16*s.per:]
-		for tap := range s.taps {
-			src := w[j*o.N+tap*o.Tap:]
-			for k := range s.k {
-				dword := tap*s.kd + k/s.per
-				column[dword/16*step+dword%16*row+k%s.per] = src[k*o.K]
+	for _, p := range s.panels {
+		for half := p.n0; half < p.n1; half += 16 {
+			t := tiles[T]{data[p.off+half%32/16*tile:], step, row, s.per}
+			for tap := range s.taps {
+				src := w[half*o.N+tap*o.Tap:]
+				if o.K == 1 {
+					t.columns(tap*s.kd, src, s.k, min(16, p.n1-half), o.N)
+				} else {
+					t.lines(tap*s.kd, src, s.k, min(16, p.n1-half), o)
+				}
 			}
 		}
 	}
 	return data
+}
+
+// tiles is a column of tiles of 16 columns: lines of [16 columns][per], 16 to a tile.
+type tiles[T int8 | uint16] struct {
+	data           []T
+	step, row, per int // elements from tile to tile and from line to line; elements of a dword
+}
+
+func (t *tiles[T]) line(dword int) []T { return t.data[dword/16*t.step+dword%16*t.row:][:t.row] }
+
+// columns writes n columns that lie one after the other, ld apart.
+func (t *tiles[T]) columns(dword int, src []T, k, n, ld int) {
+	for i := 0; i < k; i += t.per {
+		line, most := t.line(dword+i/t.per), min(t.per, k-i)
+		for j := range n {
+			copy(line[j*t.per:][:t.per], src[j*ld+i:][:most])
+		}
+	}
+}
+
+// lines writes n columns whose elements are o.K apart.
+func (t *tiles[T]) lines(dword int, src []T, k, n int, o Order) {
+	for i := range k {
+		line, from := t.line(dword + i/t.per)[i%t.per:], src[i*o.K:]
+		if o.N == 1 {
+			for j, v := range from[:n] {
+				line[j*t.per] = v
+			}
+			continue
+		}
+		for j := range n {
+			line[j*t.per] = from[j*o.N]
+		}
+	}
 }
 
 // runAMX multiplies by tiles.

@@ -42,9 +42,23 @@ func (l Level) PackU8S8(w []int8, n, k, taps int, o Order) *PackedU8S8 {
 	}
 	p := &PackedU8S8{shape: shape{n: n, k: k, taps: taps}, level: l}
 	w, o = byTaps(l, w, &p.shape, o)
-	p.sums = columnSums(w, n, k, taps, o)
 	p.pack(w, o)
+	p.sums = make([]int32, n)
+	if n > 0 {
+		p.ofOnes(p.sums)
+	}
 	return p
+}
+
+// ofOnes multiplies a row of ones by the weight, which adds up its columns.
+func (p *PackedU8S8) ofOnes(sums []int32) {
+	ones := make([]uint8, p.k, p.k+64)
+	fill(ones, 1)
+	a := rows[uint8]{x: ones, lda: p.k, k: p.k, taps: p.taps}
+	if p.taps != 1 {
+		a.ix = NewIndirect(make([]int32, p.taps), p.taps) // each tap reads the same row
+	}
+	p.run(a, 0, &OutU8S8{I32: sums, Ldc: p.n}, p.All(1))
 }
 
 // columnSums adds the weights of each column.
