@@ -26,7 +26,7 @@ func noteFewBits(g *net) {
 		if turned {
 			name = w.def.onnx.In[0]
 		}
-		if w.def == nil || len(w.shape) != 2 || w.elems() < fewLeast {
+		if w.def == nil || len(w.shape) != 2 || w.elems() < fewLeast || multipliesCodes(n) {
 			continue
 		}
 		if c := weight.Read(known{g}, name); c != nil && len(c.Shape) == 2 {
@@ -36,6 +36,14 @@ func noteFewBits(g *net) {
 			}
 		}
 	}
+}
+
+// multipliesCodes says whether n becomes a product of integers: codes of eight bits by codes with one
+// scale for each column at most.
+func multipliesCodes(n *node) bool {
+	x, w := n.in[0].def, n.in[1].def
+	return x != nil && x.kind == "DequantizeLinear" && x.in[0].dtype.Bits() == 8 &&
+		w.kind == "DequantizeLinear" && w.onnx.Int("block_size", 0) == 0
 }
 
 // turnedMatrix says whether v is the transpose of a matrix.
