@@ -12,6 +12,7 @@ import (
 type cell struct {
 	gates int
 	step  func(l kernel.Level, s *cellState)
+	codes bool // products are of codes found while running
 }
 
 type cellState struct {
@@ -22,8 +23,9 @@ type cellState struct {
 }
 
 var cells = map[string]cell{
-	"LSTM": {gates: 4, step: lstmStep},
-	"GRU":  {gates: 3, step: gruStep},
+	"LSTM":                              {gates: 4, step: lstmStep},
+	"GRU":                               {gates: 3, step: gruStep},
+	"com.microsoft.DynamicQuantizeLSTM": {gates: 4, step: lstmStep, codes: true},
 }
 
 // A recurrent says what an LSTM or GRU node of the plain kind computes.
@@ -31,19 +33,28 @@ type recurrent struct {
 	cell
 	time, batch, in, size int // steps, rows, input and state width
 	reverse               []bool
-	w, r                  []*kernel.PackedF32
-	bias, rbias           [][]float32
+	w, r                  []gateProduct // of the input and of the state, by direction
 }
 
-// lowerRecurrent emits LSTM, and GRU with the reset gate behind the product, with constant weights and
-// the usual activations.
+// A gateProduct multiplies rows of x by the weights of one direction and adds its bias.
+type gateProduct interface {
+	multiply(f *frame, sums, x []float32, rows int)
+}
+
+// lowerRecurrent emits LSTM, also of codes, and GRU with the reset gate behind the product, with constant
+// weights and the usual activations.
 func lowerRecurrent(lw *lowerer, n *node) bool {
 	if !plainRecurrent(n) {
 		return false
 	}
-	s := lw.recurrentOf(n)
+	s := recurrentOf(n)
 	x := lw.use(n.in[0], rowMajor)
-	st := &step{node: n, kernel: "f32 " + n.kind, in: []*slot{x}}
+	st := &step{node: n, in: []*slot{x}}
+	if s.codes {
+		lw.codeGates(n, s, st)
+	} else {
+		lw.floatGates(n, s, st)
+	}
 	state := func(i int) *slot {
 		v := n.input(i)
 		if v == nil {
@@ -79,15 +90,20 @@ func lowerRecurrent(lw *lowerer, n *node) bool {
 
 // plainRecurrent says whether a node is of the kind that lowerRecurrent knows.
 func plainRecurrent(n *node) bool {
+	c := cells[n.kind]
 	for i, v := range n.in {
-		if constant := i >= 1 && i <= 3; v != nil && (constant && v.konst == nil || i != 4 && !v.is(tensor.Float32)) {
+		if v == nil {
+			continue
+		}
+		weight := i == 1 || i == 2 || i > 7
+		if (weight || i == 3) && v.konst == nil || i != 4 && !(c.codes && weight) && !v.is(tensor.Float32) {
 			return false
 		}
 	}
 	o := n.onnx
 	usual := usualActivations(n) && !o.Has("clip") && o.Int("input_forget", 0) == 0 && o.Int("layout", 0) == 0
 	reset := n.kind != "GRU" || o.Bool("linear_before_reset", false)
-	return usual && reset && n.input(4) == nil && n.input(7) == nil && n.in[0].elems() > 0
+	return usual && reset && n.input(4) == nil && n.input(7) == nil && n.in[0].elems() > 0 && (!c.codes || plainCodes(n))
 }
 
 // usualActivations says whether the gates and the state have the functions that they have by default.
@@ -101,30 +117,56 @@ func usualActivations(n *node) bool {
 	return true
 }
 
-func (lw *lowerer) recurrentOf(n *node) *recurrent {
+func recurrentOf(n *node) *recurrent {
 	x, r := n.in[0].shape, n.in[2].shape
 	s := &recurrent{cell: cells[n.kind], time: x[0], batch: x[1], in: x[2], size: r[2]}
+	if s.codes {
+		s.size = r[1]
+	}
 	s.reverse = map[string][]bool{"forward": {false}, "reverse": {true}, "bidirectional": {false, true}}[n.onnx.Str("direction", "forward")]
+	return s
+}
+
+// biases returns the biases of the input's and the state's products, by direction.
+func (s *recurrent) biases(n *node) (w, r [][]float32) {
 	g := s.gates * s.size
-	w, rw := tensor.Of[float32](n.in[1].konst), tensor.Of[float32](n.in[2].konst)
 	bias := make([]float32, len(s.reverse)*2*g)
 	if b := n.input(3); b != nil {
 		copy(bias, tensor.Of[float32](b.konst))
 	}
+	for d := range s.reverse {
+		w, r = append(w, bias[d*2*g:][:g]), append(r, bias[d*2*g+g:][:g])
+	}
+	return w, r
+}
+
+// floatGates packs float weights (D,G*H,K).
+func (lw *lowerer) floatGates(n *node, s *recurrent, st *step) {
+	st.kernel = "f32 " + n.kind
+	g := s.gates * s.size
+	w, r := tensor.Of[float32](n.in[1].konst), tensor.Of[float32](n.in[2].konst)
+	bias, rbias := s.biases(n)
 	for d := range s.reverse {
 		key := packKey{n.in[1].name, n.onnx.Op + itoa(d)}
 		from := []*tensor.Tensor{n.in[1].konst, n.in[2].konst}
 		pair := packed(lw.packs, key, from, func() [2]*kernel.PackedF32 {
 			return [2]*kernel.PackedF32{
 				lw.level.PackF32(w[d*g*s.in:], g, s.in, 1, kernel.Order{N: s.in, K: 1}),
-				lw.level.PackF32(rw[d*g*s.size:], g, s.size, 1, kernel.Order{N: s.size, K: 1}),
+				lw.level.PackF32(r[d*g*s.size:], g, s.size, 1, kernel.Order{N: s.size, K: 1}),
 			}
 		})
-		s.w, s.r = append(s.w, pair[0]), append(s.r, pair[1])
-		s.bias = append(s.bias, bias[d*2*g:][:g])
-		s.rbias = append(s.rbias, bias[d*2*g+g:][:g])
+		s.w, s.r = append(s.w, &floatGate{pair[0], bias[d], s.in}), append(s.r, &floatGate{pair[1], rbias[d], s.size})
 	}
-	return s
+}
+
+type floatGate struct {
+	weight *kernel.PackedF32
+	bias   []float32
+	k      int
+}
+
+func (p *floatGate) multiply(_ *frame, sums, x []float32, rows int) {
+	p.weight.Gemm(x, p.k, &kernel.OutF32{C: sums, Ldc: len(p.bias), Bias: p.bias}, kernel.Range{M1: rows, P1: p.weight.Panels()})
 }
 
 // recurrentSlots are the operands, results and scratch of a recurrent step; absent ones are nil.
@@ -134,8 +176,7 @@ type recurrentSlots struct{ x, h0, c0, y, yh, yc, sums, work *slot }
 func (s *recurrent) run(l kernel.Level, f *frame, d int, at recurrentSlots) {
 	g, width := s.gates*s.size, s.batch*s.size
 	sums := f.f32(at.sums)
-	rows := s.time * s.batch
-	s.w[d].Gemm(f.f32(at.x), s.in, &kernel.OutF32{C: sums, Ldc: g, Bias: s.bias[d]}, kernel.Range{M1: rows, P1: s.w[d].Panels()})
+	s.w[d].multiply(f, sums, f.f32(at.x), s.time*s.batch)
 	work := f.f32(at.work)
 	hidden, h, c, tmp := work[:s.batch*g], work[s.batch*g:][:width], work[s.batch*g+width:][:width], work[s.batch*(g+2*s.size):]
 	initial(f, at.h0, h, d)
@@ -145,7 +186,7 @@ func (s *recurrent) run(l kernel.Level, f *frame, d int, at recurrentSlots) {
 		if s.reverse[d] {
 			t = s.time - 1 - i
 		}
-		s.r[d].Gemm(h, s.size, &kernel.OutF32{C: hidden, Ldc: g, Bias: s.rbias[d]}, kernel.Range{M1: s.batch, P1: s.r[d].Panels()})
+		s.r[d].multiply(f, hidden, h, s.batch)
 		for b := range s.batch {
 			s.step(l, &cellState{
 				sums: sums[(t*s.batch+b)*g:][:g], hidden: hidden[b*g:][:g], tmp: tmp, size: s.size,

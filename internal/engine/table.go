@@ -12,7 +12,7 @@ func init() {
 		"conv transpose": {lowerConvTranspose},
 		"matmul":         {lowerMatMul},
 		"function":       {lowerFunction},
-		"LSTM":           {lowerRecurrent}, "GRU": {lowerRecurrent},
+		"LSTM":           {lowerRecurrent}, "GRU": {lowerRecurrent}, "com.microsoft.DynamicQuantizeLSTM": {lowerRecurrent},
 
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool},
 		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm}, "add sums": {lowerAddSums},

@@ -25,6 +25,7 @@ type recurrence struct {
 	lens                            []int // steps of each sequence
 	f                               []func(float64) float64
 	clip                            float64
+	look                            func(states []*state) // sets what products see of the states; nil: the states
 }
 
 // A direction is the share of the weights that one sweep over time uses: w (G*H,I), r (G*H,H),
@@ -36,8 +37,8 @@ type direction struct {
 	reverse            bool
 }
 
-// A state is what one sequence carries from step to step: h (H), c (H).
-type state struct{ h, c []float64 }
+// A state is what one sequence carries from step to step: h (H), c (H). The recurrence weight sees h as seen.
+type state struct{ h, c, seen []float64 }
 
 // newRecurrence checks the attributes and shapes of a recurrent node.
 func newRecurrence(c *Call, kind cell) (*recurrence, error) {
@@ -177,10 +178,12 @@ func (v *recurrence) run() (y []float64, final [][]float64) {
 		final = append(final, make([]float64, v.dirs*v.batch*v.hidden))
 	}
 	for i := range v.dirs {
-		d := v.direction(i)
-		for b := range v.batch {
-			s := v.initial(i, b)
-			d.sweep(b, s, func(t int) { copy(y[v.out(t, i, b):], s.h) })
+		states := make([]*state, v.batch)
+		for b := range states {
+			states[b] = v.initial(i, b)
+		}
+		v.direction(i).sweep(states, func(t, b int) { copy(y[v.out(t, i, b):], states[b].h) })
+		for b, s := range states {
 			copy(final[0][v.at(i, b):], s.h)
 			if v.states > 1 {
 				copy(final[1][v.at(i, b):], s.c)
@@ -189,6 +192,9 @@ func (v *recurrence) run() (y []float64, final [][]float64) {
 	}
 	return y, final
 }
+
+// steps is the length of the longest sequence.
+func (v *recurrence) steps() int { return slices.Max(append(v.lens, 0)) }
 
 // initial returns the state before the first step; zero where it is not given.
 func (v *recurrence) initial(dir, b int) *state {
@@ -200,6 +206,7 @@ func (v *recurrence) initial(dir, b int) *state {
 	if v.in[6] != nil {
 		copy(s.c, v.in[6][at:])
 	}
+	s.seen = s.h
 	return s
 }
 
@@ -211,25 +218,38 @@ func (v *recurrence) out(t, dir, b int) int {
 	return ((t*v.dirs+dir)*v.batch + b) * v.hidden
 }
 
-// sweep runs sequence b through the cell and calls done after each step.
-func (d *direction) sweep(b int, s *state, done func(t int)) {
+// sweep runs all sequences through the cell and calls done after each step of each.
+func (d *direction) sweep(states []*state, done func(t, b int)) {
 	gate := make([]float64, d.gates*d.hidden)
-	for k := range d.lens[b] {
-		t := k
-		if d.reverse {
-			t = d.lens[b] - 1 - k
+	for k := range d.steps() {
+		if d.look != nil {
+			d.look(states)
 		}
-		at := t*d.batch + b
-		if d.batchFirst {
-			at = b*d.seq + t
+		for b, s := range states {
+			if k >= d.lens[b] {
+				continue
+			}
+			t := k
+			if d.reverse {
+				t = d.lens[b] - 1 - k
+			}
+			x := d.vector(t, b)
+			for i := range gate {
+				gate[i] = d.wb[i] + dot(d.w[i*d.input:][:d.input], x)
+			}
+			d.step(d, gate, s)
+			done(t, b)
 		}
-		x := d.in[0][at*d.input:][:d.input]
-		for i := range gate {
-			gate[i] = d.wb[i] + dot(d.w[i*d.input:][:d.input], x)
-		}
-		d.step(d, gate, s)
-		done(t)
 	}
+}
+
+// vector returns the input of sequence b at step t.
+func (v *recurrence) vector(t, b int) []float64 {
+	at := t*v.batch + b
+	if v.batchFirst {
+		at = b*v.seq + t
+	}
+	return v.in[0][at*v.input:][:v.input]
 }
 
 // recur returns what row i of the recurrence weight adds to a gate, bias included.
@@ -253,53 +273,61 @@ func evalRecurrent(kind cell) func(*Call) ([]*tensor.Tensor, error) {
 		if err != nil {
 			return nil, err
 		}
-		y, final := v.run()
-		shape := []int{v.seq, v.dirs, v.batch, v.hidden}
-		if v.batchFirst {
-			shape = []int{v.batch, v.seq, v.dirs, v.hidden}
-		}
-		out := make([]*tensor.Tensor, 1+len(final))
-		if out[0], err = fromFloats(c.In[0].DType, y, shape); err != nil {
-			return nil, err
-		}
-		for i, s := range final {
-			if out[1+i], err = fromFloats(c.In[0].DType, s, v.stateShape()); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
+		return v.tensors(c.In[0].DType)
 	}
 }
 
-// inferRecurrent returns the inference of an operator whose weights have gates rows per hidden unit.
-func inferRecurrent(kind cell) func(*Inference) ([]Fact, error) {
-	return func(c *Inference) ([]Fact, error) {
-		x, r := c.Input(0), c.Input(2)
-		dirs, err := directionsOf(c.Node)
-		if err != nil {
+// tensors computes all outputs.
+func (v *recurrence) tensors(d tensor.DType) (out []*tensor.Tensor, err error) {
+	y, final := v.run()
+	shape := []int{v.seq, v.dirs, v.batch, v.hidden}
+	if v.batchFirst {
+		shape = []int{v.batch, v.seq, v.dirs, v.hidden}
+	}
+	out = make([]*tensor.Tensor, 1+len(final))
+	if out[0], err = fromFloats(d, y, shape); err != nil {
+		return nil, err
+	}
+	for i, s := range final {
+		if out[1+i], err = fromFloats(d, s, v.stateShape()); err != nil {
 			return nil, err
 		}
-		seq, batch, hidden, dir := graph.Unknown, graph.Unknown, graph.Unknown, graph.Known(dirs)
-		if x.Ranked {
-			if len(x.Shape) != 3 {
-				return nil, invalidf("%s, three dimensions are needed", x.Type)
-			}
-			seq, batch = x.Shape[0], x.Shape[1]
-		}
-		if h := c.Int("hidden_size", 0); h > 0 {
-			hidden = graph.Known(h)
-		} else if r.Ranked && len(r.Shape) == 3 {
-			hidden = r.Shape[2]
-		}
-		y, s := []graph.Dim{seq, dir, batch, hidden}, []graph.Dim{dir, batch, hidden}
-		if c.Int("layout", 0) == 1 {
-			seq, batch = batch, seq
-			y, s = []graph.Dim{batch, seq, dir, hidden}, []graph.Dim{batch, dir, hidden}
-		}
-		out := []graph.Type{graph.OfDims(x.DType, y)}
-		for range kind.states {
-			out = append(out, graph.OfDims(x.DType, s))
-		}
-		return Typed(out...), nil
 	}
+	return out, nil
+}
+
+// inferRecurrent returns the inference of a recurrent operator.
+func inferRecurrent(kind cell) func(*Inference) ([]Fact, error) {
+	return func(c *Inference) ([]Fact, error) { return inferRecurrence(c, kind, 2) }
+}
+
+// inferRecurrence infers the results of a cell whose recurrence weight has the hidden units along an axis.
+func inferRecurrence(c *Inference, kind cell, axis int) ([]Fact, error) {
+	x, r := c.Input(0), c.Input(2)
+	dirs, err := directionsOf(c.Node)
+	if err != nil {
+		return nil, err
+	}
+	seq, batch, hidden, dir := graph.Unknown, graph.Unknown, graph.Unknown, graph.Known(dirs)
+	if x.Ranked {
+		if len(x.Shape) != 3 {
+			return nil, invalidf("%s, three dimensions are needed", x.Type)
+		}
+		seq, batch = x.Shape[0], x.Shape[1]
+	}
+	if h := c.Int("hidden_size", 0); h > 0 {
+		hidden = graph.Known(h)
+	} else if r.Ranked && len(r.Shape) == 3 {
+		hidden = r.Shape[axis]
+	}
+	y, s := []graph.Dim{seq, dir, batch, hidden}, []graph.Dim{dir, batch, hidden}
+	if c.Int("layout", 0) == 1 {
+		seq, batch = batch, seq
+		y, s = []graph.Dim{batch, seq, dir, hidden}, []graph.Dim{batch, dir, hidden}
+	}
+	out := []graph.Type{graph.OfDims(x.DType, y)}
+	for range kind.states {
+		out = append(out, graph.OfDims(x.DType, s))
+	}
+	return Typed(out...), nil
 }

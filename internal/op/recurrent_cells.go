@@ -48,7 +48,7 @@ func stepGRU(d *direction, gate []float64, s *state) {
 func stepLSTM(d *direction, gate []float64, s *state) {
 	n := d.hidden
 	for i := range gate {
-		gate[i] += d.recur(i, s.h)
+		gate[i] += d.recur(i, s.seen)
 	}
 	couple := d.Bool("input_forget", false)
 	for i := range n {

@@ -19,6 +19,7 @@ var contribOps = []*Op{
 	{Domain: microsoft, Name: "QGemm", Infer: inferQGemm, Eval: evalQGemm},
 	{Domain: microsoft, Name: "MatMulIntegerToFloat", Infer: inferMatMulIntegerToFloat, Eval: evalMatMulIntegerToFloat},
 	{Domain: microsoft, Name: "DynamicQuantizeMatMul", Infer: inferDynamicQuantizeMatMul, Eval: evalDynamicQuantizeMatMul},
+	{Domain: microsoft, Name: "DynamicQuantizeLSTM", Infer: inferDynamicQuantizeLSTM, Eval: evalDynamicQuantizeLSTM},
 	{Domain: microsoft, Name: "MatMulNBits", Infer: inferMatMulNBits, Eval: evalMatMulNBits},
 	{Domain: microsoft, Name: "MatMulBnb4", Infer: inferMatMulBnb4, Eval: evalMatMulBnb4},
 	{Domain: microsoft, Name: "FusedConv", Infer: inferConv, Eval: evalFusedConv},

@@ -36,7 +36,7 @@ def case(name, op, inputs, outputs=1, domain="", version=21, tol=0, **attrs):
     model = helper.make_model(graph, opset_imports=imports, ir_version=10)
     so = ort.SessionOptions()
     so.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    so.log_severity_level = 3
+    so.log_severity_level, so.intra_op_num_threads = 3, 1
     got = ort.InferenceSession(model.SerializeToString(), so, providers=["CPUExecutionProvider"]).run(None, given)
     tensor = lambda v: {"type": text(v.dtype), "shape": list(v.shape), "data": plain(v)}
     cases.append({
@@ -211,5 +211,21 @@ case("where", "Where", [np.array([[True], [False]]), f32(3), f32(2, 1)])
 case("isinf", "IsInf", [np.array([np.inf, -np.inf, np.nan, 1], np.float32)])
 case("isnan", "IsNaN", [np.array([np.inf, -np.inf, np.nan, 1], np.float32)])
 case("argmin", "ArgMin", [f32(3, 4)], axis=1)
+
+
+def lstm(name, dirs, dtype, zero, per_channel, lens=None, peepholes=None, **attrs):
+    seq, batch, size, hidden = 4, 2, 5, 3
+    shape = (dirs, 4 * hidden) if per_channel else (dirs,)
+    w, r = codes(dtype, dirs, size, 4 * hidden), codes(dtype, dirs, hidden, 4 * hidden)
+    params = [p for _ in "WR" for p in ((rng.random(shape) * 0.01 + 0.005).astype(np.float32), np.full(shape, zero, dtype))]
+    given = [f32(seq, batch, size), w, r, f32(dirs, 8 * hidden), lens, f32(dirs, batch, hidden), f32(dirs, batch, hidden), peepholes, *params]
+    case(f"dynamicquantizelstm {name}", "DynamicQuantizeLSTM", given, outputs=["y", "h", "c"], domain=MS, tol=1e-4, hidden_size=hidden, **attrs)
+
+
+# recurrence on codes
+lstm("per tensor", 1, np.int8, 0, False)
+lstm("zero point", 1, np.uint8, 117, False, clip=0.5, direction="reverse")
+lstm("bidirectional per channel", 2, np.int8, 0, True, peepholes=f32(2, 9), direction="bidirectional")
+lstm("short sequences", 2, np.uint8, 128, True, lens=np.array([3, 2], np.int32), direction="bidirectional", input_forget=1)
 
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
