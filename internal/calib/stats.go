@@ -7,6 +7,7 @@ package calib
 
 import (
 	"math"
+	"slices"
 
 	"lowbit/internal/kernel"
 )
@@ -42,34 +43,39 @@ func NewStats(hist bool) *Stats {
 	return s
 }
 
+// addSpan is how many values are counted while they are near.
+const addSpan = 1 << 13
+
 // Add observes the values of one sample.
 func (s *Stats) Add(l kernel.Level, x []float32) {
-	c := l.Scan(x)
 	s.Samples++
 	s.Count += uint64(len(x))
-	s.Zeros += uint64(c.Zeros)
-	s.NaNs += uint64(c.NaNs)
-	s.Infs += uint64(c.Infs)
-	if c.Finite == 0 {
-		return
-	}
-	s.finite++
-	s.Min, s.Max = min(s.Min, c.Min), max(s.Max, c.Max)
-	l.AddMoments(&s.mins, []float32{c.Min})
-	l.AddMoments(&s.maxs, []float32{c.Max})
-	if s.Neg != nil {
-		amax := max(-c.Min, c.Max)
-		if s.finite == 1 && amax > 0 { // nothing to merge yet
-			_, e := math.Frexp(float64(amax)) // below 2^e
-			s.Exp = max(s.Exp, e-log2Bins)
+	lo, hi := float32(math.Inf(1)), float32(math.Inf(-1))
+	for part := range slices.Chunk(x, addSpan) {
+		c := l.Scan(part)
+		s.Zeros += uint64(c.Zeros)
+		s.NaNs += uint64(c.NaNs)
+		s.Infs += uint64(c.Infs)
+		lo, hi = min(lo, c.Min), max(hi, c.Max)
+		if s.Neg != nil && c.Finite > c.Zeros {
+			s.widen(max(-c.Min, c.Max))
+			l.HistF32(s.Neg, s.Pos, part, s.Exp)
 		}
-		s.widen(amax)
-		l.HistF32(s.Neg, s.Pos, x, s.Exp)
+		s.Min, s.Max = min(s.Min, c.Min), max(s.Max, c.Max)
+	}
+	if lo <= hi {
+		s.finite++
+		l.AddMoments(&s.mins, []float32{lo})
+		l.AddMoments(&s.maxs, []float32{hi})
 	}
 }
 
 // widen merges neighbouring bins until amax falls into the last one or before.
 func (s *Stats) widen(amax float32) {
+	if s.amax() == 0 { // nothing to merge yet
+		_, e := math.Frexp(float64(amax)) // below 2^e
+		s.Exp = max(s.Exp, e-log2Bins)
+	}
 	for float64(amax) >= math.Ldexp(Bins, s.Exp) {
 		halve(s.Neg)
 		halve(s.Pos)

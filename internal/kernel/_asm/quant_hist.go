@@ -5,7 +5,7 @@ func init() { register("quant_hist", emitHist) }
 func emitHist(f *file) {
 	consts := constSet{}
 	f.masks()
-	f.words("lane8", 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120)
+	f.words("lane8", 0, 8, 16, 24, 32, 40, 48, 56)
 	for _, v := range isa {
 		emitScan(f, consts, v.width, v.suffix)
 		f.moments(v.width, "moments"+v.suffix)
@@ -114,24 +114,23 @@ func (f *file) moments(width int, name string) {
 	f.ret()
 }
 
-// histHead loads the arguments: in registers 10 and 11 the addresses of the tables, in 12 and 13 one on
-// the stack for each lane that is not counted, in 14 the factor, in 15 the limit.
-func (f *file) histHead(name string, width int) {
+// histHead loads the arguments: in registers 10 and 11 the addresses of the tables, in 14 the factor,
+// in 15 the limit. The frame is for addresses of elements of the tables.
+func (f *file) histHead(name string, width, frame int) {
 	f.textResult("counts n elements and says how many lay outside; n is a multiple of the vector.", name,
-		"neg, pos *uint64, x *float32, n int, inv, limit float32", "int", 256, 48)
+		"neg, pos *uint64, x *float32, n int, inv, limit float32", "int", frame, 48)
 	f.p("MOVQ x+16(FP), SI")
 	f.p("MOVQ n+24(FP), CX")
 	f.p("VPBROADCASTQ neg+0(FP), %s", reg(width, 10))
 	f.p("VPBROADCASTQ pos+8(FP), %s", reg(width, 11))
-	f.p("LEAQ dummy-128(SP), AX")
-	f.p("VMOVQ AX, X12")
-	f.p("VPBROADCASTQ X12, %s", reg(width, 12))
-	f.p("VPADDQ lane8<>+%d(SB), %s, %s", width, reg(width, 12), reg(width, 13))
-	f.p("VPADDQ lane8<>(SB), %s, %s", reg(width, 12), reg(width, 12))
 	f.p("VBROADCASTSS inv+32(FP), %s", reg(width, 14))
 	f.p("VBROADCASTSS limit+36(FP), %s", reg(width, 15))
 	f.splat(width, 9, ^uint32(signBit))
 	f.p("XORL BX, BX")
+}
+
+// histIndex finds the indices of the next elements: in register 1 with a fraction, in 2 without.
+func (f *file) histIndex(width int) {
 	f.p("loop:")
 	f.p("VMOVUPS (SI), %s", reg(width, 0))
 	f.p("VANDPS %s, %s, %s", reg(width, 9), reg(width, 0), reg(width, 1))
@@ -139,23 +138,19 @@ func (f *file) histHead(name string, width int) {
 	f.p("VCVTTPS2DQ %s, %s", reg(width, 1), reg(width, 2))
 }
 
-// histTail adds one at each of the addresses on the stack.
-func (f *file) histTail(width int) {
-	for i := range width / 4 {
-		f.p("MOVQ addr-%d(SP), AX", 256-i*8)
-		f.p("INCQ (AX)")
-	}
-	f.p("ADDQ $%d, SI", width)
-	f.p("SUBQ $%d, CX", width/4)
-	f.p("JGT loop")
-	f.p("MOVQ BX, ret+40(FP)")
-	f.ret()
-}
+// histSpan is how many elements have their addresses written before one is added at any of them.
+const histSpan = 128
 
+// histAVX512 writes the addresses of what is counted and leaves out the rest: often half of all
+// elements are zero.
 func (f *file) histAVX512() {
-	f.histHead("histAVX512", 64)
-	f.p("VCMPPS $%d, Z15, Z1, K1", lt)
+	f.histHead("histAVX512", 64, histSpan*8+64)
 	f.p("VXORPS Z3, Z3, Z3")
+	f.p("span:")
+	f.p("LEAQ addr-%d(SP), DI", histSpan*8+64)
+	f.p("LEAQ %d(SI), R8", histSpan*4)
+	f.histIndex(64)
+	f.p("VCMPPS $%d, Z15, Z1, K1", lt)
 	f.p("VCMPPS $%d, Z3, Z0, K2", eq)
 	f.p("VCMPPS $%d, Z0, Z0, K3", unord)
 	f.p("KORW K1, K3, K3")
@@ -165,8 +160,9 @@ func (f *file) histAVX512() {
 	f.p("ADDQ AX, BX")
 	f.p("KANDNW K1, K2, K1") // inside and not zero
 	f.p("VPMOVD2M Z0, K2")
-	f.p("VEXTRACTI64X4 $1, Z2, Y3")
-	for h, src := range []int{2, 3} {
+	f.p("VEXTRACTI64X4 $1, Z2, Y7")
+	f.p("KMOVW K1, AX")
+	for h, src := range []int{2, 7} {
 		if h == 1 {
 			f.p("KSHIFTRW $8, K1, K1")
 			f.p("KSHIFTRW $8, K2, K2")
@@ -175,14 +171,53 @@ func (f *file) histAVX512() {
 		f.p("VPSLLQ $3, Z4, Z4")
 		f.p("VPBLENDMQ Z10, Z11, K2, Z5")
 		f.p("VPADDQ Z4, Z5, Z5")
-		f.p("VPBLENDMQ Z5, Z%d, K1, Z5", 12+h)
-		f.p("VMOVDQU64 Z5, addr-%d(SP)", 256-h*64)
+		f.p("VPCOMPRESSQ Z5, K1, Z5")
+		f.p("VMOVDQU64 Z5, (DI)")
+		f.p("MOVBLZX A%s, DX", "LH"[h:h+1])
+		f.p("POPCNTL DX, DX")
+		f.p("LEAQ (DI)(DX*8), DI")
 	}
-	f.histTail(64)
+	f.p("ADDQ $64, SI")
+	f.p("SUBQ $16, CX")
+	f.p("JLE count")
+	f.p("CMPQ SI, R8")
+	f.p("JLT loop")
+	f.p("count:")
+	f.p("LEAQ addr-%d(SP), DX", histSpan*8+64)
+	f.p("LEAQ -64(DI), R8")
+	f.p("CMPQ DX, R8")
+	f.p("JGT rest")
+	f.p("eight:")
+	for i := range 8 {
+		f.p("MOVQ %d(DX), AX", i*8)
+		f.p("INCQ (AX)")
+	}
+	f.p("ADDQ $64, DX")
+	f.p("CMPQ DX, R8")
+	f.p("JLE eight")
+	f.p("rest:")
+	f.p("CMPQ DX, DI")
+	f.p("JEQ counted")
+	f.p("MOVQ (DX), AX")
+	f.p("INCQ (AX)")
+	f.p("ADDQ $8, DX")
+	f.p("JMP rest")
+	f.p("counted:")
+	f.p("TESTQ CX, CX")
+	f.p("JGT span")
+	f.p("MOVQ BX, ret+40(FP)")
+	f.ret()
 }
 
+// histAVX2 adds for a lane that is not counted at an address of its own on the stack.
 func (f *file) histAVX2() {
-	f.histHead("histAVX2", 32)
+	f.histHead("histAVX2", 32, 256)
+	f.p("LEAQ dummy-128(SP), AX")
+	f.p("VMOVQ AX, X12")
+	f.p("VPBROADCASTQ X12, Y12")
+	f.p("VPADDQ lane8<>+32(SB), Y12, Y13")
+	f.p("VPADDQ lane8<>(SB), Y12, Y12")
+	f.histIndex(32)
 	f.p("VCMPPS $%d, Y15, Y1, Y3", lt)
 	f.p("VCMPPS $%d, Y0, Y0, Y4", unord)
 	f.p("VORPS Y3, Y4, Y4")
@@ -208,5 +243,13 @@ func (f *file) histAVX2() {
 		f.p("VBLENDVPD Y6, Y5, Y%d, Y5", 12+h)
 		f.p("VMOVDQU Y5, addr-%d(SP)", 256-h*32)
 	}
-	f.histTail(32)
+	for i := range 8 {
+		f.p("MOVQ addr-%d(SP), AX", 256-i*8)
+		f.p("INCQ (AX)")
+	}
+	f.p("ADDQ $32, SI")
+	f.p("SUBQ $8, CX")
+	f.p("JGT loop")
+	f.p("MOVQ BX, ret+40(FP)")
+	f.ret()
 }

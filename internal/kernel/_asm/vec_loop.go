@@ -219,7 +219,11 @@ func (f *file) masks() {
 func (f *file) textResult(doc, name, args, result string, frame, argBytes int) {
 	fmt.Fprintf(&f.decl, "// %s %s\n//\n//go:noescape\nfunc %s(%s) %s\n\n", name, doc, name, args, result)
 	fmt.Fprintf(&f.asm, "%s\n", strings.TrimSpace(fmt.Sprintf("// func %s(%s) %s", name, args, result)))
-	f.p("TEXT ·%s(SB), NOSPLIT, $%d-%d", name, frame, argBytes)
+	flags := "NOSPLIT"
+	if frame > 512 { // needs a check that the stack has room for it
+		flags = "0"
+	}
+	f.p("TEXT ·%s(SB), %s, $%d-%d", name, flags, frame, argBytes)
 }
 
 // isa are the two widths with the suffix of their functions.
