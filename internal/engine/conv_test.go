@@ -32,7 +32,7 @@ var convCases = []convCase{
 	{x: []int{2, 10, 21}, w: []int{7, 10, 5}, group: 1, pads: []int64{2, 1}, strides: []int64{2}, bias: true, kernel: "conv 1x5"},
 	{x: []int{1, 2, 31}, w: []int{7, 2, 4}, group: 1, dil: []int64{3}, kernel: "conv 1x4"},
 	{x: []int{1, 16, 33}, w: []int{16, 1, 3}, group: 16, pads: []int64{1, 1}, kernel: "depthwise 1x3"},
-	{x: []int{1, 70, 40, 41}, w: []int{65, 70, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, kernel: "conv 3x3"},
+	{x: []int{1, 70, largeSide, largeSide + 1}, w: []int{65, 70, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, kernel: "conv 3x3"},
 }
 
 func (c convCase) attrs() []any {

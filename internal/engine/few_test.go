@@ -43,14 +43,15 @@ func (k *maker) coded(t *testing.T, f *format.Format, b format.Block, shape ...i
 func TestFewBitFormats(t *testing.T) {
 	const in, out = 320, 260
 	plain := map[string]bool{"int16": true, "uint16": true, "log5": true, "bf16": true}
-	for _, f := range format.All {
+	orders := []string{"MatMul", "Gemm", "Transpose"}
+	for n, f := range format.All {
 		blocks := []format.Block{f.WeightBlock()}
 		if f.Scaled() && f.Scale == nil {
 			blocks = []format.Block{{Kind: format.Group, Size: 32}, {Kind: format.Group, Size: 160}, {Kind: format.Channel}, {}}
 		}
 		for i, b := range blocks {
-			for _, by := range []string{"MatMul", "Gemm", "Transpose"} {
-				if i > 0 && by != "MatMul" {
+			for o, by := range orders {
+				if i > 0 && by != "MatMul" || raced && (i > 0 || o != n%len(orders)) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s %v %s", f.Name, b, by), func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 // networks is how many random networks each test draws.
-var networks = flag.Int("networks", 120, "random networks drawn by each test of equal bits")
+var networks = flag.Int("networks", drawn, "random networks drawn by each test of equal bits")
 
 // goldenNetworks of them, run by plain Go, gave outputs with this SHA-256 on amd64.
 const (
@@ -92,17 +92,16 @@ func TestRandomOperators(t *testing.T) {
 // TestRandomThreads grows networks that are large enough to be cut, and runs them with 1 to 8 threads on
 // the best level.
 func TestRandomThreads(t *testing.T) {
-	best := kernel.Levels()[len(kernel.Levels())-1]
 	cut := 0
 	for seed := range uint64(*networks / 8) {
 		k := grown(seed, 64, 4)
-		want := k.bytesOf(t, runs{best, 1})
+		want := k.bytesOf(t, runs{best(), 1})
 		for _, n := range []int{2, 3, 8} {
-			if got := k.bytesOf(t, runs{best, n}); got != want {
+			if got := k.bytesOf(t, runs{best(), n}); got != want {
 				t.Errorf("network %d: %d threads give other bytes than one, from %d on", seed, n, firstDifference(got, want))
 			}
 		}
-		cut += k.cuts(t, best)
+		cut += k.cuts(t, best())
 	}
 	if cut < *networks/4 {
 		t.Errorf("only %d steps of %d networks were cut", cut, *networks/8)
@@ -122,7 +121,7 @@ func (k *maker) cuts(t *testing.T, level kernel.Level) (n int) {
 func TestFloatThreads(t *testing.T) {
 	for seed := range uint64(*networks / 12) {
 		k := grownFloat(seed)
-		for _, level := range kernel.Levels() {
+		for _, level := range levels() {
 			want := k.bytesOf(t, runs{level, 1})
 			for _, n := range []int{2, 3, 8} {
 				if k.bytesOf(t, runs{level, n}) != want {

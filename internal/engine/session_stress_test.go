@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"lowbit/internal/kernel"
 )
 
 // stress is how long [TestStress] runs; a minute or more by hand.
@@ -64,7 +62,7 @@ func disturb(end time.Time) {
 // strainedSessions compiles integer and float networks on every level with one and more threads.
 func strainedSessions(t *testing.T) (list []strained) {
 	for seed := range uint64(6) {
-		for i, level := range kernel.Levels() {
+		for i, level := range levels() {
 			for _, k := range []*maker{grown(seed, 40, 4), grownFloat(seed)} {
 				s := k.compile(t, Options{Threads: 1 + (i+int(seed))%4, Level: &level})
 				list = append(list, strained{k, s, k.bytesOf(t, runs{level, 1})})
