@@ -33,6 +33,10 @@ var convCases = []convCase{
 	{x: []int{1, 2, 31}, w: []int{7, 2, 4}, group: 1, dil: []int64{3}, kernel: "conv 1x4"},
 	{x: []int{1, 16, 33}, w: []int{16, 1, 3}, group: 16, pads: []int64{1, 1}, kernel: "depthwise 1x3"},
 	{x: []int{1, 70, largeSide, largeSide + 1}, w: []int{65, 70, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, kernel: "conv 3x3"},
+	{x: []int{2, 64, 29, 33}, w: []int{40, 64, 1, 1}, group: 1, strides: []int64{2, 2}, bias: true, kernel: "conv 1x1"},
+	{x: []int{2, 37, 30, 28}, w: []int{70, 37, 3, 5}, group: 1, pads: []int64{2, 1, 0, 3}, strides: []int64{2, 1}, dil: []int64{2, 1}, kernel: "conv 3x5"},
+	{x: []int{1, 24, 200}, w: []int{24, 24, 7}, group: 1, pads: []int64{6, 0}, bias: true, kernel: "conv 1x7"},
+	{x: []int{1, 48, 16, 15}, w: []int{24, 24, 3, 3}, group: 2, pads: []int64{1, 1, 1, 1}, kernel: "conv 3x3"},
 }
 
 func (c convCase) attrs() []any {

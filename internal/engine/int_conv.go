@@ -75,7 +75,7 @@ func lowerIntConv(lw *lowerer, n *node) bool {
 		lw.bitsConv(n, s)
 	case s.depthwise():
 		lw.depthwiseU8(n, s)
-	case s.fewChannels():
+	case s.fewChannels() || s.group == 1 && s.taps() > 1 && lw.level.RowsPayU8S8(s.o, s.win):
 		lw.rowTapsU8(n, s)
 	default:
 		lw.denseU8(n, s)
@@ -106,17 +106,20 @@ func (lw *lowerer) depthwiseU8(n *node, s *intConv) {
 	lw.emit(st)
 }
 
-// rowTapsU8 convolves an image of few channels.
+// rowTapsU8 convolves a padded image by rows of pixels.
 func (lw *lowerer) rowTapsU8(n *node, s *intConv) {
 	c, kh, kw := s.cg, s.win.KH, s.win.KW
 	w := packed(lw.packs, packKey{n.out[0].name, "row taps u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedU8S8 {
 		last := make([]int8, s.weight.Len())
 		kernel.Permute(lw.level, last, tensor.Of[int8](s.weight), []int{s.o, c, kh, kw}, []int{0, 2, 3, 1})
-		return lw.level.PackU8S8(last, s.o, kw*c, kh, kernel.Order{N: kh * kw * c, Tap: kw * c, K: 1})
+		return lw.level.PackRowsU8S8(last, s.o, s.win)
 	})
-	pad := uint8(s.x.zero)
+	pad, name := uint8(s.x.zero), "conv "
+	if s.fewChannels() {
+		name += "by rows "
+	}
 	x, to := lw.padImage(n, s.win, pad), s.store(w.ColumnSums())
-	st, io := lw.intConvStep(n, s, to, "conv by rows "+sizeText(s.win), pixels{x, 0, c})
+	st, io := lw.intConvStep(n, s, to, name+sizeText(s.win), pixels{x, 0, c})
 	io.im.in = s.win.PaddedLen()
 	ix := s.win.RowTaps()
 	cuts := lw.cuts(w, io.im, float64(st.macs)*u8Nanos, nil)

@@ -100,16 +100,16 @@ func BenchmarkFirstLayer(b *testing.B) {
 				x, padded := make([]float32, w.H*w.W*c), make([]float32, w.PaddedLen())
 				out := &OutF32{C: make([]float32, m*n), Ldc: n, Bias: make([]float32, n), Max: 6}
 				gops(b, m, n, taps*k, func() {
-					PadImage(padded, x, w, 0)
+					PadImage(padded, x, w, 0, 0, w.PaddedRows())
 					p.Conv(padded, ix, out, p.All(m))
 				})
 			})
 			b.Run(fmt.Sprintf("%v/u8/%v", l, s), func(b *testing.B) {
-				p, ix := l.PackU8S8(make([]int8, n*taps*k), n, k, taps, order), w.RowTaps()
-				x, padded := make([]uint8, w.H*w.W*c), make([]uint8, w.PaddedLen(), w.PaddedLen()+3)
+				p, ix := l.PackRowsU8S8(make([]int8, n*taps*k), n, w), w.RowTaps()
+				x, padded := make([]uint8, w.H*w.W*c), make([]uint8, w.PaddedLen(), w.PaddedLen()+64)
 				out := &OutU8S8{U8: make([]uint8, m*n), Ldc: n, Bias: make([]int32, n), Scale: make([]float32, n), Max: 255}
 				gops(b, m, n, taps*k, func() {
-					PadImage(padded, x, w, 3)
+					PadImage(padded, x, w, 3, 0, w.PaddedRows())
 					p.Conv(padded, 0, ix, out, p.All(m))
 				})
 			})

@@ -21,6 +21,7 @@ type Indirect struct {
 	span       int     // the greatest offset
 	win        Window  // KH = 0 where the offsets were given
 	rel        []int32 // [KH*KW] offsets from the first tap, inside of the image
+	inside     bool    // no tap meets padding
 }
 
 // spareRows repeat the last row so that a kernel may read the offsets of a
@@ -42,12 +43,19 @@ func (w Window) Indirect() *Indirect {
 	}
 	ix := NewIndirect(off, w.KH*w.KW)
 	ix.win = w
+	ix.inside = w.inside()
 	for ky := range w.KH {
 		for kx := range w.KW {
 			ix.rel = append(ix.rel, int32((ky*w.DilH*w.W+kx*w.DilW)*w.Pitch))
 		}
 	}
 	return ix
+}
+
+// inside says whether all taps lie inside of the image.
+func (w Window) inside() bool {
+	h, wd := w.padded()
+	return w.Top == 0 && w.Left == 0 && h <= w.H && wd <= w.W
 }
 
 // tapRows gives the kernel rows [k0, k1) that meet the image at output row oy.
@@ -209,13 +217,19 @@ func (w Window) PaddedLen() int {
 	return h * wd * w.Pitch
 }
 
+// PaddedRows is the number of rows of that image.
+func (w Window) PaddedRows() int {
+	h, _ := w.padded()
+	return h
+}
+
 // PadImage copies the image x, (H, W, Pitch), to dst with its padding set to
-// pad, as [Window.RowTaps] reads it.
-func PadImage[T uint8 | int8 | float32](dst, x []T, w Window, pad T) {
-	h, wd := w.padded()
+// pad, as [Window.RowTaps] reads it: the rows from to to-1 of the result.
+func PadImage[T uint8 | int8 | float32](dst, x []T, w Window, pad T, from, to int) {
+	_, wd := w.padded()
 	lead := w.Left * w.Pitch
 	copied := max(0, min(w.W, wd-w.Left)) * w.Pitch
-	for i := range h {
+	for i := from; i < to; i++ {
 		row := dst[i*wd*w.Pitch:][:wd*w.Pitch]
 		y := i - w.Top
 		if y < 0 || y >= w.H {
@@ -229,7 +243,11 @@ func PadImage[T uint8 | int8 | float32](dst, x []T, w Window, pad T) {
 }
 
 func fill[T any](s []T, v T) {
-	for i := range s {
-		s[i] = v
+	if len(s) == 0 {
+		return
+	}
+	s[0] = v
+	for n := 1; n < len(s); n *= 2 {
+		copy(s[n:], s[:n])
 	}
 }

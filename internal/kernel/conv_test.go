@@ -122,12 +122,48 @@ func TestRowTaps(t *testing.T) {
 
 			byRows := &OutU8S8{I32: make([]int32, m*n), Ldc: n}
 			padded := make([]uint8, w.PaddedLen())
-			PadImage(padded, x, w, 9)
+			PadImage(padded, x, w, 9, 0, w.PaddedRows())
 			p = l.PackU8S8(wt, n, w.KW*c, w.KH, Order{N: taps * c, Tap: w.KW * c, K: 1})
 			p.Conv(padded, 0, w.RowTaps(), byRows, p.All(m))
 			sameBits(t, byRows.I32, whole.I32, fmt.Sprintf("%+v", w))
 		}
 	})
+}
+
+// TestRowsU8S8 convolves padded images of any number of channels by rows.
+func TestRowsU8S8(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(21, 22))
+		for i := range 40 {
+			checkRowsU8S8(t, l, r, 1+r.IntN(20), 1+r.IntN(80), []string{"u8", "s8", "i32", "f32"}[i%4])
+		}
+	})
+}
+
+// checkRowsU8S8 also cuts the output, and leaves no, some or enough room behind the image.
+func checkRowsU8S8(t *testing.T, l Level, r *rand.Rand, c, n int, kind string) {
+	t.Helper()
+	w, pad := randWindow(r, c), uint8(r.UintN(256))
+	w.DilW = 1
+	w.W += []int{0, 10, 40}[r.IntN(3)]
+	w.OW = max(1, (w.W+2*w.Left-w.KW)/w.StrideW+1)
+	taps, m, size := w.KH*w.KW, w.OH*w.OW, w.PaddedLen()
+	x, wt := randU8(r, w.H*w.W*c), randS8(r, n*taps*c)
+	padded := randU8(r, size+64)[: size : size+[]int{0, 20, 64}[r.IntN(3)]]
+	PadImage(padded, x, w, pad, 0, w.PaddedRows())
+	p := l.PackRowsU8S8(wt, n, w)
+	out := newIntOut(r, kind, m, n, c*taps)
+	for _, part := range p.Split(m, 1+r.IntN(3)) {
+		p.Conv(padded, 0, w.RowTaps(), out, part)
+	}
+	checkInt(t, out, m, n, func(i, j int) (v int32) {
+		for tap := range taps {
+			for q := range c {
+				v += int32(w.at(x, pad, i, tap, q)) * int32(wt[(j*taps+tap)*c+q])
+			}
+		}
+		return v
+	}, fmt.Sprintf("%s %+v", kind, w))
 }
 
 func TestDepthwiseF32(t *testing.T) {

@@ -68,8 +68,7 @@ type scratch struct {
 	shiftF32 [64]float32
 	tile     [tileRows * 16]int32
 	amx      amxArgs
-	cfg      tileConfig
-	pair     [2]int32 // where the rows of the two tiles begin
+	tapBytes []int32 // from the first tap to each
 	sums     []int32
 	pad      []uint8
 	wide     []int16

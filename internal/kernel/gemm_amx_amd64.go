@@ -4,25 +4,45 @@
 
 package kernel
 
-// gemmAMX16 multiplies rows by blocks of 32 columns.
+// gemmAMX16 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmAMX16(t *amxArgs)
 
-// gemmAMX32 multiplies rows by blocks of 32 columns.
+// gemmAMX32 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmAMX32(t *amxArgs)
 
-// gemmBF16AMX16 multiplies rows by blocks of 32 columns.
+// gemmAMX48 multiplies rows by blocks of 16 columns.
+//
+//go:noescape
+func gemmAMX48(t *amxArgs)
+
+// gemmAMX64 multiplies rows by blocks of 16 columns.
+//
+//go:noescape
+func gemmAMX64(t *amxArgs)
+
+// gemmBF16AMX16 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmBF16AMX16(t *amxArgs)
 
-// gemmBF16AMX32 multiplies rows by blocks of 32 columns.
+// gemmBF16AMX32 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmBF16AMX32(t *amxArgs)
+
+// gemmBF16AMX48 multiplies rows by blocks of 16 columns.
+//
+//go:noescape
+func gemmBF16AMX48(t *amxArgs)
+
+// gemmBF16AMX64 multiplies rows by blocks of 16 columns.
+//
+//go:noescape
+func gemmBF16AMX64(t *amxArgs)
 
 // gatherAVX512 copies the taps of rows side by side; whole vectors are written.
 //

@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"fmt"
 	"math/bits"
 	"math/rand/v2"
 	"testing"
@@ -12,15 +13,14 @@ import (
 // tilesInGo does what the kernels do with tiles: each sum starts at the bias,
 // add goes through the bytes of a row and the tiles of a column, and finish
 // stores the sum.
-func tilesInGo[S any](t *amxArgs, add func(sum S, row, b unsafe.Pointer, j int) S, finish func(c unsafe.Pointer, sum S, i, blk, j int)) {
-	first := t.second / 128
+func tilesInGo[S any](t *amxArgs, tiles int, add func(sum S, row, b unsafe.Pointer, j int) S, finish func(c unsafe.Pointer, sum S, i, blk, j int)) {
+	at := 0
 	for i := range t.rows {
-		at := 0
-		if i >= first {
-			at = 1
+		if at+1 < tiles && i*64 == t.part[at+1] {
+			at++
 		}
 		for blk := range t.blocks {
-			columns := 32
+			columns := 16
 			if blk == t.blocks-1 {
 				columns = bits.Len64(t.mask)
 			}
@@ -28,8 +28,8 @@ func tilesInGo[S any](t *amxArgs, add func(sum S, row, b unsafe.Pointer, j int) 
 				sum := *amxElement[S](t.bias, blk*t.biasStep, j)
 				for tap, off := range unsafe.Slice(t.off, t.taps) {
 					for step := range t.steps {
-						row := unsafe.Add(t.a, int(off[at])+(i-at*first)*t.lda+step*64)
-						sum = add(sum, row, unsafe.Add(t.b, ((blk*t.taps+tap)*t.steps+step)*2048+j/16*1024), j%16)
+						row := unsafe.Add(t.a, int(off)+t.tile[at]+(i-t.part[at]/64)*t.lda+step*64)
+						sum = add(sum, row, unsafe.Add(t.b, ((blk*t.taps+tap)*t.steps+step)*tileBytes), j)
 					}
 				}
 				finish(unsafe.Add(t.c, i*t.ldc+blk*t.cStep), sum, i, blk, j)
@@ -38,8 +38,8 @@ func tilesInGo[S any](t *amxArgs, add func(sum S, row, b unsafe.Pointer, j int) 
 	}
 }
 
-func amxInGo(t *amxArgs) {
-	tilesInGo(t, func(sum int32, row, b unsafe.Pointer, j int) int32 {
+func amxInGo(t *amxArgs, tiles int) {
+	tilesInGo(t, tiles, func(sum int32, row, b unsafe.Pointer, j int) int32 {
 		for k, v := range (*[64]uint8)(row) {
 			sum += int32(v) * int32((*[1024]int8)(b)[k/4*64+j*4+k%4])
 		}
@@ -47,8 +47,8 @@ func amxInGo(t *amxArgs) {
 	}, func(c unsafe.Pointer, sum int32, _, blk, j int) { t.finishInGo(c, sum, blk, j) })
 }
 
-func amxInGoBF16(t *amxArgs) {
-	tilesInGo(t, func(sum float32, row, b unsafe.Pointer, j int) float32 {
+func amxInGoBF16(t *amxArgs, tiles int) {
+	tilesInGo(t, tiles, func(sum float32, row, b unsafe.Pointer, j int) float32 {
 		for k, v := range (*[32]uint16)(row) {
 			sum += float32(decodeBF16(v) * decodeBF16((*[512]uint16)(b)[k/2*32+j*2+k%2]))
 		}
@@ -88,10 +88,13 @@ func withTiles(t *testing.T, f func(t *testing.T)) {
 		t.Skip("needs AVX-512 VNNI")
 	}
 	t.Run("go", func(t *testing.T) {
-		defer func(k, b [2]func(*amxArgs), h, w bool) {
+		defer func(k, b [mostTiles]func(*amxArgs), h, w bool) {
 			amxKernels, amxKernelsBF16, have[AMX], tilesBF16 = k, b, h, w
 		}(amxKernels, amxKernelsBF16, have[AMX], tilesBF16)
-		amxKernels, amxKernelsBF16 = [2]func(*amxArgs){amxInGo, amxInGo}, [2]func(*amxArgs){amxInGoBF16, amxInGoBF16}
+		for i := range mostTiles {
+			amxKernels[i] = func(t *amxArgs) { amxInGo(t, i+1) }
+			amxKernelsBF16[i] = func(t *amxArgs) { amxInGoBF16(t, i+1) }
+		}
 		have[AMX], tilesBF16 = true, true
 		f(t)
 	})
@@ -120,7 +123,41 @@ func TestConvAMX(t *testing.T) {
 		for range 60 {
 			checkConvU8S8(t, AMX, r, 1+r.IntN(150), 1+r.IntN(80), "u8")
 		}
+		for i := range 80 {
+			checkRowsU8S8(t, AMX, r, 1+r.IntN(100), 1+r.IntN(80), []string{"u8", "s8", "i32", "f32"}[i%4])
+		}
+		// Pixels of 64 channels need no rows: each tap begins a step.
+		for range 20 {
+			checkInsideU8S8(t, AMX, r, 64*(1+r.IntN(2)), 1+r.IntN(80))
+		}
 	})
+}
+
+// checkInsideU8S8 convolves an image without padding whose rows fill tiles.
+func checkInsideU8S8(t *testing.T, l Level, r *rand.Rand, c, n int) {
+	t.Helper()
+	w := randWindow(r, c+64*r.IntN(2))
+	w.Top, w.Left = 0, 0
+	w.OH, w.OW = 1+r.IntN(4), 12+r.IntN(21)
+	w.H = (w.OH-1)*w.StrideH + (w.KH-1)*w.DilH + 1 + r.IntN(2)
+	w.W = (w.OW-1)*w.StrideW + (w.KW-1)*w.DilW + 1 + r.IntN(2)
+	taps, m := w.KH*w.KW, w.OH*w.OW
+	x, wt := randU8(r, w.H*w.W*w.Pitch), randS8(r, n*taps*c)
+	p := l.PackU8S8(wt, n, c, taps, Order{N: taps * c, Tap: c, K: 1})
+	ix := w.Indirect()
+	if !ix.inside || !p.apart() {
+		t.Fatalf("%+v is not read in place", w)
+	}
+	out := newIntOut(r, "u8", m, n, c*taps)
+	p.Conv(x, 1, ix, out, p.All(m))
+	checkInt(t, out, m, n, func(i, j int) (v int32) {
+		for tap := range taps {
+			for q := range c {
+				v += int32(w.at(x, 1, i, tap, q)) * int32(wt[(j*taps+tap)*c+q])
+			}
+		}
+		return v
+	}, fmt.Sprintf("%+v", w))
 }
 
 func TestBF16AMX(t *testing.T) {

@@ -46,7 +46,7 @@ func (p *PackedBF16) run(a rows[uint16], out *OutF32, r Range) {
 	}
 	a.check(r.M1)
 	out.check(p.n, r.M1)
-	if p.tiles == 0 || !p.runFast(&a, out, r) {
+	if p.steps == 0 || !p.runFast(&a, out, r) {
 		p.runGeneric(a, out, r)
 	}
 }

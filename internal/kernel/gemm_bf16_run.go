@@ -23,12 +23,12 @@ func (p *PackedBF16) runFast(a *rows[uint16], out *OutF32, r Range) bool {
 		t.lo, t.hi = float32(math.Inf(-1)), float32(math.Inf(1))
 	}
 	n0 := 0
-	runTiles(s, &p.shape, a, r, amxKernelsBF16, func(p0, p1 int) {
+	runTiles(s, &p.shape, a, r, &amxKernelsBF16, func(p0, p1 int) {
 		n0 = p.panels[p0].n0
 		t.b = unsafe.Pointer(&p.data[p.panels[p0].off])
 		t.bias, t.biasStep = amxFactors(out.Bias, n0, &zeros)
 	}, func(m int) {
-		t.c, t.ldc, t.cStep = unsafe.Pointer(&out.C[m*out.Ldc+n0]), out.Ldc*4, 128
+		t.c, t.ldc, t.cStep = unsafe.Pointer(&out.C[m*out.Ldc+n0]), out.Ldc*4, tileWidth*4
 		if out.Add != nil {
 			t.add, t.ldAdd = unsafe.Pointer(&out.Add[m*out.LdAdd+n0]), out.LdAdd*4
 		}

@@ -10,6 +10,8 @@ func (p *PackedU8S8) pack(w []int8, o Order) { p.packGeneric(w, o) }
 
 func (p *PackedU8S8) runFast(rows[uint8], uint8, *OutU8S8, Range) bool { return false }
 
+func (l Level) takesPixels(shape, Window) bool { return false }
+
 const tilesBF16 = false
 
 func (p *PackedBF16) pack([]uint16, Order) {}

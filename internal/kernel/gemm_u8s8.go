@@ -41,10 +41,31 @@ func (l Level) PackU8S8(w []int8, n, k, taps int, o Order) *PackedU8S8 {
 		l = Generic // an empty sum is no work for assembly
 	}
 	p := &PackedU8S8{shape: shape{n: n, k: k, taps: taps}, level: l}
-	w, o = byTaps(l, w, &p.shape, o)
+	return p.filled(w, o)
+}
+
+// PackRowsU8S8 arranges the weight (n, KH, KW, Pitch) of a convolution for
+// [Window.RowTaps].
+func (l Level) PackRowsU8S8(w []int8, n int, win Window) *PackedU8S8 {
+	k := win.KW * win.Pitch
+	p := &PackedU8S8{shape: shape{n: n, k: k, taps: win.KH}, level: l}
+	p.pixels = l.takesPixels(p.shape, win)
+	return p.filled(w, Order{N: win.KH * k, Tap: k, K: 1})
+}
+
+// RowsPayU8S8 says whether a convolution to n channels is faster by
+// [Window.RowTaps], whatever the number of channels: where tiles read the
+// padded image in place.
+func (l Level) RowsPayU8S8(n int, win Window) bool {
+	s := shape{n: n, k: win.KW * win.Pitch, taps: win.KH}
+	return win.DilW == 1 && l.takesPixels(s, win)
+}
+
+func (p *PackedU8S8) filled(w []int8, o Order) *PackedU8S8 {
+	w, o = byTaps(p.level, w, &p.shape, o)
 	p.pack(w, o)
-	p.sums = make([]int32, n)
-	if n > 0 {
+	p.sums = make([]int32, p.n)
+	if p.n > 0 {
 		p.ofOnes(p.sums)
 	}
 	return p

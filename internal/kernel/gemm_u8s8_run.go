@@ -84,12 +84,12 @@ func pairsFit(w []int8) bool {
 }
 
 func (p *PackedU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, r Range) bool {
-	if p.set == nil && p.tiles == 0 {
+	if p.set == nil && p.steps == 0 {
 		return false
 	}
 	s := scratches.Get().(*scratch)
 	s.setOutput(out)
-	if p.tiles > 0 {
+	if p.steps > 0 {
 		p.runAMX(s, &a, pad, out, r)
 	} else if len(p.data) > 0 {
 		p.runBytes(s, &a, pad, out, r)

@@ -24,10 +24,12 @@ type panel struct {
 // shape is what the packed forms of all element types have in common.
 type shape struct {
 	n, k, taps int
-	lanes      int // columns in a vector
-	kd         int // steps of one dword along k
-	per        int // elements in a dword
-	tiles      int // steps of 64 bytes in a row of AMX tiles; 0: no tiles
+	lanes      int  // columns in a vector
+	kd         int  // steps of one dword along k
+	per        int  // elements in a dword
+	steps      int  // of 64 bytes in a row of AMX tiles; 0: no tiles
+	tapDwords  int  // from tap to tap in it
+	pixels     bool // taps are rows of an image that tiles can read in place
 	panels     []panel
 }
 

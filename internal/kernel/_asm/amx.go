@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // The argument of an AMX kernel is an *amxArgs with these offsets.
 const (
 	amxCfg       = 0
@@ -28,33 +30,37 @@ const (
 	amxQLo       = 176
 	amxQHi       = 180
 	amxFlip      = 184
-	amxSecond    = 192
-	amxAdd       = 200
-	amxLdAdd     = 208
-	amxLo        = 216
+	amxLo        = 188
+	amxTile      = 192
+	amxPart      = 224
+	amxAdd       = 256
+	amxLdAdd     = 264
 )
 
 func init() {
 	register("gemm_amx", func(f *file) {
 		f.words("transpose4", transpose4...)
-		for mt := 1; mt <= 2; mt++ {
+		for mt := 1; mt <= mostTiles; mt++ {
 			k := &tiles{file: f, mt: mt, dot: f.tileDotU8S8, load: loadInt, next: nextInt, finish: finishInt}
-			k.emit([]string{"gemmAMX16", "gemmAMX32"}[mt-1])
+			k.emit(fmt.Sprintf("gemmAMX%d", 16*mt))
 		}
-		for mt := 1; mt <= 2; mt++ {
+		for mt := 1; mt <= mostTiles; mt++ {
 			k := &tiles{file: f, mt: mt, dot: f.tileDotBF16, load: loadFloat, next: nextFloat, finish: finishFloat}
-			k.emit([]string{"gemmBF16AMX16", "gemmBF16AMX32"}[mt-1])
+			k.emit(fmt.Sprintf("gemmBF16AMX%d", 16*mt))
 		}
 		f.gather("gatherAVX512", 1)
 		f.gather("gatherWordsAVX512", 2)
 	})
 }
 
-// tiles is a kernel that multiplies mt*16 rows of A by blocks of 32 columns:
-// tiles 0-3 hold sums, 4-5 A, 6-7 B. Sums leave through 4 KiB of memory. While
-// the tiles multiply the next block, vectors finish this one, finishRows rows
-// at each step of 64 bytes. Tile state is made and dropped within the call,
-// during which a goroutine cannot change threads.
+// tiles is a kernel that multiplies mt tiles of rows of A by blocks of 16
+// columns: the first tiles hold sums, then come one of A and one of B. The two
+// threads of a core share the registers behind tiles, and a load waits for a
+// free one: with few tiles in use, loads and products still overlap where the
+// other thread runs. Sums leave through memory. While the tiles multiply the
+// next block, vectors finish this one, finishRows rows at each step of 64
+// bytes. Tile state is made and dropped within the call, during which a
+// goroutine cannot change threads.
 type tiles struct {
 	*file
 	mt     int
@@ -65,9 +71,13 @@ type tiles struct {
 }
 
 const (
-	finishRows = 4
-	sumPitch   = 128
-	biasRow    = 32 * sumPitch // in the memory of sums, behind them
+	mostTiles    = 4
+	tileA, tileB = mostTiles, mostTiles + 1
+	tileBytes    = 1024
+	aheadB       = 4 * tileBytes // how far ahead B is fetched
+	finishRows   = 4
+	sumPitch     = 64
+	biasRow      = mostTiles * tileBytes // in the memory of sums, behind them
 )
 
 // Frame: cursors that advance from block to block.
@@ -81,15 +91,11 @@ const (
 	amxRowAdd   = "row-56(SP)"
 )
 
-// Masks: of the block that finishes, 16 columns each and 32, and of the block
-// that begins.
-const (
-	maskLow, maskHigh, maskBoth = "K1", "K2", "K3"
-	nextLow, nextHigh           = "K4", "K5"
-)
+// Masks of the columns of the block that finishes, and of the block that begins.
+const maskDone, maskNext = "K1", "K2"
 
 func (k *tiles) emit(name string) {
-	k.text("multiplies rows by blocks of 32 columns.", name, "t *amxArgs", 56, 8)
+	k.text("multiplies rows by blocks of 16 columns.", name, "t *amxArgs", 56, 8)
 	k.p("MOVQ t+0(FP), R13")
 	k.p("MOVQ %d(R13), AX", amxCfg)
 	k.tileConfig("AX")
@@ -105,8 +111,7 @@ func (k *tiles) emit(name string) {
 	k.p("MOVQ %d(R13), BX", amxB)
 	k.p("MOVQ $64, R10")
 	k.p("XORQ R15, R15")
-	k.p("KXNORQ K4, K4, K4")
-	k.p("KXNORQ K5, K5, K5")
+	k.p("KXNORW %s, %s, %s", maskNext, maskNext, maskNext)
 	k.load(k)
 	k.p("block:")
 	k.begin()
@@ -139,54 +144,47 @@ func (k *tiles) begin() {
 	k.p("CMPQ %s, $1", amxLeft)
 	k.p("JNE whole")
 	k.p("MOVL %d(R13), AX", amxMask)
-	k.p("KMOVW AX, %s", nextLow)
-	k.p("SHRL $16, AX")
-	k.p("KMOVW AX, %s", nextHigh)
+	k.p("KMOVW AX, %s", maskNext)
 	k.p("whole:")
 	k.p("MOVQ %s, AX", amxCurBias)
-	k.p("VMOVDQU32.Z (AX), %s, Z0", nextLow)
-	k.p("VMOVDQU32.Z 64(AX), %s, Z1", nextHigh)
+	k.p("VMOVDQU32.Z (AX), %s, Z0", maskNext)
 	k.p("ADDQ %d(R13), AX", amxBiasStep)
 	k.p("MOVQ AX, %s", amxCurBias)
 	k.p("MOVQ %d(R13), AX", amxSums)
 	k.p("VMOVDQU64 Z0, %d(AX)", biasRow)
-	k.p("VMOVDQU64 Z1, %d(AX)", biasRow+64)
 	k.p("XORQ CX, CX")
-	for t := range byte(2 * k.mt) {
-		k.tileLoad(t, "AX", "CX", biasRow+64*int32(t%2))
+	for t := range byte(k.mt) {
+		k.tileLoad(t, "AX", "CX", biasRow)
 	}
 	k.p("MOVQ %d(R13), SI", amxOff)
 	k.p("MOVQ %d(R13), R14", amxTaps)
 }
 
-// multiply runs through the taps of a block. B passes the first cache by, so
-// that A stays there.
+// multiply runs through the taps of a block.
 func (k *tiles) multiply() {
 	k.p("tap:")
-	k.p("MOVQ %d(R13), AX", amxA)
 	k.p("MOVLQSX (SI), R11")
-	k.p("ADDQ AX, R11")
-	if k.mt == 2 {
-		k.p("MOVLQSX 4(SI), R12")
-		k.p("ADDQ AX, R12")
-	}
-	k.p("ADDQ $8, SI")
+	k.p("ADDQ %d(R13), R11", amxA)
+	k.p("ADDQ $4, SI")
 	k.p("MOVQ %d(R13), CX", amxSteps)
 	k.p("PCALIGN $32")
 	k.p("loop:")
-	k.tileStream(6, "BX", "R10", 0)
-	k.tileLoad(4, "R11", "R8", 0)
-	k.tileStream(7, "BX", "R10", 1024)
-	k.dot(0, 4, 6)
-	k.dot(1, 4, 7)
-	if k.mt == 2 {
-		k.tileLoad(5, "R12", "R8", 0)
-		k.dot(2, 5, 6)
-		k.dot(3, 5, 7)
-		k.p("ADDQ $64, R12")
+	k.tileLoad(tileB, "BX", "R10", 0)
+	for t := range byte(k.mt) {
+		a := "R11"
+		if t > 0 {
+			a = "AX"
+			k.p("MOVQ %d(R13), AX", amxTile+8*int(t))
+			k.p("ADDQ R11, AX")
+		}
+		k.tileLoad(tileA, a, "R8", 0)
+		k.dot(t, tileA, tileB)
+	}
+	for line := 0; line < tileBytes; line += 64 {
+		k.p("PREFETCHT0 %d(BX)", aheadB+line)
 	}
 	k.p("ADDQ $64, R11")
-	k.p("ADDQ $2048, BX")
+	k.p("ADDQ $%d, BX", tileBytes)
 	k.p("TESTQ R15, R15")
 	k.p("JG finish")
 	k.p("finished:")
@@ -196,26 +194,25 @@ func (k *tiles) multiply() {
 	k.p("JNE tap")
 }
 
-// store writes the sums to memory and makes them the ones that finish.
+// store writes the sums to memory and makes them the ones that finish. A tile
+// covers what the one before it has too much.
 func (k *tiles) store() {
 	k.p("MOVQ %d(R13), DX", amxSums)
-	k.p("MOVQ $%d, AX", sumPitch)
-	k.tileStore(0, "DX", "AX", 0)
-	k.tileStore(1, "DX", "AX", 64)
-	if k.mt == 2 {
-		k.p("MOVQ DX, CX")
-		k.p("ADDQ %d(R13), CX", amxSecond)
-		k.tileStore(2, "CX", "AX", 0)
-		k.tileStore(3, "CX", "AX", 64)
+	for t := range byte(k.mt) {
+		at := "DX"
+		if t > 0 {
+			at = "AX"
+			k.p("MOVQ %d(R13), AX", amxPart+8*int(t))
+			k.p("ADDQ DX, AX")
+		}
+		k.tileStore(t, at, "R10", 0)
 	}
 	k.p("MOVQ %d(R13), R15", amxRows)
 	k.p("MOVQ %s, DI", amxCurC)
 	k.p("MOVQ %d(R13), AX", amxCStep)
 	k.p("ADDQ DI, AX")
 	k.p("MOVQ AX, %s", amxCurC)
-	k.p("KMOVW %s, %s", nextLow, maskLow)
-	k.p("KMOVW %s, %s", nextHigh, maskHigh)
-	k.p("KUNPCKWD %s, %s, %s", maskLow, maskHigh, maskBoth)
+	k.p("KMOVW %s, %s", maskNext, maskDone)
 	k.next(k)
 }
 
@@ -228,22 +225,22 @@ const (
 
 // each calls f for the rows that exist, with its address; the label done
 // follows.
-func (k *tiles) each(done string, first, n int, f func(r int, addr string)) {
-	for i := range n {
-		if first+i > 0 {
-			k.p("CMPQ R15, $%d", first+i)
+func (k *tiles) each(done string, f func(r int, addr string)) {
+	for r := range finishRows {
+		if r > 0 {
+			k.p("CMPQ R15, $%d", r)
 			k.p("JLE %s", done)
 		}
-		switch first + i {
+		switch r {
 		case 0:
-			f(i, "(DI)")
+			f(r, "(DI)")
 		case 1:
-			f(i, "(DI)(R9*1)")
+			f(r, "(DI)(R9*1)")
 		case 2:
 			k.p("LEAQ (DI)(R9*2), AX")
-			f(i, "(AX)")
+			f(r, "(AX)")
 		case 3:
-			f(i, "(AX)(R9*1)")
+			f(r, "(AX)(R9*1)")
 		}
 	}
 }
@@ -255,9 +252,7 @@ func nextInt(k *tiles) {
 		step int
 	}{{amxCurScale, amxScaleStep}, {amxCurShift, amxShiftStep}} {
 		k.p("MOVQ %s, AX", c.cur)
-		for h, mask := range []string{maskLow, maskHigh} {
-			k.p("VMOVUPS.Z %d(AX), %s, %s", h*64, mask, reg(64, tileFactors+2*i+h))
-		}
+		k.p("VMOVUPS.Z (AX), %s, %s", maskDone, reg(64, tileFactors+i))
 		k.p("ADDQ %d(R13), AX", c.step)
 		k.p("MOVQ AX, %s", c.cur)
 	}
@@ -276,59 +271,58 @@ func finishInt(k *tiles) {
 	k.p("MOVQ %d(R13), AX", amxKind)
 	k.p("CMPQ AX, $%d", kindI32)
 	k.p("JEQ raw")
-	for v := range 2 * finishRows {
-		k.p("VCVTDQ2PS %d(DX), %s", v*64, reg(64, v))
-		k.p("VMULPS %s, %s, %s", reg(64, tileFactors+v%2), reg(64, v), reg(64, v))
+	for v := range finishRows {
+		k.p("VCVTDQ2PS %d(DX), %s", v*sumPitch, reg(64, v))
+		k.p("VMULPS %s, %s, %s", reg(64, tileFactors), reg(64, v), reg(64, v))
 	}
 	k.p("CMPQ AX, $%d", kindF32)
 	k.p("JEQ real")
 	k.codes()
 	k.p("JMP stored")
 	k.p("real:")
-	for v := range 2 * finishRows {
-		k.p("VADDPS %s, %s, %s", reg(64, tileFactors+2+v%2), reg(64, v), reg(64, v))
+	for v := range finishRows {
+		k.p("VADDPS %s, %s, %s", reg(64, tileFactors+1), reg(64, v), reg(64, v))
 	}
 	k.p("JMP whole32")
 	k.p("raw:")
-	for v := range 2 * finishRows {
-		k.p("VMOVDQU64 %d(DX), %s", v*64, reg(64, v))
+	for v := range finishRows {
+		k.p("VMOVDQU64 %d(DX), %s", v*sumPitch, reg(64, v))
 	}
 	k.p("whole32:")
 	k.storeRows("stored")
 	k.p("stored:")
 }
 
-// storeRows writes the registers 0 to 7 as rows of two vectors.
+// storeRows writes the registers 0 to 3 as rows.
 func (k *tiles) storeRows(done string) {
-	k.each(done, 0, finishRows, func(r int, addr string) {
-		k.p("VMOVDQU32 %s, %s, %s", reg(64, 2*r), maskLow, addr)
-		k.p("VMOVDQU32 %s, %s, 64%s", reg(64, 2*r+1), maskHigh, addr)
+	k.each(done, func(r int, addr string) {
+		k.p("VMOVDQU32 %s, %s, %s", reg(64, r), maskDone, addr)
 	})
 }
 
-// codes rounds the registers 0 to 7 and packs two rows to one vector by
-// lanes, which a transposition of the dwords puts in order.
+// codes rounds the registers 0 to 3 and packs them to one vector by lanes,
+// which a transposition of the dwords puts in order.
 func (k *tiles) codes() {
 	hi, z, lo, top, flip, perm := reg(64, tileConsts), reg(64, tileConsts+1), reg(64, tileConsts+2), reg(64, tileConsts+3), reg(64, tileConsts+4), reg(64, tileConsts+5)
-	for v := range 2 * finishRows {
+	for v := range finishRows {
 		k.p("VMINPS %s, %s, %s", hi, reg(64, v), reg(64, v))
 		k.p("VCVTPS2DQ %s, %s", reg(64, v), reg(64, v))
 	}
-	for v := 0; v < 2*finishRows; v += 4 {
-		a, b := reg(64, v), reg(64, v+2)
-		k.p("VPACKSSDW %s, %s, %s", reg(64, v+1), a, a)
-		k.p("VPADDSW %s, %s, %s", z, a, a)
-		k.p("VPACKSSDW %s, %s, %s", reg(64, v+3), b, b)
-		k.p("VPADDSW %s, %s, %s", z, b, b)
-		k.p("VPACKUSWB %s, %s, %s", b, a, a)
-		k.p("VPERMD %s, %s, %s", a, perm, a)
-		k.p("VPMAXUB %s, %s, %s", lo, a, a)
-		k.p("VPMINUB %s, %s, %s", top, a, a)
-		k.p("VPXORD %s, %s, %s", flip, a, a)
-		k.p("VEXTRACTI64X4 $1, %s, %s", a, reg(32, v+2))
+	a, b := reg(64, 0), reg(64, 2)
+	k.p("VPACKSSDW %s, %s, %s", reg(64, 1), a, a)
+	k.p("VPADDSW %s, %s, %s", z, a, a)
+	k.p("VPACKSSDW %s, %s, %s", reg(64, 3), b, b)
+	k.p("VPADDSW %s, %s, %s", z, b, b)
+	k.p("VPACKUSWB %s, %s, %s", b, a, a)
+	k.p("VPERMD %s, %s, %s", a, perm, a)
+	k.p("VPMAXUB %s, %s, %s", lo, a, a)
+	k.p("VPMINUB %s, %s, %s", top, a, a)
+	k.p("VPXORD %s, %s, %s", flip, a, a)
+	for r := 1; r < finishRows; r++ {
+		k.p("VEXTRACTI32X4 $%d, %s, %s", r, a, reg(16, r))
 	}
-	k.each("stored", 0, finishRows, func(r int, addr string) {
-		k.p("VMOVDQU8 %s, %s, %s", reg(32, 2*r), maskBoth, addr)
+	k.each("stored", func(r int, addr string) {
+		k.p("VMOVDQU8 %s, %s, %s", reg(16, r), maskDone, addr)
 	})
 }
 
@@ -348,8 +342,8 @@ func nextFloat(k *tiles) {
 // finishFloat adds the residual, clamps and stores. The smaller operand comes
 // first in VMAXPS, so that a NaN in the sum survives.
 func finishFloat(k *tiles) {
-	for v := range 2 * finishRows {
-		k.p("VMOVUPS %d(DX), %s", v*64, reg(64, v))
+	for v := range finishRows {
+		k.p("VMOVUPS %d(DX), %s", v*sumPitch, reg(64, v))
 	}
 	k.p("CMPQ %d(R13), $0", amxAdd)
 	k.p("JEQ added")
@@ -359,13 +353,12 @@ func finishFloat(k *tiles) {
 			k.p("CMPQ R15, $%d", r)
 			k.p("JLE added")
 		}
-		k.p("VADDPS (AX), %s, %s, %s", reg(64, 2*r), maskLow, reg(64, 2*r))
-		k.p("VADDPS 64(AX), %s, %s, %s", reg(64, 2*r+1), maskHigh, reg(64, 2*r+1))
+		k.p("VADDPS (AX), %s, %s, %s", reg(64, r), maskDone, reg(64, r))
 		k.p("ADDQ %d(R13), AX", amxLdAdd)
 	}
 	k.p("MOVQ AX, %s", amxRowAdd)
 	k.p("added:")
-	for v := range 2 * finishRows {
+	for v := range finishRows {
 		k.p("VMAXPS %s, %s, %s", reg(64, v), reg(64, tileConsts), reg(64, v))
 		k.p("VMINPS %s, %s, %s", reg(64, v), reg(64, tileConsts+1), reg(64, v))
 	}
