@@ -206,11 +206,7 @@ func (f *Format) CodeTensor(codes []int32, shape []int) (*tensor.Tensor, error) 
 		}
 		return t, nil
 	}
-	wide := make([]int64, len(codes))
-	for i, c := range codes {
-		wide[i] = int64(c)
-	}
-	return FromInts(f.Elem, wide, shape...)
+	return FromInts(f.Elem, codes, shape...)
 }
 
 // TensorCodes returns the codes that a tensor of type Elem holds, the inverse of CodeTensor.

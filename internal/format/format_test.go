@@ -216,3 +216,32 @@ func TestFitTensor(t *testing.T) {
 		t.Errorf("an empty block has scale %v beside %v: %v", p[0], p[1], err)
 	}
 }
+
+// TestEncodeBytes holds the kernels against the plain loop.
+func TestEncodeBytes(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	x := make([]float32, 2100)
+	for i := range x {
+		x[i] = float32(r.IntN(1200)-600) / 4 // ties among them
+	}
+	inf := float32(math.Inf(1))
+	copy(x[1020:], []float32{float32(math.NaN()), inf, -inf, math.MaxFloat32, -math.MaxFloat32, 1e-40})
+	for _, f := range All {
+		if !f.grid() || f.Bits > 8 {
+			continue
+		}
+		for _, p := range []Params{{Scale: 1}, {Scale: 0.37, Zero: int32(f.Hi)}, {Scale: 1e-3, Zero: int32(f.Lo)}} {
+			if !f.Zero {
+				p.Zero = 0
+			}
+			got, want := make([]int32, len(x)), make([]int32, len(x))
+			f.Encode(got, x, p)
+			f.encodeGrid(want, x, p)
+			for i := range x {
+				if got[i] != want[i] {
+					t.Fatalf("%s with %+v: %v becomes %d, want %d", f.Name, p, x[i], got[i], want[i])
+				}
+			}
+		}
+	}
+}

@@ -173,7 +173,7 @@ func encodeE8M0(v float64) uint8 {
 
 // FromInts stores integers as element type d, dropping the high bits of those that do not fit.
 // It is an error for types that are neither integers, bool nor floats.
-func FromInts(d tensor.DType, x []int64, shape ...int) (*tensor.Tensor, error) {
+func FromInts[S int32 | int64](d tensor.DType, x []S, shape ...int) (*tensor.Tensor, error) {
 	switch d {
 	case tensor.Int64:
 		return put[int64](d, x, shape), nil
@@ -216,7 +216,7 @@ func FromInts(d tensor.DType, x []int64, shape ...int) (*tensor.Tensor, error) {
 	return FromFloats(d, f, false, shape...)
 }
 
-func put[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](d tensor.DType, x []int64, shape []int) *tensor.Tensor {
+func put[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64, S int32 | int64](d tensor.DType, x []S, shape []int) *tensor.Tensor {
 	t := tensor.New(d, shape...)
 	out := tensor.Of[T](t)
 	for i, v := range x {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"sync"
+
+	"lowbit/internal/kernel"
 )
 
 // A ruler is what follows from the marks of a format: their order, and where one gives way to
@@ -123,6 +125,8 @@ func (f *Format) Steps() (marks, between []float32) {
 // values saturate, and NaN becomes NaN where the format has one, else the code nearest zero.
 func (f *Format) Encode(codes []int32, x []float32, p Params) {
 	switch m := f.mini(); {
+	case f.grid() && f.Bits <= 8 && len(x) >= leastBytes:
+		f.encodeBytes(codes, x, p)
 	case f.grid():
 		f.encodeGrid(codes, x, p)
 	case m != nil:
@@ -150,6 +154,37 @@ func (f *Format) encodeGrid(codes []int32, x []float32, p Params) {
 			t = hi
 		}
 		codes[i] = int32(math.RoundToEven(float64(t))) + p.Zero
+	}
+}
+
+// level is that of the kernels that encode whole numbers of eight bits.
+var level, _ = kernel.Best() // an error shows where networks are compiled
+
+// leastBytes is how many values it takes for the kernels to gain.
+const leastBytes = 32
+
+// encodeBytes is encodeGrid by kernels, whose codes saturate at the ends of a byte first.
+func (f *Format) encodeBytes(codes []int32, x []float32, p Params) {
+	if f.Lo < 0 {
+		encodeBy(f, kernel.Level.QuantizeS8, codes, x, p)
+	} else {
+		encodeBy(f, kernel.Level.QuantizeU8, codes, x, p)
+	}
+}
+
+func encodeBy[T int8 | uint8](f *Format, quantize func(l kernel.Level, dst []T, x []float32, scale float32, zero T), codes []int32, x []float32, p Params) {
+	lo, hi := int32(f.Lo), int32(f.Hi)
+	var buf [1024]T
+	for len(x) > 0 {
+		part := buf[:min(len(buf), len(x))]
+		quantize(level, part, x[:len(part)], p.Scale, T(p.Zero))
+		for i, c := range part {
+			codes[i] = max(lo, min(hi, int32(c)))
+			if x[i] != x[i] {
+				codes[i] = p.Zero
+			}
+		}
+		codes, x = codes[len(part):], x[len(part):]
 	}
 }
 

@@ -1,10 +1,6 @@
 package format
 
-import (
-	"math"
-
-	"lowbit/internal/tensor"
-)
+import "lowbit/internal/tensor"
 
 // A ScaleFormat is how the scales of a tensor are themselves written in few bits:
 //
@@ -120,10 +116,15 @@ func (f *Format) Settle(p []Params) []Params {
 	return out
 }
 
-// extremes returns the smallest and the largest of numbers, widened to hold zero.
+// extremes returns the smallest and the largest of finite numbers, widened to hold zero.
 func extremes(x []float32) (lo, hi float64) {
+	var a, b float32
 	for _, v := range x {
-		lo, hi = math.Min(lo, float64(v)), math.Max(hi, float64(v))
+		if v < a {
+			a = v
+		} else if v > b {
+			b = v
+		}
 	}
-	return lo, hi
+	return float64(a), float64(b)
 }

@@ -304,11 +304,7 @@ func encode(t *tensor.Tensor, v *plan.Value) (*tensor.Tensor, error) {
 		if v.Role == plan.RoleWeight {
 			return f.CodeTensor(list, t.Shape)
 		}
-		wide := make([]int64, len(list))
-		for i, c := range list {
-			wide[i] = int64(c)
-		}
-		return format.FromInts(flowing(f), wide, t.Shape...)
+		return format.FromInts(flowing(f), list, t.Shape...)
 	}
 	codes := tensor.New(tensor.Int32, t.Shape...)
 	out := tensor.Of[int32](codes)

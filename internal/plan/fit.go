@@ -234,13 +234,10 @@ func (p *Plan) measure(consts map[string]*tensor.Tensor) {
 			continue
 		}
 		f := format.Lookup(v.Format)
-		codes, err := f.QuantizeTensor(t, v.Block, v.Params)
-		if err != nil {
-			continue
-		}
-		back, err := f.DequantizeTensor(codes, v.Block, v.Params)
-		if err == nil {
-			v.SQNR = round2(sqnr(tensor.Of[float32](t), tensor.Of[float32](back)))
+		if codes, err := f.QuantizeCodes(t, v.Block, v.Params); err == nil {
+			back := make([]float32, len(codes))
+			f.DecodeBlocks(back, t.Shape, codes, v.Block, f.Settle(v.Params))
+			v.SQNR = round2(sqnr(tensor.Of[float32](t), back))
 		}
 	}
 }
