@@ -29,7 +29,7 @@ const swapSamples = 16
 // Diagnose finds out why a quantized model differs from the float one that it was made from, by
 // whatever tool, and mends it in a copy.
 func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (*doctor.Diagnosis, error) {
-	j, err := o.job(float, quantized)
+	j, err := o.job(ctx, float, quantized)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (
 // Losses measures what each layer of a quantized model costs by itself: none where it has no quantizers that
 // can be taken out.
 func Losses(ctx context.Context, float, quantized *Model, o DiagnoseOptions) ([]doctor.Layer, error) {
-	j, err := o.job(float, quantized)
+	j, err := o.job(ctx, float, quantized)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func Factors(float, quantized *Model) (map[string][]float64, error) {
 }
 
 // job gathers what an examination needs.
-func (o *DiagnoseOptions) job(float, quantized *Model) (*doctor.Job, error) {
+func (o *DiagnoseOptions) job(ctx context.Context, float, quantized *Model) (*doctor.Job, error) {
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
@@ -70,7 +70,7 @@ func (o *DiagnoseOptions) job(float, quantized *Model) (*doctor.Job, error) {
 	for i := range numbers {
 		numbers[i] = i * o.Data.Len() / n // of all classes, where these stand one after the other
 	}
-	few, err := fewSamples(o.Data, numbers, fitBytes)
+	few, err := fewSamples(ctx, o.Data, numbers, fitBytes, o.Threads)
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func (q *quantization) rework(r *repair.Repair, prove bool) error {
 		}
 	}()
 	if prove {
-		if fix.Before, err = q.trial(); err != nil {
+		if fix.Before, err = q.trial(false); err != nil {
 			return err
 		}
 	}
@@ -163,7 +163,7 @@ func (q *quantization) proven(fix *Fix, prove bool) (ok bool, why string, err er
 	if !prove {
 		return true, "", nil
 	}
-	if fix.After, err = q.trial(); err != nil {
+	if fix.After, err = q.trial(true); err != nil {
 		return false, "", err
 	}
 	if fix.After < fix.Before-trialEps {
@@ -172,27 +172,28 @@ func (q *quantization) proven(fix *Fix, prove bool) (ok bool, why string, err er
 	return true, "", nil
 }
 
-// trial quantizes the float network with the ranges of a few samples and returns the SQNR on those held back.
-func (q *quantization) trial() (float64, error) {
+// trial quantizes the float network with the ranges of a few samples and returns the SQNR on those held
+// back. Where the network is likely the one to be calibrated, it looks at them as calibration does.
+func (q *quantization) trial(likely bool) (float64, error) {
 	set := q.opt.Settings
 	if set.Observer == nil || set.Observer.Hist {
 		set.Observer = calib.Average
 	}
 	kept, warnings := q.plan, q.warnings
 	defer func() { q.plan, q.warnings = kept, warnings }()
-	p := plan.Decide(q.float, q.facts, set, nil)
+	q.plan = plan.Decide(q.float, q.facts, set, nil)
 	var stats map[string]*calib.Stats
-	if names := p.Observed(); len(names) > 0 {
-		s, err := q.compile(q.float, names)
-		if err != nil {
+	if names := q.plan.Observed(); len(names) > 0 {
+		hist := needHist(set)
+		if likely {
+			names, hist = q.watched(), q.histograms()
+		}
+		var err error
+		if stats, err = q.observe(names, q.fitFeed(), hist, nil); err != nil {
 			return 0, err
 		}
-		level, err := kernel.Best()
-		if err != nil {
-			return 0, fault.Invalidf("", "%v", err)
-		}
-		if stats, err = calib.Collect(q.ctx, s, q.fitFeed(), calib.Options{Hist: needHist(set), Workers: q.opt.Threads, Level: level}); err != nil {
-			return 0, err
+		if likely {
+			q.seen = seen{q.float, names, stats}
 		}
 	}
 	if err := q.fit(set, stats); err != nil {
@@ -266,7 +267,7 @@ func (q *quantization) amend(r *repair.Repair, prove bool) error {
 	q.float, q.plan = pass.Clone(was), fitted.Clone()
 	j := q.job(r)
 	if r.Many {
-		if j.Fit, err = fewSamples(q.opt.Data, q.many, manyBytes); err != nil {
+		if j.Fit, err = fewSamples(q.ctx, q.opt.Data, q.many, manyBytes, q.opt.Threads); err != nil {
 			return err
 		}
 	}
@@ -290,15 +291,35 @@ func (q *quantization) amend(r *repair.Repair, prove bool) error {
 	return nil
 }
 
+// A known gate is that of a plan, which is not changed afterwards, for a float network.
+type known struct {
+	plan  *plan.Plan
+	float *graph.Model
+	out   *graph.Model
+	gate  *Gate
+}
+
+// compared makes the quantized network from the plan as it is now, and compares it with the float
+// one on the samples held back, unless it did so last.
+func (q *quantization) compared() (*Gate, error) {
+	if k := q.last; k.plan == q.plan && k.float == q.float && k.gate != nil {
+		q.out = k.out
+		return k.gate, nil
+	}
+	if err := q.rewrite(); err != nil {
+		return nil, err
+	}
+	g, err := q.judge.compare(q.out)
+	q.last = known{q.plan, q.float, q.out, g}
+	return g, err
+}
+
 // measure returns the SQNR of the plan as it is now on the samples held back; 0 without samples.
 func (q *quantization) measure() (float64, error) {
 	if !q.judged() {
 		return 0, nil
 	}
-	if err := q.rewrite(); err != nil {
-		return 0, err
-	}
-	g, err := q.judge.compare(q.out)
+	g, err := q.compared()
 	if err != nil {
 		return 0, err
 	}

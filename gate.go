@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/engine"
 	"lowbit/internal/graph"
@@ -46,14 +47,11 @@ type judge struct {
 // newJudge runs the float network over the samples of those numbers.
 func newJudge(ctx context.Context, float *graph.Model, data *dataset.Source, samples []int, threads int) (*judge, error) {
 	j := &judge{ctx: ctx, outs: float.Graph.Out, threads: threads, answers: make([]map[string]*Tensor, len(samples))}
-	for _, n := range samples {
-		s, err := data.Sample(n)
-		if err != nil {
-			return nil, err
-		}
-		j.samples = append(j.samples, s.Inputs)
+	var err error
+	if j.samples, err = readSamples(ctx, data, samples, threads); err != nil {
+		return nil, err
 	}
-	err := j.run(float, func(i int, out map[string]*Tensor) { j.answers[i] = out })
+	err = j.run(float, func(i int, out map[string]*Tensor) { j.answers[i] = out })
 	return j, err
 }
 
@@ -148,22 +146,37 @@ const (
 	manyBytes = 192 << 20
 )
 
+// readSamples reads the inputs of the samples of those numbers.
+func readSamples(ctx context.Context, d *dataset.Source, numbers []int, threads int) ([]map[string]*Tensor, error) {
+	list := make([]map[string]*Tensor, len(numbers))
+	err := calib.Each(ctx, len(numbers), threads, func(_ context.Context, i int) error {
+		s, err := d.Sample(numbers[i])
+		if err == nil {
+			list[i] = s.Inputs
+		}
+		return err
+	})
+	return list, err
+}
+
 // fewSamples reads samples until they take too many bytes.
-func fewSamples(d *dataset.Source, numbers []int, most int) ([]map[string]*Tensor, error) {
+func fewSamples(ctx context.Context, d *dataset.Source, numbers []int, most, threads int) ([]map[string]*Tensor, error) {
 	var list []map[string]*Tensor
 	bytes := 0
-	for i, n := range numbers {
-		s, err := d.Sample(n)
+	for few := range slices.Chunk(numbers, 2*threads) {
+		next, err := readSamples(ctx, d, few, threads)
 		if err != nil {
 			return nil, err
 		}
-		for _, t := range s.Inputs {
-			bytes += t.Bytes()
+		for _, in := range next {
+			for _, t := range in {
+				bytes += t.Bytes()
+			}
+			if bytes > most && len(list) >= fitLeast {
+				return list, nil
+			}
+			list = append(list, in)
 		}
-		if bytes > most && i >= fitLeast {
-			break
-		}
-		list = append(list, s.Inputs)
 	}
 	return list, nil
 }

@@ -83,9 +83,12 @@ type quantization struct {
 	judge    *judge // nil where there is no data
 	out      *graph.Model
 	gate     *Gate
+	last     known // what was compared last
 	warnings []string
 	fitted   []map[string]*Tensor // samples that repairs work on
-	many     []int                // numbers of those for repairs that gain by many
+	fittedOf []int                // their numbers
+	seen     seen
+	many     []int // numbers of those for repairs that gain by many
 	fixes    []Fix
 }
 
@@ -175,9 +178,11 @@ func (q *quantization) decide() error {
 		if q.judge, err = newJudge(q.ctx, q.float, d, held, q.opt.Threads); err != nil {
 			return err
 		}
-		if q.fitted, err = fewSamples(d, forRepairs(calibrate, held, fitMost), fitBytes); err != nil {
+		q.fittedOf = forRepairs(calibrate, held, fitMost)
+		if q.fitted, err = fewSamples(q.ctx, d, q.fittedOf, fitBytes, q.opt.Threads); err != nil {
 			return err
 		}
+		q.fittedOf = q.fittedOf[:len(q.fitted)]
 		if err = q.splitOutliers(); err != nil {
 			return err
 		}
@@ -307,7 +312,7 @@ func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) err
 // choose tries the observers that are worth it and keeps the plan whose network comes nearest to
 // the float one on the samples held back.
 func (q *quantization) choose(stats map[string]*calib.Stats) error {
-	var best *plan.Plan
+	var best known
 	var winner *calib.Observer
 	least := math.Inf(-1)
 	for i, o := range calib.Tried {
@@ -316,19 +321,16 @@ func (q *quantization) choose(stats map[string]*calib.Stats) error {
 		if err := q.fit(set, stats); err != nil {
 			return err
 		}
-		if err := q.rewrite(); err != nil {
-			return err
-		}
-		g, err := q.judge.compare(q.out)
+		g, err := q.compared()
 		if err != nil {
 			return err
 		}
 		if g.SQNR > least {
-			best, winner, least = q.plan, o, g.SQNR
+			best, winner, least = q.last, o, g.SQNR
 		}
 		q.opt.Progress("observers", i+1, len(calib.Tried))
 	}
-	q.plan, q.opt.Settings.Observer = best, winner
+	q.plan, q.last, q.opt.Settings.Observer = best.plan, best, winner
 	return nil
 }
 
@@ -352,8 +354,44 @@ func (q *quantization) withoutUnseen(stats map[string]*calib.Stats) *plan.Plan {
 	}
 }
 
-// calibrate runs the data through the float network and observes the named values.
+// calibrate runs the data through the float network and observes the named values. What a trial saw of
+// some samples is not looked at again.
 func (q *quantization) calibrate(values []string, samples []int) (map[string]*calib.Stats, error) {
+	all := map[string]*calib.Stats{}
+	rest := samples
+	if s := q.seen; s.float == q.float && slices.Equal(s.values, values) {
+		all, q.seen = s.stats, seen{}
+		rest = slices.DeleteFunc(slices.Clone(samples), func(n int) bool { return slices.Contains(q.fittedOf, n) })
+		if len(rest) == 0 {
+			return all, nil
+		}
+	}
+	done := len(samples) - len(rest)
+	more, err := q.observe(values, feedOf(q.opt.Data, rest), q.histograms(), func(n int) { q.opt.Progress("calibrate", done+n, len(samples)) })
+	for name, s := range more {
+		if all[name] == nil {
+			all[name] = s
+		} else {
+			all[name].Merge(s)
+		}
+	}
+	return all, err
+}
+
+// seen is what a trial saw of the fitted samples: all that calibration looks at.
+type seen struct {
+	float  *graph.Model
+	values []string
+	stats  map[string]*calib.Stats
+}
+
+// histograms says whether calibration needs them.
+func (q *quantization) histograms() bool {
+	return q.opt.Settings.Observer == nil || needHist(q.opt.Settings)
+}
+
+// observe runs samples through the float network and returns what is seen of the named values and of its inputs.
+func (q *quantization) observe(values []string, feed calib.Feed, hist bool, done func(int)) (map[string]*calib.Stats, error) {
 	level, err := kernel.Best()
 	if err != nil {
 		return nil, fault.Invalidf("", "%v", err)
@@ -362,11 +400,7 @@ func (q *quantization) calibrate(values []string, samples []int) (map[string]*ca
 	if err != nil {
 		return nil, err
 	}
-	hist := q.opt.Settings.Observer == nil || needHist(q.opt.Settings)
-	return calib.Collect(q.ctx, s, feedOf(q.opt.Data, samples), calib.Options{
-		Hist: hist, Workers: q.opt.Threads, Level: level,
-		Done: func(done int) { q.opt.Progress("calibrate", done, len(samples)) },
-	})
+	return calib.Collect(q.ctx, s, feed, calib.Options{Hist: hist, Workers: q.opt.Threads, Level: level, Done: done})
 }
 
 // needHist says whether some observer that is asked for reads histograms.
@@ -401,13 +435,14 @@ func feedOf(d *dataset.Source, samples []int) calib.Feed {
 
 // finish makes the quantized network, compares it with the float one and says where it came from.
 func (q *quantization) finish() error {
-	if err := q.rewrite(); err != nil {
-		return err
-	}
 	q.warnings = append(q.warnings, q.plan.Idle(q.observed)...)
-	if q.judge != nil {
+	if q.judge == nil {
+		if err := q.rewrite(); err != nil {
+			return err
+		}
+	} else {
 		var err error
-		if q.gate, err = q.judge.compare(q.out); err != nil {
+		if q.gate, err = q.compared(); err != nil {
 			return err
 		}
 		q.note()
