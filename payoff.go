@@ -1,6 +1,7 @@
 package lowbit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"lowbit/internal/engine"
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
+	"lowbit/internal/op"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
@@ -21,6 +23,8 @@ const (
 	raceTime    = 20 * time.Millisecond // of one turn of the faster one
 	raceRuns    = 500                   // most runs of one turn
 	fewerGain   = 0.995                 // of the time: a change of the plan that gains less does not count
+	payGain     = 0.97                  // of the time in float: what gains less does not pay for being less exact
+	settleTurns = 15                    // of the last race
 )
 
 // payoff times each node of the quantized network beside the float one, and has those stay in float that
@@ -59,6 +63,9 @@ type attempt struct {
 	losers      []loser
 }
 
+// ratio is how long it takes beside the float network.
+func (a *attempt) ratio() float64 { return float64(a.time) / float64(a.float) }
+
 // A loser is a node that the quantized network computes more slowly.
 type loser struct{ name, why string }
 
@@ -81,28 +88,86 @@ func (p *payoff) search() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if float64(a.time) < fewerGain*float64(best.time) {
+		if a.ratio() < fewerGain*best.ratio() {
 			best, k = a, len(a.losers)
 		} else {
 			k /= 2
 		}
 		p.q.opt.Progress("time nodes", try, payoffTries)
 	}
-	if best.time < best.float && best.quantized > 0 {
+	if best.ratio() < payGain && best.quantized > 0 {
 		return best.leave, nil
 	}
-	p.said = append(p.said, fmt.Sprintf("few bits do not pay on this machine, where the network takes %s in float: all of it stays there", shortTime(best.float)))
-	return p.leaveAll(best), nil
+	p.said = append(p.said, doesNotPay(best.float))
+	return leaveAll(p.q.plan, best.leave, best.time, best.float), nil
 }
 
-// leaveAll gives every node that could be quantized a reason to stay in float.
-func (p *payoff) leaveAll(best attempt) map[string]string {
+func doesNotPay(float time.Duration) string {
+	return fmt.Sprintf("few bits do not pay on this machine, where the network takes %s in float: all of it stays there", shortTime(float))
+}
+
+// leaveAll gives every node that could be quantized a reason to stay in float; known are those found before.
+func leaveAll(p *plan.Plan, known map[string]string, ours, float time.Duration) map[string]string {
 	leave := map[string]string{}
-	for _, n := range p.q.plan.Nodes {
-		leave[n.Name] = fmt.Sprintf("the network takes %s on this machine quantized, %s in float", shortTime(best.time), shortTime(best.float))
+	for _, n := range p.Nodes {
+		leave[n.Name] = fmt.Sprintf("the network takes %s on this machine quantized, %s in float", shortTime(ours), shortTime(float))
 	}
-	maps.Copy(leave, best.leave)
+	maps.Copy(leave, known)
 	return leave
+}
+
+// settle races the finished network, which repairs may have changed since its nodes were timed, and goes
+// back to plain, the float network without repairs, where it does not pay.
+func (q *quantization) settle(plain *graph.Model, stats map[string]*calib.Stats) error {
+	if q.plan.Quantized() > 0 {
+		ours, float, err := q.lastRace()
+		if err != nil || float64(ours) < payGain*float64(float) {
+			return err
+		}
+		q.warnings = append(q.warnings, doesNotPay(float))
+		q.opt.Settings.Leave = leaveAll(q.plan, q.opt.Settings.Leave, ours, float)
+	}
+	return q.stayFloat(plain, stats)
+}
+
+// stayFloat undoes all repairs and leaves every node in float, for the reasons that the settings have.
+func (q *quantization) stayFloat(plain *graph.Model, stats map[string]*calib.Stats) error {
+	q.float, q.opt.Settings.Light = plain, nil
+	for i := range q.fixes {
+		q.fixes[i] = Fix{Name: q.fixes[i].Name, Note: "the network stays in float"}
+	}
+	var err error
+	if q.facts, err = op.Infer(q.float, nil); err != nil {
+		return err
+	}
+	for _, n := range plan.Decide(q.float, q.facts, q.opt.Settings, nil).Nodes {
+		if n.Quantized { // repairs had put others in its place
+			q.opt.Settings.Leave[n.Name] = "the network stays in float"
+		}
+	}
+	return q.fit(q.opt.Settings, stats)
+}
+
+// lastRace times the network as it is now and the float one.
+func (q *quantization) lastRace() (ours, float time.Duration, err error) {
+	in, err := q.timingInputs()
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := q.rewrite(); err != nil {
+		return 0, 0, err
+	}
+	p := &payoff{q: q, in: in}
+	if p.float, err = p.compile(q.float); err != nil {
+		return 0, 0, err
+	}
+	defer p.float.Close()
+	s, err := p.compile(q.out)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer s.Close()
+	return p.race(s, settleTurns)
 }
 
 // try times the plan that leaves those nodes in float.
@@ -124,7 +189,7 @@ func (p *payoff) try(leave map[string]string) (attempt, error) {
 	}
 	defer s.Close()
 	a := attempt{leave: leave, quantized: p.q.plan.Quantized()}
-	if a.time, a.float, err = p.race(s); err != nil {
+	if a.time, a.float, err = p.race(s, raceTurns); err != nil {
 		return a, err
 	}
 	a.losers, err = p.losers(s, a)
@@ -135,8 +200,9 @@ func (p *payoff) compile(m *graph.Model) (*Session, error) {
 	return engine.Compile(m, engine.Options{Threads: p.q.opt.Threads})
 }
 
-// race runs s and the float network in turns and returns the least of the median times of each.
-func (p *payoff) race(s *Session) (ours, float time.Duration, err error) {
+// race runs s and the float network in turns, and returns their median times in the turn that is the median
+// by their ratio.
+func (p *payoff) race(s *Session, turns int) (ours, float time.Duration, err error) {
 	once, err := timeRuns(p.q.ctx, s, p.in, 3) // warms up as well
 	if err != nil {
 		return 0, 0, err
@@ -145,21 +211,20 @@ func (p *payoff) race(s *Session) (ours, float time.Duration, err error) {
 		return 0, 0, err
 	}
 	runs := max(3, min(raceRuns, int(raceTime/max(once, 1))))
-	for turn := range raceTurns {
-		a, err := timeRuns(p.q.ctx, s, p.in, runs)
-		if err != nil {
+	type turn struct{ ours, float time.Duration }
+	times := make([]turn, turns)
+	for i := range times {
+		if times[i].ours, err = timeRuns(p.q.ctx, s, p.in, runs); err != nil {
 			return 0, 0, err
 		}
-		b, err := timeRuns(p.q.ctx, p.float, p.in, runs)
-		if err != nil {
+		if times[i].float, err = timeRuns(p.q.ctx, p.float, p.in, runs); err != nil {
 			return 0, 0, err
 		}
-		if turn == 0 {
-			ours, float = a, b
-		}
-		ours, float = min(ours, a), min(float, b)
 	}
-	return ours, float, nil
+	slices.SortFunc(times, func(a, b turn) int {
+		return cmp.Compare(float64(a.ours)*float64(b.float), float64(b.ours)*float64(a.float))
+	})
+	return times[turns/2].ours, times[turns/2].float, nil
 }
 
 // timeRuns returns the median time of some runs.

@@ -11,6 +11,7 @@ import (
 	"lowbit/internal/demo"
 	"lowbit/internal/engine"
 	"lowbit/internal/graph"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 	"lowbit/internal/testdata"
@@ -88,6 +89,36 @@ func TestLeave(t *testing.T) {
 	left := plan.Decide(q.float, q.facts, q.opt.Settings, nil)
 	if left.Quantized() != p.Quantized()-1 || !strings.Contains(left.Obstacles(), "because") {
 		t.Errorf("%d of %d nodes are quantized: %s", left.Quantized(), p.Quantized(), left.Obstacles())
+	}
+}
+
+// TestStayFloat undoes what was made of a network that does not pay: it computes what it computed before.
+func TestStayFloat(t *testing.T) {
+	m, err := Decode(demo.Model())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &quantization{ctx: t.Context(), in: m, opt: QuantizeOptions{Settings: settingsFor(t, plan.Dynamic), Threads: 1}}
+	if err := q.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	plain := q.float
+	if err := q.fit(q.opt.Settings, nil); err != nil {
+		t.Fatal(err)
+	}
+	q.float = pass.Clone(plain)
+	q.fixes = []Fix{{Name: "bias", Made: true}}
+	q.opt.Settings.Leave = leaveAll(q.plan, map[string]string{q.plan.Nodes[0].Name: "known"}, 2000, 1000)
+	last := q.plan.Nodes[len(q.plan.Nodes)-1].Name
+	if got := q.opt.Settings.Leave[last]; !strings.Contains(got, "2 µs") || q.opt.Settings.Leave[q.plan.Nodes[0].Name] != "known" {
+		t.Errorf("reason %q", got)
+	}
+	delete(q.opt.Settings.Leave, last)
+	if err := q.stayFloat(plain, nil); err != nil {
+		t.Fatal(err)
+	}
+	if q.float != plain || q.plan.Quantized() > 0 || q.fixes[0].Made || q.opt.Settings.Leave[last] == "" {
+		t.Errorf("%d nodes are quantized, fixes %v, leave %v", q.plan.Quantized(), q.fixes, q.opt.Settings.Leave)
 	}
 }
 

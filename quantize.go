@@ -206,6 +206,7 @@ func (q *quantization) decide() error {
 // unobserved plans without ranges of activations: they are found while running, or not needed.
 func (q *quantization) unobserved() error {
 	q.plan = plan.Decide(q.float, q.facts, q.opt.Settings, nil)
+	plain := q.float
 	if err := q.before(); err != nil {
 		return err
 	}
@@ -217,7 +218,10 @@ func (q *quantization) unobserved() error {
 	if err := q.fit(q.opt.Settings, nil); err != nil {
 		return err
 	}
-	return q.after()
+	if err := q.after(); err != nil || !q.timed() {
+		return err
+	}
+	return q.settle(plain, nil)
 }
 
 // given takes a finished plan, and makes the repairs that it was made with.
@@ -246,6 +250,7 @@ func (q *quantization) static(samples []int) error {
 		return fault.Invalidf("calibration", "static quantization needs samples").
 			WithHint("give --data, or choose --mode dynamic or --mode weights")
 	}
+	plain := q.float
 	if err := q.before(); err != nil {
 		return err
 	}
@@ -267,7 +272,10 @@ func (q *quantization) static(samples []int) error {
 	} else if err := q.choose(stats); err != nil {
 		return err
 	}
-	return q.improve(stats)
+	if err := q.improve(stats); err != nil || !q.timed() {
+		return err
+	}
+	return q.settle(plain, stats)
 }
 
 // convert plans to compute in a 16-bit float. The samples, where there are any, tell which values

@@ -9,7 +9,8 @@ For each file OUT/MODEL/VARIANT.onnx both engines get the same time in turns, ON
 optimisation; the figures are the medians over the rounds of each round's median, in milliseconds, and their
 ratio, lowbit over ONNX Runtime. Below each variant stands the geometric mean, and what the quantized files of
 lowbit gain over its own float. --load compares the time from opening the file to the first answer, and the peak
-memory of a process that does just that, instead. Have nothing else running.
+memory of a process that does just that, instead. --own compares each quantized file of lowbit's with the float
+one, both run by lowbit in turns, by the least of the rounds' medians. Have nothing else running.
 """
 import argparse
 import json
@@ -124,6 +125,21 @@ def tabulate_load(a, threads):
         print(f"{model:32s} {variant:15s} {mine[0]:8.1f} {theirs[0]:8.1f}   ratio {mine[0] / theirs[0]:.2f}   {mine[1]:7.1f} {theirs[1]:7.1f} ({theirs[2]:.1f})", flush=True)
 
 
+def tabulate_own(a, threads):
+    print(f"\nms in float and quantized, {threads} threads")
+    slower = []
+    for variant, model, path, inputs in files(a):
+        if variant == "f32":
+            continue
+        plain = os.path.join(os.path.dirname(path), "f32.onnx")
+        times = [[lowbit_bench(a.lowbit, threads, p, inputs, a.seconds)["latency_ms"]["median"] for p in (plain, path)] for _ in range(a.rounds)]
+        before, after = np.min(times, axis=0)
+        print(f"{model:40s} {variant:15s} {before:9.4f} {after:9.4f}   ratio {after / before:.3f}", flush=True)
+        if after > 1.03 * before:
+            slower.append(f"{model} {variant}")
+    print(f"slower than float by more than 3 %, {threads} threads: {', '.join(slower) or 'none'}")
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("lowbit")
@@ -134,10 +150,11 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=float, default=0.5, help="of each engine in each round")
     p.add_argument("--load", action="store_true")
+    p.add_argument("--own", action="store_true")
     a = p.parse_args()
     print(f"onnxruntime {ort.__version__}; {machine()}")
     for threads in a.threads.split(","):
-        (tabulate_load if a.load else tabulate)(a, int(threads))
+        (tabulate_load if a.load else tabulate_own if a.own else tabulate)(a, int(threads))
     print(f"load at the end {os.getloadavg()[0]:.1f}")
 
 
