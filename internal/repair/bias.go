@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -140,43 +141,77 @@ type shift struct{ by, before, after float64 }
 
 // bestShift tries the mean and the median error of a channel, and parts of them.
 func bestShift(l *layer, fit, held []pair, ch, channels int) shift {
-	s := shift{before: l.loss(held, ch, channels, 0)}
-	s.after = s.before
-	errs := l.errors(fit, ch, channels)
-	if len(errs) == 0 {
-		return s
-	}
-	mean := 0.0
-	for _, e := range errs {
-		mean += e
-	}
-	mean /= float64(len(errs))
-	slices.Sort(errs)
-	median := errs[len(errs)/2]
-	by, least := 0.0, l.loss(fit, ch, channels, 0)
-	for _, m := range []float64{mean / 4, mean / 2, mean, median / 2, median} {
-		if e := l.loss(fit, ch, channels, m); e < least {
-			by, least = m, e
+	by := 0.0
+	if errs := l.errors(fit, ch, channels); len(errs) > 0 {
+		mean := 0.0
+		for _, e := range errs {
+			mean += e
+		}
+		mean /= float64(len(errs))
+		median := smallest(errs, len(errs)/2)
+		tries := []float64{0, mean / 4, mean / 2, mean, median / 2, median}
+		loss := l.losses(fit, ch, channels, tries)
+		least := loss[0]
+		for i, m := range tries {
+			if loss[i] < least {
+				by, least = m, loss[i]
+			}
 		}
 	}
-	if e := l.loss(held, ch, channels, by); e < s.before {
-		s.by, s.after = by, e
+	loss := l.losses(held, ch, channels, []float64{0, by})
+	if loss[1] < loss[0] {
+		return shift{by, loss[0], loss[1]}
 	}
-	return s
+	return shift{0, loss[0], loss[0]}
 }
 
-// loss is the mean absolute error of a channel behind the layer's clamps if its result is lowered by d.
-func (l *layer) loss(pairs []pair, ch, channels int, d float64) float64 {
-	sum, n := 0.0, 0
+// losses are the mean absolute errors of a channel behind the layer's clamps if its result is lowered
+// by each of some numbers.
+func (l *layer) losses(pairs []pair, ch, channels int, by []float64) []float64 {
+	sums := make([]float64, len(by))
+	n := 0
 	for _, p := range pairs {
 		per := len(p.want) / channels
 		got := p.got[ch*per:][:per]
 		for k, v := range p.want[ch*per:][:per] {
-			sum += math.Abs(l.clamp(float64(got[k])-d) - l.clamp(float64(v)))
+			want, g := l.clamp(float64(v)), float64(got[k])
+			for i, d := range by {
+				sums[i] += math.Abs(l.clamp(g-d) - want)
+			}
 		}
 		n += per
 	}
-	return sum / float64(max(1, n))
+	for i := range sums {
+		sums[i] /= float64(max(1, n))
+	}
+	return sums
+}
+
+// smallest returns the number that sorting would put at place k of x, whose order it changes.
+func smallest(x []float64, k int) float64 {
+	for len(x) > 1 {
+		pivot := x[len(x)/2]
+		i, j := 0, len(x)-1
+		for i <= j {
+			for ; cmp.Less(x[i], pivot); i++ {
+			}
+			for ; cmp.Less(pivot, x[j]); j-- {
+			}
+			if i <= j {
+				x[i], x[j] = x[j], x[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch { // x[:j+1] ≤ pivot ≤ x[i:], and what lies between is equal to it
+		case k <= j:
+			x = x[:j+1]
+		case k >= i:
+			x, k = x[i:], k-i
+		default:
+			return pivot
+		}
+	}
+	return x[0]
 }
 
 // errors lists the errors of a channel behind the clamps, at the elements where moving the bias

@@ -3,6 +3,7 @@ package repair
 import (
 	"bytes"
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -118,5 +119,23 @@ func TestSpread(t *testing.T) {
 	few := spread(x, 1, 3)
 	if len(few) != 6 || slices.Compact(slices.Sorted(slices.Values(few)))[5] < 10 {
 		t.Errorf("few: %v", few)
+	}
+}
+
+func TestSmallest(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for n := 1; n < 60; n++ {
+		x := make([]float64, n)
+		for i := range x {
+			if x[i] = float64(r.IntN(n)); r.IntN(20) == 0 {
+				x[i] = math.NaN()
+			}
+		}
+		want := slices.Sorted(slices.Values(x))
+		for k := range n {
+			if got := smallest(slices.Clone(x), k); got != want[k] && (got == got || want[k] == want[k]) {
+				t.Fatalf("place %d of %v is %v, want %v", k, x, got, want[k])
+			}
+		}
 	}
 }
