@@ -37,6 +37,7 @@ type amxArgs struct {
 	part      [mostTiles]int // the same for their sums
 	add       unsafe.Pointer
 	ldAdd     int // bytes
+	all       int // 1 where all codes of uint8 are stored as they come
 }
 
 // tileConfig is the operand of LDTILECFG.
@@ -82,6 +83,7 @@ var (
 func (p *PackedU8S8) runAMX(s *scratch, a *rows[uint8], pad uint8, out *OutU8S8, r Range) {
 	s.pad = grow(s.pad, p.kd*4+64)
 	fill(s.pad, pad)
+	s.amx.all = everyCode(out)
 	s.amx.kind, s.amx.hi, s.amx.z, s.amx.qlo, s.amx.qhi, s.amx.flip = s.kind, s.hi, s.z, s.qlo, s.qhi, s.flip
 	n0 := 0
 	runTiles(s, &p.shape, a, r, &amxKernels, func(p0, p1 int) {
@@ -97,6 +99,13 @@ func (p *PackedU8S8) runAMX(s *scratch, a *rows[uint8], pad uint8, out *OutU8S8,
 		t.c, size = out.at(m*out.Ldc + n0)
 		t.ldc, t.cStep = out.Ldc*size, tileWidth*size
 	})
+}
+
+func everyCode(o *OutU8S8) int {
+	if o.U8 != nil && o.Min == 0 && o.Max == 255 {
+		return 1
+	}
+	return 0
 }
 
 // runTiles takes some tiles of rows at a time through all columns: the rows

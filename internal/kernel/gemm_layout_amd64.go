@@ -61,6 +61,7 @@ const (
 	_ = -(unsafe.Offsetof(decodeArgs{}.zero) ^ 16)
 	_ = -(unsafe.Offsetof(amxArgs{}.a) ^ 8)
 	_ = -(unsafe.Offsetof(amxArgs{}.add) ^ 256)
+	_ = -(unsafe.Offsetof(amxArgs{}.all) ^ 272)
 	_ = -(unsafe.Offsetof(amxArgs{}.b) ^ 48)
 	_ = -(unsafe.Offsetof(amxArgs{}.bias) ^ 72)
 	_ = -(unsafe.Offsetof(amxArgs{}.biasStep) ^ 80)

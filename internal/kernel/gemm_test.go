@@ -197,6 +197,9 @@ func newIntOut(r *rand.Rand, kind string, m, n, k int) *OutU8S8 {
 	ld := n + r.IntN(3)
 	out := intKinds[kind](m*ld + 70)
 	out.Ldc = ld
+	if out.U8 != nil && r.IntN(2) == 0 {
+		out.Min, out.Max = 0, 255
+	}
 	fill(out.U8, 0xA5)
 	fill(out.S8, 0x5A)
 	fill(out.I32, 0x5A5A5A5A)

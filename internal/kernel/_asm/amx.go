@@ -35,6 +35,7 @@ const (
 	amxPart      = 224
 	amxAdd       = 256
 	amxLdAdd     = 264
+	amxAll       = 272
 )
 
 func init() {
@@ -245,7 +246,9 @@ func (k *tiles) each(done string, f func(r int, addr string)) {
 	}
 }
 
-// nextInt loads scale and shift.
+// nextInt loads scale and shift. It sets R12 where the store may be plain: whole
+// blocks, every code of uint8, and scales below 1, so that no product leaves
+// int32 and the packing clamps.
 func nextInt(k *tiles) {
 	for i, c := range []struct {
 		cur  string
@@ -256,6 +259,14 @@ func nextInt(k *tiles) {
 		k.p("ADDQ %d(R13), AX", c.step)
 		k.p("MOVQ AX, %s", c.cur)
 	}
+	k.p("VPCMPUD $1, %s, %s, K3", reg(64, tileConsts+6), reg(64, tileFactors))
+	k.p("KANDW K3, %s, K3", maskDone)
+	k.p("KMOVW K3, AX")
+	k.p("XORQ R12, R12")
+	k.p("CMPL AX, $0xffff")
+	k.p("JNE chosen")
+	k.p("MOVQ %d(R13), R12", amxAll)
+	k.p("chosen:")
 }
 
 // loadInt loads what all codes share.
@@ -264,10 +275,19 @@ func loadInt(k *tiles) {
 		k.p("VPBROADCASTD %d(R13), %s", arg, reg(64, tileConsts+i))
 	}
 	k.p("VMOVDQU64 transpose4<>(SB), %s", reg(64, tileConsts+5))
+	k.p("MOVL $0x3f800000, AX") // 1, whose bits are above those of all numbers from 0 to 1
+	k.p("VPBROADCASTD AX, %s", reg(64, tileConsts+6))
 }
 
 // finishInt stores rows as the kind of output says.
 func finishInt(k *tiles) {
+	k.p("TESTQ R12, R12")
+	k.p("JEQ any")
+	k.p("CMPQ R15, $%d", 2*finishRows)
+	k.p("JLT any")
+	k.plain()
+	k.p("JMP stored")
+	k.p("any:")
 	k.p("MOVQ %d(R13), AX", amxKind)
 	k.p("CMPQ AX, $%d", kindI32)
 	k.p("JEQ raw")
@@ -324,6 +344,35 @@ func (k *tiles) codes() {
 	k.each("stored", func(r int, addr string) {
 		k.p("VMOVDQU8 %s, %s, %s", reg(16, r), maskDone, addr)
 	})
+}
+
+// plain does twice finishRows rows as [tiles.codes] does where nothing needs
+// clamping or masking.
+func (k *tiles) plain() {
+	for v := range 2 * finishRows {
+		k.p("VCVTDQ2PS %d(DX), %s", v*sumPitch, reg(64, v))
+		k.p("VMULPS %s, %s, %s", reg(64, tileFactors), reg(64, v), reg(64, v))
+		k.p("VCVTPS2DQ %s, %s", reg(64, v), reg(64, v))
+	}
+	for v := 0; v < 2*finishRows; v += 2 {
+		k.p("VPACKSSDW %s, %s, %s", reg(64, v+1), reg(64, v), reg(64, v))
+		k.p("VPADDSW %s, %s, %s", reg(64, tileConsts+1), reg(64, v), reg(64, v))
+	}
+	at := "DI"
+	for v := 0; v < 2*finishRows; v += finishRows {
+		k.p("VPACKUSWB %s, %s, %s", reg(64, v+2), reg(64, v), reg(64, v))
+		k.p("VPERMD %s, %s, %s", reg(64, v), reg(64, tileConsts+5), reg(64, v))
+		k.p("VMOVDQU %s, (%s)", reg(16, v), at)
+		k.p("VEXTRACTI32X4 $1, %s, (%s)(R9*1)", reg(64, v), at)
+		k.p("VEXTRACTI32X4 $2, %s, (%s)(R9*2)", reg(64, v), at)
+		k.p("LEAQ (%s)(R9*2), AX", at)
+		k.p("VEXTRACTI32X4 $3, %s, (AX)(R9*1)", reg(64, v))
+		k.p("LEAQ (AX)(R9*2), AX")
+		at = "AX"
+	}
+	k.p("LEAQ (DI)(R9*%d), DI", finishRows)
+	k.p("ADDQ $%d, DX", finishRows*sumPitch)
+	k.p("SUBQ $%d, R15", finishRows)
 }
 
 func loadFloat(k *tiles) {
