@@ -138,12 +138,21 @@ func over[T any](s *scratch, a *rows[T], ks []microKernel, m0, m1 int, ready fun
 	}
 }
 
-// turnBytes is about how much of A takes its turn with all panels: half of a
-// small second cache.
-const turnBytes = 512 << 10
+// A block of rows takes its turn with all panels. turnBytes is about how much of
+// A it has: half of a small second cache. Where all of B, nearBytes at most, stays
+// there too, it is what the first cache holds, nearRows: results are then written
+// line by line, not panel by panel over many pages.
+const (
+	turnBytes = 512 << 10
+	nearBytes = 1 << 20
+	nearRows  = 32 << 10
+)
 
-// blockRows cuts m rows into blocks of nearly that size.
-func blockRows(m, rowBytes int) int {
+// blockRows cuts m rows into blocks of nearly that size, for a B of some bytes.
+func blockRows(m, rowBytes, right int) int {
+	if right <= nearBytes {
+		return max(rowGrain, nearRows/rowBytes/rowGrain*rowGrain)
+	}
 	blocks := max(1, (m*rowBytes+turnBytes/2)/turnBytes)
 	grains := (m + rowGrain - 1) / rowGrain
 	return (grains + blocks - 1) / blocks * rowGrain

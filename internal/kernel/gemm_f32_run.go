@@ -72,7 +72,7 @@ func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 	if out.Min == out.Max {
 		s.lo, s.hi = float32(math.Inf(-1)), float32(math.Inf(1))
 	}
-	step := blockRows(r.M1-r.M0, p.k*4)
+	step := blockRows(r.M1-r.M0, p.k*4, len(p.data)*4)
 	copied := a.ix == nil && a.lda*4%aliasPitch == 0 && r.P1-r.P0 >= copyPanels
 	for m := r.M0; m < r.M1; m += step {
 		end := min(r.M1, m+step)
