@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -58,6 +59,10 @@ func (g *net) constantResults(n *node) []*tensor.Tensor {
 	if !g.foldable(n, size) {
 		return nil
 	}
+	if y := dequantizedConstant(n); y != nil {
+		out[0] = y
+		return out
+	}
 	e, err := g.evaluator(n, 0)
 	if err != nil || e.op == nil || e.op.Random || e.hosted != nil && len(n.in) == 0 {
 		return nil
@@ -84,4 +89,57 @@ func (g *net) foldable(n *node, size int) bool {
 		}
 	}
 	return true
+}
+
+// dequantizedConstant computes DequantizeLinear of constant codes with one scale in all or for each index of
+// an axis by kernels, which give the bits of the definition; nil for other nodes.
+func dequantizedConstant(n *node) *tensor.Tensor {
+	if n.kind != "DequantizeLinear" || n.onnx.Int("block_size", 0) != 0 || !n.in[1].is(tensor.Float32) || !n.out[0].is(tensor.Float32) {
+		return nil
+	}
+	x, scale := n.in[0].konst, tensor.Of[float32](n.in[1].konst)
+	c, ok := codecs[x.DType]
+	level, err := kernel.Best()
+	if !ok || err != nil {
+		return nil
+	}
+	zeros, inner := make([]int, len(scale)), x.Len()
+	if z := n.input(2); z != nil {
+		if zeros, ok = intsOf(z); !ok || len(zeros) != len(scale) || z.dtype != x.DType {
+			return nil
+		}
+	}
+	if len(scale) != 1 || len(n.in[1].shape) > 1 {
+		axis, ok := scaledAxis(n)
+		if !ok || x.Shape[axis] != len(scale) {
+			return nil
+		}
+		inner = tensor.Elements(x.Shape[axis+1:])
+	}
+	y := tensor.New(tensor.Float32, x.Shape...)
+	if inner == 1 && c.dequantizeRows != nil {
+		zero := tensor.New(x.DType, len(scale))
+		for k, z := range zeros {
+			zero.Raw[k] = byte(z)
+		}
+		c.dequantizeRows(level, tensor.Of[float32](y), x, 0, x.Len(), scale, zero)
+		return y
+	}
+	for at, k := 0, 0; at < x.Len(); at, k = at+inner, k+1 {
+		c.dequantize(level, tensor.Of[float32](y), x, at, at+inner, scale[k%len(scale)], zeros[k%len(scale)])
+	}
+	return y
+}
+
+// scaledAxis returns the axis along which a node's scales lie.
+func scaledAxis(n *node) (int, bool) {
+	rank := len(n.in[0].shape)
+	axis := n.onnx.Int("axis", 1)
+	if rank == 1 && !n.onnx.Has("axis") {
+		axis = 0
+	}
+	if axis < 0 {
+		axis += rank
+	}
+	return axis, len(n.in[1].shape) == 1 && axis >= 0 && axis < rank
 }
