@@ -21,6 +21,7 @@ import (
 type quantizeFlags struct {
 	out, scheme, mode, target, style        string
 	observer, weightObserver, weights, acts string
+	scales                                  string
 	keep, fix                               []string
 	recipe, saveRecipe, plan, savePlan      string
 	outliers                                float64
@@ -43,6 +44,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVar(&q.mode, "mode", "", "static, dynamic, weights or convert (default: the scheme's)")
 	f.StringVar(&q.observer, "observer", "", recipe.Auto+", "+calib.Names()+" (default "+recipe.Auto+": the best of several on samples held back)")
 	f.StringVar(&q.weightObserver, "weight-observer", "", calib.Names()+" (default: the rule of the format)")
+	f.StringVar(&q.scales, "scales", "", recipe.Exact+" (every runtime gets the same codes, simulated in floats or computed in integers) or "+recipe.Fitted+" (default: "+recipe.Exact+", or "+recipe.Fitted+" where --observer names one)")
 	f.StringVar(&q.weights, "weights", "", "format of weights and its block, such as int8:channel; see lowbit formats")
 	f.StringVar(&q.acts, "acts", "", "format of activations, such as uint8; uint8:row in mode dynamic")
 	f.StringVar(&q.target, "target", "", "runtime to make the file for; see lowbit targets")
@@ -79,6 +81,7 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe
 	lay(&r.Target, q.target)
 	lay(&r.Style, q.style)
 	lay(&r.Calibration.Observer, q.observer)
+	lay(&r.Calibration.Scales, q.scales)
 	lay(&r.Data.Calib.Path, q.data.path)
 	lay(&r.Data.Calib.Preprocess, q.data.preprocess)
 	lay(&r.Data.Calib.Labels, q.data.labels)

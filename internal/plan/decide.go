@@ -344,9 +344,13 @@ func (d *decider) output(n *graph.Node, q *op.Quant, row *Node, acts Scheme) {
 		return
 	}
 	as := d.activation(name, acts, "written by "+n.Label())
+	row.output = as
 	if f := q.Fixed; f != nil && name == n.Out[0] {
 		v := d.values[as]
 		v.Params = []format.Params{acts.Format.Cover(float64(f.Lo), float64(f.Hi), d.set.Symmetric)}
+		if d.set.Exact && v.eightBits() {
+			v.Params[0] = shortened(v.Params[0])
+		}
 		v.Reason = fmt.Sprintf("%s is always within [%g, %g]", n.Op, f.Lo, f.Hi)
 	}
 }

@@ -27,7 +27,7 @@ func settings(t *testing.T, scheme string) Settings {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set.Observer = calib.MinMax
+	set.Observer, set.Exact = calib.MinMax, false
 	return set
 }
 

@@ -30,6 +30,9 @@ func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings, 
 	if err := fitAll(open, consts, stats, set, threads); err != nil {
 		return err
 	}
+	if set.Exact {
+		p.shorten(open, byAs)
+	}
 	for _, v := range p.Values {
 		if v.Like == "" {
 			continue

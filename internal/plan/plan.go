@@ -114,6 +114,8 @@ type Node struct {
 
 	// Rows says that in dynamic mode each row of the activations finds a scale of its own.
 	Rows bool
+
+	output string // the value that it writes, by As; "" where that is not quantized
 }
 
 // Value returns the line that nodes call by that name, or nil.
@@ -296,7 +298,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 		if err := strict(raw, &n); err != nil {
 			return fault.Invalidf(fmt.Sprintf("plan: nodes[%d]", i), "%v", err)
 		}
-		p.Nodes = append(p.Nodes, &Node{n.Node, n.Op, n.Quantized, n.Reason, n.Inputs, n.Rows})
+		p.Nodes = append(p.Nodes, &Node{Name: n.Node, Op: n.Op, Quantized: n.Quantized, Reason: n.Reason, Inputs: n.Inputs, Rows: n.Rows})
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type Settings struct {
 	Acts      Scheme
 	Observer  *calib.Observer // of activations; nil tries several
 	Symmetric bool            // activations are symmetric about zero
+	Exact     bool            // scales of 8 bits are such that a simulation in floats is exact
 	Ends      bool            // the first and the last node with weights keep eight bits
 	Keep      []Pattern       // nodes that stay in float
 	Overrides []Override
@@ -118,7 +119,7 @@ func Default(scheme string) (Settings, error) {
 	if w == nil {
 		return Settings{}, fault.Invalidf("scheme", "%q is not one of %s", scheme, SchemeNames())
 	}
-	return Settings{Mode: w.Mode, Target: Targets[0], Weights: parseScheme(w.Weights), Acts: parseScheme(w.Acts), Ends: w.Ends}, nil
+	return Settings{Mode: w.Mode, Target: Targets[0], Weights: parseScheme(w.Weights), Acts: parseScheme(w.Acts), Ends: w.Ends, Exact: true}, nil
 }
 
 // parseScheme reads FORMAT[:BLOCK] of the table above.

@@ -22,6 +22,12 @@ const Schema = "lowbit.recipe/v1"
 // Auto is the word for the observer that does best on samples held back from calibration.
 const Auto = "auto"
 
+// Words for scales besides Auto, which is Exact with the observer Auto, and Fitted with one that was named.
+const (
+	Exact  = "exact"  // short significands, so that a simulation in floats gives the codes that integers give
+	Fitted = "fitted" // as the observer wants them
+)
+
 // A Recipe is one file. An empty field takes its default.
 type Recipe struct {
 	Schema      string      `yaml:"schema"`
@@ -44,6 +50,7 @@ type Recipe struct {
 // Calibration is how activations are observed.
 type Calibration struct {
 	Observer string `yaml:"observer,omitempty"`
+	Scales   string `yaml:"scales,omitempty"`
 	Samples  *int   `yaml:"samples,omitempty"` // 0 takes all
 	Batch    int    `yaml:"batch,omitempty"`
 	Seed     uint64 `yaml:"seed,omitempty"`
@@ -117,7 +124,7 @@ type Search struct {
 // Default is the recipe of plain quantize, written out.
 func Default() *Recipe {
 	return &Recipe{Schema: Schema, Scheme: "W8A8", Mode: string(plan.Static), Target: plan.Targets[0].Name, Style: "qdq",
-		Calibration: Calibration{Observer: Auto, Samples: new(300), Batch: 1}}
+		Calibration: Calibration{Observer: Auto, Scales: Auto, Samples: new(300), Batch: 1}}
 }
 
 // Read reads a recipe from a file.
@@ -194,6 +201,7 @@ func (r *Recipe) Filled() *Recipe {
 	fill(&c.Target, d.Target)
 	fill(&c.Style, d.Style)
 	fill(&c.Calibration.Observer, d.Calibration.Observer)
+	fill(&c.Calibration.Scales, d.Calibration.Scales)
 	if c.Calibration.Samples == nil {
 		c.Calibration.Samples = d.Calibration.Samples
 	}
@@ -218,6 +226,7 @@ func (r *Recipe) Settings() (plan.Settings, error) {
 		return s, fault.Invalidf("outliers", "%v is no bound on magnitudes", s.Outliers)
 	}
 	s.Observer = calib.Lookup(r.Calibration.Observer)
+	s.Exact = r.Calibration.Scales == Exact || r.Calibration.Scales == Auto && s.Observer == nil
 	if s.Weights, err = r.Weights.over("weights", s.Mode, s.Weights); err != nil {
 		return s, err
 	}

@@ -82,6 +82,7 @@ func formatWords() words {
 
 var (
 	modeWords  = words{known: []string{string(plan.Static), string(plan.Dynamic), string(plan.Weights), string(plan.Convert)}}
+	scaleWords = words{known: []string{Auto, Exact, Fitted}}
 	styleWords = words{known: []string{"qdq", "qoperator", "contrib"}}
 )
 
@@ -100,6 +101,7 @@ func (r *Recipe) checkWords() error {
 		{"mode", r.Mode, modeWords},
 		{"target", r.Target, targetWords()},
 		{"style", r.Style, styleWords},
+		{"calibration.scales", r.Calibration.Scales, scaleWords},
 		{"calibration.observer", r.Calibration.Observer, observerWords()},
 	} {
 		if err := k.words.check(k.place, k.word); err != nil {

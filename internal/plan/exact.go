@@ -1,0 +1,153 @@
+package plan
+
+import (
+	"math"
+	"math/bits"
+
+	"lowbit/internal/format"
+)
+
+// shortBits is how many bits the significands of exact scales have.
+//
+// Engines multiply codes and sum in integers; a runtime that takes Q/DQ literally multiplies what the
+// codes stand for and sums in float32. The two agree bit for bit where every float32 operation of the
+// second is exact, which short significands give: with sx = X·2^i, sw = W·2^j and X, W whole numbers
+// of 4 bits, every partial sum of (qx−zx)·sx·qw·sw, in whatever order, is a whole number times 2^(i+j),
+// and exact while that number stays below 2^24: sums of up to 2^24/15² = 74,565 steps, larger ones where
+// X and W are smaller or the sum is even. Then the second runtime rounds the quotient acc·sx·sw/sy and
+// the first the product acc·m, m = float32(sx·sw/sy). These could only part where the quotient is a
+// tie, and scales of weights are chosen so that the product is exact there.
+const shortBits = 4
+
+const exactReason = "; scale of 4 bits, exact in floats"
+
+// shorten rounds the scales of values that were just fitted to short significands.
+func (p *Plan) shorten(fitted []*Value, byAs map[string]*Value) {
+	for _, v := range fitted {
+		if v.Role != RoleWeight && v.eightBits() {
+			v.Params[0] = shortened(v.Params[0])
+			v.Reason += exactReason
+		}
+	}
+	near := p.neighbours(byAs)
+	for _, v := range fitted {
+		if v.Role != RoleWeight || !v.eightBits() || v.Block.Kind == format.Group {
+			continue
+		}
+		for i, q := range v.Params {
+			v.Params[i] = exactAmong(shortened(q), near[v.As])
+		}
+		v.Reason += exactReason
+	}
+}
+
+// eightBits says whether the codes are whole numbers of eight bits with a free scale.
+func (v *Value) eightBits() bool {
+	f := format.Lookup(v.Format)
+	return f == format.Int8 || f == format.Uint8
+}
+
+// A pair is the scales of what a weight multiplies and of what comes out.
+type pair struct{ in, out float32 }
+
+// neighbours returns for each weight the pairs of scales around the nodes that read it.
+func (p *Plan) neighbours(byAs map[string]*Value) map[string][]pair {
+	near := map[string][]pair{}
+	for _, n := range p.Nodes {
+		out := source(byAs, n.output)
+		if out == nil || !out.eightBits() {
+			continue
+		}
+		for _, as := range n.Inputs {
+			if w := byAs[as]; w != nil && w.Role == RoleWeight {
+				if in := source(byAs, n.Inputs[0]); in != nil {
+					near[as] = append(near[as], pair{in.Params[0].Scale, out.Params[0].Scale})
+				}
+			}
+		}
+	}
+	return near
+}
+
+// source returns the fitted value whose parameters the one of that name has, or nil.
+func source(byAs map[string]*Value, as string) *Value {
+	v := byAs[as]
+	for range len(byAs) {
+		if v == nil || v.Like == "" {
+			break
+		}
+		v = byAs[v.Like]
+	}
+	if v == nil || len(v.Params) != 1 {
+		return nil
+	}
+	return v
+}
+
+// shortened returns parameters whose scale has a significand of shortBits: the largest below where that
+// cuts the range by no more than a step, else the smallest above.
+func shortened(q format.Params) format.Params {
+	frac, exp := math.Frexp(float64(q.Scale))
+	grid := math.Ldexp(frac, shortBits)
+	down := math.Floor(grid)
+	if (grid-down)*254 > down {
+		down = math.Ceil(grid)
+	}
+	scale := float32(math.Ldexp(down, exp-shortBits))
+	if !(scale >= leastScale) || math.IsInf(float64(scale), 0) {
+		return q
+	}
+	q.Scale = scale
+	return q
+}
+
+// exactAmong returns the first parameters from q on upwards with which products keep every tie.
+func exactAmong(q format.Params, near []pair) format.Params {
+	for try := q; try.Scale < 4*q.Scale; try = shortened(format.Params{Scale: try.Scale * 1.01, Zero: try.Zero}) {
+		ok := true
+		for _, n := range near {
+			ok = ok && tiesKept(n.in, try.Scale, n.out)
+		}
+		if ok {
+			return try
+		}
+	}
+	return q
+}
+
+// tiesKept says whether float32(acc)·float32(in·w/out) is n+½ for every whole acc for which
+// acc·in·w/out is, within the reach of 8-bit codes.
+func tiesKept(in, w, out float32) bool {
+	m := float32(float64(in) * float64(w) / float64(out))
+	x, ex := whole(in)
+	y, ey := whole(w)
+	z, ez := whole(out)
+	a, b, e := x*y, z, ex+ey-ez
+	d := gcd(a, b)
+	a, b = a/d, b/d
+	if e >= 0 || e < -30 { // no tie, or none that 32 bits reach
+		return true
+	}
+	for odd := uint64(1); a*odd <= 2*256; odd += 2 {
+		acc := float32(math.Ldexp(float64(b*odd), -e-1))
+		if float32(acc*m) != float32(a*odd)/2 {
+			return false
+		}
+	}
+	return true
+}
+
+// whole writes a positive v as an odd whole number times 2^exp.
+func whole(v float32) (odd uint64, exp int) {
+	frac, exp := math.Frexp(float64(v))
+	odd = uint64(math.Ldexp(frac, 24))
+	n := bits.TrailingZeros64(odd)
+	return odd >> n, exp - 24 + n
+}
+
+func gcd(a, b uint64) uint64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}

@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/format"
+	"lowbit/internal/tensor"
+)
+
+func TestShortened(t *testing.T) {
+	for _, c := range []struct{ scale, want float32 }{
+		{1, 1}, {1.0 / 255, 1.0 / 256}, {1.0 / 254, 9.0 / 2048}, {0.1, 0.1015625}, {100, 104}, {0x1p-126, 0x1p-126}, {0x1.ffp127, 0x1.ffp127},
+	} {
+		if got := shortened(format.Params{Scale: c.scale, Zero: 7}); got.Scale != c.want || got.Zero != 7 {
+			t.Errorf("%v becomes %v, want %v", c.scale, got, c.want)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 10000 {
+		s := float32(math.Exp(r.Float64()*40 - 20))
+		got := shortened(format.Params{Scale: s}).Scale
+		if odd, _ := whole(got); odd >= 1<<shortBits {
+			t.Fatalf("%v becomes %v, which has more than %d bits", s, got, shortBits)
+		}
+		if cut := 254 * (float64(s) - float64(got)); cut > float64(got) || float64(got) > 1.126*float64(s) {
+			t.Fatalf("%v becomes %v", s, got)
+		}
+	}
+}
+
+// TestTiesKept holds the answer against products of whole numbers.
+func TestTiesKept(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	kept := 0
+	for range 5000 {
+		a, b, c, e := 8+r.Int64N(8), 8+r.Int64N(8), 8+r.Int64N(8), 2+r.IntN(8)
+		in, w, out := float32(a)/64, float32(b), float32(c<<e)/64 // acc·in·w/out is acc·a·b/(c·2^e)
+		m, want := float32(float64(in)*float64(w)/float64(out)), true
+		for acc := int64(1); acc*a*b <= 256*c<<e; acc++ {
+			if twice := 2 * acc * a * b; twice%(c<<e) == 0 && twice/(c<<e)%2 == 1 {
+				want = want && float32(acc)*m == float32(twice/(c<<e))/2
+			}
+		}
+		got := tiesKept(in, w, out)
+		if got != want {
+			t.Fatalf("%v·%v/%v: %v, want %v", in, w, out, got, want)
+		}
+		if got {
+			kept++
+		}
+	}
+	if kept == 0 || kept == 5000 {
+		t.Errorf("%d of 5000 keep their ties: the test shows nothing", kept)
+	}
+}
+
+// TestExact sums random products in float32, in random order, as a runtime does that takes Q/DQ
+// literally: with exact scales the codes are those of integer sums, without them they are not.
+func TestExact(t *testing.T) {
+	if n := partings(t, true); n != 0 {
+		t.Errorf("%d codes differ with exact scales", n)
+	}
+	if partings(t, false) == 0 {
+		t.Error("no code differs with fitted scales: the test shows nothing")
+	}
+}
+
+// partings counts the codes in which float and integer sums of random layers part.
+func partings(t *testing.T, exact bool) (n int) {
+	t.Helper()
+	const channels, terms = 8, 120
+	r := rand.New(rand.NewPCG(3, 3))
+	for range 60 {
+		m := parse(t, `g (float[1,120] x) => (float[1,1] z) <float[8,120] w, float[8] b, float[8,1] v = {1, 1, 1, 1, 1, 1, 1, 1}> {
+			[a] s = Gemm <transB = 1> (x, w, b)
+			[c] y = Relu (s)
+			[d] z = MatMul (y, v)
+		}`)
+		w, b := make([]float32, channels*terms), make([]float32, channels)
+		for i := range w {
+			w[i] = float32(r.NormFloat64() * math.Exp(float64(i/terms)/4))
+		}
+		for i := range b {
+			b[i] = float32(r.NormFloat64())
+		}
+		m.Graph.SetConst("w", tensor.Float32s(w, channels, terms))
+		m.Graph.SetConst("b", tensor.Float32s(b, channels))
+		set := settings(t, "W8A8")
+		set.Exact = exact
+		p := decide(t, m, set)
+		if err := p.Fit(m, map[string]*calib.Stats{"x": seen(-float32(r.Float64()), 1), "y": seen(0, 5+float32(r.Float64())), "z": seen(-9, 9)}, set, 1); err != nil {
+			t.Fatal(err)
+		}
+		n += layerPartings(r, p, b, channels, terms)
+	}
+	return n
+}
+
+func layerPartings(r *rand.Rand, p *Plan, b []float32, channels, terms int) (n int) {
+	in, out := p.Value("x").Params[0], p.Value("y").Params[0]
+	for range 100 {
+		for c := range channels {
+			sw, sb := p.Value("w").Params[c].Scale, p.Value("b").Params[c].Scale
+			bias := math.RoundToEven(float64(b[c]) / float64(sb))
+			acc, sum := int32(bias), float32(bias)*sb
+			for range terms {
+				x, w := int32(r.IntN(256))-in.Zero, int32(r.IntN(255)-127)
+				acc += x * w
+				sum += float32(float32(float32(x)*in.Scale) * float32(float32(w)*sw))
+			}
+			mult := float32(float64(in.Scale) * float64(sw) / float64(out.Scale))
+			if code(sum/out.Scale, out) != code(float32(acc)*mult, out) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func code(v float32, p format.Params) int32 {
+	return max(0, min(255, int32(math.RoundToEven(float64(v)))+p.Zero))
+}
