@@ -3,6 +3,7 @@ package plan
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"lowbit/internal/format"
 )
@@ -29,6 +30,7 @@ func (p *Plan) shorten(fitted []*Value, byAs map[string]*Value) {
 			v.Reason += exactReason
 		}
 	}
+	p.untie(fitted, byAs)
 	near := p.neighbours(byAs)
 	for _, v := range fitted {
 		if v.Role != RoleWeight || !v.eightBits() || v.Block.Kind == format.Group {
@@ -39,6 +41,50 @@ func (p *Plan) shorten(fitted []*Value, byAs map[string]*Value) {
 		}
 		v.Reason += exactReason
 	}
+}
+
+// untie chooses scales of sums and their operands with which no sum is a tie, because runtimes part
+// there: some round before they add the zero point, some after. With the scale of the sum an odd number
+// of units and those of its operands whole numbers of them, no quotient ends in one half. The last sums
+// come first: what flows from one to the next is a result and an operand. A scale that would grow by
+// more than a quarter stays, and so do the ties.
+func (p *Plan) untie(fitted []*Value, byAs map[string]*Value) {
+	free := map[*Value]bool{}
+	for _, v := range fitted {
+		free[v] = v.Role != RoleWeight && v.eightBits()
+	}
+	settled := map[*Value]bool{}
+	for _, n := range slices.Backward(p.Nodes) {
+		out := source(byAs, n.output)
+		if !n.sum || out == nil || !free[out] {
+			continue
+		}
+		if s := &out.Params[0].Scale; !settled[out] {
+			_, exp := math.Frexp(float64(*s))
+			*s = wholeUnits(*s, math.Ldexp(1, exp-shortBits), 1)
+		}
+		_, exp := whole(out.Params[0].Scale)
+		for _, as := range n.Inputs {
+			v := source(byAs, as)
+			if v == nil || !free[v] {
+				continue
+			}
+			v.Params[0].Scale, settled[v] = wholeUnits(v.Params[0].Scale, math.Ldexp(1, exp), 0), true
+		}
+	}
+}
+
+// wholeUnits returns the least whole number of units that is not below a scale, or with odd one the
+// least odd number; the scale itself where that is more than a quarter above it.
+func wholeUnits(scale float32, unit, odd float64) float32 {
+	n := math.Ceil(float64(scale) / unit)
+	if odd == 1 && math.Mod(n, 2) == 0 {
+		n++
+	}
+	if up := float32(n * unit); up <= scale*1.25 {
+		return up
+	}
+	return scale
 }
 
 // eightBits says whether the codes are whole numbers of eight bits with a free scale.

@@ -123,3 +123,47 @@ func layerPartings(r *rand.Rand, p *Plan, b []float32, channels, terms int) (n i
 func code(v float32, p format.Params) int32 {
 	return max(0, min(255, int32(math.RoundToEven(float64(v)))+p.Zero))
 }
+
+// TestSumsHaveNoTies looks at every pair of codes that an Add may meet.
+func TestSumsHaveNoTies(t *testing.T) {
+	if n := sumTies(t); n != 0 {
+		t.Errorf("%d of the sums are ties with exact scales", n)
+	}
+	if n := sumTies(t, "y"); n == 0 {
+		t.Error("no sum is a tie where one scale is left to chance: the test shows nothing")
+	}
+}
+
+// sumTies counts ties with exact scales, but for the values named in round, whose scales are powers of two.
+func sumTies(t *testing.T, round ...string) (n int) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(4, 4))
+	m := parse(t, `g (float[1,2] x) => (float[1,2] z) <float[2,2] w = {1, 2, 3, 4}, float[2] b = {1, 2}, float[2,2] v = {5, 6, 7, 8}> {
+		[a] s = Gemm (x, w, b)
+		[b] u = Gemm (x, v, b)
+		[c] y = Add (s, u)
+		[d] z = MatMul (y, w)
+	}`)
+	for range 30 {
+		set := settings(t, "W8A8")
+		set.Exact = true
+		p := decide(t, m, set)
+		wide := func(least float32) *calib.Stats { return seen(-r.Float32(), least+r.Float32()/2) }
+		if err := p.Fit(m, map[string]*calib.Stats{"x": wide(1), "s": wide(1), "u": wide(1), "y": wide(2), "z": wide(9)}, set, 1); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range round {
+			p.Value(name).Params[0].Scale = 0x1p-6
+		}
+		s, u, y := p.Value("s").Params[0], p.Value("u").Params[0], p.Value("y").Params[0]
+		for a := range int32(256) {
+			for b := range int32(256) {
+				sum := float64(a-s.Zero)*float64(s.Scale) + float64(b-u.Zero)*float64(u.Scale)
+				if q := sum / float64(y.Scale); q-math.Floor(q) == 0.5 {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}

@@ -116,6 +116,7 @@ type Node struct {
 	Rows bool
 
 	output string // the value that it writes, by As; "" where that is not quantized
+	sum    bool   // it adds its operands
 }
 
 // Value returns the line that nodes call by that name, or nil.

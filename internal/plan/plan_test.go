@@ -39,7 +39,7 @@ func TestJSON(t *testing.T) {
 		v.observer, v.idle = nil, false
 	}
 	for _, n := range p.Nodes {
-		n.output = ""
+		n.output, n.sum = "", false
 	}
 	if !reflect.DeepEqual(&back, p) {
 		t.Errorf("read back as %s", text)
