@@ -108,7 +108,7 @@ func lowerDynamicGemm(lw *lowerer, n *node) bool {
 	im := image{1, n.in[0].elems(), size, size / s.n}
 	to := lw.dynamicOut(n, &s.dynamicScale, w.ColumnSums(), im, rowMajor)
 	st := to.step(n, "gemm", int64(size)*int64(s.k), x)
-	cuts, level := lw.cuts(w, im, float64(st.macs)*u8Nanos, &s.act), lw.level
+	cuts, level := lw.cuts(w, im, lw.u8Work(st.macs), &s.act), lw.level
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		w.Gemm(f.u8(x), s.k, to.out(f, 0, 0), cuts[part].Range)
@@ -138,7 +138,7 @@ func lowerDynamicConv(lw *lowerer, n *node) bool {
 	im, ix, level := imageOf(n.in[0], n.out[0]), s.win.Indirect(), lw.level
 	to := lw.dynamicOut(n, &s.dynamicScale, sums, im, channelsLast)
 	st := to.step(n, "conv "+sizeText(s.win), s.macs(n.out[0]), x)
-	cuts := lw.cuts(ws[0], im, float64(st.macs)*u8Nanos, &s.act)
+	cuts := lw.cuts(ws[0], im, lw.u8Work(st.macs), &s.act)
 	og, gemm, cols := s.o/s.group, pointwise(s.win), s.inputs()
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
