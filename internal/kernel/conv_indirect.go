@@ -30,19 +30,17 @@ const spareRows = 16
 
 // Indirect computes the offsets: row oy*OW+ox, tap ky*KW+kx.
 func (w Window) Indirect() *Indirect {
-	off := make([]int32, 0, (w.OH*w.OW+spareRows)*w.KH*w.KW)
-	x0, x1 := w.inner()
+	taps := w.KH * w.KW
+	off := make([]int32, 0, (w.OH*w.OW+spareRows)*taps)
 	for oy := range w.OH {
-		for ox := range w.OW {
-			if ox > x0 && ox < x1 {
-				off = w.appendNext(off)
-			} else {
-				off = w.appendPixel(off, oy, ox)
-			}
+		if oy > 0 && w.likeLast(oy) {
+			off = appendShifted(off, w.OW*taps, w.StrideH*w.W*w.Pitch)
+		} else {
+			off = w.appendRow(off, oy)
 		}
 	}
-	ix := NewIndirect(off, w.KH*w.KW)
-	ix.win = w
+	ix := &Indirect{Rows: len(off) / taps, Taps: taps, span: w.span(), win: w}
+	ix.spare(off)
 	ix.inside = w.inside()
 	for ky := range w.KH {
 		for kx := range w.KW {
@@ -50,6 +48,26 @@ func (w Window) Indirect() *Indirect {
 		}
 	}
 	return ix
+}
+
+// span is the greatest offset.
+func (w *Window) span() int {
+	last := func(outs, stride, pad, taps, dil, size int) int {
+		most := -1
+		for o := range outs {
+			for k := range taps {
+				if at := o*stride - pad + k*dil; at >= 0 && at < size {
+					most = max(most, at)
+				}
+			}
+		}
+		return most
+	}
+	y, x := last(w.OH, w.StrideH, w.Top, w.KH, w.DilH, w.H), last(w.OW, w.StrideW, w.Left, w.KW, w.DilW, w.W)
+	if y < 0 || x < 0 {
+		return 0
+	}
+	return (y*w.W + x) * w.Pitch
 }
 
 // inside says whether all taps lie inside of the image.
@@ -99,15 +117,33 @@ func (w Window) appendPixel(off []int32, oy, ox int) []int32 {
 	return off
 }
 
-// appendNext appends the pixel to the right of the last, where neither meets padding on the left or right.
-func (w Window) appendNext(off []int32) []int32 {
-	taps := w.KH * w.KW
-	step := int32(w.StrideW * w.Pitch)
-	for _, o := range off[len(off)-taps:] {
-		if o >= 0 {
-			o += step
+// appendRow appends the pixels of one output row.
+func (w *Window) appendRow(off []int32, oy int) []int32 {
+	x0, x1 := w.inner()
+	for ox := range w.OW {
+		if ox > x0 && ox < x1 {
+			off = appendShifted(off, w.KH*w.KW, w.StrideW*w.Pitch)
+		} else {
+			off = w.appendPixel(off, oy, ox)
 		}
-		off = append(off, o)
+	}
+	return off
+}
+
+// likeLast says whether an output row meets padding with the same taps as the one before.
+func (w *Window) likeLast(oy int) bool {
+	k0, k1 := w.tapRows(oy)
+	last0, last1 := w.tapRows(oy - 1)
+	return k0 == last0 && k1 == last1
+}
+
+// appendShifted appends the last n offsets again, step elements further; padding stays.
+func appendShifted(off []int32, n, step int) []int32 {
+	from := off[len(off)-n:]
+	off = off[:len(off)+n]
+	to, by := off[len(off)-n:][:len(from)], int32(step)
+	for i, o := range from {
+		to[i] = o + by&^(o>>31)
 	}
 	return off
 }
@@ -184,14 +220,19 @@ func NewIndirect(off []int32, taps int) *Indirect {
 	for _, o := range off {
 		ix.span = max(ix.span, int(o))
 	}
+	ix.spare(off)
+	return ix
+}
+
+// spare keeps the offsets with the last row repeated.
+func (ix *Indirect) spare(off []int32) {
 	if len(off) > 0 {
-		last := off[len(off)-taps:]
+		last := off[len(off)-ix.Taps:]
 		for range spareRows {
 			off = append(off, last...)
 		}
 	}
 	ix.off = off
-	return ix
 }
 
 // RowTaps is the geometry that makes each kernel row one tap of KW*Pitch

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -252,6 +253,30 @@ func TestIndirect(t *testing.T) {
 				}
 				i++
 			}
+		}
+	}
+}
+
+// TestIndirectByPixels holds the offsets of random windows, of which most are taken from the row or the
+// pixel before, to those of each pixel alone.
+func TestIndirectByPixels(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 1))
+	n := func(most int) int { return 1 + rng.IntN(most) }
+	for range 500 {
+		w := Window{H: n(12), W: n(12), Pitch: n(9), KH: n(5), KW: n(5), StrideH: n(3), StrideW: n(3), DilH: n(3), DilW: n(3),
+			Top: rng.IntN(5), Left: rng.IntN(5), OH: n(9), OW: n(9)}
+		var want []int32
+		for oy := range w.OH {
+			for ox := range w.OW {
+				want = w.appendPixel(want, oy, ox)
+			}
+		}
+		ix := w.Indirect()
+		if !slices.Equal(ix.off[:len(want)], want) {
+			t.Fatalf("%+v\ngives %v\nnot   %v", w, ix.off[:len(want)], want)
+		}
+		if most := max(0, int(slices.Max(want))); ix.span != most {
+			t.Fatalf("%+v has the span %d, not %d", w, ix.span, most)
 		}
 	}
 }
