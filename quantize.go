@@ -115,10 +115,30 @@ func (q *quantization) prepare() error {
 	if err := pass.Upgrade(q.float, q.opset()); err != nil {
 		return err
 	}
+	align(q.float)
 	q.tellDrawn()
 	var err error
 	q.facts, err = op.Infer(q.float, nil)
 	return err
+}
+
+// alignMost is how many bytes of constants are copied to where they can be read in place.
+const alignMost = 256 << 20
+
+// align copies the constants that lie at odd places of a file, as far as that takes little memory:
+// they are read many times, and each time would copy them.
+func align(m *graph.Model) {
+	left := alignMost
+	for g := range m.Graph.Graphs() {
+		for _, c := range g.Consts() {
+			if c.Tensor != nil && c.Tensor.Bytes() <= left {
+				was := c.Tensor
+				if c.Tensor = was.Align(); c.Tensor != was {
+					left -= was.Bytes()
+				}
+			}
+		}
+	}
 }
 
 // opset is the lowest opset that can write what the settings may ask for.

@@ -27,7 +27,8 @@ func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings, 
 			open = append(open, v)
 		}
 	}
-	if err := fitAll(open, consts, stats, set, threads); err != nil {
+	err := each(open, threads, func(v *Value) error { return v.fit(consts[v.Name], stats[v.Name], set) })
+	if err != nil {
 		return err
 	}
 	if set.Exact {
@@ -53,8 +54,10 @@ func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings, 
 			}
 		}
 	}
-	p.measure(consts)
-	return nil
+	return each(p.Values, threads, func(v *Value) error {
+		v.measure(consts[v.Name])
+		return nil
+	})
 }
 
 // Rounded returns a weight as it reads back from codes whose parameters are fitted to it.
@@ -91,8 +94,8 @@ func (p *Plan) Rescale(m *graph.Model, as string, params []format.Params) error 
 	return nil
 }
 
-// fitAll fits values that do not depend on one another.
-func fitAll(values []*Value, consts map[string]*tensor.Tensor, stats map[string]*calib.Stats, set Settings, threads int) error {
+// each does something to values that do not depend on one another.
+func each(values []*Value, threads int, do func(v *Value) error) error {
 	errs := make([]error, len(values))
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -100,7 +103,7 @@ func fitAll(values []*Value, consts map[string]*tensor.Tensor, stats map[string]
 		wg.Go(func() {
 			for i := next.Add(1) - 1; int(i) < len(values); i = next.Add(1) - 1 {
 				v := values[i]
-				errs[i] = fault.At(fmt.Sprintf("value %q", v.Name), v.guarded(consts[v.Name], stats[v.Name], set))
+				errs[i] = fault.At(fmt.Sprintf("value %q", v.Name), v.guarded(do))
 			}
 		})
 	}
@@ -124,15 +127,15 @@ func constants(m *graph.Model) map[string]*tensor.Tensor {
 	return all
 }
 
-// guarded is fit that survives a mapped file which changes under it.
-func (v *Value) guarded(t *tensor.Tensor, s *calib.Stats, set Settings) (err error) {
+// guarded survives a mapped file which changes under it.
+func (v *Value) guarded(do func(v *Value) error) (err error) {
 	defer fault.Trap()()
 	defer func() {
 		if r := recover(); r != nil {
 			err = fault.Recovered("", r)
 		}
 	}()
-	return v.fit(t, s, set)
+	return do(v)
 }
 
 func (v *Value) fit(t *tensor.Tensor, s *calib.Stats, set Settings) error {
@@ -229,19 +232,16 @@ func (v *Value) fitBias(t *tensor.Tensor, in, w *Value) error {
 	return nil
 }
 
-// measure records how well each weight survives its format.
-func (p *Plan) measure(consts map[string]*tensor.Tensor) {
-	for _, v := range p.Values {
-		t := consts[v.Name]
-		if v.Role != RoleWeight && v.Role != RoleConstant || t == nil {
-			continue
-		}
-		f := format.Lookup(v.Format)
-		if codes, err := f.QuantizeCodes(t, v.Block, v.Params); err == nil {
-			back := make([]float32, len(codes))
-			f.DecodeBlocks(back, t.Shape, codes, v.Block, f.Settle(v.Params))
-			v.SQNR = round2(sqnr(tensor.Of[float32](t), back))
-		}
+// measure records how well a weight survives its format.
+func (v *Value) measure(t *tensor.Tensor) {
+	if v.Role != RoleWeight && v.Role != RoleConstant || t == nil {
+		return
+	}
+	f := format.Lookup(v.Format)
+	if codes, err := f.QuantizeCodes(t, v.Block, v.Params); err == nil {
+		back := make([]float32, len(codes))
+		f.DecodeBlocks(back, t.Shape, codes, v.Block, f.Settle(v.Params))
+		v.SQNR = round2(sqnr(tensor.Of[float32](t), back))
 	}
 }
 

@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"testing"
@@ -161,6 +162,24 @@ func TestInts(t *testing.T) {
 	for _, bad := range []*Tensor{Wrap(Uint64, []uint64{1 << 63}, 1), Scalar(1), Strings([]string{"1"}, 1), New(Float8E4M3FN, 1)} {
 		if got, err := bad.Ints(); err == nil {
 			t.Errorf("%v is read as %v", bad, got)
+		}
+	}
+}
+
+func TestAlign(t *testing.T) {
+	shared := func(x *Tensor) bool { // whether a view writes through
+		Of[float32](x)[0] = 7
+		return Of[float32](x)[0] == 7
+	}
+	raw := Aligned[byte](72)
+	for i := range raw {
+		raw[i] = byte(i)
+	}
+	for at := range 8 {
+		x := &Tensor{DType: Float32, Shape: []int{4}, Raw: raw[at : at+16]}
+		y := x.Align()
+		if (y == x) != (at == 0) || y.String() != x.String() || !bytes.Equal(y.Raw, x.Raw) || !shared(y) {
+			t.Errorf("at %d: %v becomes %v", at, x, y)
 		}
 	}
 }

@@ -33,6 +33,14 @@ func Of[T Element](t *Tensor) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(&t.Raw[0])), n)
 }
 
+// Align returns t, or a copy where its bytes do not lie on an address that [Of] can share.
+func (t *Tensor) Align() *Tensor {
+	if len(t.Raw) == 0 || uintptr(unsafe.Pointer(&t.Raw[0]))%8 == 0 {
+		return t
+	}
+	return t.Clone()
+}
+
 // Wrap returns a tensor of element type d that shares memory with data. It does not copy.
 func Wrap[T Element](d DType, data []T, shape ...int) *Tensor {
 	var z T
