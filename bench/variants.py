@@ -35,7 +35,7 @@ def commands(lowbit, folder):
     yield out("int8-ort"), [*ORT, f32, out("int8-ort"), data, "minmax"]
     yield out("dynamic-ort"), [*ORT, f32, out("dynamic-ort"), data, "dynamic"]
     yield out("int8-this"), [*quantize, out("int8-this"), "--target", "this", "--data", data]
-    yield out("dynamic-this"), [*quantize, out("dynamic-this"), "--target", "this", "--mode", "dynamic"]
+    yield out("dynamic-this"), [*quantize, out("dynamic-this"), "--target", "this", "--mode", "dynamic", "--data", data]
 
 
 def main(lowbit, out, models, only):
