@@ -390,11 +390,12 @@ func (q *quantization) calibrate(values []string, samples []int) (map[string]*ca
 	if s := q.seen; s.float == q.float && slices.Equal(s.values, values) {
 		all, q.seen = s.stats, seen{}
 		rest = slices.DeleteFunc(slices.Clone(samples), func(n int) bool { return slices.Contains(q.fittedOf, n) })
-		if len(rest) == 0 {
-			return all, nil
-		}
 	}
 	done := len(samples) - len(rest)
+	if len(rest) == 0 {
+		q.opt.Progress("calibrate", done, done)
+		return all, nil
+	}
 	more, err := q.observe(values, feedOf(q.opt.Data, rest), q.histograms(), func(n int) { q.opt.Progress("calibrate", done+n, len(samples)) })
 	for name, s := range more {
 		if all[name] == nil {
