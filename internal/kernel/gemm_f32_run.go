@@ -84,6 +84,10 @@ func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 			next := p.panels[min(i+1, r.P1-1)]
 			s.next = unsafe.Pointer(&p.data[next.off])
 			s.nextLen = next.nv * p.lanes * p.taps * p.k * 4
+			if i == r.P1-1 && a.ix == nil && end < r.M1 {
+				// The last panel brings the next rows nearer.
+				s.next, s.nextLen = unsafe.Pointer(&a.x[end*a.lda]), min(step, r.M1-end)*a.lda*4
+			}
 			p.runPanel(s, &from, first, out, p.panels[i], m, end)
 		}
 	}
