@@ -65,6 +65,35 @@ func TestConvF32(t *testing.T) {
 	})
 }
 
+// TestConvF32Deep sums over so many channels that panels are narrower; small whole numbers add up
+// without rounding.
+func TestConvF32Deep(t *testing.T) {
+	r := rand.New(rand.NewPCG(23, 24))
+	for _, n := range []int{1, 32, 70} {
+		const c = 460
+		w := square(7, c, 3, 1)
+		taps, m := w.KH*w.KW, w.OH*w.OW
+		x, wt := make([]float32, w.H*w.W*c), make([]float32, n*taps*c)
+		for _, s := range [][]float32{x, wt} {
+			for i := range s {
+				s[i] = float32(r.IntN(9) - 4)
+			}
+		}
+		var want []float32
+		eachLevel(t, func(t *testing.T, l Level) {
+			p := l.PackF32(wt, n, c, taps, Order{N: taps * c, Tap: c, K: 1})
+			out := &OutF32{C: make([]float32, m*n), Ldc: n}
+			for _, part := range p.Split(m, 3) {
+				p.Conv(x, w.Indirect(), out, part)
+			}
+			if want == nil {
+				want = out.C
+			}
+			sameBits(t, out.C, want, fmt.Sprint(n))
+		})
+	}
+}
+
 func TestConvU8S8(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		r := rand.New(rand.NewPCG(9, 10))

@@ -27,7 +27,7 @@ func (l Level) PackF32(w []float32, n, k, taps int, o Order) *PackedF32 {
 	}
 	p := &PackedF32{shape: shape{n: n, k: k, taps: taps, kd: k, per: 1}, level: l}
 	var widths func(int) []int
-	p.lanes, widths = l.tilingF32()
+	p.lanes, widths = l.tilingF32(taps, k)
 	p.data = aligned[float32](p.cut(widths))
 	p.zeros = make([]float32, k)
 	w, o = byTaps(l, w, &p.shape, o)

@@ -28,8 +28,14 @@ func (l Level) microF32() *microSet {
 	return nil
 }
 
-func (l Level) tilingF32() (lanes int, widths func(int) []int) {
+// farPanel is the size of a panel of four vectors from which a convolution, whose
+// rows all pass by each panel, has panels of two: they stay in a second cache.
+const farPanel = 1 << 20
+
+func (l Level) tilingF32(taps, k int) (lanes int, widths func(int) []int) {
 	switch {
+	case l.use(AVX512) && taps > 1 && taps*k*4*64 > farPanel:
+		return 16, single(2)
 	case l.use(AVX512):
 		return 16, widthsZ
 	case l.use(AVX2):

@@ -2,7 +2,9 @@
 
 package kernel
 
-func (l Level) tilingF32() (lanes int, widths func(int) []int) { return genericLanes, single(1) }
+func (l Level) tilingF32(taps, k int) (lanes int, widths func(int) []int) {
+	return genericLanes, single(1)
+}
 
 func (p *PackedF32) runFast(rows[float32], *OutF32, Range) bool { return false }
 
