@@ -11,6 +11,7 @@ import (
 	"lowbit/internal/kernel"
 	"lowbit/internal/npz"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 	"lowbit/internal/testdata"
@@ -40,7 +41,7 @@ func TestModelsOnEveryLevel(t *testing.T) {
 			defer m.Close()
 			c := &levelCase{t: t, in: readNPZ(t, filepath.Join(filepath.Dir(path), "input.npz"))}
 			macs := c.float(m, readNPZ(t, filepath.Join(filepath.Dir(path), "output.npz")))
-			if firstQuantized(m.Graph()) == nil && (macs < heavyMACs/10 || !testing.Short()) {
+			if quantize.FirstQuantized(m.Graph()) == nil && (macs < heavyMACs/10 || !testing.Short()) {
 				c.quantized(m, filepath.Join(filepath.Dir(path), "input.npz"))
 			}
 		})

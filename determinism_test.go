@@ -133,38 +133,6 @@ func TestOtherDataOtherBytes(t *testing.T) {
 	}
 }
 
-// TestHoldBack splits samples by what they hold: the same ones are held back in any order.
-func TestHoldBack(t *testing.T) {
-	for _, c := range []struct{ n, held int }{{1, 1}, {31, 31}, {32, 8}, {100, 10}, {500, 32}} {
-		var want []int
-		for order := range uint64(3) {
-			ids := sequence(c.n, order)
-			calibrate, judge, err := holdBack(t.Context(), glyphs(ids))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(judge) != c.held || c.held < c.n && len(calibrate)+len(judge) != c.n {
-				t.Fatalf("%d samples: %d to calibrate, %d to judge", c.n, len(calibrate), len(judge))
-			}
-			var got []int
-			for _, i := range judge {
-				got = append(got, ids[i])
-			}
-			if want == nil {
-				want = got
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("%d samples, order %d: %v are held back, want %v", c.n, order, got, want)
-			}
-			for _, i := range calibrate {
-				if c.held < c.n && slices.Contains(judge, i) {
-					t.Errorf("sample %d is calibrated on and judged by", i)
-				}
-			}
-		}
-	}
-}
-
 // TestMemoryDoesNotGrowWithSamples measures what is alive at the end of calibration, with 100 samples,
 // more than repairs are fitted to, and with ten times as many. The samples that are held back to judge
 // by, 10 of 100 and 32 of 1000, are kept with their answers, and of each of the 1000 a few numbers;

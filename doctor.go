@@ -11,6 +11,7 @@ import (
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
+	"lowbit/internal/quantize"
 )
 
 // DiagnoseOptions say how a quantized model is examined.
@@ -70,7 +71,7 @@ func (o *DiagnoseOptions) job(ctx context.Context, float, quantized *Model) (*do
 	for i := range numbers {
 		numbers[i] = i * o.Data.Len() / n // of all classes, where these stand one after the other
 	}
-	few, err := fewSamples(ctx, o.Data, numbers, fitBytes, o.Threads)
+	few, err := quantize.FewSamples(ctx, o.Data, numbers, o.Threads)
 	if err != nil {
 		return nil, err
 	}

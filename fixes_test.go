@@ -95,6 +95,9 @@ func defaults(t *testing.T) plan.Settings {
 	return set
 }
 
+// wanted is the ratio in dB that layers are left in float for.
+const wanted = 20
+
 func TestRelieve(t *testing.T) {
 	m := hopelessModel(t)
 	set := defaults(t)
@@ -102,14 +105,14 @@ func TestRelieve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if without.Gate.SQNR > wantSQNR {
+	if without.Gate.SQNR > wanted {
 		t.Fatalf("the model is no challenge: %.1f dB", without.Gate.SQNR)
 	}
 	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: noise(m, 40)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Gate.SQNR < wantSQNR {
+	if r.Gate.SQNR < wanted {
 		t.Errorf("%.1f dB", r.Gate.SQNR)
 	}
 	for _, n := range r.Plan.Nodes {

@@ -1,4 +1,4 @@
-package lowbit
+package quantize
 
 import (
 	"cmp"
@@ -48,9 +48,9 @@ func (q *quantization) payoff(stats map[string]*calib.Stats) error {
 type payoff struct {
 	q        *quantization
 	stats    map[string]*calib.Stats
-	in       map[string]*Tensor
+	in       map[string]*tensor.Tensor
 	mode     plan.Mode
-	float    *Session
+	float    *engine.Session
 	warnings int      // of the quantization, before
 	said     []string // and what this adds to them
 }
@@ -196,13 +196,13 @@ func (p *payoff) try(leave map[string]string) (attempt, error) {
 	return a, err
 }
 
-func (p *payoff) compile(m *graph.Model) (*Session, error) {
+func (p *payoff) compile(m *graph.Model) (*engine.Session, error) {
 	return engine.Compile(m, engine.Options{Threads: p.q.opt.Threads})
 }
 
 // race runs s and the float network in turns, and returns their median times in the turn that is the median
 // by their ratio.
-func (p *payoff) race(s *Session, turns int) (ours, float time.Duration, err error) {
+func (p *payoff) race(s *engine.Session, turns int) (ours, float time.Duration, err error) {
 	once, err := timeRuns(p.q.ctx, s, p.in, 3) // warms up as well
 	if err != nil {
 		return 0, 0, err
@@ -228,7 +228,7 @@ func (p *payoff) race(s *Session, turns int) (ours, float time.Duration, err err
 }
 
 // timeRuns returns the median time of some runs.
-func timeRuns(ctx context.Context, s *Session, in map[string]*Tensor, runs int) (time.Duration, error) {
+func timeRuns(ctx context.Context, s *engine.Session, in map[string]*tensor.Tensor, runs int) (time.Duration, error) {
 	times := make([]time.Duration, runs)
 	for i := range times {
 		start := time.Now()
@@ -242,7 +242,7 @@ func timeRuns(ctx context.Context, s *Session, in map[string]*Tensor, runs int) 
 }
 
 // losers lists the nodes of the plan that are slower than in float, the worst first.
-func (p *payoff) losers(s *Session, a attempt) ([]loser, error) {
+func (p *payoff) losers(s *engine.Session, a attempt) ([]loser, error) {
 	runs := max(3, min(raceRuns, int(2*raceTime/max(a.time, 1))))
 	ours, err := s.Profile(p.q.ctx, p.in, runs)
 	if err != nil {
@@ -302,11 +302,11 @@ func shortTime(d time.Duration) string {
 }
 
 // timingInputs is what the networks are timed on: a sample, or ones of the shapes that the model declares.
-func (q *quantization) timingInputs() (map[string]*Tensor, error) {
+func (q *quantization) timingInputs() (map[string]*tensor.Tensor, error) {
 	if q.judge != nil && len(q.judge.samples) > 0 {
 		return q.judge.samples[0], nil
 	}
-	in := map[string]*Tensor{}
+	in := map[string]*tensor.Tensor{}
 	for _, v := range q.float.Graph.Required() {
 		shape, ok := v.Type.Static()
 		if !ok || !v.Type.IsTensor() {

@@ -1,4 +1,4 @@
-package lowbit
+package quantize
 
 import (
 	"fmt"

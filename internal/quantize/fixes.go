@@ -1,4 +1,4 @@
-package lowbit
+package quantize
 
 import (
 	"fmt"
@@ -15,6 +15,7 @@ import (
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/repair"
+	"lowbit/internal/tensor"
 )
 
 // A Fix tells what one repair did.
@@ -209,7 +210,7 @@ func (q *quantization) compile(m *graph.Model, watch []string) (calib.Runner, er
 
 // fitFeed gives the samples that repairs work on.
 func (q *quantization) fitFeed() calib.Feed {
-	return calib.Feed{N: len(q.fitted), Sample: func(i int) (map[string]*Tensor, string, error) { return q.fitted[i], "", nil }}
+	return calib.Feed{N: len(q.fitted), Sample: func(i int) (map[string]*tensor.Tensor, string, error) { return q.fitted[i], "", nil }}
 }
 
 // job is what a repair works on now.

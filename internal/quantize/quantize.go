@@ -1,0 +1,311 @@
+// Package quantize runs a quantization from the float network to the quantized one: it calibrates, plans, repairs,
+// judges what helps on samples held back, and rewrites.
+package quantize
+
+import (
+	"context"
+	"encoding/json"
+	"runtime"
+	"slices"
+	"strings"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/calib/dataset"
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/pass"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
+)
+
+// Options say how a network is quantized. The zero value of a field means its default.
+type Options struct {
+	Settings plan.Settings // from plan.Default and changes to it
+	Plan     *plan.Plan    // a finished plan: nothing is calibrated
+	Style    string        // "qdq" or "qoperator"
+	Data     *dataset.Source
+	Fix      []string // names of repairs to make; nil chooses by trial, "none" makes none
+	Recipe   string   // the resolved recipe, kept in the model's metadata
+	Threads  int
+	// AllowRequantize takes a model that is quantized already.
+	AllowRequantize bool
+	// Progress is called with the stage at work and how much of it is done.
+	Progress func(stage string, done, total int)
+}
+
+// A Result is a quantized network with what is known of it.
+type Result struct {
+	Graph    *graph.Model
+	Plan     *plan.Plan
+	Gate     *Gate // nil where there was no data to compare on
+	Fixes    []Fix
+	Warnings []string
+}
+
+// Run returns a quantized copy of m. It does not change m, whose tensors the copy shares.
+func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
+	if o.Threads <= 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	q := &quantization{ctx: ctx, in: m, opt: o, observed: o.Settings.Observer != nil}
+	if err := q.prepare(); err != nil {
+		return nil, err
+	}
+	if err := q.decide(); err != nil {
+		return nil, err
+	}
+	if err := q.finish(); err != nil {
+		return nil, err
+	}
+	return &Result{Graph: q.out, Plan: q.plan, Gate: q.gate, Fixes: q.fixes, Warnings: q.warnings}, nil
+}
+
+// quantization is one call of Run.
+type quantization struct {
+	ctx      context.Context
+	in       *graph.Model
+	opt      Options
+	float    *graph.Model // prepared, not quantized
+	observed bool         // an observer of activations was asked for
+	facts    op.Facts
+	norms    map[string]pass.Norm // what BatchNormalizations of the float network told before they were folded
+	plan     *plan.Plan
+	judge    *judge // nil where there is no data
+	out      *graph.Model
+	gate     *Gate
+	last     known // what was compared last
+	warnings []string
+	fitted   []map[string]*tensor.Tensor // samples that repairs work on
+	fittedOf []int                       // their numbers
+	seen     seen
+	many     []int // numbers of those for repairs that gain by many
+	fixes    []Fix
+}
+
+// prepare makes the float network that the plan is about.
+func (q *quantization) prepare() error {
+	if n := FirstQuantized(q.in); n != nil && !q.opt.AllowRequantize {
+		return fault.Invalidf(n.Label(), "the model is quantized already").
+			WithHint("quantize the float model it came from, or pass --allow-requantize")
+	}
+	q.float = pass.Clone(q.in)
+	prepare := func(m *graph.Model) (err error) {
+		q.norms, err = pass.PrepareNorms(m)
+		return err
+	}
+	steps := []func(*graph.Model) error{prepare}
+	if q.opt.AllowRequantize { // folding would take constants of few bits to pieces, inlining may show more of them
+		steps = []func(*graph.Model) error{pass.Dequantize, prepare, pass.Dequantize}
+	}
+	for _, step := range steps {
+		if err := step(q.float); err != nil {
+			return err
+		}
+	}
+	if err := pass.Upgrade(q.float, q.opset()); err != nil {
+		return err
+	}
+	align(q.float)
+	q.tellDrawn()
+	var err error
+	q.facts, err = op.Infer(q.float, nil)
+	return err
+}
+
+// alignMost is how many bytes of constants are copied to where they can be read in place.
+const alignMost = 256 << 20
+
+// align copies the constants that lie at odd places of a file, as far as that takes little memory:
+// they are read many times, and each time would copy them.
+func align(m *graph.Model) {
+	left := alignMost
+	for g := range m.Graph.Graphs() {
+		for _, c := range g.Consts() {
+			if c.Tensor != nil && c.Tensor.Bytes() <= left {
+				was := c.Tensor
+				if c.Tensor = was.Align(); c.Tensor != was {
+					left -= was.Bytes()
+				}
+			}
+		}
+	}
+}
+
+// opset is the lowest opset that can write what the settings may ask for.
+func (q *quantization) opset() int {
+	need := 13 // scales along an axis
+	s := q.opt.Settings
+	weights, acts := []plan.Scheme{s.Weights}, []plan.Scheme{s.Acts}
+	for _, o := range s.Overrides {
+		if o.Weights != nil {
+			weights = append(weights, *o.Weights)
+		}
+		if o.Acts != nil {
+			acts = append(acts, *o.Acts)
+		}
+	}
+	for _, c := range weights {
+		need = max(need, c.Opset())
+	}
+	if s.Mode == plan.Static {
+		for _, c := range acts {
+			need = max(need, c.FlowOpset())
+		}
+	}
+	if q.opt.Plan != nil {
+		need = max(need, q.opt.Plan.Opset())
+	}
+	return need
+}
+
+// FirstQuantized returns a node of m that computes on quantized values, or nil.
+func FirstQuantized(m *graph.Model) *graph.Node {
+	for _, n := range m.Graph.AllNodes() {
+		if pass.IsQuantized(n) {
+			return n
+		}
+	}
+	for _, w := range weight.Find(m) {
+		if w.Format.Bits < 16 {
+			return w.Node
+		}
+	}
+	return nil
+}
+
+// decide finds the plan: a given one, or one made from the settings and the data.
+func (q *quantization) decide() error {
+	var calibrate []int
+	if q.opt.Settings.Outliers > 0 && q.opt.Data == nil {
+		return fault.Invalidf("outliers", "are found on samples").WithHint("give --data")
+	}
+	if d := q.opt.Data; d != nil {
+		var held []int
+		var err error
+		if calibrate, held, err = holdBack(q.ctx, d); err != nil {
+			return err
+		}
+		if q.judge, err = newJudge(q.ctx, q.float, d, held, q.opt.Threads); err != nil {
+			return err
+		}
+		q.fittedOf = forRepairs(calibrate, held, fitMost)
+		if q.fitted, err = fewSamples(q.ctx, d, q.fittedOf, fitBytes, q.opt.Threads); err != nil {
+			return err
+		}
+		q.fittedOf = q.fittedOf[:len(q.fitted)]
+		if err = q.splitOutliers(); err != nil {
+			return err
+		}
+		q.many = forRepairs(calibrate, held, manyMost)
+		calibrate = slices.Sorted(slices.Values(calibrate)) // neighbours on the disk are read one after the other
+	}
+	switch {
+	case q.opt.Plan != nil:
+		return q.given()
+	case q.opt.Settings.Float():
+		q.plan = plan.Decide(q.float, q.facts, q.opt.Settings, nil)
+		return nil
+	case q.opt.Settings.Mode == plan.Static:
+		return q.static(calibrate)
+	case q.opt.Settings.Mode == plan.Convert:
+		return q.convert(calibrate)
+	}
+	return q.unobserved()
+}
+
+// unobserved plans without ranges of activations: they are found while running, or not needed.
+func (q *quantization) unobserved() error {
+	q.plan = plan.Decide(q.float, q.facts, q.opt.Settings, nil)
+	plain := q.float
+	if err := q.before(); err != nil {
+		return err
+	}
+	if q.timed() {
+		if err := q.payoff(nil); err != nil {
+			return err
+		}
+	}
+	if err := q.fit(q.opt.Settings, nil); err != nil {
+		return err
+	}
+	if err := q.after(); err != nil || !q.timed() {
+		return err
+	}
+	return q.settle(plain, nil)
+}
+
+// given takes a finished plan, and makes the repairs that it was made with.
+func (q *quantization) given() error {
+	if names := q.opt.Plan.Repairs(); len(names) > 0 && !q.judged() {
+		return fault.Invalidf("plan", "was made with the repairs %s, which need the samples", strings.Join(names, ", ")).WithHint("give the same --data")
+	}
+	q.plan = q.opt.Plan
+	if err := q.before(); err != nil {
+		return err
+	}
+	if err := q.plan.Check(q.float); err != nil {
+		return err
+	}
+	return q.after()
+}
+
+// fit makes the plan of the settings.
+func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) error {
+	q.plan = plan.Decide(q.float, q.facts, set, nil)
+	if set.Mode == plan.Static {
+		q.plan = q.withoutUnseen(stats)
+	}
+	if err := q.plan.Fit(q.float, stats, set, q.opt.Threads); err != nil {
+		return err
+	}
+	if q.plan.Quantized() == 0 && len(set.Leave) == 0 {
+		return fault.Unsupportedf("model", "no node can be quantized: %s", q.plan.Obstacles())
+	}
+	return nil
+}
+
+// finish makes the quantized network, compares it with the float one and says where it came from.
+func (q *quantization) finish() error {
+	q.warnings = append(q.warnings, q.plan.Idle(q.observed)...)
+	if q.judge == nil {
+		if err := q.rewrite(); err != nil {
+			return err
+		}
+	} else {
+		var err error
+		if q.gate, err = q.compared(); err != nil {
+			return err
+		}
+		q.note()
+		if w := q.gate.warning(); w != "" {
+			q.warnings = append(q.warnings, w)
+		}
+	}
+	return q.describe()
+}
+
+// rewrite makes the quantized network from the plan.
+func (q *quantization) rewrite() error {
+	q.out = pass.Clone(q.float)
+	return pass.Quantize(q.out, q.plan, q.opt.Style)
+}
+
+// describe stores in the metadata how the network was made.
+func (q *quantization) describe() error {
+	if q.opt.Recipe != "" {
+		q.out.SetMeta("lowbit.recipe", q.opt.Recipe)
+	}
+	if d := q.opt.Data; d != nil && d.Info().Preprocess != nil {
+		text, err := json.Marshal(d.Info().Preprocess)
+		if err != nil {
+			return err
+		}
+		q.out.SetMeta("lowbit.preprocess", string(text))
+	}
+	return nil
+}

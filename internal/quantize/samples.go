@@ -1,0 +1,99 @@
+package quantize
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/calib/dataset"
+	"lowbit/internal/tensor"
+)
+
+// Samples held back from calibration to judge by: a tenth, within these bounds.
+const (
+	heldLeast = 8
+	heldMost  = 32
+)
+
+// holdBack splits the samples of d into those to calibrate on and those to judge by. Which are
+// which, and their order, depends on their content alone, so that shuffled data gives the same
+// network. Where there are few, every sample serves both ends.
+func holdBack(ctx context.Context, d *dataset.Source) (calibrate, judge []int, err error) {
+	n := d.Len()
+	prints := make([]uint64, n)
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+		if prints[i], err = d.Fingerprint(i); err != nil {
+			return nil, nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(prints[a], prints[b]) })
+	if n < 4*heldLeast {
+		return order, order, nil
+	}
+	held := max(heldLeast, min(heldMost, n/10))
+	return order[held:], order[:held], nil
+}
+
+// forRepairs picks among samples to calibrate on those that repairs are fitted to: half of them
+// where the same ones judge.
+func forRepairs(calibrate, judge []int, most int) []int {
+	if len(calibrate) == len(judge) {
+		return calibrate[:(len(calibrate)+1)/2]
+	}
+	return calibrate[:min(len(calibrate), most)]
+}
+
+const (
+	fitMost  = 48       // samples that repairs work on
+	fitBytes = 48 << 20 // their bytes at most, but for the first few
+	fitLeast = 4
+
+	manyMost  = 256 // for repairs that gain by many
+	manyBytes = 192 << 20
+)
+
+// readSamples reads the inputs of the samples of those numbers.
+func readSamples(ctx context.Context, d *dataset.Source, numbers []int, threads int) ([]map[string]*tensor.Tensor, error) {
+	list := make([]map[string]*tensor.Tensor, len(numbers))
+	err := calib.Each(ctx, len(numbers), threads, func(_ context.Context, i int) error {
+		s, err := d.Sample(numbers[i])
+		if err == nil {
+			list[i] = s.Inputs
+		}
+		return err
+	})
+	return list, err
+}
+
+// fewSamples reads samples until they take too many bytes.
+func fewSamples(ctx context.Context, d *dataset.Source, numbers []int, most, threads int) ([]map[string]*tensor.Tensor, error) {
+	var list []map[string]*tensor.Tensor
+	bytes := 0
+	for few := range slices.Chunk(numbers, 2*threads) {
+		next, err := readSamples(ctx, d, few, threads)
+		if err != nil {
+			return nil, err
+		}
+		for _, in := range next {
+			for _, t := range in {
+				bytes += t.Bytes()
+			}
+			if bytes > most && len(list) >= fitLeast {
+				return list, nil
+			}
+			list = append(list, in)
+		}
+	}
+	return list, nil
+}
+
+// FewSamples reads the inputs of the samples of those numbers until they take much memory.
+func FewSamples(ctx context.Context, d *dataset.Source, numbers []int, threads int) ([]map[string]*tensor.Tensor, error) {
+	return fewSamples(ctx, d, numbers, fitBytes, threads)
+}
