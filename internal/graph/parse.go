@@ -2,6 +2,7 @@ package graph
 
 import (
 	"lowbit/internal/tensor"
+	"slices"
 )
 
 // maxNesting bounds graphs within graphs and types within types.
@@ -103,11 +104,8 @@ func (p *parser) namedGraph(name string) *Graph {
 	p.expect("(")
 	p.list(")", func() { g.Out = append(g.Out, p.value(nil)) })
 	if p.take("<") {
-		p.list(">", func() {
-			if v := p.value(g); g.Const(v.Name) == nil {
-				g.Info = append(g.Info, v)
-			}
-		})
+		p.list(">", func() { g.Info = append(g.Info, p.value(g)) })
+		g.Info = slices.DeleteFunc(g.Info, func(v *Value) bool { return g.Const(v.Name) != nil })
 	}
 	g.Nodes = p.nodes()
 	return g
