@@ -182,7 +182,13 @@ func (p *parser) operator(n *Node) {
 
 func (p *parser) attrs(list []*Attr) []*Attr {
 	if p.take("<") {
-		p.list(">", func() { list = append(list, p.attr(p.name())) })
+		p.list(">", func() {
+			a := p.attr(p.name())
+			if a.Value == nil && a.Ref == "" {
+				p.fail("attribute %q needs a value", a.Name)
+			}
+			list = append(list, a)
+		})
 	}
 	return list
 }
@@ -231,8 +237,10 @@ func (p *parser) function() *Function {
 func (p *parser) parameter(f *Function) {
 	name := p.name()
 	if c := p.peek(); c == ':' || c == '=' {
-		f.Attrs = append(f.Attrs, p.attr(name))
-		return
+		if a := p.attr(name); a.Value != nil || a.Ref != "" {
+			f.Attrs = append(f.Attrs, a)
+			return
+		}
 	}
 	f.AttrNames = append(f.AttrNames, name)
 }
