@@ -33,11 +33,12 @@ func (p *Plan) shorten(fitted []*Value, byAs map[string]*Value) {
 	p.untie(fitted, byAs)
 	near := p.neighbours(byAs)
 	for _, v := range fitted {
-		if v.Role != RoleWeight || !v.eightBits() || v.Block.Kind == format.Group {
+		pairs, met := near[v.As]
+		if !met || !v.eightBits() || v.Block.Kind == format.Group {
 			continue
 		}
 		for i, q := range v.Params {
-			v.Params[i] = exactAmong(shortened(q), near[v.As])
+			v.Params[i] = exactAmong(shortened(q), pairs)
 		}
 		v.Reason += exactReason
 	}
@@ -96,19 +97,26 @@ func (v *Value) eightBits() bool {
 // A pair is the scales of what a weight multiplies and of what comes out.
 type pair struct{ in, out float32 }
 
-// neighbours returns for each weight the pairs of scales around the nodes that read it.
+// neighbours returns for each weight that meets codes of eight bits the pairs of scales around the nodes
+// where it does; a node whose result is not in eight bits has no pair. With other operands sums are not
+// exact, whatever the weight's scale.
 func (p *Plan) neighbours(byAs map[string]*Value) map[string][]pair {
 	near := map[string][]pair{}
 	for _, n := range p.Nodes {
-		out := source(byAs, n.output)
-		if out == nil || !out.eightBits() {
+		if len(n.Inputs) == 0 {
 			continue
+		}
+		in, out := source(byAs, n.Inputs[0]), source(byAs, n.output)
+		if in == nil || !in.eightBits() {
+			continue
+		}
+		var around []pair
+		if out != nil && out.eightBits() {
+			around = []pair{{in.Params[0].Scale, out.Params[0].Scale}}
 		}
 		for _, as := range n.Inputs {
 			if w := byAs[as]; w != nil && w.Role == RoleWeight {
-				if in := source(byAs, n.Inputs[0]); in != nil {
-					near[as] = append(near[as], pair{in.Params[0].Scale, out.Params[0].Scale})
-				}
+				near[as] = append(near[as], around...)
 			}
 		}
 	}
@@ -147,9 +155,10 @@ func shortened(q format.Params) format.Params {
 	return q
 }
 
-// exactAmong returns the first parameters from q on upwards with which products keep every tie.
+// exactAmong returns the first parameters from q on upwards with which products keep every tie; q itself
+// where that would cost half a step more.
 func exactAmong(q format.Params, near []pair) format.Params {
-	for try := q; try.Scale < 4*q.Scale; try = shortened(format.Params{Scale: try.Scale * 1.01, Zero: try.Zero}) {
+	for try := q; try.Scale <= 1.5*q.Scale; try = shortened(format.Params{Scale: try.Scale * 1.01, Zero: try.Zero}) {
 		ok := true
 		for _, n := range near {
 			ok = ok && tiesKept(n.in, try.Scale, n.out)

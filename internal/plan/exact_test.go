@@ -167,3 +167,23 @@ func sumTies(t *testing.T, round ...string) (n int) {
 	}
 	return n
 }
+
+// TestExactWhereItHelps leaves the scales of weights alone where their products are not exact anyway.
+func TestExactWhereItHelps(t *testing.T) {
+	for _, c := range []struct {
+		scheme string
+		mode   Mode
+		short  bool
+	}{{"W8A8", Static, true}, {"W8A16", Static, false}, {"W8A8", Dynamic, false}, {"W8A8", Weights, false}} {
+		m, set := parse(t, chain), settings(t, c.scheme)
+		set.Mode, set.Exact = c.mode, true
+		p := decide(t, m, set)
+		if err := p.Fit(m, map[string]*calib.Stats{"x": seen(-1, 1), "t": seen(0, 2), "y": seen(-4, 4)}, set, 1); err != nil {
+			t.Fatal(err)
+		}
+		odd, _ := whole(p.Value("w").Params[0].Scale)
+		if short := odd < 1<<shortBits; short != c.short {
+			t.Errorf("%s, %s: scale %v", c.scheme, c.mode, p.Value("w").Params[0].Scale)
+		}
+	}
+}
