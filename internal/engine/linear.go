@@ -90,9 +90,9 @@ func (lw *lowerer) linearTensor(n *node, q bool, c codec, scale float32, zero *t
 // linearRows takes scales along an axis that is last in some layout.
 func (lw *lowerer) linearRows(n *node, q bool, c codec, scale []float32, zero *tensor.Tensor) bool {
 	v := n.in[0]
-	axis, rank := n.onnx.Int("axis", 1), len(v.shape)
-	if axis < 0 {
-		axis += rank
+	axis, ok := scaledAxis(n)
+	if !ok {
+		return false
 	}
 	l := rowMajor
 	switch {
