@@ -49,24 +49,7 @@ func TestFormats(t *testing.T) {
 }
 
 func testFormat(t *testing.T, m *Model, f *format.Format, in map[string]*Tensor) {
-	set, err := plan.Default("W8A8")
-	if err != nil {
-		t.Fatal(err)
-	}
-	set.Mode = plan.Weights
-	set.Weights = plan.Scheme{Format: f, Block: set.Mode.WeightBlock(f)}
-	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := onnx.Encode(r.Model.Graph())
-	if err != nil {
-		t.Fatal(err)
-	}
-	q, err := onnx.Decode(b, onnx.Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, q, r := written(t, m, f)
 	checkStorage(t, f, m, r, q)
 	s, err := engine.Compile(q, engine.Options{Threads: 1})
 	if err != nil {
@@ -115,6 +98,69 @@ func checkStorage(t *testing.T, f *format.Format, m *Model, r *Result, q *graph.
 	if want := bits / 8; stored < want*99/100 || stored > want*103/100+tablesAndShapes {
 		t.Errorf("%d bytes of codes and scales, the format promises %d", stored, want)
 	}
+}
+
+// TestFormatSizes holds the file of MobileNetV2 in each format against the sum of what a format promises for its
+// weights, scales included, and of the rest of the same network's file in the plainest form: its nodes, of which one
+// DequantizeLinear without zero points for each weight, its names and its biases. Tables of marks, zero
+// points, and the nodes that unpack codes are what comes on top.
+func TestFormatSizes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 26 files")
+	}
+	m, err := Open(testdata.Dir(t, "models/mobilenetv2/mobilenetv2.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	size, codes := storedIn(t, m, format.FP8E4M3)
+	rest := size - codes
+	for _, f := range format.All {
+		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel()
+			size, codes := storedIn(t, m, f)
+			over := float64(size)/float64(codes+rest) - 1
+			t.Logf("%d bytes: %d of weights, %d of the network, %.2f %% on top", size, codes, rest, 100*over)
+			if over > 0.03 {
+				t.Errorf("%d bytes are %.2f %% more than %d of weights and %d of the network", size, 100*over, codes, rest)
+			}
+		})
+	}
+}
+
+// storedIn writes the network with its weights in a format, and returns the size of the file and how many
+// bytes the format promises for weights and scales.
+func storedIn(t *testing.T, m *Model, f *format.Format) (size, codes int) {
+	b, q, _ := written(t, m, f)
+	bits := 0
+	for _, w := range weight.Find(q) {
+		bits += w.Bits()
+	}
+	return len(b), bits / 8
+}
+
+// written quantizes the weights of a network alone, and returns the file, what is read back from it, and the result.
+func written(t *testing.T, m *Model, f *format.Format) ([]byte, *graph.Model, *Result) {
+	t.Helper()
+	set, err := plan.Default("W8A8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Mode = plan.Weights
+	set.Weights = plan.Scheme{Format: f, Block: set.Mode.WeightBlock(f)}
+	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := onnx.Encode(r.Model.Graph())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := onnx.Decode(b, onnx.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, q, r
 }
 
 // isBias says whether a constant is added to the result of a product.

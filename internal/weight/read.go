@@ -217,7 +217,8 @@ func (r *reader) zeros(n *graph.Node, p []format.Params) bool {
 func (r *reader) table(n *graph.Node) *Coded {
 	inner := &reader{src: r.src}
 	m := inner.marks(r.input(n, 0))
-	p, scales, nest, dims := r.scale(r.input(n, 1))
+	name, owners := r.owners(r.input(n, 1))
+	p, scales, nest, dims := r.scale(name)
 	if m == nil || p == nil {
 		return nil
 	}
@@ -226,6 +227,16 @@ func (r *reader) table(n *graph.Node) *Coded {
 		return nil
 	}
 	switch {
+	case owners != nil:
+		want := slices.Clone(m.shape)
+		if owners.Axis < 0 || owners.Axis >= min(len(want), len(c.Shape)) {
+			return nil
+		}
+		want[owners.Axis] = (want[owners.Axis] + owners.Size - 1) / owners.Size
+		if owners.Flat = !slices.Equal(m.shape, c.Shape); !slices.Equal(want, dims) {
+			return nil
+		}
+		c.Block = *owners
 	case r.final != nil:
 		if !r.ungroup(c, m.shape, dims) {
 			return nil
@@ -236,7 +247,27 @@ func (r *reader) table(n *graph.Node) *Coded {
 	return c
 }
 
-// ungroup finds the groups in marks of shape (…,groups,size,…), and drops what fills up the last.
+// owners reads scales that a constant list of groups picks, one for each position along an axis; where
+// they are not picked, the block is nil.
+func (r *reader) owners(name string) (scale string, b *format.Block) {
+	n := r.node(name)
+	if n == nil || n.Op != "Gather" {
+		return name, nil
+	}
+	list := r.ints(n, 1)
+	size := slices.IndexFunc(list, func(k int) bool { return k != 0 })
+	if t := r.constant(n, 1); size < 1 || t.Rank() != 1 {
+		return name, nil
+	}
+	for i, k := range list {
+		if k != i/size {
+			return name, nil
+		}
+	}
+	return n.In[0], &format.Block{Kind: format.Group, Axis: n.Int("axis", 0), Size: size}
+}
+
+// ungroup finds the groups in marks of shape (…,groups,size,…).
 func (r *reader) ungroup(c *Coded, shape, dims []int) bool {
 	axis := -1
 	for i := range shape {
@@ -247,21 +278,11 @@ func (r *reader) ungroup(c *Coded, shape, dims []int) bool {
 	if axis < 0 {
 		return false
 	}
-	groups, size := shape[axis], shape[axis+1]
-	d := groups * size
-	if len(r.cuts) == 1 {
-		d = r.cuts[0][1]
-	}
-	outer, inner := tensor.Elements(shape[:axis]), tensor.Elements(shape[axis+2:])
-	fold := slices.Concat(shape[:axis], []int{d}, shape[axis+2:])
-	if tensor.Elements(fold) != tensor.Elements(c.Shape) || d > groups*size {
+	size := shape[axis+1]
+	fold := slices.Concat(shape[:axis], []int{shape[axis] * size}, shape[axis+2:])
+	if tensor.Elements(fold) != tensor.Elements(c.Shape) {
 		return false
 	}
-	codes := make([]int32, 0, outer*d*inner)
-	for o := range outer {
-		codes = append(codes, c.Codes[o*groups*size*inner:][:d*inner]...)
-	}
-	c.Codes = codes
 	c.Block = format.Block{Kind: format.Group, Axis: axis, Size: size, Flat: !slices.Equal(fold, c.Shape)}
 	return true
 }

@@ -1,6 +1,7 @@
 package weight
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -158,14 +159,17 @@ func (s *spelling) scaled(in ...string) string {
 }
 
 // table multiplies marks (…,D,…) by scales. Groups along D are laid out as (…,groups,size,…), so
-// that a scale (…,groups,1,…) is broadcast; a last group that is short is filled up and cut off again.
+// that a scale (…,groups,1,…) is broadcast; where the last group is short, scales are picked by position.
 func (s *spelling) table() (string, error) {
 	b := s.c.Block
-	codes, shape := s.c.Codes, s.fold
-	if b.Kind == format.Group {
-		codes, shape = s.grouped()
+	if b.Kind == format.Group && s.fold[b.Axis]%b.Size != 0 {
+		return s.owned()
 	}
-	v, err := s.marks(codes, shape)
+	shape := s.fold
+	if b.Kind == format.Group {
+		shape = slices.Concat(shape[:b.Axis], []int{shape[b.Axis] / b.Size, b.Size}, shape[b.Axis+1:])
+	}
+	v, err := s.marks(s.c.Codes, shape)
 	if err != nil {
 		return "", err
 	}
@@ -175,32 +179,32 @@ func (s *spelling) table() (string, error) {
 	}
 	v = s.node("Mul", v, scale).Out[0]
 	s.shape = shape
-	if b.Kind != format.Group {
-		return v, nil
-	}
-	if d, full := s.fold[b.Axis], shape[b.Axis]*b.Size; d != full {
-		whole := slices.Clone(s.fold)
-		whole[b.Axis] = full
-		v = s.cut(s.reshape(v, whole), b.Axis, d)
-	}
 	return v, nil
 }
 
-// grouped lays codes out in groups: (…,D,…) as (…,groups,size,…).
-func (s *spelling) grouped() ([]int32, []int) {
-	axis, size, d := s.c.Block.Axis, s.c.Block.Size, s.fold[s.c.Block.Axis]
-	groups := (d + size - 1) / size
-	outer, inner := tensor.Elements(s.fold[:axis]), tensor.Elements(s.fold[axis+1:])
-	shape := slices.Concat(s.fold[:axis], []int{groups, size}, s.fold[axis+1:])
-	if d == groups*size {
-		return s.c.Codes, shape
+// owned multiplies marks (…,D,…) by scales (…,groups,…), of which a list of D groups picks.
+func (s *spelling) owned() (string, error) {
+	b := s.c.Block
+	v, err := s.marks(s.c.Codes, s.fold)
+	if err != nil {
+		return "", err
 	}
-	out := make([]int32, 0, outer*groups*size*inner)
-	for o := range outer {
-		out = append(out, s.c.Codes[o*d*inner:][:d*inner]...)
-		out = append(out, make([]int32, (groups*size-d)*inner)...)
+	scale, err := s.scale(b.ParamShape(s.c.Shape))
+	if err != nil {
+		return "", err
 	}
-	return out, shape
+	d := s.fold[b.Axis]
+	n := s.node("Gather", scale, s.shared(fmt.Sprintf("groups[%d/%d]", d, b.Size), func() *tensor.Tensor {
+		list := make([]int32, d)
+		for i := range list {
+			list[i] = int32(i / b.Size)
+		}
+		return tensor.Wrap(tensor.Int32, list, d)
+	}))
+	n.SetAttr("axis", int64(b.Axis))
+	v = s.node("Mul", v, n.Out[0]).Out[0]
+	s.shape = s.fold
+	return v, nil
 }
 
 // broadcast is the shape of scales that multiply marks of some shape.
