@@ -41,6 +41,9 @@ type activation struct {
 
 func (a *activation) plain() bool { return a.lo == a.hi && len(a.then) == 0 && a.slope == nil }
 
+// unstored says whether there is more than the store of a product does.
+func (a *activation) unstored() bool { return len(a.then) > 0 || a.slope != nil }
+
 // add puts f behind what is there.
 func (a *activation) add(f function) {
 	a.text += "+" + f.op.String()
@@ -53,7 +56,7 @@ func (a *activation) add(f function) {
 
 // finish applies what a product's store has not done to columns [n0, n1) of rows [m0, m1) of c.
 func (a *activation) finish(l kernel.Level, c []float32, ld int, r tile) {
-	if len(a.then) == 0 && a.slope == nil {
+	if !a.unstored() {
 		return
 	}
 	if r.n0 == 0 && r.n1 == ld && a.slope == nil {

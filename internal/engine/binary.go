@@ -31,7 +31,11 @@ func lowerBinary(lw *lowerer, n *node) bool {
 		parts = lw.partsFor(float64(y.elems())*functionNanos, bc.inner()/64)
 	}
 	level := lw.level
-	lw.emit(&step{node: n, kernel: op.String(), parts: parts, in: []*slot{a, b}, out: []*slot{dst}, run: func(f *frame, part int) error {
+	over := a
+	if !sameShape(u.shape, y.shape) {
+		over = b
+	}
+	lw.emit(&step{node: n, kernel: op.String(), parts: parts, in: []*slot{a, b}, out: []*slot{dst}, over: over, run: func(f *frame, part int) error {
 		bc.run(level, op, f.f32(dst), f.f32(a), f.f32(b), part, parts)
 		return nil
 	}})

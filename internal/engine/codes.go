@@ -15,7 +15,7 @@ func (lw *lowerer) elementwise(n *node, name string, run func(f *frame, dst, x *
 	dst := lw.make(n.out[0], l)
 	size := n.out[0].elems()
 	parts := lw.partsFor(float64(size)*byteNanos, size/64)
-	lw.emit(&step{node: n, kernel: name, parts: parts, in: []*slot{x}, out: []*slot{dst}, run: func(f *frame, part int) error {
+	lw.emit(&step{node: n, kernel: name, parts: parts, in: []*slot{x}, out: []*slot{dst}, over: x, run: func(f *frame, part int) error {
 		from, to := span(size, part, parts)
 		run(f, dst, x, from, to)
 		return nil

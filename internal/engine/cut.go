@@ -33,7 +33,7 @@ const chunkBytes = 128 << 10
 
 // chunks returns the number of parts that keep each result in cache until act is done with it.
 func (im image) chunks(act *activation) int {
-	if act == nil || len(act.then) == 0 && act.slope == nil {
+	if act == nil || !act.unstored() {
 		return 1
 	}
 	return im.out*4/chunkBytes + 1

@@ -129,6 +129,25 @@ func TestFusion(t *testing.T) {
 			x := k.image(1, 9, 6, 7)
 			return k.node("Add", []string{k.conv3(x, 9, 9), k.node("Relu", []string{k.conv3(x, 9, 9)})})
 		}, []string{"f32 conv 3x3+Relu", "f32 conv 3x3 after Add"}},
+		{"Winograd", func(k *maker) string {
+			x := k.image(2, 64, 9, 12)
+			return k.node("Relu", []string{k.node("Add", []string{x, k.conv3(x, 64, 64)})})
+		}, []string{"f32 Winograd conv 3x3+Relu after Add"}},
+		{"Winograd and functions", func(k *maker) string {
+			y := k.conv3(k.image(2, 64, 11, 12), 64, 96)
+			return k.node("PRelu", []string{k.node("Sigmoid", []string{y}), k.constant(k.floats(96, 1, 1))})
+		}, []string{"f32 Winograd conv 3x3+Sigmoid+PRelu"}},
+		{"Winograd to a part of a concatenation", func(k *maker) string {
+			x := k.image(1, 64, 12, 11)
+			return k.node("Concat", []string{k.conv3(x, 64, 96), k.conv3(x, 64, 64)}, "axis", int64(1))
+		}, []string{"f32 Winograd conv 3x3"}},
+		{"residuals in place", func(k *maker) string {
+			x := k.node("Relu", []string{k.image(2, 9, 6, 7)})
+			for range 3 {
+				x = k.node("Relu", []string{k.node("Add", []string{x, k.conv3(k.conv3(x, 9, 9), 9, 9)})})
+			}
+			return k.node("Add", []string{k.node("Exp", []string{x}), k.node("Mul", []string{x, x})})
+		}, []string{"f32 conv 3x3+Relu after Add"}},
 		{"silu", func(k *maker) string {
 			y := k.conv3(k.image(1, 9, 6, 7), 9, 21)
 			return k.node("Mul", []string{k.node("Sigmoid", []string{y}), y})

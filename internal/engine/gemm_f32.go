@@ -1,6 +1,9 @@
 package engine
 
-import "lowbit/internal/kernel"
+import (
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
 
 // lowerGemm emits a float product with a constant matrix.
 func lowerGemm(lw *lowerer, n *node) bool {
@@ -15,6 +18,9 @@ func lowerGemm(lw *lowerer, n *node) bool {
 		add = lw.use(n.in[1], rowMajor)
 		st.in = append(st.in, add)
 		st.kernel += " after Add"
+		if x.dtype == tensor.Float32 {
+			st.over = add
+		}
 	}
 	dst := lw.make(n.out[0], rowMajor)
 	cuts, level := lw.cuts(w, im, float64(st.macs)*form.nanos, &s.act), lw.level

@@ -231,6 +231,33 @@ func (lw *lowerer) live(p *program) {
 			d.root.last = max(d.root.last, p.slots[i].last)
 		}
 	}
+	for i, st := range p.steps {
+		if st.over != nil && st.replaces(i) {
+			st.out[0].takeOver(st.over.root)
+		}
+	}
+}
+
+// replaces says whether the result of step i can take the memory of the operand that it may replace: where
+// nothing else reads this.
+func (s *step) replaces(i int) bool {
+	x, y := s.over.root, s.out[0]
+	readers := 0
+	for _, o := range s.in {
+		if o.root == x {
+			readers++
+		}
+	}
+	return readers == 1 && x != y && y.root == y && x.place == inArena && y.place == inArena && x.last == i && y.first == i && x.bytes == y.bytes
+}
+
+// takeOver makes s and its views share the memory of x.
+func (s *slot) takeOver(x *slot) {
+	for _, v := range append(s.views, s) {
+		v.root = x
+		x.views = append(x.views, v)
+	}
+	x.last, s.views = s.last, nil
 }
 
 // errDeclared says that the file declares what does not hold. Such a model is left to the reference

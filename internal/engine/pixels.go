@@ -130,6 +130,9 @@ func (lw *lowerer) convIO(n *node, st *step, x pixels) *convIO {
 		st.in = append(st.in, io.add)
 	}
 	io.y = lw.pixelsFor(out)
+	if x.dtype == tensor.Float32 {
+		st.over = io.add // sums of bfloat16 are stored before they are complete
+	}
 	io.im = image{b, tensor.Elements(in.shape[2:]) * x.pitch, rows * io.y.pitch, rows}
 	st.in, st.out = append(st.in, x.slot), append(st.out, io.y.slot)
 	return io

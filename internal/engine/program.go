@@ -21,6 +21,7 @@ type step struct {
 	run    func(f *frame, part int) error
 
 	in, out []*slot
+	over    *slot // the operand whose memory the result may take: no element is read once it is written; nil: none
 }
 
 func (s *step) label() string {

@@ -413,3 +413,36 @@ func TestProfile(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+// TestTakesOver lets results take the memory of operands that nothing else reads.
+func TestTakesOver(t *testing.T) {
+	at := func(place place, bytes, first, last int) *slot {
+		s := &slot{place: place, bytes: bytes, first: first, last: last}
+		s.root = s
+		return s
+	}
+	x, a, y := at(inArena, 8, 0, 2), at(inArena, 8, 1, 2), at(inArena, 8, 2, 5)
+	st := &step{in: []*slot{x, a}, out: []*slot{y}, over: a}
+	if !st.replaces(2) {
+		t.Error("the operand dies here")
+	}
+	for name, wrong := range map[string]*step{
+		"read later":     {in: []*slot{x, at(inArena, 8, 0, 3)}, out: []*slot{y}},
+		"an input":       {in: []*slot{x, at(inInput, 8, 0, 2)}, out: []*slot{y}},
+		"smaller":        {in: []*slot{x, at(inArena, 4, 0, 2)}, out: []*slot{y}},
+		"read twice":     {in: []*slot{a, a}, out: []*slot{y}},
+		"a result":       {in: []*slot{x, a}, out: []*slot{at(inOutput, 8, 2, 5)}},
+		"a part of more": {in: []*slot{x, a}, out: []*slot{at(inArena, 8, 1, 5)}},
+	} {
+		wrong.over = wrong.in[1]
+		if wrong.replaces(2) {
+			t.Errorf("%s: replaced", name)
+		}
+	}
+	view := at(inArena, 8, -1, 0)
+	view.root, y.views = y, []*slot{view}
+	y.takeOver(a)
+	if y.root != a || view.root != a || len(a.views) != 2 || a.last != 5 {
+		t.Errorf("%+v", a)
+	}
+}

@@ -20,7 +20,7 @@ func lowerFunction(lw *lowerer, n *node) bool {
 	dst := lw.make(n.out[0], l)
 	level, size := lw.level, n.out[0].elems()
 	parts := lw.partsFor(float64(size)*functionNanos, size/64)
-	lw.emit(&step{node: n, kernel: fn.op.String(), parts: parts, in: []*slot{x}, out: []*slot{dst}, run: func(f *frame, part int) error {
+	lw.emit(&step{node: n, kernel: fn.op.String(), parts: parts, in: []*slot{x}, out: []*slot{dst}, over: x, run: func(f *frame, part int) error {
 		a, b := span(size, part, parts)
 		fn.apply(level, f.f32(dst)[a:b], f.f32(x)[a:b])
 		return nil

@@ -2,10 +2,7 @@
 
 package kernel
 
-import (
-	"math"
-	"unsafe"
-)
+import "unsafe"
 
 // decodeArgs is the argument of the kernels in _asm/blocks_f32.go, which know its layout.
 type decodeArgs struct {
@@ -137,10 +134,7 @@ func (p *PackedBlocksF32) row(s *blockSums, fn func(*decodeArgs), out *OutF32, p
 func (p *PackedBlocksF32) multiply(w []float32, a *rows[float32], out *OutF32, pn panel, r Range) {
 	s := scratches.Get().(*scratch)
 	s.taps, s.kb, s.ldc, s.ldAdd = 1, a.k*4, out.Ldc*4, out.LdAdd*4
-	s.lo, s.hi = out.Min, out.Max
-	if out.Min == out.Max {
-		s.lo, s.hi = float32(math.Inf(-1)), float32(math.Inf(1))
-	}
+	s.lo, s.hi = out.bounds()
 	s.columns(pn.n1 - pn.n0)
 	s.b, s.next, s.nextLen = unsafe.Pointer(&w[0]), unsafe.Pointer(&w[0]), a.k*p.width*4
 	s.zero, s.bias = unsafe.Pointer(&zeros), unsafe.Pointer(&zeros)

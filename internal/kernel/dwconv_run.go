@@ -2,10 +2,7 @@
 
 package kernel
 
-import (
-	"math"
-	"unsafe"
-)
+import "unsafe"
 
 // dwKernel holds the bodies for one number of vectors: pixel takes any pixels
 // one by one, run some neighbours at a time, the most first.
@@ -66,10 +63,7 @@ func (d *DepthwiseF32) runFast(a rows[float32], out *OutF32, m0, m1 int) bool {
 	}
 	s := scratches.Get().(*scratch)
 	s.zero = unsafe.Pointer(&d.zeros[0])
-	s.lo, s.hi = out.Min, out.Max
-	if out.Min == out.Max {
-		s.lo, s.hi = float32(math.Inf(-1)), float32(math.Inf(1))
-	}
+	s.lo, s.hi = out.bounds()
 	for _, pn := range d.panels {
 		s.mask = ^uint64(0) >> (64 - (pn.n1 - pn.n0))
 		s.bias = unsafe.Pointer(&zeros)

@@ -144,20 +144,24 @@ const genericLanes = 16
 // runs over taps, then k, in ascending order.
 func (p *PackedF32) runGeneric(a rows[float32], out *OutF32, r Range) {
 	for _, pn := range p.panels[r.P0:r.P1] {
-		for i := r.M0; i < r.M1; i++ {
-			var acc [genericLanes]float32
-			if out.Bias != nil {
-				copy(acc[:], out.Bias[pn.n0:pn.n1])
-			}
-			w := p.data[pn.off:]
-			for tap := range p.taps {
-				for _, v := range a.row(i, tap) {
-					addScaled(acc[:], v, w)
-					w = w[genericLanes:]
-				}
-			}
-			out.store(acc[:pn.n1-pn.n0], i, pn.n0)
+		p.panelGeneric(pn, &a, out, r.M0, r.M1)
+	}
+}
+
+func (p *PackedF32) panelGeneric(pn panel, a *rows[float32], out *OutF32, m0, m1 int) {
+	for i := m0; i < m1; i++ {
+		var acc [genericLanes]float32
+		if out.Bias != nil {
+			copy(acc[:], out.Bias[pn.n0:pn.n1])
 		}
+		w := p.data[pn.off:]
+		for tap := range p.taps {
+			for _, v := range a.row(i, tap) {
+				addScaled(acc[:], v, w)
+				w = w[genericLanes:]
+			}
+		}
+		out.store(acc[:pn.n1-pn.n0], i, pn.n0)
 	}
 }
 

@@ -72,12 +72,7 @@ func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 		return false
 	}
 	s := scratches.Get().(*scratch)
-	s.taps, s.kb, s.ldc, s.ldAdd = p.taps, p.k*4, out.Ldc*4, out.LdAdd*4
-	s.zero = unsafe.Pointer(unsafe.SliceData(p.zeros))
-	s.lo, s.hi = out.Min, out.Max
-	if out.Min == out.Max {
-		s.lo, s.hi = float32(math.Inf(-1)), float32(math.Inf(1))
-	}
+	p.ready(s, out)
 	step := blockRows(r.M1-r.M0, p.k*4, len(p.data)*4)
 	copied := a.ix == nil && a.lda*4%aliasPitch == 0 && r.P1-r.P0 >= copyPanels
 	for m := r.M0; m < r.M1; m += step {
@@ -87,9 +82,7 @@ func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 			from, first = s.copyRows(&a, m, end), m
 		}
 		for i := r.P0; i < r.P1; i++ {
-			next := p.panels[min(i+1, r.P1-1)]
-			s.next = unsafe.Pointer(&p.data[next.off])
-			s.nextLen = next.nv * p.lanes * p.taps * p.k * 4
+			p.comes(s, p.panels[min(i+1, r.P1-1)])
 			if i == r.P1-1 && a.ix == nil && end < r.M1 {
 				// The last panel brings the next rows nearer.
 				s.next, s.nextLen = unsafe.Pointer(&a.x[end*a.lda]), min(step, r.M1-end)*a.lda*4
@@ -100,6 +93,41 @@ func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 	s.microArgs = microArgs{}
 	scratches.Put(s)
 	return true
+}
+
+// ready sets what all panels share.
+func (p *PackedF32) ready(s *scratch, out *OutF32) {
+	s.taps, s.kb, s.ldc, s.ldAdd = p.taps, p.k*4, out.Ldc*4, out.LdAdd*4
+	s.zero = unsafe.Pointer(unsafe.SliceData(p.zeros))
+	s.lo, s.hi = out.bounds()
+}
+
+// comes names the panel that is to be brought nearer.
+func (p *PackedF32) comes(s *scratch, next panel) {
+	s.next = unsafe.Pointer(&p.data[next.off])
+	s.nextLen = next.nv * p.lanes * p.taps * p.k * 4
+}
+
+// panelFast makes the rows m0 to m1-1 of the columns of pn; it returns false where the level has no assembly.
+func (p *PackedF32) panelFast(pn, next panel, a *rows[float32], out *OutF32, m0, m1 int) bool {
+	if p.level.microF32() == nil {
+		return false
+	}
+	s := scratches.Get().(*scratch)
+	p.ready(s, out)
+	p.comes(s, next)
+	p.runPanel(s, a, 0, out, pn, m0, m1)
+	s.microArgs = microArgs{}
+	scratches.Put(s)
+	return true
+}
+
+// bounds gives the clamp as assembly wants it: everything where there is none.
+func (o *OutF32) bounds() (lo, hi float32) {
+	if o.Min == o.Max {
+		return float32(math.Inf(-1)), float32(math.Inf(1))
+	}
+	return o.Min, o.Max
 }
 
 // Rows whose addresses differ by whole pages fall on the same lines of the

@@ -8,6 +8,12 @@ func (l Level) tilingF32(taps, k int) (lanes int, widths func(int) []int) {
 
 func (p *PackedF32) runFast(rows[float32], *OutF32, Range) bool { return false }
 
+func (p *PackedF32) panelFast(panel, panel, *rows[float32], *OutF32, int, int) bool { return false }
+
+func (b *winogradBlock) transformFast(*winogradInArgs) bool { return false }
+
+func (b *winogradBlock) gatherFast(*winogradOutArgs, int) bool { return false }
+
 func (p *PackedU8S8) pack(w []int8, o Order) { p.packGeneric(w, o) }
 
 func (p *PackedU8S8) runFast(rows[uint8], uint8, *OutU8S8, Range) bool { return false }
@@ -27,6 +33,12 @@ func (d *DepthwiseU8S8) pack() {}
 func (d *DepthwiseF32) runFast(rows[float32], *OutF32, int, int) bool { return false }
 
 func (d *DepthwiseU8S8) runFast(rows[uint8], uint8, *OutU8S8, int, int) bool { return false }
+
+// The arguments of assembly: there is none.
+type (
+	winogradInArgs  struct{}
+	winogradOutArgs struct{}
+)
 
 // microSet is the choice of assembly: none.
 type microSet struct{}

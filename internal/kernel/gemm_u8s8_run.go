@@ -178,14 +178,6 @@ func (s *scratch) slack(a *rows[uint8], m0, m1 int) (last rows[uint8], safe int)
 	return rows[uint8]{x: s.block, lda: s.kb, k: a.k, taps: 1}, safe
 }
 
-// grow gives n elements, reusing v.
-func grow[T any](v []T, n int) []T {
-	if cap(v) < n {
-		return aligned[T](n)
-	}
-	return v[:n]
-}
-
 // column points s at the weights and factors of a panel.
 func (p *PackedU8S8) column(s *scratch, pi int, out *OutU8S8) {
 	pn := p.panels[pi]

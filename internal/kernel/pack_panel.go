@@ -206,3 +206,11 @@ func packBytes(dst, w []int8, s *shape, o Order) {
 		}
 	}
 }
+
+// grow gives n elements, reusing v.
+func grow[T any](v []T, n int) []T {
+	if cap(v) < n {
+		return aligned[T](n)
+	}
+	return v[:n]
+}

@@ -23,6 +23,10 @@ var layouts = []struct {
 		"codes": decCodes, "scale": decScale, "zero": decZero, "marks": decMarks, "x": decX,
 		"init": decInit, "dst": decDst, "blocks": decBlocks, "units": decUnits,
 	}},
+	{"winogradInArgs", map[string]int{"src": wiSrc, "dst": wiDst, "step": wiStep, "len": wiLen}},
+	{"winogradOutArgs", map[string]int{
+		"src": woSrc, "step": woStep, "len": woLen, "bias": woBias, "dst": woDst, "add": woAdd, "lo": woLo, "hi": woHi,
+	}},
 	{"amxArgs", map[string]int{
 		"cfg": amxCfg, "a": amxA, "off": amxOff, "lda": amxLda, "taps": amxTaps, "steps": amxSteps, "b": amxB, "blocks": amxBlocks, "sums": amxSums,
 		"bias": amxBias, "biasStep": amxBiasStep, "scale": amxScale, "scaleStep": amxScaleStep, "shift": amxShift, "shiftStep": amxShiftStep,
