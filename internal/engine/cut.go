@@ -25,6 +25,8 @@ type cut struct {
 type splitter interface {
 	Panels() int
 	Columns(panel int) (n0, n1 int)
+	K() int
+	Taps() int
 }
 
 // chunkBytes is how much a product stores before functions that its store lacks go over it: what a
@@ -41,7 +43,7 @@ func (im image) chunks(act *activation) int {
 
 // cuts divides a product of batch images that takes some nanoseconds and ends in act, which may be nil.
 func (lw *lowerer) cuts(w splitter, im image, nanos float64, act *activation) []cut {
-	ranges := lw.ranges(w, im.rows, nanos/float64(im.batch), lw.partsFor(nanos, 1<<20)/im.batch)
+	ranges := lw.ranges(w, im, nanos/float64(im.batch), lw.partsFor(nanos, 1<<20)/im.batch)
 	if chunks := im.chunks(act); chunks > len(ranges) {
 		ranges = rangesOfRows(w, im.rows, chunks)
 	}
@@ -58,19 +60,29 @@ const (
 	rowGrain   = 24  // rows that fill tiles of any height
 	cutNanos   = 400 // what each further part costs
 	mostApiece = 4   // parts of a product for each thread
+
+	// What a thread pays to read an element that it would not have to read alone: of the weights, which all
+	// read where the rows are cut, and of the left side, which another thread has written, where the panels are.
+	weightNanos = 0.03
+	otherNanos  = 0.1
 )
 
-// ranges cuts one product by rows or by panels, whichever gives the threads the more equal shares.
-func (lw *lowerer) ranges(w splitter, rows int, nanos float64, limit int) []kernel.Range {
-	best := rangesOfRows(w, rows, 1)
+// ranges cuts the product of one image by rows or by panels, whichever lets the last thread be done sooner.
+func (lw *lowerer) ranges(w splitter, im image, nanos float64, limit int) []kernel.Range {
+	best := rangesOfRows(w, im.rows, 1)
 	least := nanos
-	for parts := lw.threads; limit > 1 && parts <= lw.threads*mostApiece; parts += lw.threads {
-		for _, list := range [][]kernel.Range{rangesOfRows(w, rows, parts), rangesOfPanels(w, rows, parts)} {
-			t := nanos*longest(w, list, lw.threads)/float64(rows*columns(w)) + float64(len(list))*cutNanos/float64(lw.threads)
-			if t < least {
-				best, least = list, t
-			}
+	others := float64(lw.threads-1) / float64(lw.threads)
+	byRows := weightNanos * others * float64(columns(w)*w.K()*w.Taps())
+	byPanels := otherNanos * others * float64(im.in)
+	consider := func(list []kernel.Range, extra float64) {
+		t := nanos*longest(w, list, lw.threads)/float64(im.rows*columns(w)) + float64(len(list))*cutNanos/float64(lw.threads) + extra
+		if t < least {
+			best, least = list, t
 		}
+	}
+	for parts := lw.threads; limit > 1 && parts <= lw.threads*mostApiece; parts += lw.threads {
+		consider(rangesOfRows(w, im.rows, parts), byRows)
+		consider(rangesOfPanels(w, im.rows, parts), byPanels)
 	}
 	return best
 }

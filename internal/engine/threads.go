@@ -22,14 +22,31 @@ type crew struct {
 	once    sync.Once
 }
 
-// A job is one step of one run, cut into parts that threads take one after the other.
+// A job is one step of one run, cut into parts. Each thread takes those of its own share one after the
+// other, since neighbouring steps cut alike and what it has written is in its own cache, and then helps others.
 type job struct {
-	step  *step
-	frame *frame
-	parts int32
-	next  atomic.Int32 // first part that nobody has taken
-	left  atomic.Int32 // parts that are not done
-	err   atomic.Pointer[error]
+	step   *step
+	frame  *frame
+	shares []share
+	left   atomic.Int32 // parts that are not done
+	err    atomic.Pointer[error]
+}
+
+// A share is the parts of a job that one thread has before others take them.
+type share struct {
+	next atomic.Int32 // first one that nobody has taken
+	end  int32
+	_    [56]byte // shares of threads lie on lines of their own
+}
+
+func newJob(s *step, f *frame, threads int) *job {
+	j := &job{step: s, frame: f, shares: make([]share, threads)}
+	for i := range j.shares {
+		j.shares[i].next.Store(int32(s.parts * i / threads))
+		j.shares[i].end = int32(s.parts * (i + 1) / threads)
+	}
+	j.left.Store(int32(s.parts))
+	return j
 }
 
 const (
@@ -49,8 +66,8 @@ func (c *crew) acquire() bool {
 	}
 	if !c.started {
 		c.started = true
-		for range c.helpers {
-			go c.help()
+		for i := range c.helpers {
+			go c.help(i + 1)
 		}
 	}
 	return true
@@ -66,16 +83,15 @@ func (c *crew) close() { c.once.Do(func() { close(c.quit) }) }
 
 // do runs all parts of a step and returns the first error.
 func (c *crew) do(s *step, f *frame) error {
-	j := &job{step: s, frame: f, parts: int32(s.parts)}
-	j.left.Store(j.parts)
+	j := newJob(s, f, c.helpers+1)
 	c.current.Store(j)
-	for n := min(c.asleep.Load(), j.parts-1); n > 0; n-- {
+	for n := min(c.asleep.Load(), int32(s.parts)-1); n > 0; n-- {
 		select {
 		case c.wake <- struct{}{}:
 		default:
 		}
 	}
-	j.work()
+	j.work(0)
 	for i := 1; j.left.Load() > 0; i++ {
 		if i%spinRounds == 0 {
 			runtime.Gosched()
@@ -87,29 +103,32 @@ func (c *crew) do(s *step, f *frame) error {
 	return nil
 }
 
-// work takes parts until none is left.
-func (j *job) work() {
-	for {
-		i := j.next.Add(1) - 1
-		if i >= j.parts {
-			return
+// work takes parts until none is left: those of a thread's share, then the others'.
+func (j *job) work(thread int) {
+	for i := range j.shares {
+		s := &j.shares[(thread+i)%len(j.shares)]
+		for {
+			part := s.next.Add(1) - 1
+			if part >= s.end {
+				break
+			}
+			if err := j.step.part(j.frame, int(part)); err != nil {
+				j.err.CompareAndSwap(nil, &err)
+			}
+			j.left.Add(-1)
 		}
-		if err := j.step.part(j.frame, int(i)); err != nil {
-			j.err.CompareAndSwap(nil, &err)
-		}
-		j.left.Add(-1)
 	}
 }
 
 // help is the life of one helper.
-func (c *crew) help() {
+func (c *crew) help(thread int) {
 	var last *job
 	for {
 		j := c.await(last)
 		if j == nil {
 			return
 		}
-		j.work()
+		j.work(thread)
 		last = j
 	}
 }

@@ -262,3 +262,48 @@ func TestHalfRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// TestAffine tries sums whose scales have few bits, which an affine function gives, and one that has ties
+// which it cannot give.
+func TestAffine(t *testing.T) {
+	sums := map[string]struct {
+		q  QBinary
+		ok bool
+	}{
+		"few bits": {QBinary{XScale: 0x1.2p-5, YScale: 0x1.ap-5, OutScale: 0x1.6p-5, XZero: 120, YZero: 7, OutZero: 99, Lo: 0, Hi: 255}, true},
+		"a clamp":  {QBinary{XScale: 0x1.2p-5, YScale: 0x1.ap-5, OutScale: 0x1.6p-5, XZero: 3, OutZero: 20, Lo: 20, Hi: 200}, true},
+		"ties":     {QBinary{XScale: 0x1.2p-5, YScale: 0x1.ap-6, OutScale: 0x1.6p-4, XZero: 120, YZero: 7, OutZero: 99, Hi: 255}, false},
+		"overflow": {QBinary{XScale: 0x1p120, YScale: 1, OutScale: 0x1p-120, XZero: 3, OutZero: 20, Hi: 255}, false},
+	}
+	x, y := everyPair()
+	for name, c := range sums {
+		want, got := make([]uint8, len(x)), make([]uint8, len(x))
+		Generic.QAddU8(&c.q, want, x, y)
+		for _, l := range Levels() {
+			f, ok := l.Affine(&c.q)
+			if ok != c.ok {
+				t.Errorf("%s, %v: %t", name, l, ok)
+			}
+			if !ok {
+				continue
+			}
+			l.QAffineU8(f, got, x, y)
+			equal(t, l.String()+" "+name, got, want)
+			l.QAffineRowsU8(f, got[:768*80], x[:768*80], y[300:1068])
+			for i := range 768 * 80 {
+				Generic.QAddU8(&c.q, want[i:i+1], x[i:i+1], y[300+i%768:][:1])
+			}
+			equal(t, l.String()+" rows "+name, got[:768*80], want[:768*80])
+			Generic.QAddU8(&c.q, want, x, y)
+		}
+	}
+	eachCase(t, func(l Level, r *rand.Rand, n, off int) {
+		f := &QAffine{A: 0.7, B: 0.3, C: -20.2, Lo: 3, Hi: 250}
+		a, b := bytesOf[uint8](r, n, off), bytesOf[uint8](r, n, 1)
+		got, same := newGuard[uint8](n, off, 77), make([]uint8, n)
+		l.QAffineU8(f, got.slice(), a, b)
+		Generic.QAffineU8(f, same, a, b)
+		equal(t, l.String(), got.slice(), same)
+		got.check(t, l.String())
+	})
+}

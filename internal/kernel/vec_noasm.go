@@ -30,6 +30,8 @@ var (
 	qmulU8Asm variants[qbinaryFn[uint8]]
 	qmulS8Asm variants[qbinaryFn[int8]]
 
+	qaffineU8Asm variants[qaffineFn]
+
 	lut8Asm       variants[lut8Fn]
 	flipSignAsm   variants[bytesFn]
 	unpackU4Asm   variants[bytesFn]
