@@ -12,6 +12,7 @@ import (
 
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/demo"
+	"lowbit/internal/doctor"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/pass"
@@ -310,7 +311,13 @@ g (float[16,32] x) => (float[16,8] y) {
 // beforeClamp quantizes a network, and moves the quantizer behind a layer's clamp in front of it.
 func beforeClamp(t *testing.T, m *Model, node string) *Model {
 	t.Helper()
-	g := pass.Clone(quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", nil).Model.graph)
+	return beforeClampOf(t, quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", nil).Model, node, -50, 13.75)
+}
+
+// beforeClampOf moves the quantizer behind a layer's clamp in front of it, and gives it the range of what is there.
+func beforeClampOf(t *testing.T, m *Model, node string, lo, hi float64) *Model {
+	t.Helper()
+	g := pass.Clone(m.graph)
 	x := g.Graph.Index()
 	for _, n := range g.Graph.Nodes {
 		if n.Name != node {
@@ -321,10 +328,9 @@ func beforeClamp(t *testing.T, m *Model, node string) *Model {
 		d := x.OnlyUse(q.Out[0])
 		last := d.Out[0]
 		q.In[0], clamp.In[0], d.Out[0], clamp.Out[0] = n.Out[0], last+"_early", last+"_early", last
-		// the range of what comes before the clamp, as a tool finds it that looks there
-		g.Graph.SetConst("early_scale", tensor.Scalar(0.25))
+		g.Graph.SetConst("early_scale", tensor.Scalar(float32((hi-lo)/255)))
 		zero := tensor.New(tensor.Uint8)
-		zero.Raw[0] = 200
+		zero.Raw[0] = uint8(math.RoundToEven(-lo / (hi - lo) * 255))
 		g.Graph.SetConst("early_zp", zero)
 		q.In, d.In = []string{q.In[0], "early_scale", "early_zp"}, []string{d.In[0], "early_scale", "early_zp"}
 		list := slices.DeleteFunc(slices.Clone(g.Graph.Nodes), func(k *graph.Node) bool { return k == clamp })
@@ -336,17 +342,24 @@ func beforeClamp(t *testing.T, m *Model, node string) *Model {
 	return nil
 }
 
+// diagnosed examines a pair and logs the first causes.
+func diagnosed(t *testing.T, s sick) *doctor.Diagnosis {
+	t.Helper()
+	d, err := Diagnose(context.Background(), s.float, s.quantized, DiagnoseOptions{Data: s.data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range d.Causes[:min(3, len(d.Causes))] {
+		t.Logf("%d %s at %s: %s; alone %.1f dB, without %.1f dB; %s", i, c.Cause, c.Name, c.Evidence, c.Alone, c.Without, c.Fix)
+	}
+	return d
+}
+
 func TestDoctorNamesPlantedFaults(t *testing.T) {
 	for _, p := range plants {
 		t.Run(p.cause, func(t *testing.T) {
 			s := p.make(t)
-			d, err := Diagnose(context.Background(), s.float, s.quantized, DiagnoseOptions{Data: s.data})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, c := range d.Causes[:min(3, len(d.Causes))] {
-				t.Logf("%d %s at %s: %s; alone %.1f dB, without %.1f dB; %s", i, c.Cause, c.Name, c.Evidence, c.Alone, c.Without, c.Fix)
-			}
+			d := diagnosed(t, s)
 			if d.Healthy || len(d.Causes) == 0 || d.Causes[0].Cause != p.cause || d.Causes[0].Name != p.node {
 				t.Fatalf("healthy %v at %.1f dB, warnings %q", d.Healthy, d.SQNR, d.Warnings)
 			}

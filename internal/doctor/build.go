@@ -299,7 +299,7 @@ func (b *builder) bias(s *site, x []float32) {
 // biasScale is the product of the scales of a unit's input and weights, nil where one is in float.
 func (b *builder) biasScale(u *unit) []float32 {
 	x := u.in[0]
-	if x == nil || x.kind != acts || u.weights == nil {
+	if x == nil || x.kind != acts || x.dynamic || u.weights == nil {
 		return nil
 	}
 	p, coded := x.params, u.weights.coded

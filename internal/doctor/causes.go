@@ -60,6 +60,7 @@ type finding struct {
 	sites    []*site
 	evidence string
 	local    float64 // noise at the place itself, as a share of the signal's power
+	sure     bool    // wrong whatever the outputs are here: it costs time, or shows on other machines
 
 	alone, without float64
 	scores         *[2]float64
@@ -131,8 +132,9 @@ func (e *exam) vacant(s *site, r *reading) bool {
 // the share of those outside is a distance of Kolmogorov and Smirnov that the two distributions have at least.
 func (e *exam) isMismatch(s *site, r *reading) bool { return r.share() > kolmogorov || e.vacant(s, r) }
 
-// allMismatched tells of ranges that were found on other data: at the input of the network, and at
-// most values behind it.
+// allMismatched tells of ranges that were found on other data: at the input of the network, which lies
+// outside of what was seen there, or is far smaller together with values behind it. Where clamps bound
+// what follows, the input alone tells.
 func (e *exam) allMismatched() []*finding {
 	var input *site
 	var bad []*site
@@ -147,7 +149,7 @@ func (e *exam) allMismatched() []*finding {
 			}
 		}
 	})
-	if input == nil || len(bad) < 2 || 2*len(bad) < all {
+	if input == nil || len(bad) < 2 && e.screening.acts[input].share() <= kolmogorov {
 		return nil
 	}
 	f := e.at(input, local, "%s; the ranges of %d of %d values do not fit the samples", e.rangeStory(input), len(bad), all)
@@ -315,7 +317,7 @@ func (e *exam) sharing(u *unit) []*site {
 			continue
 		}
 		for k, t := range u.in {
-			if k != i && t != nil && t.kind == acts && t != s && t.params == s.params && !slices.Contains(list, s) {
+			if k != i && t != nil && t.kind == acts && t != s && !t.dynamic && t.params == s.params && !slices.Contains(list, s) {
 				list = append(list, s)
 			}
 		}
@@ -447,18 +449,21 @@ func (e *exam) unfused() (list []*finding) {
 			continue
 		}
 		if !slices.ContainsFunc(s.reads, func(r use) bool { return !isClamp(r.unit.node) }) {
-			list = append(list, e.at(s, noise(e.screening.acts[s].SQNR()), "%s is rounded before %s, so that its codes also span what that cuts off, and runtimes cannot fuse the two", u, s.reads[0].unit))
+			f := e.at(s, noise(e.screening.acts[s].SQNR()), "%s is rounded before %s, so that its codes also span what that cuts off, and runtimes cannot fuse the two", u, s.reads[0].unit)
+			f.sure = true
+			list = append(list, f)
 		}
 	}
 	return list
 }
 
-// shifted tells of layers whose weights and bias move the mean of their results.
+// shifted tells of layers whose weights and bias move the mean of their results, unless that undoes a shift
+// that arises before them.
 func (e *exam) shifted() (list []*finding) {
 	e.eachLayer(func(u *unit, l *loss) {
 		worst, at := 0.0, 0
 		for k := range l.shift.diff {
-			if l.shift.deviation(k) < constant*l.shift.widest() {
+			if l.shift.deviation(k) < constant*l.shift.widest() || l.undone(k) {
 				continue
 			}
 			if d := math.Abs(l.shift.mean(k)) / l.shift.deviation(k); d > worst {
@@ -478,6 +483,11 @@ func (e *exam) shifted() (list []*finding) {
 		list = append(list, f)
 	})
 	return list
+}
+
+// undone says whether the shift of a channel is not there in the quantized network.
+func (l *loss) undone(k int) bool {
+	return k < len(l.whole.diff) && math.Abs(l.whole.mean(k)) < shiftShare*l.whole.deviation(k)
 }
 
 // biasMoves says whether the bias alone makes the shift.

@@ -255,14 +255,12 @@ func noise(db float64) float64 { return math.Pow(10, -db/10) }
 
 // findings looks for every cause, and swaps the quantizers of those that lose most by themselves.
 func (e *exam) findings(ctx context.Context) ([]*finding, error) {
-	if e.total >= soundSQNR && !e.sick() {
-		return nil, nil
-	}
+	sound := e.total >= soundSQNR && !e.sick()
 	claimed := map[*site]bool{}
 	var all []*finding
 	for _, row := range rows {
 		for _, f := range row.find(e) {
-			if slices.ContainsFunc(f.sites, func(s *site) bool { return claimed[s] }) {
+			if sound && !f.sure || slices.ContainsFunc(f.sites, func(s *site) bool { return claimed[s] }) {
 				continue
 			}
 			f.row = row
@@ -339,7 +337,7 @@ func (e *exam) swapOne(ctx context.Context, f *finding) (err error) {
 func (e *exam) material(f *finding) bool {
 	gain := f.without - e.total
 	if !e.sick() {
-		return gain >= materialGain
+		return f.sure || gain >= materialGain
 	}
 	return noise(f.alone) > noise(healthySQNR)/float64(len(e.sites)) && (gain > 0 || f.alone < healthySQNR)
 }

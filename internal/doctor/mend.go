@@ -17,6 +17,7 @@ import (
 type remedy struct {
 	text string // the flag or the line of a recipe that does it when the model is quantized anew
 	c    changes
+	alt  bool // costs what the one before it does: the better of them is taken
 }
 
 // goodEnough is the share of the noise that goes with a quantizer which a remedy has to take away.
@@ -60,8 +61,8 @@ func (e *exam) mend(ctx context.Context, list []*finding) error {
 	return nil
 }
 
-// best tries the remedies of a finding on top of those made, and returns the first that is good enough, else
-// the best of them; nil where none gains.
+// best tries the remedies of a finding on top of those made, and returns the first that is good enough, or the
+// best of those that cost as much, else the best of all; nil where none gains.
 func (e *exam) best(ctx context.Context, f *finding, made changes, before float64) (*remedy, float64, error) {
 	goal, err := e.variant(ctx, made.with(off(f.sites...)))
 	if err != nil {
@@ -69,16 +70,19 @@ func (e *exam) best(ctx context.Context, f *finding, made changes, before float6
 	}
 	var pick *remedy
 	most := before
+	if f.sure {
+		most = min(before, healthySQNR) // it goes even if that gains nothing here
+	}
 	for _, r := range f.row.mend(e, f) {
+		if !r.alt && pick != nil && noise(before)-noise(most) >= goodEnough*(noise(before)-noise(goal)) {
+			break
+		}
 		db, err := e.variant(ctx, made.with(r.c))
 		if err != nil {
 			return nil, 0, err
 		}
 		if db > most {
 			pick, most = &r, db
-		}
-		if db > before && noise(before)-noise(db) >= goodEnough*(noise(before)-noise(goal)) {
-			break
 		}
 	}
 	return pick, most, nil
@@ -92,7 +96,7 @@ func line(u *unit, what string) string {
 // fitted chooses an activation's scale anew from the samples.
 func (e *exam) fitted(s *site, o *calib.Observer, f *format.Format) (change, bool) {
 	r := e.screening.acts[s]
-	if r == nil || !r.stats.Seen() {
+	if r == nil || !r.stats.Seen() || s.dynamic {
 		return change{}, false
 	}
 	p, err := o.Fit(r.stats, f, f.Bits >= 8 && symmetric(s))
@@ -115,7 +119,7 @@ func (e *exam) observe(sites []*site, text string, list ...*calib.Observer) (out
 			}
 		}
 		if len(c) > 0 {
-			out = append(out, remedy{fmt.Sprintf(text, o.Name), c})
+			out = append(out, remedy{fmt.Sprintf(text, o.Name), c, len(out) > 0})
 		}
 	}
 	return out
@@ -124,10 +128,10 @@ func (e *exam) observe(sites []*site, text string, list ...*calib.Observer) (out
 // recalibrate finds the ranges of all activations on the samples.
 func (e *exam) recalibrate(f *finding) []remedy {
 	sites := f.sites
-	if len(sites) > 1 {
+	if len(sites) > 1 || e.m.Graph.Input(sites[0].from) != nil {
 		sites = e.sites
 	}
-	return append(e.observe(sites, "calibrate on samples that are prepared as those to come: --data, --preprocess, --observer %s", calib.MSE, calib.Percentile, calib.MinMax), e.keep(f)...)
+	return append(e.observe(sites, "calibrate on samples that are prepared as those to come: --data, --preprocess, --observer %s", calib.MSE, calib.Average, calib.Percentile, calib.MinMax), e.keep(f)...)
 }
 
 // clip leaves the outliers out.
@@ -152,7 +156,7 @@ func (e *exam) move(f *finding) []remedy {
 	var list []remedy
 	s := f.sites[0]
 	if next := s.reads[0].unit.out; next != nil {
-		list = append(list, remedy{"quantize behind the clamp, not before it: quantize anew", off(s)})
+		list = append(list, remedy{text: "quantize behind the clamp, not before it: quantize anew", c: off(s)})
 	}
 	return append(list, e.keep(f)...)
 }
@@ -167,7 +171,7 @@ func (e *exam) separate(f *finding) []remedy {
 			c[s] = change{off: true}
 		}
 	}
-	own := remedy{fmt.Sprintf("--keep %q, so that each branch has a scale of its own", f.unit.name), c}
+	own := remedy{text: fmt.Sprintf("--keep %q, so that each branch has a scale of its own", f.unit.name), c: c}
 	return append([]remedy{own}, e.finerActs(f)...)
 }
 
@@ -188,7 +192,7 @@ func (e *exam) finerActs(f *finding) []remedy {
 			}
 		}
 		if len(c) > 0 {
-			list = append(list, remedy{line(f.unit, "activations: {format: "+wide.Name+"}"), c})
+			list = append(list, remedy{text: line(f.unit, "activations: {format: "+wide.Name+"}"), c: c})
 		}
 	}
 	return append(list, e.keep(f)...)
@@ -196,7 +200,7 @@ func (e *exam) finerActs(f *finding) []remedy {
 
 // keep leaves the quantizers of a finding out.
 func (e *exam) keep(f *finding) []remedy {
-	return []remedy{{fmt.Sprintf("--keep %q", f.unit.name), off(f.sites...)}}
+	return []remedy{{text: fmt.Sprintf("--keep %q", f.unit.name), c: off(f.sites...)}}
 }
 
 // recode stores a layer's weights in another format and block.
@@ -213,7 +217,7 @@ func (e *exam) recode(u *unit, f *format.Format, b format.Block, text string) []
 	if strings.Contains(text, "%s") {
 		text = fmt.Sprintf(text, u)
 	}
-	return []remedy{{text, e.withBias(u, changes{w: change{coded: c}})}}
+	return []remedy{{text: text, c: e.withBias(u, changes{w: change{coded: c}})}}
 }
 
 // withBias lets the bias of a layer follow: what the float network has.
@@ -234,8 +238,11 @@ func channel(u *unit) format.Block {
 // perChannel gives each output channel a scale of its own.
 func (e *exam) perChannel(f *finding) []remedy {
 	u := f.unit
-	name := u.weights.coded.Format.Name
-	list := e.recode(u, u.weights.coded.Format, channel(u), fmt.Sprintf("--weights %s:channel", name))
+	f8 := u.weights.coded.Format
+	if f8.Snap != nil {
+		f8 = format.ByElem(f8.Elem) // steps that no rule for scales confines
+	}
+	list := e.recode(u, f8, channel(u), fmt.Sprintf("--weights %s:channel", f8.Name))
 	return append(list, e.finerWeights(f)...)
 }
 
@@ -267,7 +274,7 @@ func (e *exam) raiseScale(f *finding) []remedy {
 	if err != nil {
 		return e.keep(f)
 	}
-	r := remedy{"the scale of the weights has to grow with the bias: quantize anew", e.withBias(u, changes{u.weights: change{coded: coded}})}
+	r := remedy{text: "the scale of the weights has to grow with the bias: quantize anew", c: e.withBias(u, changes{u.weights: change{coded: coded}})}
 	return append([]remedy{r}, e.keep(f)...)
 }
 
@@ -279,7 +286,7 @@ func (e *exam) correctBias(f *finding) []remedy {
 		return e.finerWeights(f)
 	}
 	if u.bias.off != nil {
-		list = append(list, remedy{"the bias of the float model: quantize anew, with --fix bias", changes{u.bias: {bias: tensor.Of[float32](u.bias.off)}}})
+		list = append(list, remedy{text: "the bias of the float model: quantize anew, with --fix bias", c: changes{u.bias: {bias: tensor.Of[float32](u.bias.off)}}})
 	}
 	s := &e.screening.layers[u].shift
 	x := e.biasOf(u)
@@ -287,7 +294,7 @@ func (e *exam) correctBias(f *finding) []remedy {
 		for k := range x {
 			x[k] -= float32(s.mean(k))
 		}
-		list = append(list, remedy{"--fix bias", changes{u.bias: {bias: x}}})
+		list = append(list, remedy{text: "--fix bias", c: changes{u.bias: {bias: x}}})
 	}
 	return append(list, e.keep(f)...)
 }

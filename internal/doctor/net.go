@@ -48,12 +48,13 @@ type site struct {
 	off   *tensor.Tensor // of constants: what stands in float for it; nil where that is not known
 	codes *tensor.Tensor // of a bias
 
-	q      *graph.Node // of activations: the QuantizeLinear
-	from   string      // and its operand
-	format *format.Format
-	params format.Params
-	clamps []*graph.Node // of the float network, which the saturation of the codes took over
-	reads  []use
+	q       *graph.Node // of activations: the QuantizeLinear
+	from    string      // and its operand
+	format  *format.Format
+	params  format.Params
+	dynamic bool          // a scale is found for each sample; params are those that all of them together would have
+	clamps  []*graph.Node // of the float network, which the saturation of the codes took over
+	reads   []use
 }
 
 // A use is a node and the operand at which it reads.
@@ -123,7 +124,7 @@ func (n *net) find() {
 		}
 		if len(node.Out) > 0 {
 			for _, r := range n.x.Uses(node.Out[0]) {
-				if r.Node.Op == "QuantizeLinear" && r.In == 0 {
+				if isQuantizer(r.Node) && r.In == 0 {
 					u.out = n.actSite(r.Node, byQ)
 					used = used || u.out != nil
 				}
@@ -194,7 +195,7 @@ func (n *net) siteOf(name string, byQ map[*graph.Node]*site, byCode map[string]*
 		return nil
 	}
 	if d.Op == "DequantizeLinear" {
-		if q := n.x.Producer(d.In[0]); q != nil && q.Op == "QuantizeLinear" {
+		if q := n.x.Producer(d.In[0]); q != nil && isQuantizer(q) {
 			s := n.actSite(q, byQ)
 			if s != nil && !s.dq[d] {
 				s.dq[d] = true
@@ -235,37 +236,21 @@ type source struct{ *net }
 func (s source) Producer(name string) *graph.Node       { return s.x.Producer(name) }
 func (s source) ConstTensor(name string) *tensor.Tensor { return s.m.Graph.ConstTensor(name) }
 
-// actSite reads a QuantizeLinear with one scale.
+// isQuantizer says whether a node makes codes of an activation.
+func isQuantizer(n *graph.Node) bool {
+	return n.Op == "QuantizeLinear" || n.Op == "DynamicQuantizeLinear"
+}
+
+// actSite reads a quantizer with one scale.
 func (n *net) actSite(q *graph.Node, byQ map[*graph.Node]*site) *site {
 	if s, ok := byQ[q]; ok {
 		return s
 	}
 	byQ[q] = nil
-	scale := n.m.Graph.ConstTensor(q.In[1])
-	if scale == nil || scale.DType != tensor.Float32 || scale.Len() != 1 {
-		return nil
-	}
 	s := &site{kind: acts, name: q.In[0], from: q.In[0], q: q, dq: map[*graph.Node]bool{}}
-	s.params.Scale = tensor.Of[float32](scale)[0]
-	elem := tensor.Uint8
-	if d := tensor.DType(q.Int("output_dtype", 0)); d != 0 {
-		elem = d
-	}
-	if len(q.In) > 2 && q.In[2] != "" {
-		z := n.m.Graph.ConstTensor(q.In[2])
-		if z == nil || z.Len() != 1 {
-			return nil
-		}
-		elem = z.DType
-		if !elem.IsFloat() {
-			v, err := z.Ints()
-			if err != nil {
-				return nil
-			}
-			s.params.Zero = int32(v[0])
-		}
-	}
-	if s.format = format.ByElem(elem); s.format == nil {
+	if q.Op == "DynamicQuantizeLinear" {
+		s.dynamic, s.format = true, format.Uint8
+	} else if !n.fixed(s) {
 		return nil
 	}
 	for _, r := range n.x.Uses(q.Out[0]) {
@@ -279,6 +264,36 @@ func (n *net) actSite(q *graph.Node, byQ map[*graph.Node]*site) *site {
 	}
 	byQ[q] = s
 	return s
+}
+
+// fixed reads the format and the parameters of a QuantizeLinear with one scale.
+func (n *net) fixed(s *site) bool {
+	q := s.q
+	scale := n.m.Graph.ConstTensor(q.In[1])
+	if scale == nil || scale.DType != tensor.Float32 || scale.Len() != 1 {
+		return false
+	}
+	s.params.Scale = tensor.Of[float32](scale)[0]
+	elem := tensor.Uint8
+	if d := tensor.DType(q.Int("output_dtype", 0)); d != 0 {
+		elem = d
+	}
+	if len(q.In) > 2 && q.In[2] != "" {
+		z := n.m.Graph.ConstTensor(q.In[2])
+		if z == nil || z.Len() != 1 {
+			return false
+		}
+		elem = z.DType
+		if !elem.IsFloat() {
+			v, err := z.Ints()
+			if err != nil {
+				return false
+			}
+			s.params.Zero = int32(v[0])
+		}
+	}
+	s.format = format.ByElem(elem)
+	return s.format != nil
 }
 
 // span is the range of numbers that an activation's codes reach.

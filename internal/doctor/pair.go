@@ -27,15 +27,23 @@ func (n *net) pair() {
 	}
 	taken := map[*graph.Node]bool{}
 	for _, q := range ours {
-		for _, name := range []string{q.Name, nameOf(q), q.Out[0], strings.TrimSuffix(q.Out[0], "_float")} {
-			if f := byName[name]; f != nil && f.Op == q.Op && !taken[f] {
+		for _, name := range []string{q.Name, nameOf(q), q.Out[0], strings.TrimSuffix(q.Out[0], "_float"), strings.TrimSuffix(q.Out[0], "_scaled")} {
+			if f := byName[name]; f != nil && sameOp(q, f) && !taken[f] {
 				n.twin[q], taken[f] = f, true
 				break
 			}
 		}
 	}
 	n.between(ours, theirs)
+	for _, u := range n.nodes {
+		if f := n.twin[u.node]; f != nil && f.Name != "" {
+			u.name = f.Name
+		}
+	}
 }
+
+// sameOp says whether two nodes compute alike: dynamic quantization writes Gemm as MatMul and Add.
+func sameOp(q, f *graph.Node) bool { return q.Op == f.Op || q.Op == "MatMul" && f.Op == "Gemm" }
 
 // plain lists the nodes of a graph that are no quantizers.
 func (n *net) plain(g *graph.Graph) []*graph.Node {
@@ -104,10 +112,13 @@ func (n *net) sequence(ours, theirs []*graph.Node) {
 
 // alike says whether two nodes may be the same one: their operators and the shapes of their weights agree.
 func (n *net) alike(q, f *graph.Node) bool {
-	if q.Op != f.Op || n.twin[q] != nil {
+	if !sameOp(q, f) || n.twin[q] != nil {
 		return false
 	}
 	a, b := n.weightShape(q), constShape(n.float.Graph, f)
+	if q.Op != f.Op && len(b) == 2 && f.Int("transB", 0) != 0 {
+		b = []int{b[1], b[0]}
+	}
 	return a == nil || b == nil || slices.Equal(a, b)
 }
 
@@ -151,7 +162,11 @@ var suffixes = []string{"_quantized", "_q", "_DequantizeLinear_Output", "_dq"}
 func (n *net) floatOf(s *site, f *graph.Node, i int) *tensor.Tensor {
 	var list []*tensor.Tensor
 	if f != nil && i >= 0 && i < len(f.In) {
-		list = append(list, n.float.Graph.ConstTensor(f.In[i]))
+		t := n.float.Graph.ConstTensor(f.In[i])
+		if t != nil && f.Op == "Gemm" && s.coded != nil && s.unitOp() == "MatMul" && f.Int("transB", 0) != 0 && t.Rank() == 2 {
+			t = transposed(t)
+		}
+		list = append(list, t)
 	}
 	for _, suffix := range suffixes {
 		if base, ok := strings.CutSuffix(s.name, suffix); ok {
@@ -181,6 +196,22 @@ func (n *net) floatOf(s *site, f *graph.Node, i int) *tensor.Tensor {
 		}
 	}
 	return best
+}
+
+// unitOp is the operator that reads a constant.
+func (s *site) unitOp() string { return s.reads[0].unit.node.Op }
+
+// transposed returns a matrix (K,N) as (N,K).
+func transposed(t *tensor.Tensor) *tensor.Tensor {
+	if t.DType != tensor.Float32 {
+		return t
+	}
+	rows, cols := t.Shape[0], t.Shape[1]
+	y := make([]float32, rows*cols)
+	for i, v := range tensor.Of[float32](t) {
+		y[i%cols*rows+i/cols] = v
+	}
+	return tensor.Float32s(y, cols, rows)
 }
 
 func squaredDistance(x, y []float32) (sum float64) {

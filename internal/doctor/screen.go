@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"lowbit/internal/calib"
+	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/report"
 	"lowbit/internal/tensor"
@@ -43,6 +44,7 @@ func (r *reading) crowd() float64 {
 type loss struct {
 	weights, acts report.Diff
 	shift         shift // of the results with quantized weights against those in float
+	whole         shift // of the results in the quantized network, where a correction may have undone it
 }
 
 // A shift gathers by channel the mean error and the variance of the results.
@@ -74,6 +76,10 @@ func (e *exam) screen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	whole, err := e.Compile(e.m, sorted(p.results))
+	if err != nil {
+		return err
+	}
 	shots := make([]*screening, len(e.few))
 	done, mu := 0, sync.Mutex{}
 	err = calib.Each(ctx, len(e.few), e.Threads, func(ctx context.Context, i int) error {
@@ -84,6 +90,9 @@ func (e *exam) screen(ctx context.Context) error {
 			see(name, e.few[i][name])
 		}
 		if _, err := r.RunWatch(ctx, e.few[i], see); err != nil {
+			return err
+		}
+		if _, err := whole.RunWatch(ctx, e.few[i], func(name string, t *tensor.Tensor) { p.seeWhole(s, kept, name, t) }); err != nil {
 			return err
 		}
 		shots[i] = s
@@ -99,6 +108,11 @@ func (e *exam) screen(ctx context.Context) error {
 	e.screening = newScreening()
 	for _, s := range shots { // in order, so that sums do not depend on the threads
 		e.screening.merge(s)
+	}
+	for s, r := range e.screening.acts {
+		if s.dynamic && r.stats.Seen() {
+			s.params = over(float64(r.stats.Min), float64(r.stats.Max))
+		}
 	}
 	return nil
 }
@@ -212,9 +226,15 @@ func (p *probe) beside(b *builder, u *unit, n *graph.Node) []*graph.Node {
 		}
 		q, d := *s.q, *b.x.Producer(s.to[0])
 		q.Name, d.Name = b.fresh(q.Name), b.fresh(d.Name)
-		q.In, d.In = slices.Clone(q.In), slices.Clone(d.In)
-		q.In[0], q.Out = n.In[i], []string{b.fresh(q.Out[0])}
-		d.In[0], d.Out = q.Out[0], []string{b.fresh(d.Out[0])}
+		q.In, q.Out, d.In = slices.Clone(q.In), slices.Clone(q.Out), slices.Clone(d.In)
+		q.In[0] = n.In[i]
+		for k, name := range s.q.Out {
+			q.Out[k] = b.fresh(name)
+			if at := slices.Index(d.In, name); at >= 0 {
+				d.In[at] = q.Out[k]
+			}
+		}
+		d.Out = []string{b.fresh(d.Out[0])}
 		a.In[i] = d.Out[0]
 		list, quantized = append(list, &q, &d), true
 	}
@@ -261,6 +281,17 @@ func (p *probe) see(e *exam, s *screening, kept map[*unit][]float32, name string
 	}
 }
 
+// seeWhole compares a layer's results in the quantized network with those in float.
+func (p *probe) seeWhole(s *screening, kept map[*unit][]float32, name string, t *tensor.Tensor) {
+	u := p.results[name]
+	if u == nil {
+		return
+	}
+	if x := report.Floats(t); x != nil && len(kept[u]) == len(x) {
+		s.layers[u].whole.add(kept[u], x, t.Shape, channelAxis(u, t.Rank()))
+	}
+}
+
 // channelAxis is the axis of a layer's results along which its output channels lie.
 func channelAxis(u *unit, rank int) int {
 	if slices.Contains([]string{"Conv", "ConvTranspose"}, u.node.Op) {
@@ -273,11 +304,16 @@ func channelAxis(u *unit, rank int) int {
 func (r *reading) quantize(s *site, x []float32) {
 	y := make([]float32, len(x))
 	codes := make([]int32, len(x))
-	s.format.Encode(codes, x, s.params)
-	s.format.Decode(y, codes, s.params)
+	p := s.params
+	if s.dynamic {
+		p = ranged(x)
+	}
+	s.format.Encode(codes, x, p)
+	s.format.Decode(y, codes, p)
 	r.Diff.Add(x, y)
-	lo, hi := s.span()
-	half := float64(s.params.Scale) / 2
+	a, b := s.format.Range(p)
+	lo, hi := float64(a), float64(b)
+	half := float64(p.Scale) / 2
 	if r.counts == nil && s.format.Bits <= 16 {
 		r.counts = make([]int64, 1<<s.format.Bits)
 	}
@@ -292,6 +328,24 @@ func (r *reading) quantize(s *site, x []float32) {
 			r.outer += float64(d * d)
 		}
 	}
+}
+
+// ranged returns the parameters that DynamicQuantizeLinear finds.
+func ranged(x []float32) format.Params {
+	if len(x) == 0 {
+		return format.Params{Scale: 1}
+	}
+	return over(float64(slices.Min(x)), float64(slices.Max(x)))
+}
+
+// over returns the parameters of codes from 0 to 255 over a range widened to hold zero.
+func over(lo, hi float64) format.Params {
+	lo, hi = min(lo, 0), max(hi, 0)
+	scale := (hi - lo) / 255
+	if !(scale > 0) {
+		return format.Params{Scale: 1}
+	}
+	return format.Params{Scale: float32(scale), Zero: int32(min(255, max(0, math.RoundToEven(-lo/scale))))}
 }
 
 // add compares the results y of a layer with those of a copy.
@@ -314,8 +368,10 @@ func (s *shift) add(y, x []float32, shape []int, axis int) {
 }
 
 func (s *shift) merge(o shift) {
-	if s.diff == nil {
-		*s = o
+	if s.diff == nil || o.diff == nil {
+		if s.diff == nil {
+			*s = o
+		}
 		return
 	}
 	for k := range o.diff {
@@ -375,6 +431,7 @@ func (s *screening) merge(o *screening) {
 		t.weights.Merge(l.weights)
 		t.acts.Merge(l.acts)
 		t.shift.merge(l.shift)
+		t.whole.merge(l.whole)
 	}
 	for k, v := range o.inputs {
 		if s.inputs[k] == nil {

@@ -9,15 +9,15 @@ import (
 )
 
 // Spread writes operators on codes as the float operators that they stand for, between
-// DequantizeLinear and QuantizeLinear: what QOperator does, undone. Those that have no such form
-// stay as they are.
+// DequantizeLinear and QuantizeLinear or DynamicQuantizeLinear: what QOperator and Dynamic do, undone.
+// Those that have no such form stay as they are.
 func Spread(m *graph.Model) error {
 	if err := Upgrade(m, 13); err != nil { // scales along an axis
 		return err
 	}
 	used := namesOf(m)
 	for g := range m.Graph.Graphs() {
-		s := &spreader{m: m, g: g, used: used, codes: map[string]operand{}}
+		s := &spreader{m: m, g: g, x: g.Index(), used: used, codes: map[string]operand{}, gone: map[*graph.Node]bool{}}
 		for _, n := range g.Nodes {
 			s.node(n)
 		}
@@ -30,8 +30,10 @@ func Spread(m *graph.Model) error {
 type spreader struct {
 	m     *graph.Model
 	g     *graph.Graph
+	x     *graph.Index
 	used  names
-	codes map[string]operand // values that hold codes which flow, by name
+	codes map[string]operand   // values that hold codes which flow, by name
+	gone  map[*graph.Node]bool // that another form took in
 	out   []*graph.Node
 }
 
@@ -77,6 +79,7 @@ func (s *spreader) node(n *graph.Node) {
 		}
 	}
 	switch {
+	case s.gone[n] || s.integer(n) || s.contrib(n):
 	case ok && n.Int("channels_last", 0) == 0 && s.spread(n, row):
 	case s.moved(n):
 	default:
