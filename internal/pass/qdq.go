@@ -64,8 +64,12 @@ type weaver struct {
 }
 
 func (w *weaver) run() error {
-	for _, n := range w.g.Nodes {
-		if row := w.nodes[plan.NodeName(n)]; row == nil || !row.Quantized {
+	rows := make([]*plan.Node, len(w.g.Nodes)) // a node without a name goes by its output, which written may rename
+	for i, n := range w.g.Nodes {
+		rows[i] = w.nodes[plan.NodeName(n)]
+	}
+	for at, n := range w.g.Nodes {
+		if rows[at] == nil || !rows[at].Quantized {
 			continue
 		}
 		for i, name := range n.Out {
@@ -76,12 +80,11 @@ func (w *weaver) run() error {
 			}
 		}
 	}
-	for _, n := range w.g.Nodes {
-		row := w.nodes[plan.NodeName(n)]
-		if row == nil {
+	for at, n := range w.g.Nodes {
+		if rows[at] == nil {
 			continue
 		}
-		for i, as := range row.Inputs {
+		for i, as := range rows[at].Inputs {
 			if as == "" || i >= len(n.In) {
 				continue
 			}

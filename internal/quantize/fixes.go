@@ -235,6 +235,7 @@ func (q *quantization) after() error {
 	if err != nil {
 		return err
 	}
+	q.origin = q.float
 	for _, r := range list {
 		if r.Stage != repair.After || prove && !q.judged() {
 			continue
@@ -267,6 +268,7 @@ func (q *quantization) amend(r *repair.Repair, prove bool) error {
 	}()
 	q.float, q.plan = pass.Clone(was), fitted.Clone()
 	j := q.job(r)
+	j.Origin = q.origin
 	if r.Many {
 		if j.Fit, err = fewSamples(q.ctx, q.opt.Data, q.many, manyBytes, q.opt.Threads); err != nil {
 			return err

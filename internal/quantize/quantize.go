@@ -71,6 +71,7 @@ type quantization struct {
 	in       *graph.Model
 	opt      Options
 	float    *graph.Model // prepared, not quantized
+	origin   *graph.Model // it before the repairs of its constants
 	observed bool         // an observer of activations was asked for
 	facts    op.Facts
 	norms    map[string]pass.Norm // what BatchNormalizations of the float network told before they were folded

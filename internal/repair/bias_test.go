@@ -139,3 +139,24 @@ func TestSmallest(t *testing.T) {
 		}
 	}
 }
+
+// TestBiasAimsAtFloat makes biases repair a network whose weights another repair has moved already: what
+// counts is the float network as it was before.
+func TestBiasAimsAtFloat(t *testing.T) {
+	j, float, fresh := coarse(t)
+	j.Origin = float
+	dw := j.Net.Graph.ConstTensor("dw")
+	w := slices.Clone(tensor.Of[float32](dw))
+	for i := range w {
+		w[i] += 0.05
+	}
+	j.Net.Graph.SetConst("dw", tensor.Float32s(w, dw.Shape...))
+	before := sqnr(t, float, j.quantized(t), fresh)
+	out, err := Bias.Run(context.Background(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := sqnr(t, float, j.quantized(t), fresh); after < before+3 {
+		t.Errorf("%.1f dB before, %.1f after: %v", before, after, out.Changes)
+	}
+}

@@ -124,6 +124,7 @@ func TestDataFreeSteps(t *testing.T) {
 	set := w8a8(t)
 	set.Weights.Format, set.Weights.Block = format.Int8, format.Block{}
 	set.Acts.Format = format.Uint16
+	set.Leave = map[string]string{"y": "nothing is wrong with it"}
 	m := pass.Clone(float)
 	j := jobFor(t, m, set, samples[:12], samples[12:])
 	quality := func() float64 {

@@ -69,6 +69,7 @@ func Names() string { return strings.Join(Words(), ", ") }
 // A Job is what repairs work on.
 type Job struct {
 	Net      *graph.Model // float, prepared; repairs change it
+	Origin   *graph.Model // it before repairs of stage After changed it; nil: as it is
 	Facts    op.Facts
 	Norms    map[string]pass.Norm // what BatchNormalizations told, by value; repairs of stage Before keep it true
 	Settings plan.Settings
@@ -79,6 +80,14 @@ type Job struct {
 	Level    kernel.Level
 	Threads  int
 	Progress func(done, total int)
+}
+
+// origin is the float network that repaired ones have to come near to.
+func (j *Job) origin() *graph.Model {
+	if j.Origin == nil {
+		j.Origin = pass.Clone(j.Net)
+	}
+	return j.Origin
 }
 
 // Inputs are what one sample feeds to a network.

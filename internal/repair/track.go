@@ -3,7 +3,6 @@ package repair
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"lowbit/internal/calib"
@@ -31,7 +30,7 @@ type track struct {
 	origin    *graph.Model // the float network as it was
 	fit, held []Inputs
 	walk      *walk
-	layers    map[string]*layer      // by plan name
+	layers    map[*graph.Node]*layer // by the node of the quantized network
 	want      []map[string][]float32 // by sample and layer: (C,per); of the layers that come next
 	per, most int                    // elements of each channel kept of each sample; no more than most, unless it is 0
 	bytes     int                    // what they may take
@@ -49,13 +48,19 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 		p.Mode = plan.Weights
 	}
 	quant := pass.Clone(j.Net)
+	c.layers = map[*graph.Node]*layer{}
+	for name, l := range findLayers(j.Net.Graph, j.Plan) {
+		for _, n := range quant.Graph.Nodes {
+			if plan.NodeName(n) == name && pick(l) {
+				c.layers[n] = l
+			}
+		}
+	}
 	if err := pass.Quantize(quant, &p, "qdq"); err != nil {
 		return err
 	}
-	c.layers = findLayers(j.Net.Graph, j.Plan)
-	maps.DeleteFunc(c.layers, func(_ string, l *layer) bool { return !pick(l) })
 	samples := slices.Concat(c.fit, c.held)
-	c.origin = pass.Clone(j.Net)
+	c.origin = j.origin()
 	channels := 0
 	for _, l := range c.layers {
 		channels += c.channels(l)
@@ -63,7 +68,13 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 	if c.per = c.most; c.per == 0 { // all at once
 		c.per = max(8, c.bytes/(4*max(1, channels*len(samples))))
 	}
-	c.walk = newWalk(j, quant, samples, func(n *graph.Node) bool { return c.layers[plan.NodeName(n)] != nil })
+	c.walk = newWalk(j, quant, samples)
+	c.walk.cut(func(n *graph.Node) string {
+		if c.layers[n] == nil {
+			return ""
+		}
+		return c.walk.codes(n)
+	})
 	c.want = make([]map[string][]float32, len(samples))
 	for i := range c.want {
 		c.want[i] = map[string][]float32{}
@@ -79,7 +90,7 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 		again := true
 		var err error
 		if p.layer != nil {
-			l := c.layers[plan.NodeName(p.layer)]
+			l := c.layers[p.layer]
 			if err := c.float(ctx, k); err != nil {
 				return err
 			}
@@ -108,7 +119,7 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 // float runs the float network, unless the results of the layer of piece k are known, and keeps the
 // elements that are compared of that layer and of those behind it, as many as may be kept.
 func (c *track) float(ctx context.Context, k int) error {
-	if _, known := c.want[0][plan.NodeName(c.walk.pieces[k].layer)]; known {
+	if _, known := c.want[0][c.layers[c.walk.pieces[k].layer].name]; known {
 		return nil
 	}
 	byValue := map[string]*layer{}
@@ -118,7 +129,7 @@ func (c *track) float(ctx context.Context, k int) error {
 		if p.layer == nil {
 			continue
 		}
-		l := c.layers[plan.NodeName(p.layer)]
+		l := c.layers[p.layer]
 		bytes += 4 * c.per * c.channels(l) * len(c.want)
 		if len(watch) > 0 && bytes > c.bytes {
 			break

@@ -28,8 +28,8 @@ type piece struct {
 	in, out []string
 }
 
-// newWalk cuts a quantized network behind each of the nodes that layer picks.
-func newWalk(j *Job, net *graph.Model, samples []Inputs, layer func(n *graph.Node) bool) *walk {
+// newWalk makes a walk over a quantized network, which cut has to cut.
+func newWalk(j *Job, net *graph.Model, samples []Inputs) *walk {
 	w := &walk{job: j, net: net, samples: samples}
 	for _, s := range samples {
 		own := map[string]*tensor.Tensor{}
@@ -38,13 +38,13 @@ func newWalk(j *Job, net *graph.Model, samples []Inputs, layer func(n *graph.Nod
 		}
 		w.values = append(w.values, own)
 	}
-	w.cut(layer)
 	return w
 }
 
 // cut splits the nodes that depend on inputs into pieces; those that only decode constants are
-// copied into every piece that reads them.
-func (w *walk) cut(layer func(n *graph.Node) bool) {
+// copied into every piece that reads them. end names the value with which the piece of a layer is
+// complete, "" for nodes that begin no end.
+func (w *walk) cut(end func(n *graph.Node) string) {
 	g := w.net.Graph
 	fixed := map[string]*graph.Node{} // by result: nodes that read constants only
 	var flow []*graph.Node
@@ -61,8 +61,10 @@ func (w *walk) cut(layer func(n *graph.Node) bool) {
 	var ends string // the value at which the piece is complete
 	for _, n := range flow {
 		p.nodes = append(p.nodes, n)
-		if p.layer == nil && layer(n) {
-			p.layer, ends = n, w.codes(n)
+		if p.layer == nil {
+			if ends = end(n); ends != "" {
+				p.layer = n
+			}
 		}
 		if p.layer != nil && n.Out[0] == ends {
 			w.pieces = append(w.pieces, p)
