@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// winogradU8 convolves windows of 3×3 by minimal filtering, where that pays and is exact.
+func (lw *lowerer) winogradU8(n *node, s *intConv) bool {
+	if s.group != 1 || !lw.level.WinogradPaysU8S8(s.o, s.cg, s.win) {
+		return false
+	}
+	w := packed(lw.packs, packKey{n.out[0].name, "winograd u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.WinogradU8S8 {
+		return lw.level.PackWinogradU8S8(tensor.Of[int8](s.weight), s.o, s.cg, kernel.Order{N: s.cg * 9, Tap: 1, K: 9}, mostCode(n.in[0]))
+	})
+	if w == nil {
+		return false
+	}
+	x, to, pad := lw.pixelsOf(n.in[0]), s.store(w.ColumnSums()), uint8(s.x.zero)
+	win := s.win
+	win.Pitch = x.pitch
+	tiles := win.WinogradTiles()
+	st, io := lw.intConvStep(n, s, to, "Winograd conv "+sizeText(s.win), x)
+	im := io.im
+	im.rows = tiles.Rows
+	cuts := lw.rowCuts(im, 1, lw.u8Work(st.macs), nil)
+	st.parts = len(cuts)
+	st.run = func(f *frame, part int) error {
+		c := cuts[part]
+		r := kernel.Range{M0: c.M0, M1: c.M1, P1: w.Panels()}
+		w.Conv(imageAt(f.u8(io.x.slot), io.im.in, c.image, io.x.off), pad, tiles, to.outConv(f, io, c.image, 0), r)
+		return nil
+	}
+	lw.emit(st)
+	return true
+}

@@ -1,0 +1,34 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+
+	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
+)
+
+// TestFiltered runs convolutions that minimal filtering takes where there is no dot product
+// of bytes: batches, parts of a concatenation, and more threads than rows of tiles give the bytes of plain Go.
+func TestFiltered(t *testing.T) {
+	for seed, c := range []struct{ batch, in, out, h, w int }{{1, 32, 40, 14, 14}, {3, 48, 32, 7, 6}, {2, 32, 33, 8, 21}} {
+		k := newMaker(uint64(seed))
+		x := k.codesIn(tensor.Uint8, c.batch, c.in, c.h, c.w)
+		conv := func() string {
+			w, s := k.weight(0, true, c.out, c.in, 3, 3)
+			y := k.node("Conv", []string{x, w, k.biasOf(inScale, s, c.out)}, "pads", []int64{1, 1, 1, 1})
+			return k.quantized(y, outScale, 117, tensor.Uint8)
+		}
+		k.output(k.node("Concat", []string{conv(), conv()}, "axis", int64(1)))
+		want := k.bytesOf(t, runs{kernel.Generic, 1})
+		if level := kernel.AVX2; slices.Contains(kernel.Levels(), level) {
+			for _, threads := range []int{1, 2, 8} {
+				if got := k.bytesOf(t, runs{level, threads}); got != want {
+					t.Errorf("%v, %v, %d threads: byte %d differs from plain Go", c, level, threads, firstDifference(got, want))
+				}
+			}
+			_, steps := k.evaluate(t, runs{level, 1}, nil)
+			wantKernels(t, steps, "u8s8 Winograd conv 3x3")
+		}
+	}
+}

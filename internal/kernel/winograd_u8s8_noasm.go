@@ -1,0 +1,12 @@
+//go:build !amd64 || purego
+
+package kernel
+
+func (p *WinogradU8S8) setLanes() (widths func(int) []int) {
+	p.lanes = genericLanes
+	return single(1)
+}
+
+func (l Level) fastWinogradU8S8(k int) bool { return false }
+
+func (p *WinogradU8S8) runFast(x []uint8, pad uint8, t *WinogradTiles, out *OutU8S8, r Range) {}

@@ -1,0 +1,232 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// fastWinogradU8S8 says whether assembly filters k channels.
+func (l Level) fastWinogradU8S8(k int) bool {
+	return l.use(AVX2) && !l.use(AVXVNNI) && !l.use(VNNI) && k%16 == 0 && k > 0
+}
+
+// setLanes makes panels of one width: two vectors where there is assembly, one in plain Go.
+func (p *WinogradU8S8) setLanes() (widths func(int) []int) {
+	if p.fast = p.level.fastWinogradU8S8(p.k); p.fast {
+		p.lanes = genericLanes / 2
+		return widthsY
+	}
+	p.lanes = genericLanes
+	return single(1)
+}
+
+// tileScratch is what a run needs beside its arguments.
+type tileScratch struct {
+	scratch
+	turn
+	pixels   [tileArea]*uint8
+	halfIn   [tileArea * 16]int16
+	halfOut  [tileSide * tileReach * 8]int32
+	products []int32 // [tile][position][16 columns]
+	lines    []int32 // [4 lines][pixel][16 columns]
+}
+
+var tileScratches = sync.Pool{New: func() any { return new(tileScratch) }}
+
+// So many tiles at most take part in the products of all panels one after the other: as many as leave
+// their pixels in a small second cache, and their sums beside them.
+const (
+	turnPixels = 512 << 10
+	turnTiles  = 48
+)
+
+func (p *WinogradU8S8) runFast(x []uint8, pad uint8, t *WinogradTiles, out *OutU8S8, r Range) {
+	s := tileScratches.Get().(*tileScratch)
+	s.setOutput(out)
+	s.pad = grow(s.pad, p.k)
+	fill(s.pad, pad)
+	each := max(1, min(turnTiles, turnPixels/(tileArea*p.k*2))/t.Cols)
+	for m := r.M0; m < r.M1; m += each {
+		s.turn = t.turn(m, min(r.M1, m+each))
+		p.transform(s, x, t)
+		for pi := r.P0; pi < r.P1; pi++ {
+			p.multiply(s, pi)
+			for i := m; i < s.end; i++ {
+				p.finish(s, t, out, pi, i)
+			}
+		}
+	}
+	s.microArgs, s.pixels = microArgs{}, [tileArea]*uint8{}
+	tileScratches.Put(s)
+}
+
+// A turn is some rows of tiles in the order in which they are multiplied: those with no more than two lines
+// of outputs, whole ones, those with no more than two columns, and the one with both. So the tiles that
+// need a position are neighbours: half tiles do without two of the six rows or columns of positions.
+type turn struct {
+	m, end                   int // rows of tiles
+	cols                     int // of tiles that are not narrow
+	low, whole, narrow, both int // tiles of each kind
+}
+
+// halves says which axes of a tile have no more than two outputs.
+func (t *WinogradTiles) halves() (low, narrow bool) {
+	most := tileSide / 2
+	return t.oh-(t.Rows-1)*tileSide <= most, t.ow-(t.Cols-1)*tileSide <= most
+}
+
+func (t *WinogradTiles) turn(m, end int) turn {
+	low, narrow := t.halves()
+	u := turn{m: m, end: end, cols: t.Cols}
+	rows := end - m
+	if narrow {
+		u.cols--
+	}
+	if low && end == t.Rows {
+		rows--
+		u.low, u.both = u.cols, t.Cols-u.cols
+	}
+	u.whole, u.narrow = rows*u.cols, rows*(t.Cols-u.cols)
+	return u
+}
+
+func (u *turn) tiles() int { return u.low + u.whole + u.narrow + u.both }
+
+// isLow says whether a row of tiles has no more than two lines.
+func (u *turn) isLow(row int) bool { return u.low+u.both > 0 && row == u.end-1 }
+
+// index is the place of a tile in the turn.
+func (u *turn) index(row, col int) int {
+	switch low := u.isLow(row); {
+	case low && col < u.cols:
+		return col
+	case low:
+		return u.low + u.whole + u.narrow
+	case col < u.cols:
+		return u.low + (row-u.m)*u.cols + col
+	}
+	return u.low + u.whole + row - u.m
+}
+
+// need gives the tiles from the first to before the last that need position q.
+func (u *turn) need(q int) (first, last int) {
+	middle := func(i int) bool { return i == 3 || i == 4 }
+	last = u.tiles()
+	if middle(q / tileReach) {
+		first, last = u.low, last-u.both
+	}
+	if middle(q % tileReach) {
+		last = u.low + u.whole
+	}
+	return first, last
+}
+
+// The bodies of half tiles, by whether they are low and whether they are narrow.
+var (
+	tileIns  = [2][2]func(pixels **uint8, dst *int16, step, n int, half *int16){{tileIn, tileInNarrow}, {tileInLow, tileInSmall}}
+	tileOuts = [2][2]func(products, dst *int32, line, tiles int, half *int32){{tileOut, tileOutNarrow}, {tileOutLow, tileOutSmall}}
+)
+
+func index(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// positionPad keeps the positions of a tile from falling on the same lines of the cache.
+const positionPad = 32
+
+// transform writes the pixels of a turn as [position][tile][k].
+func (p *WinogradU8S8) transform(s *tileScratch, x []uint8, t *WinogradTiles) {
+	size := s.tiles()*p.k + positionPad
+	s.wide = grow(s.wide, tileArea*size)
+	for row := s.m; row < s.end; row++ {
+		for col := range t.Cols {
+			for q, o := range t.off[(row*t.Cols+col)*tileArea:][:tileArea] {
+				if s.pixels[q] = &s.pad[0]; o >= 0 {
+					s.pixels[q] = &x[o]
+				}
+			}
+			in := tileIns[index(s.isLow(row))][index(col >= s.cols)]
+			in(&s.pixels[0], &s.wide[s.index(row, col)*p.k], size*2, p.k, &s.halfIn[0])
+		}
+	}
+}
+
+// multiply sums up the products of a panel over k, for each position of each tile that needs it.
+func (p *WinogradU8S8) multiply(s *tileScratch, pi int) {
+	pn := p.panels[pi]
+	size, tiles := p.kd*genericLanes*2, s.tiles()
+	s.products = grow(s.products, tiles*tileArea*genericLanes)
+	kind := s.kind
+	s.kind, s.taps, s.kb, s.ldc = 1, 1, p.k*2, tileArea*genericLanes*4
+	s.bias, s.nextLen = unsafe.Pointer(&zeros), size*2
+	for q := range tileArea {
+		first, last := s.need(q)
+		ks := microPairs[2]
+		if n := last - first; n%4 == 0 && n%6 != 0 {
+			ks = ks[1:] // of four rows
+		}
+		a := rows[int16]{x: s.wide[q*(tiles*p.k+positionPad):], lda: p.k, k: p.k, taps: 1}
+		s.b = unsafe.Pointer(&p.data[pn.off+q*size])
+		s.next = unsafe.Pointer(&p.data[min(pn.off+(q+1)*size, len(p.data)-size)])
+		over(&s.scratch, &a, ks, first, last, func(i int) {
+			s.c = unsafe.Pointer(&s.products[(i*tileArea+q)*genericLanes])
+		})
+	}
+	s.kind = kind
+}
+
+// finish stores the sums of a row of tiles.
+func (p *WinogradU8S8) finish(s *tileScratch, t *WinogradTiles, out *OutU8S8, pi, row int) {
+	line := t.Cols * tileSide * genericLanes
+	s.lines = grow(s.lines, tileSide*line)
+	part := func(from, to int) {
+		if from < to {
+			body := tileOuts[index(s.isLow(row))][index(from >= s.cols)]
+			body(&s.products[s.index(row, from)*tileArea*genericLanes], &s.lines[from*tileSide*genericLanes], line*4, to-from, &s.halfOut[0])
+		}
+	}
+	part(0, s.cols)
+	part(s.cols, t.Cols)
+	pn := p.panels[pi]
+	s.factors(out, pn.n0, pn.n1, genericLanes)
+	for y := row * tileSide; y < min((row+1)*tileSide, t.oh); y++ {
+		src := s.lines[(y-row*tileSide)*line:]
+		if pn.n1-pn.n0 == genericLanes {
+			s.store(src, out, y*t.ow, t.ow, pn.n0)
+			continue
+		}
+		for x := 0; x < t.ow; x += tileRows { // whole vectors are stored: the last columns pass through the tile
+			s.storePart(src[x*genericLanes:], out, y*t.ow+x, min(tileRows, t.ow-x), pn)
+		}
+	}
+}
+
+// store writes n rows of sums from row m and column c on.
+func (s *tileScratch) store(src []int32, out *OutU8S8, m, n, c int) {
+	var size int
+	s.c, size = out.at(m*out.Ldc + c)
+	s.ldc = out.Ldc * size
+	s.sumRows(src, n)
+}
+
+// storePart writes fewer columns than a vector has.
+func (s *tileScratch) storePart(src []int32, out *OutU8S8, m, n int, pn panel) {
+	_, size := out.at(m*out.Ldc + pn.n0)
+	s.c, s.ldc = unsafe.Pointer(&s.tile), genericLanes*size
+	s.sumRows(src, n)
+	for i := range n {
+		dst, _ := out.at((m+i)*out.Ldc + pn.n0)
+		bytes := (pn.n1 - pn.n0) * size
+		copy(unsafe.Slice((*byte)(dst), bytes), unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(&s.tile), i*s.ldc)), bytes))
+	}
+}
+
+func (s *tileScratch) sumRows(src []int32, n int) {
+	s.a, s.aStep, s.rows = unsafe.Pointer(&src[0]), 4*genericLanes*4, n
+	sumsToRows(&s.microArgs)
+}
