@@ -53,23 +53,44 @@ func lowerIntBinary(lw *lowerer, n *node) bool {
 	x, y := lw.use(n.in[0], l), lw.use(n.in[1], l)
 	dst := lw.make(n.out[0], l)
 	size, row := n.out[0].elems(), 64
-	run, runRows := lw.level.QAddU8, lw.level.QAddRowsU8
-	if s.op == "Mul" {
-		run, runRows = lw.level.QMulU8, lw.level.QMulRowsU8
-	}
 	if rows {
 		row = n.in[1].elems()
 	}
+	k := s.kernel(lw.level)
 	lines := (size + row - 1) / row
-	parts := lw.partsFor(float64(size)*byteNanos*2, lines)
-	lw.emit(&step{node: n, kernel: "u8 " + s.op, parts: parts, in: []*slot{x, y}, out: []*slot{dst}, run: func(f *frame, part int) error {
+	parts := lw.partsFor(float64(size)*k.nanos, lines)
+	st := &step{node: n, kernel: "u8 " + k.name, parts: parts, in: []*slot{x, y}, out: []*slot{dst}, over: x}
+	st.run = func(f *frame, part int) error {
 		from, to := lines*part/parts*row, min(size, lines*(part+1)/parts*row)
 		if rows {
-			runRows(&s.q, f.u8(dst)[from:to], f.u8(x)[from:to], f.u8(y))
+			k.rows(f.u8(dst)[from:to], f.u8(x)[from:to], f.u8(y))
 		} else {
-			run(&s.q, f.u8(dst)[from:to], f.u8(x)[from:to], f.u8(y)[from:to])
+			k.run(f.u8(dst)[from:to], f.u8(x)[from:to], f.u8(y)[from:to])
 		}
 		return nil
-	}})
+	}
+	lw.emit(st)
 	return true
+}
+
+// A codeKernel computes a function of the codes of two tensors, the second of which is a row in rows.
+type codeKernel struct {
+	name      string
+	nanos     float64 // of an element, roughly
+	run, rows func(dst, x, y []uint8)
+}
+
+// kernel chooses the fastest that gives the codes.
+func (s *intBinary) kernel(l kernel.Level) codeKernel {
+	if s.op == "Mul" {
+		return codeKernel{"Mul", 2 * byteNanos, bound(&s.q, l.QMulU8), bound(&s.q, l.QMulRowsU8)}
+	}
+	if sum, ok := l.Sum(&s.q); ok {
+		return codeKernel{"Add in 16 bits", byteNanos, bound(sum, l.QSumU8), bound(sum, l.QSumRowsU8)}
+	}
+	return codeKernel{"Add", 2 * byteNanos, bound(&s.q, l.QAddU8), bound(&s.q, l.QAddRowsU8)}
+}
+
+func bound[Q any](q *Q, run func(q *Q, dst, x, y []uint8)) func(dst, x, y []uint8) {
+	return func(dst, x, y []uint8) { run(q, dst, x, y) }
 }

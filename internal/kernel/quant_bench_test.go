@@ -17,8 +17,8 @@ func BenchmarkQuant(b *testing.B) {
 	benchLevels(b, "DequantizeU8", n, func(l Level) { l.DequantizeU8(y, u, 0.05, 128) })
 	benchLevels(b, "LUT8", n, func(l Level) { l.LUT8(w, u, &table) })
 	benchLevels(b, "QAddU8", n, func(l Level) { l.QAddU8(q, w, u, v) })
-	f := &QAffine{A: 0.4, B: 0.8, C: -51, Hi: 255}
-	benchLevels(b, "QAffineU8", n, func(l Level) { l.QAffineU8(f, w, u, v) })
+	s := &QSum{Weights: 0x1a12, Offset: 2160, Factor: 23831, Round: 1 << 11, Zero: 99, Hi: 255}
+	benchLevels(b, "QSumU8", n, func(l Level) { l.QSumU8(s, w, u, v) })
 	benchLevels(b, "QMulRowsU8", n, func(l Level) { l.QMulRowsU8(q, w, u, v[:32]) })
 	benchLevels(b, "EncodeF16", n, func(l Level) { l.EncodeF16(h, x) })
 	benchLevels(b, "DecodeBF16", n, func(l Level) { l.DecodeBF16(y, h) })

@@ -1,10 +1,6 @@
 package kernel
 
-import (
-	"bytes"
-	"sync"
-	"unsafe"
-)
+import "unsafe"
 
 // QBinary describes an operation on two tensors of 8-bit codes:
 // out = clamp(RNE(((x−XZero)·XScale op (y−YZero)·YScale) / OutScale) + OutZero, Lo, Hi).
@@ -52,59 +48,6 @@ func (l Level) QMulRowsU8(q *QBinary, dst, x, v []uint8) {
 // QMulRowsS8 is [Level.QMulRowsU8] for int8.
 func (l Level) QMulRowsS8(q *QBinary, dst, x, v []int8) {
 	qbinaryRows(l, qmulS8Asm, mulOne, q, dst, x, v)
-}
-
-// QAffine is an affine function of two codes: out = RNE(clamp(x·A + (y·B + C), Lo, Hi)), each step
-// rounded to float32.
-type QAffine struct{ A, B, C, Lo, Hi float32 }
-
-type qaffineFn func(dst, x, y *uint8, n, ystep int, q *QAffine)
-
-// Affine returns the affine function that gives the codes of [Level.QAddU8] without a division, where one
-// does for each of the 65,536 pairs of codes: all are tried.
-func (l Level) Affine(q *QBinary) (*QAffine, bool) {
-	x, y := everyPair()
-	want, got := make([]uint8, len(x)), make([]uint8, len(x))
-	l.QAddU8(q, want, x, y)
-	s := float64(q.OutScale)
-	a, b := float64(q.XScale)/s, float64(q.YScale)/s
-	f := &QAffine{A: float32(a), B: float32(b), C: float32(float64(q.OutZero) - float64(q.XZero)*a - float64(q.YZero)*b), Lo: float32(q.Lo), Hi: float32(q.Hi)}
-	l.QAffineU8(f, got, x, y)
-	return f, bytes.Equal(got, want)
-}
-
-// everyPair lists the pairs of 8-bit codes.
-var everyPair = sync.OnceValues(func() (x, y []uint8) {
-	x, y = make([]uint8, 1<<16), make([]uint8, 1<<16)
-	for i := range x {
-		x[i], y[i] = uint8(i), uint8(i>>8)
-	}
-	return x, y
-})
-
-// QAffineU8 computes f of each pair. x and y have the length of dst, which may be one of them.
-func (l Level) QAffineU8(f *QAffine, dst, x, y []uint8) {
-	x, y = x[:len(dst)], y[:len(dst)]
-	fn, m := qaffineU8Asm.part(l, len(dst))
-	if m > 0 {
-		fn(&dst[0], &x[0], &y[0], m, blockLen, f)
-	}
-	for i := m; i < len(dst); i++ {
-		v := float32(float32(x[i])*f.A) + (float32(float32(y[i])*f.B) + f.C)
-		if !(v > f.Lo) {
-			v = f.Lo
-		}
-		dst[i] = uint8(float32(min(v, f.Hi)+magic) - magic)
-	}
-}
-
-// QAffineRowsU8 computes f of each row of len(v) codes and v.
-func (l Level) QAffineRowsU8(f *QAffine, dst, x, v []uint8) {
-	x = x[:len(dst)]
-	t := getScratch()
-	defer t.free()
-	v = tile(t.bytes[:tileLen], v, len(dst))
-	spans(len(dst), len(v), func(i, n int) { l.QAffineU8(f, dst[i:i+n], x[i:i+n], v[:n]) })
 }
 
 func addOne(x, y float32) float32 { return x + y }

@@ -24,11 +24,6 @@ func qmulU8AVX2(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
 //go:noescape
 func qmulS8AVX2(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
 
-// qaffineU8AVX2 computes n codes.
-//
-//go:noescape
-func qaffineU8AVX2(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QAffine)
-
 // meanU8AVX2 turns n sums into codes.
 //
 //go:noescape
@@ -58,11 +53,6 @@ func qmulU8AVX512(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
 //
 //go:noescape
 func qmulS8AVX512(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
-
-// qaffineU8AVX512 computes n codes.
-//
-//go:noescape
-func qaffineU8AVX512(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QAffine)
 
 // meanU8AVX512 turns n sums into codes.
 //

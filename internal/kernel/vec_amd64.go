@@ -97,7 +97,7 @@ var (
 	qmulU8Asm = eights[qbinaryFn[uint8]](qmulU8AVX512, qmulU8AVX2)
 	qmulS8Asm = eights[qbinaryFn[int8]](qmulS8AVX512, qmulS8AVX2)
 
-	qaffineU8Asm = eights[qaffineFn](qaffineU8AVX512, qaffineU8AVX2)
+	qsumU8Asm = variants[qsumFn]{{AVX512, 64, qsumU8AVX512}, {AVX2, 32, qsumU8AVX2}}
 
 	flipSignAsm   = variants[bytesFn]{{AVX512, 64, flipSignAVX512}, {AVX2, 32, flipSignAVX2}}
 	unpackU4Asm   = variants[bytesFn]{{AVX512, 64, unpackU4AVX512}, {AVX2, 32, unpackU4AVX2}}

@@ -30,7 +30,7 @@ var (
 	qmulU8Asm variants[qbinaryFn[uint8]]
 	qmulS8Asm variants[qbinaryFn[int8]]
 
-	qaffineU8Asm variants[qaffineFn]
+	qsumU8Asm variants[qsumFn]
 
 	lut8Asm       variants[lut8Fn]
 	flipSignAsm   variants[bytesFn]

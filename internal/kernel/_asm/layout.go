@@ -27,6 +27,9 @@ var layouts = []struct {
 	{"winogradOutArgs", map[string]int{
 		"src": woSrc, "step": woStep, "len": woLen, "bias": woBias, "dst": woDst, "add": woAdd, "lo": woLo, "hi": woHi,
 	}},
+	{"QSum", map[string]int{
+		"Weights": qsWeights, "Offset": qsOffset, "Factor": qsFactor, "Round": qsRound, "Zero": qsZero, "Lo": qsLo, "Hi": qsHi,
+	}},
 	{"amxArgs", map[string]int{
 		"cfg": amxCfg, "a": amxA, "off": amxOff, "lda": amxLda, "taps": amxTaps, "steps": amxSteps, "b": amxB, "blocks": amxBlocks, "sums": amxSums,
 		"bias": amxBias, "biasStep": amxBiasStep, "scale": amxScale, "scaleStep": amxScaleStep, "shift": amxShift, "shiftStep": amxShiftStep,

@@ -110,34 +110,9 @@ func emitQBinary(f *file) {
 				l.emit(f, consts)
 			}
 		}
-		emitQAffine(f, consts, v.width, v.suffix)
 		emitMean(f, consts, v.width, v.suffix)
 	}
 	consts.write(f)
-}
-
-// emitQAffine writes an affine function of two codes. The fields of QAffine lie in registers 0 to 4.
-func emitQAffine(f *file, consts constSet, width int, suffix string) {
-	b := newBody(width)
-	var q [5]val
-	for i := range q {
-		q[i] = b.pin(i)
-	}
-	y := b.add(b.mul(b.toFloat(b.load(u8, "BX", 0)), q[1]), q[2])
-	v := b.add(b.mul(b.toFloat(b.load(u8, "SI", 0)), q[0]), y)
-	b.store(u8, "DI", 0, b.toInt(b.less(b.more(v, q[3]), q[4])))
-	l := loop{name: "qaffineU8" + suffix, width: width, body: b, unroll: 64 / b.lanes(),
-		doc: "computes n codes.", bytes: 48, noTail: width == 32, pinned: []int{0, 1, 2, 3, 4},
-		args: []arg{
-			{name: "dst", typ: "*uint8", off: 0, reg: "DI", size: 1},
-			{name: "x", typ: "*uint8", off: 8, reg: "SI", size: 1},
-			{name: "y", typ: "*uint8", off: 16, reg: "BX", size: 1, step: "R8"},
-			{name: "n", typ: "int", off: 24, reg: "CX"},
-			{name: "ystep", typ: "int", off: 32, reg: "R8"},
-			{name: "q", typ: "*QAffine", off: 40, reg: "DX"},
-		}}
-	l.pro = func(f *file) { f.fields("DX", width, 5) }
-	l.emit(f, consts)
 }
 
 // fields broadcasts the first n words that ptr points to into registers 0 to n−1.
