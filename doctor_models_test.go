@@ -383,3 +383,51 @@ func TestDoctorFindsModelsHealthy(t *testing.T) {
 		})
 	}
 }
+
+// TestDoctorExaminesDynamicFiles holds that files whose scales are found while running are examined like others,
+// and stay such files when they are mended.
+func TestDoctorExaminesDynamicFiles(t *testing.T) {
+	f := resNet20(t)
+	for _, style := range []string{"qdq", "contrib"} {
+		q := quantizeFor(t, f.Model, nil, "W8A8", func(o *QuantizeOptions) { o.Settings.Mode, o.Style = plan.Dynamic, style }).Model
+		if d := diagnosed(t, sick{f.Model, q, f.val}); !d.Healthy || len(d.Warnings) > 0 || len(d.Layers) != 20 {
+			t.Fatalf("%s: healthy %v at %.1f dB, %d layers; %q", style, d.Healthy, d.SQNR, len(d.Layers), d.Warnings)
+		}
+		for at, n := range integerConvs(q) {
+			if at != 9 {
+				continue
+			}
+			g := pass.Clone(q.graph)
+			codes := g.Graph.ConstTensor(n.In[1]).Clone()
+			for i, c := range tensor.Of[int8](codes) { // as two bits leave them
+				tensor.Of[int8](codes)[i] = int8(64 * math.Round(float64(c)/64))
+			}
+			g.Graph.SetConst(n.In[1], codes)
+			d := diagnosed(t, sick{f.Model, FromGraph(g, "coarse"), f.val})
+			if d.Healthy || d.Causes[0].Cause != "rounding below bits" || d.Causes[0].Name != f.conv(t, 9.0/19) || d.Fixed == nil {
+				t.Fatalf("%s: healthy %v at %.1f dB; %q", style, d.Healthy, d.SQNR, d.Warnings)
+			}
+			if mended := FromGraph(d.Fixed.Model, "mended"); len(integerConvs(mended)) != 19 || !diagnosed(t, sick{f.Model, mended, f.val}).Healthy {
+				t.Errorf("%s: %d of 19 convolutions are on integers, %.1f dB", style, len(integerConvs(mended)), d.Fixed.SQNR)
+			}
+		}
+	}
+}
+
+func integerConvs(m *Model) (list []*graph.Node) {
+	for _, n := range m.graph.Graph.Nodes {
+		if n.Op == "ConvInteger" {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// TestDoctorExaminesRecurrences holds that LSTM with codes for weights is examined, in ONNX Runtime's own form too.
+func TestDoctorExaminesRecurrences(t *testing.T) {
+	f := fieldModel(t, "dtln-1/model_1.onnx", "", "models/dtln-1/input.npz")
+	q := quantizeFor(t, f.Model, nil, "W8A8", func(o *QuantizeOptions) { o.Settings.Mode = plan.Dynamic }).Model
+	if d := diagnosed(t, sick{f.Model, q, f.val}); !d.Healthy || len(d.Layers) != 3 || len(d.Warnings) > 0 {
+		t.Errorf("healthy %v at %.1f dB, %d layers; %q", d.Healthy, d.SQNR, len(d.Layers), d.Warnings)
+	}
+}

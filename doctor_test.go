@@ -184,6 +184,14 @@ var plants = []struct {
 			o.Settings.Target = &plan.Target{Name: "any", Acts: "uint8"}
 		}).Model, normal(2, m, 40)}
 	}},
+	{"overflow", "a", func(t *testing.T) sick {
+		m := longSums(t)
+		return sick{m, quantizeFor(t, m, positive(1, m, 4), "W8A8", nil).Model, positive(2, m, 4)}
+	}},
+	{"overflow", "a", func(t *testing.T) sick {
+		m := longSums(t)
+		return sick{m, quantizeFor(t, m, nil, "W8A8", func(o *QuantizeOptions) { o.Settings.Mode = plan.Dynamic }).Model, positive(2, m, 4)}
+	}},
 	{"unsupported or unfused placement", "block2.point", func(t *testing.T) sick {
 		m := demoModel(t)
 		return sick{m, beforeClamp(t, m, "block2.point"), letters(2, 40, 1, 0)}
@@ -289,6 +297,35 @@ g (float[1,8,12,12] x) => (float[1,6,12,12] y) {
 	})
 	tensor.Of[float32](m.graph.Graph.ConstTensor("ba"))[2] = 4
 	return m
+}
+
+// longSums is a product whose sums of positive terms are longer than 32 bits hold.
+func longSums(t *testing.T) *Model {
+	m := textModel(t, `<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,140000] x) => (float[1,4] y) {
+  [a] h = MatMul (x, w)
+  [b] y = MatMul (h, v)
+}`)
+	m = filled(t, m, 5, map[string][]int{"w": {140000, 4}, "v": {4, 4}}, func(string, int) float64 { return 0.05 })
+	w := tensor.Of[float32](m.graph.Graph.ConstTensor("w"))
+	for i := range w {
+		w[i]++
+	}
+	return m
+}
+
+// positive makes samples between a half and one.
+func positive(seed uint64, m *Model, n int) *dataset.Source {
+	v := m.graph.Graph.Required()[0]
+	shape, _ := v.Type.Static()
+	return dataset.New(dataset.Info{Form: "positive", Path: "positive", Total: n}, func(i int) (*dataset.Sample, error) {
+		r := rand.New(rand.NewPCG(seed, uint64(i)))
+		x := make([]float32, tensor.Elements(shape))
+		for k := range x {
+			x[k] = float32(0.5 + 0.5*r.Float64())
+		}
+		return &dataset.Sample{Name: fmt.Sprint(i), Inputs: map[string]*Tensor{v.Name: tensor.Float32s(x, shape...)}}, nil
+	})
 }
 
 // attention is a network that weighs rows by a Softmax whose weights are small, and enlarges what comes out.

@@ -20,6 +20,7 @@ type change struct {
 	params format.Params
 	coded  *weight.Coded // of weights
 	bias   []float32     // of a bias: the numbers that it stands for
+	behind bool          // of activations that clamps alone read: they are quantized behind these
 }
 
 // changes are those of a network; sites that are not in it stay as they are.
@@ -82,7 +83,8 @@ type builder struct {
 	used  map[string]bool
 }
 
-// build returns the network with changes. Constants are shared with the file's.
+// build returns the network with changes; products whose scale is found while running are on integers again.
+// Constants are shared with the file's.
 func (n *net) build(c changes) (*graph.Model, error) {
 	b, err := n.draft(c)
 	if err != nil {
@@ -91,7 +93,7 @@ func (n *net) build(c changes) (*graph.Model, error) {
 	if err := pass.Unused.Run(b.out); err != nil {
 		return nil, err
 	}
-	return b.out, nil
+	return b.out, pass.Gather(b.out)
 }
 
 // opsetOf is the first opset that holds the changes.
@@ -161,6 +163,8 @@ func (b *builder) change(s *site, v change) error {
 		b.bypass(s)
 	case v.off:
 		b.constant(s, s.off)
+	case v.behind:
+		return b.moveBehind(s, v)
 	case s.kind == acts:
 		return b.refit(s, v)
 	case s.kind == bias:
@@ -214,13 +218,10 @@ func (b *builder) refit(s *site, v change) error {
 	if v.format.Bits < 8 {
 		elem = s.format.Elem
 	}
-	zero, err := format.FromInts(elem, []int64{int64(v.params.Zero)})
+	sn, zn, err := b.paramsOf(s.name, elem, v.params)
 	if err != nil {
 		return err
 	}
-	sn, zn := b.fresh(s.name+"_scale"), b.fresh(s.name+"_zp")
-	b.out.Graph.SetConst(sn, tensor.Scalar(v.params.Scale))
-	b.out.Graph.SetConst(zn, zero.Reshape())
 	from := s.from // a Clip in front, where there is one, was part of the quantizer
 	if v.format.Bits < 8 {
 		from = b.confine(s, v)
@@ -237,6 +238,41 @@ func (b *builder) refit(s *site, v change) error {
 	b.replace(s.q, put)
 	for d := range s.dq {
 		b.replace(d, put)
+	}
+	return nil
+}
+
+// paramsOf adds a scale and a zero point, and returns their names.
+func (b *builder) paramsOf(name string, elem tensor.DType, p format.Params) (scale, zero string, err error) {
+	z, err := format.FromInts(elem, []int64{int64(p.Zero)})
+	if err != nil {
+		return "", "", err
+	}
+	scale, zero = b.fresh(name+"_scale"), b.fresh(name+"_zp")
+	b.out.Graph.SetConst(scale, tensor.Scalar(p.Scale))
+	b.out.Graph.SetConst(zero, z.Reshape())
+	return scale, zero, nil
+}
+
+// moveBehind lets the clamps that read an activation get it in float, and quantizes their results.
+func (b *builder) moveBehind(s *site, v change) error {
+	b.bypass(s)
+	sn, zn, err := b.paramsOf(s.name, v.format.Elem, v.params)
+	if err != nil {
+		return err
+	}
+	for _, r := range s.reads {
+		name := r.unit.node.Out[0]
+		plain, codes := b.fresh(name+"_float"), b.fresh(name+"_q")
+		b.replace(r.unit.node, func(n *graph.Node) *graph.Node {
+			c := *n
+			c.Out = []string{plain}
+			return &c
+		})
+		b.after[plain] = []*graph.Node{
+			{Op: "QuantizeLinear", Name: b.fresh(name + "_Q"), In: []string{plain, sn, zn}, Out: []string{codes}},
+			{Op: "DequantizeLinear", Name: b.fresh(name + "_DQ"), In: []string{codes, sn, zn}, Out: []string{name}},
+		}
 	}
 	return nil
 }

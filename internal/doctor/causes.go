@@ -236,8 +236,15 @@ func (e *exam) overflow() (list []*finding) {
 		for i, q := range c.Codes {
 			sums[v.out(i)] += most * int64(max(q, -q))
 		}
+		if u.bias != nil {
+			for i, b := range tensor.Of[int32](u.bias.codes) {
+				sums[i%len(sums)] += max(int64(b), -int64(b))
+			}
+		}
 		if worst := slices.Max(sums); worst > math.MaxInt32 {
-			list = append(list, e.at(u.weights, noise(l.weights.SQNR()), "%s: sums of products may reach %d, 32 bits hold %d", u, worst, math.MaxInt32))
+			f := e.at(u.weights, noise(min(l.weights.SQNR(), l.acts.SQNR())), "%s: sums of products may reach %d, 32 bits hold %d", u, worst, math.MaxInt32)
+			f.sites = append(f.sites, x) // either in float, nothing overflows
+			list = append(list, f)
 		}
 	})
 	return list

@@ -239,7 +239,10 @@ func (e *exam) worse(float, score float64) float64 {
 
 // tell writes the diagnosis.
 func (e *exam) tell(list []*finding) {
-	e.d.Healthy = len(list) == 0
+	e.d.Healthy = len(list) == 0 && e.total >= healthySQNR-materialGain
+	if len(list) == 0 && !e.d.Healthy {
+		e.warn("no quantizer by itself explains what is lost")
+	}
 	for _, f := range list {
 		e.d.Causes = append(e.d.Causes, f.cause())
 	}

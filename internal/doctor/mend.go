@@ -9,6 +9,7 @@ import (
 
 	"lowbit/internal/calib"
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
@@ -153,12 +154,46 @@ func (e *exam) refit(f *finding) []remedy {
 
 // move puts a quantizer behind the clamp: its range becomes what the clamp leaves.
 func (e *exam) move(f *finding) []remedy {
-	var list []remedy
 	s := f.sites[0]
-	if next := s.reads[0].unit.out; next != nil {
-		list = append(list, remedy{text: "quantize behind the clamp, not before it: quantize anew", c: off(s)})
+	const text = "quantize behind the clamp, not before it: quantize anew"
+	var list []remedy
+	if s.reads[0].unit.out != nil { // it is quantized there as well
+		list = append(list, remedy{text: text, c: off(s)})
+	} else if p, ok := e.clamped(s); ok {
+		list = append(list, remedy{text: text, c: changes{s: {behind: true, format: s.format, params: p}}})
 	}
 	return append(list, e.keep(f)...)
+}
+
+// clamped finds the parameters of what the clamps leave that read an activation, where its codes are of eight bits
+// and may shift.
+func (e *exam) clamped(s *site) (format.Params, bool) {
+	if s.format.Bits != 8 || s.format.Kind != format.Linear || symmetric(s) || s.dynamic {
+		return format.Params{}, false
+	}
+	r := e.screening.acts[s]
+	lo, hi := float64(r.stats.Min), float64(r.stats.Max)
+	for _, u := range s.reads {
+		a, b := e.bounds(u.unit.node)
+		lo, hi = max(lo, a), min(hi, b)
+	}
+	p := over(lo, hi)
+	p.Zero += int32(s.format.Lo)
+	return p, true
+}
+
+// bounds is the range of what a clamp leaves.
+func (e *exam) bounds(n *graph.Node) (lo, hi float64) {
+	lo, hi = math.Inf(-1), math.Inf(1)
+	if n.Op == "Relu" {
+		lo = 0
+	}
+	for i, to := range []*float64{1: &lo, 2: &hi} {
+		if i > 0 && n.Op == "Clip" && i < len(n.In) && e.m.Graph.ConstTensor(n.In[i]) != nil {
+			*to = float64(boundOf(e.m.Graph, n, i))
+		}
+	}
+	return lo, hi
 }
 
 // separate takes the shared scale away, else gives it finer steps.
@@ -246,12 +281,12 @@ func (e *exam) perChannel(f *finding) []remedy {
 	return append(list, e.finerWeights(f)...)
 }
 
-// finerWeights gives weights more scales, then more bits, else leaves them in float.
+// finerWeights rounds weights anew, to eight bits with a scale for each channel, else leaves them in float.
 func (e *exam) finerWeights(f *finding) []remedy {
 	u := f.unit
 	var list []remedy
 	c := u.weights.coded
-	if c.Format.Bits < 8 || c.Block.Kind == format.Whole {
+	if c.Format.Bits <= 8 {
 		list = append(list, e.recode(u, format.Int8, channel(u), line(u, "weights: {format: int8, block: channel}"))...)
 	}
 	return append(list, e.keep(f)...)

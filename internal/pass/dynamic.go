@@ -175,11 +175,19 @@ func (d *dynamic) node(n *graph.Node, v *plan.Value, form *dynamicForm) ([]*grap
 		quantized = d.rows
 	}
 	in, nodes := quantized(n.In[0])
+	bias := ""
+	if len(n.In) > 2 && n.In[2] != "" {
+		bias = d.biasAlong(n.In[2], d.find(v.Name), form)
+	}
+	return append(nodes, form.write(d.used, n, in, w, bias)...), nil
+}
+
+// write returns the product on integers that n stands for, and what makes real numbers of its sums.
+func (form *dynamicForm) write(used names, n *graph.Node, in, w operands, bias string) []*graph.Node {
 	base := n.Out[0]
-	name := func(what string) string { return d.used.fresh(base + "_" + what) }
+	name := func(what string) string { return used.fresh(base + "_" + what) }
 	sum, wide, factor, result := name("int32"), name("float"), name("factor"), base
-	bias := len(n.In) > 2 && n.In[2] != ""
-	if bias {
+	if bias != "" {
 		result = name("scaled")
 	}
 	product := &graph.Node{Op: form.integer, Name: name(form.integer), In: []string{in.codes, w.codes, in.zero, w.zero}, Out: []string{sum}}
@@ -190,13 +198,13 @@ func (d *dynamic) node(n *graph.Node, v *plan.Value, form *dynamicForm) ([]*grap
 	}
 	cast := &graph.Node{Op: "Cast", Name: name("Cast"), In: []string{sum}, Out: []string{wide}}
 	cast.SetAttr("to", int64(tensor.Float32))
-	nodes = append(nodes, product, cast,
-		&graph.Node{Op: "Mul", Name: name("Factor"), In: []string{in.scale, w.scale}, Out: []string{factor}},
-		&graph.Node{Op: "Mul", Name: name("Scale"), In: []string{wide, factor}, Out: []string{result}})
-	if bias {
-		nodes = append(nodes, &graph.Node{Op: "Add", Name: name("Bias"), In: []string{result, d.biasAlong(n.In[2], d.find(v.Name), form)}, Out: []string{base}})
+	nodes := []*graph.Node{product, cast,
+		{Op: "Mul", Name: name("Factor"), In: []string{in.scale, w.scale}, Out: []string{factor}},
+		{Op: "Mul", Name: name("Scale"), In: []string{wide, factor}, Out: []string{result}}}
+	if bias != "" {
+		nodes = append(nodes, &graph.Node{Op: "Add", Name: name("Bias"), In: []string{result, bias}, Out: []string{base}})
 	}
-	return nodes, nil
+	return nodes
 }
 
 // biasAlong returns the name of a bias shaped to be added along the output channels.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"lowbit/internal/graph"
@@ -131,10 +132,22 @@ func TestSpreadDynamic(t *testing.T) {
 				t.Errorf("%s: %s is left", name, n.Label())
 			}
 		}
+		if err := Gather(s); err != nil {
+			t.Fatal(name, err)
+		}
+		again, err := op.Run(s, in, op.Options{Context: context.Background()})
+		if err != nil {
+			t.Fatal(name, err)
+		}
 		for i, v := range tensor.Of[float32](want["y"]) {
-			if d := math.Abs(float64(v - tensor.Of[float32](got["y"])[i])); d > 1e-5 {
-				t.Errorf("%s: element %d: %v, want %v", name, i, tensor.Of[float32](got["y"])[i], v)
+			for _, got := range []float32{tensor.Of[float32](got["y"])[i], tensor.Of[float32](again["y"])[i]} {
+				if d := math.Abs(float64(v - got)); d > 1e-5 {
+					t.Errorf("%s: element %d: %v, want %v", name, i, got, v)
+				}
 			}
+		}
+		if on := slices.ContainsFunc(s.Graph.Nodes, func(n *graph.Node) bool { return integerForms[n.Op].op != "" }); on != (name != "rows") {
+			t.Errorf("%s: gathered on integers: %v", name, on)
 		}
 	}
 }
