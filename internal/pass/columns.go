@@ -58,25 +58,25 @@ func splitProduct(g *graph.Graph, used names, n *graph.Node, which []int, total 
 	}
 	x, y, w := n.In[0], n.Out[0], g.ConstTensor(n.In[1])
 	part := func(what string, columns []int) (*graph.Node, *graph.Node) {
-		index, own, weight := used.fresh(y+"_"+what+"_columns"), used.fresh(x+"_"+what), used.fresh(n.In[1]+"_"+what)
+		index, own, weight := used.added(y+"_"+what+"_columns"), used.added(x+"_"+what), used.added(n.In[1]+"_"+what)
 		wide := make([]int64, len(columns))
 		for i, c := range columns {
 			wide[i] = int64(c)
 		}
 		g.SetConst(index, tensor.Int64s(wide, len(wide)))
 		g.SetConst(weight, pickRows(w, columns, n.Int("transB", 0)))
-		gather := &graph.Node{Op: "Gather", Name: used.fresh(y + "_Gather_" + what), In: []string{x, index}, Out: []string{own}}
+		gather := &graph.Node{Op: "Gather", Name: used.added(y + "_Gather_" + what), In: []string{x, index}, Out: []string{own}}
 		gather.SetAttr("axis", int64(-1))
 		product := cloneNode(n)
 		product.In[0], product.In[1] = own, weight
-		product.Out = []string{used.fresh(y + "_" + what)}
+		product.Out = []string{used.added(y + "_" + what)}
 		return gather, product
 	}
 	pickOut, out := part("outliers", which)
-	out.Name = used.fresh(out.Name + "_outliers")
+	out.Name = used.added(out.Name + "_outliers")
 	out.In = out.In[:2] // the bias is added once
 	pickRest, inner := part("rest", rest)
-	add := &graph.Node{Op: "Add", Name: used.fresh(y + "_Outliers"), In: []string{inner.Out[0], out.Out[0]}, Out: []string{y}}
+	add := &graph.Node{Op: "Add", Name: used.added(y + "_Outliers"), In: []string{inner.Out[0], out.Out[0]}, Out: []string{y}}
 	return []*graph.Node{pickOut, out, pickRest, inner, add}, out.Name
 }
 

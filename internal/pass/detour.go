@@ -28,24 +28,24 @@ func (w *weaver) detour(v *plan.Value, f *format.Format, from, to string) ([]*gr
 
 // castPair rounds a value to a 16-bit float and back.
 func (w *weaver) castPair(v *plan.Value, from, to string) []*graph.Node {
-	code := w.used.fresh(v.As + "_q")
-	there := &graph.Node{Op: "Cast", Name: w.used.fresh(v.As + "_Q"), In: []string{from}, Out: []string{code}}
+	code := w.used.added(v.As + "_q")
+	there := &graph.Node{Op: "Cast", Name: w.used.added(v.As + "_Q"), In: []string{from}, Out: []string{code}}
 	there.SetAttr("to", int64(format.Lookup(v.Format).Elem))
-	back := &graph.Node{Op: "Cast", Name: w.used.fresh(v.As + "_DQ"), In: []string{code}, Out: []string{to}}
+	back := &graph.Node{Op: "Cast", Name: w.used.added(v.As + "_DQ"), In: []string{code}, Out: []string{to}}
 	back.SetAttr("to", int64(tensor.Float32))
 	return []*graph.Node{there, back}
 }
 
 // sign gives each element the scale with its own sign, that of zero being plus.
 func (w *weaver) sign(v *plan.Value, from, to string) []*graph.Node {
-	plus, minus, zero := w.used.fresh(v.As+"_scale"), w.used.fresh(v.As+"_minus"), w.used.fresh(v.As+"_zero")
+	plus, minus, zero := w.used.added(v.As+"_scale"), w.used.added(v.As+"_minus"), w.used.added(v.As+"_zero")
 	w.m.Graph.SetConst(plus, tensor.Scalar(v.Params[0].Scale))
 	w.m.Graph.SetConst(minus, tensor.Scalar(-v.Params[0].Scale))
 	w.m.Graph.SetConst(zero, tensor.Scalar(0))
-	code := w.used.fresh(v.As + "_q")
+	code := w.used.added(v.As + "_q")
 	return []*graph.Node{
-		{Op: "Less", Name: w.used.fresh(v.As + "_Q"), In: []string{from, zero}, Out: []string{code}},
-		{Op: "Where", Name: w.used.fresh(v.As + "_DQ"), In: []string{code, minus, plus}, Out: []string{to}},
+		{Op: "Less", Name: w.used.added(v.As + "_Q"), In: []string{from, zero}, Out: []string{code}},
+		{Op: "Where", Name: w.used.added(v.As + "_DQ"), In: []string{code, minus, plus}, Out: []string{to}},
 	}
 }
 
@@ -58,12 +58,12 @@ func (w *weaver) exponent(v *plan.Value, from, to string) []*graph.Node {
 	base := math.Log2(float64(v.Params[0].Scale))
 	var nodes []*graph.Node
 	node := func(op string, in ...string) string {
-		name := w.used.fresh(v.As + "_" + op)
+		name := w.used.added(v.As + "_" + op)
 		nodes = append(nodes, &graph.Node{Op: op, Name: name, In: in, Out: []string{name}})
 		return name
 	}
 	number := func(what string, x float64) string {
-		name := w.used.fresh(v.As + "_" + what)
+		name := w.used.added(v.As + "_" + what)
 		w.m.Graph.SetConst(name, tensor.Scalar(float32(x)))
 		return name
 	}

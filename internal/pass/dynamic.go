@@ -118,9 +118,9 @@ func (d *dynamic) quantized(name string) (operands, []*graph.Node) {
 	if in, ok := d.inputs[name]; ok {
 		return in, nil
 	}
-	in := operands{d.used.fresh(name + "_q"), d.used.fresh(name + "_scale"), d.used.fresh(name + "_zp")}
+	in := operands{d.used.added(name + "_q"), d.used.added(name + "_scale"), d.used.added(name + "_zp")}
 	d.inputs[name] = in
-	return in, []*graph.Node{{Op: "DynamicQuantizeLinear", Name: d.used.fresh(name + "_DynamicQ"), In: []string{name}, Out: []string{in.codes, in.scale, in.zero}}}
+	return in, []*graph.Node{{Op: "DynamicQuantizeLinear", Name: d.used.added(name + "_DynamicQ"), In: []string{name}, Out: []string{in.codes, in.scale, in.zero}}}
 }
 
 // weight stores the codes of a weight and its parameters, once for each layout: the scales in a
@@ -159,7 +159,7 @@ func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (opera
 
 // constant adds an initializer to the main graph and returns its name.
 func (d *dynamic) constant(name string, t *tensor.Tensor) string {
-	name = d.used.fresh(name)
+	name = d.used.added(name)
 	d.m.Graph.SetConst(name, t)
 	return name
 }
@@ -185,7 +185,7 @@ func (d *dynamic) node(n *graph.Node, v *plan.Value, form *dynamicForm) ([]*grap
 // write returns the product on integers that n stands for, and what makes real numbers of its sums.
 func (form *dynamicForm) write(used names, n *graph.Node, in, w operands, bias string) []*graph.Node {
 	base := n.Out[0]
-	name := func(what string) string { return used.fresh(base + "_" + what) }
+	name := func(what string) string { return used.added(base + "_" + what) }
 	sum, wide, factor, result := name("int32"), name("float"), name("factor"), base
 	if bias != "" {
 		result = name("scaled")

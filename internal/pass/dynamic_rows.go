@@ -19,11 +19,11 @@ func (d *dynamic) rows(name string) (operands, []*graph.Node) {
 	if in, ok := d.byRow[name]; ok {
 		return in, nil
 	}
-	in := operands{d.used.fresh(name + "_q"), d.used.fresh(name + "_scale"), d.constant(name+"_zp", tensor.Wrap(tensor.Uint8, []uint8{rowZero}))}
+	in := operands{d.used.added(name + "_q"), d.used.added(name + "_scale"), d.constant(name+"_zp", tensor.Wrap(tensor.Uint8, []uint8{rowZero}))}
 	d.byRow[name] = in
-	value := func(what string) string { return d.used.fresh(name + "_" + what) }
+	value := func(what string) string { return d.used.added(name + "_" + what) }
 	node := func(op, out string, in ...string) *graph.Node {
-		return &graph.Node{Op: op, Name: d.used.fresh(name + "_" + op), In: in, Out: []string{out}}
+		return &graph.Node{Op: op, Name: d.used.added(name + "_" + op), In: in, Out: []string{out}}
 	}
 	mag, top, step, ratio, whole, code, kept := value("abs"), value("amax"), value("step"), value("ratio"), value("round"), value("code"), value("kept")
 	most := node("ReduceMax", top, mag)

@@ -6,6 +6,7 @@ package pass
 
 import (
 	"fmt"
+	"strings"
 
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
@@ -109,6 +110,17 @@ func (u names) fresh(name string) string {
 	}
 	u[pick] = true
 	return pick
+}
+
+// nameMost bounds the names of what passes add: those of some exporters are as long as a small weight.
+const nameMost = 40
+
+// added is fresh for a name made from a value's: of a long one it leaves the middle out.
+func (u names) added(name string) string {
+	if len(name) > nameMost {
+		name = strings.ToValidUTF8(name[:nameMost/2-1], "") + ".." + strings.ToValidUTF8(name[len(name)-nameMost/2+1:], "")
+	}
+	return u.fresh(name)
 }
 
 // rename makes every reader of a value in g and its subgraphs read another.

@@ -30,7 +30,7 @@ func QDQ(m *graph.Model, p *plan.Plan) error {
 // newQDQ indexes a plan for a rewrite of m.
 func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
 	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operands{}}
-	q.writer = weight.Writer{Fresh: q.used.fresh, Const: func(name string, t *tensor.Tensor) { m.Graph.SetConst(name, t) }}
+	q.writer = weight.Writer{Fresh: q.used.added, Const: func(name string, t *tensor.Tensor) { m.Graph.SetConst(name, t) }}
 	for _, v := range p.Values {
 		q.values[v.As] = v
 	}
@@ -105,10 +105,10 @@ func (w *weaver) written(n *graph.Node, i int, v *plan.Value) error {
 	name := v.Name
 	raw, back := name, ""
 	if w.g.Output(name) != nil {
-		raw, back = w.used.fresh(name+"_float"), name
+		raw, back = w.used.added(name+"_float"), name
 		n.Out[i] = raw
 	} else {
-		back = w.used.fresh(name + "_dq")
+		back = w.used.added(name + "_dq")
 		rename(w.g, name, back)
 	}
 	pair, err := w.pair(v, raw, back)
@@ -126,7 +126,7 @@ func (w *weaver) read(as string) (string, error) {
 	if v == nil {
 		return "", fault.Invalidf("", "the plan lacks value %q", as)
 	}
-	back := w.used.fresh(as + "_dq")
+	back := w.used.added(as + "_dq")
 	w.back[as] = back
 	if v.Role != plan.RoleActivation {
 		nodes, err := w.constant(v, back)
@@ -180,9 +180,9 @@ func (w *weaver) pair(v *plan.Value, from, to string) ([]*graph.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	code := w.used.fresh(v.As + "_q")
-	there := &graph.Node{Op: "QuantizeLinear", Name: w.used.fresh(v.As + "_Q"), In: []string{from, ops.scale}, Out: []string{code}}
-	back := &graph.Node{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DQ"), In: []string{code, ops.scale}, Out: []string{to}}
+	code := w.used.added(v.As + "_q")
+	there := &graph.Node{Op: "QuantizeLinear", Name: w.used.added(v.As + "_Q"), In: []string{from, ops.scale}, Out: []string{code}}
+	back := &graph.Node{Op: "DequantizeLinear", Name: w.used.added(v.As + "_DQ"), In: []string{code, ops.scale}, Out: []string{to}}
 	if ops.zero == "" {
 		there.SetAttr("output_dtype", int64(f.Elem))
 	} else {
@@ -195,10 +195,10 @@ func (w *weaver) pair(v *plan.Value, from, to string) ([]*graph.Node, error) {
 // them then, which integer operators compute on, while runtimes have none for fewer.
 func (w *weaver) clip(v *plan.Value, f *format.Format, from string) *graph.Node {
 	lo, hi := f.Range(v.Params[0])
-	least, most := w.used.fresh(v.As+"_min"), w.used.fresh(v.As+"_max")
+	least, most := w.used.added(v.As+"_min"), w.used.added(v.As+"_max")
 	w.m.Graph.SetConst(least, tensor.Scalar(lo))
 	w.m.Graph.SetConst(most, tensor.Scalar(hi))
-	return &graph.Node{Op: "Clip", Name: w.used.fresh(v.As + "_Clip"), In: []string{from, least, most}, Out: []string{w.used.fresh(v.As + "_clipped")}}
+	return &graph.Node{Op: "Clip", Name: w.used.added(v.As + "_Clip"), In: []string{from, least, most}, Out: []string{w.used.added(v.As + "_clipped")}}
 }
 
 // flowing is the element type of the codes of a value that flows.
@@ -224,7 +224,7 @@ func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
 		return w.writer.Write(c, v.As, to)
 	}
 	ops, err := w.operands(v)
-	n := &graph.Node{Op: "DequantizeLinear", Name: w.used.fresh(v.As + "_DQ"), In: []string{ops.codes, ops.scale}, Out: []string{to}}
+	n := &graph.Node{Op: "DequantizeLinear", Name: w.used.added(v.As + "_DQ"), In: []string{ops.codes, ops.scale}, Out: []string{to}}
 	if ops.zero != "" {
 		n.In = append(n.In, ops.zero)
 	}
@@ -267,7 +267,7 @@ func (q *qdq) operands(v *plan.Value) (operands, error) {
 		if err != nil {
 			return operands{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
 		}
-		ops.codes = q.used.fresh(v.As + "_q")
+		ops.codes = q.used.added(v.As + "_q")
 		q.m.Graph.SetConst(ops.codes, codes)
 		shape = v.Block.ParamShape(t.Shape)
 	}
@@ -276,14 +276,14 @@ func (q *qdq) operands(v *plan.Value) (operands, error) {
 	for i, p := range v.Params {
 		scale[i], zero[i] = p.Scale, int64(p.Zero)
 	}
-	ops.scale = q.used.fresh(v.As + "_scale")
+	ops.scale = q.used.added(v.As + "_scale")
 	q.m.Graph.SetConst(ops.scale, tensor.Wrap(tensor.Float32, scale, shape...))
 	if v.Role != plan.RoleBias && !elem.IsFloat() { // where it is left out, it is zero and costs no bytes
 		zeros, err := format.FromInts(elem, zero, shape...)
 		if err != nil {
 			return operands{}, err
 		}
-		ops.zero = q.used.fresh(v.As + "_zp")
+		ops.zero = q.used.added(v.As + "_zp")
 		q.m.Graph.SetConst(ops.zero, zeros)
 	}
 	q.stored[v.As] = ops
