@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,9 @@ import (
 )
 
 // peaks measures the instruction behind the products of each number format; kernels begin with its name.
-var peaks = map[string]func(kernel.Level) kernel.Peak{"f32": kernel.Level.PeakF32, "u8s8": kernel.Level.PeakU8S8}
+var peaks = map[string]func(kernel.Level) kernel.Peak{
+	"f32": kernel.Level.PeakF32, "u8s8": kernel.Level.PeakU8S8, "bf16": kernel.Level.PeakBF16, "b1b1": kernel.Level.PeakBits,
+}
 
 type kernelJSON struct {
 	Node   string  `json:"node"`
@@ -153,7 +156,7 @@ func (r *benchJSON) printProfile(a *app) error {
 	if err := t.print(); err != nil {
 		return err
 	}
-	for _, name := range []string{"f32", "u8s8"} {
+	for _, name := range r.limited() {
 		if l := r.Limits[name]; l.GOPS > 0 {
 			if err := a.printf("limit of %s on one core: %.0f GOP/s (%s)\n", name, l.GOPS, l.Instruction); err != nil {
 				return err
@@ -161,6 +164,17 @@ func (r *benchJSON) printProfile(a *app) error {
 		}
 	}
 	return r.printSlower(a, total)
+}
+
+// limited lists the limits that some kernel is held against.
+func (r *benchJSON) limited() []string {
+	names := map[string]bool{"f32": true, "u8s8": true}
+	for _, k := range r.Kernels {
+		if word, _, _ := strings.Cut(k.Kernel, " "); k.Limit > 0 {
+			names[word] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 func (r *benchJSON) printSlower(a *app, total float64) error {

@@ -19,7 +19,8 @@ type formatJSON struct {
 	Kind    string             `json:"kind"`
 	Export  string             `json:"export"`
 	Acts    string             `json:"acts,omitempty"`    // format of the activations in speedup
-	Speedup map[string]float64 `json:"speedup,omitempty"` // over float32, by product
+	Speedup map[string]float64 `json:"speedup,omitempty"` // over float32, sum for sum, by product
+	Faster  map[string]float64 `json:"speedup_over_winograd,omitempty"`
 	Slow    []string           `json:"not_accelerated,omitempty"`
 	Pairs   []pairJSON         `json:"pairs,omitempty"`           // all formats of activations that were measured
 	SQNR    *float64           `json:"sqnr_db,omitempty"`         // of normal weights
@@ -131,17 +132,25 @@ func pairs(t *grid, cells []any, list []pairJSON) {
 	for _, p := range list {
 		line := append(slices.Clone(cells), p.Acts)
 		for _, s := range formatShapes {
-			mark := ""
-			if p.Speedup[s.name] < accelerates {
-				mark = " slow"
-			}
-			line = append(line, fmt.Sprintf("%.2f×%s", p.Speedup[s.name], mark))
+			line = append(line, p.cell(s.name))
 		}
 		t.row(line...)
 		for i := range cells {
 			cells[i] = ""
 		}
 	}
+}
+
+// cell writes the speed-up of a product, and in brackets the one over float32 in Winograd's form.
+func (p *pairJSON) cell(product string) string {
+	text := fmt.Sprintf("%.2f×", p.Speedup[product])
+	if v, ok := p.Faster[product]; ok {
+		text += fmt.Sprintf(" (%.2f×)", v)
+	}
+	if p.real(product) < accelerates {
+		text += " slow"
+	}
+	return text
 }
 
 // marks tells which numbers a format holds, before they are scaled.

@@ -22,6 +22,7 @@ type lowerer struct {
 	packs   *packCache
 
 	anyOrder bool // of the elements of watched values
+	direct   bool // float convolutions by their sums
 
 	slots []*slot
 	steps []*step

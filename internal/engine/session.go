@@ -26,6 +26,7 @@ type Options struct {
 	AnyOrder  bool          // show their elements in whatever order they lie in memory, which costs no transposition
 	Seed      uint64        // of the random operators
 	MaxMemory int64         // most bytes that the values of one run may take; 0 means 32 GiB
+	Direct    bool          // compute float convolutions by their sums alone, not in Winograd's form: what other forms are measured against
 	Reference bool          // evaluate node after node by the operators' definitions, without compiling
 
 	// Release, if set, is told the bytes of each weight that has been packed: they are seldom read again.
@@ -135,7 +136,7 @@ func (s *Session) compile(types map[string]graph.Type, override []string) (*prog
 	if err := g.within(limit); err != nil {
 		return nil, err
 	}
-	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, memory: limit, packs: &s.packs, anyOrder: s.opt.AnyOrder}
+	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, memory: limit, packs: &s.packs, anyOrder: s.opt.AnyOrder, direct: s.opt.Direct}
 	p, err := lw.lower()
 	if err == nil && int64(p.arena) > limit {
 		return nil, fault.Limitf("", "a run takes %d bytes for its values, more than the %d allowed", p.arena, limit)

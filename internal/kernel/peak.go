@@ -34,11 +34,14 @@ func (l Level) PeakBF16() Peak {
 	return l.measure(peaksBF16)
 }
 
+// PeakBits measures the instructions behind [PackedBits] under this level.
+func (l Level) PeakBits() Peak { return l.measure(peaksBits) }
+
 // measure takes the best of several short runs of the best loop.
 func (l Level) measure(loops []peakLoop) Peak {
 	const rounds, tries = 20000, 20
 	for _, p := range loops {
-		if !l.use(p.level) {
+		if !l.use(p.level) || p.run == nil {
 			continue
 		}
 		best := time.Duration(1<<63 - 1)

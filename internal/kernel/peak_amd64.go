@@ -29,6 +29,16 @@ func peakVNNI256(n int)
 //go:noescape
 func peakPairs256(n int)
 
+// peakCounts512 repeats its instructions n times.
+//
+//go:noescape
+func peakCounts512(n int)
+
+// peakLookup256 repeats its instructions n times.
+//
+//go:noescape
+func peakLookup256(n int)
+
 // peakTiles repeats four TDPBUSD on zero tiles n times.
 //
 //go:noescape

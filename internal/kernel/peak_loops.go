@@ -2,6 +2,8 @@
 
 package kernel
 
+import "golang.org/x/sys/cpu"
+
 var peaksF32 = []peakLoop{
 	{AVX512, "VFMADD231PS zmm", 12 * 32, peakFMA512},
 	{AVX2, "VFMADD231PS ymm", 12 * 16, peakFMA256},
@@ -13,6 +15,20 @@ var peaksU8S8 = []peakLoop{
 	{VNNI, "VPDPBUSD zmm", 12 * 128, peakVNNI512},
 	{AVXVNNI, "VPDPBUSD ymm", 12 * 64, peakVNNI256},
 	{AVX2, "VPMADDWD ymm", 6 * 32, peakPairs256},
+}
+
+// A count takes 512 pairs of signs; a table gives four for each of 32 columns.
+var peaksBits = []peakLoop{
+	{AVX512, "VPOPCNTD zmm", 6 * 1024, countsLoop()},
+	{AVX2, "VPSHUFB ymm", 6 * 256, peakLookup256},
+}
+
+// countsLoop is nil where the CPU does not count bits.
+func countsLoop() func(n int) {
+	if !cpu.X86.HasAVX512VPOPCNTDQ {
+		return nil
+	}
+	return peakCounts512
 }
 
 var peaksBF16 = []peakLoop{

@@ -2,4 +2,4 @@
 
 package kernel
 
-var peaksF32, peaksU8S8, peaksBF16 []peakLoop
+var peaksF32, peaksU8S8, peaksBF16, peaksBits []peakLoop

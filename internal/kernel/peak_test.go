@@ -4,10 +4,10 @@ import "testing"
 
 func TestPeak(t *testing.T) {
 	for _, l := range Levels() {
-		f, i := l.PeakF32(), l.PeakU8S8()
+		f, i, s := l.PeakF32(), l.PeakU8S8(), l.PeakBits()
 		if l == Generic {
-			if f != (Peak{}) || i != (Peak{}) {
-				t.Errorf("generic has peaks %v, %v", f, i)
+			if f != (Peak{}) || i != (Peak{}) || s != (Peak{}) {
+				t.Errorf("generic has peaks %v, %v, %v", f, i, s)
 			}
 			continue
 		}
@@ -15,10 +15,13 @@ func TestPeak(t *testing.T) {
 		if f.GOPS < 1 || i.GOPS < 1 {
 			t.Errorf("%v: peaks %v, %v are too low", l, f, i)
 		}
+		if s.GOPS < f.GOPS {
+			t.Errorf("%v: the peak of signs, %v, is below that of f32, %v", l, s, f)
+		}
 		b := l.PeakBF16()
 		if l.TilesBF16() && b.GOPS < f.GOPS {
 			t.Errorf("%v: the peak of bf16, %v, is below that of f32, %v", l, b, f)
 		}
-		t.Logf("%v: %v %v %v", l, f, i, b)
+		t.Logf("%v: %v %v %v %v", l, f, i, b, s)
 	}
 }

@@ -13,6 +13,15 @@ func init() {
 			f.p("VPMADDWD Y14, Y15, Y%d", i+6)
 			f.p("VPADDD Y%d, Y%d, Y%d", i+6, i, i)
 		})
+		f.peak("peakCounts512", 6, func(i int) {
+			f.p("VPXORD Z14, Z15, Z%d", i+6)
+			f.p("VPOPCNTD Z%d, Z%d", i+6, i+6)
+			f.p("VPADDD Z%d, Z%d, Z%d", i+6, i, i)
+		})
+		f.peak("peakLookup256", 6, func(i int) {
+			f.p("VPSHUFB Y14, Y15, Y%d", i+6)
+			f.p("VPADDB Y%d, Y%d, Y%d", i+6, i, i)
+		})
 		f.peakAMX("peakTiles", "TDPBUSD", f.tileDotU8S8)
 		f.peakAMX("peakTilesBF16", "TDPBF16PS", f.tileDotBF16)
 	})
