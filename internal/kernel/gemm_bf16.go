@@ -14,8 +14,9 @@ type PackedBF16 struct {
 func (l Level) TilesBF16() bool { return l.use(AMX) && tilesBF16 }
 
 // PackBF16 arranges the weight w(n, tap, k), bits of bfloat16, for products
-// with bfloat16 activations. Products are exact, their sums those of float32;
-// an operand or a sum that is subnormal may count as zero.
+// with bfloat16 activations. Products are exact, their sums those of float32. An
+// operand that is subnormal counts as zero, and so does a sum, or a bias that a sum starts at, on
+// every level: TDPBF16PS knows no others (Intel SDM, volume 2, TDPBF16PS).
 func (l Level) PackBF16(w []uint16, n, k, taps int, o Order) *PackedBF16 {
 	p := &PackedBF16{shape: shape{n: n, k: k, taps: taps}, level: l, zeros: make([]uint16, k+32)}
 	if k > 0 && l.TilesBF16() {
@@ -63,9 +64,9 @@ func (p *PackedBF16) runGeneric(a rows[uint16], out *OutF32, r Range) {
 			w := p.data[pn.off:]
 			for tap := range p.taps {
 				for _, v := range a.row(i, tap) {
-					x := decodeBF16(v)
+					x := noSubnormal(decodeBF16(v))
 					for j, b := range (*[genericLanes]uint16)(w) {
-						acc[j] += float32(x * decodeBF16(b))
+						acc[j] = noSubnormal(acc[j] + float32(x*noSubnormal(decodeBF16(b))))
 					}
 					w = w[genericLanes:]
 				}
@@ -74,3 +75,13 @@ func (p *PackedBF16) runGeneric(a rows[uint16], out *OutF32, r Range) {
 		}
 	}
 }
+
+// noSubnormal is x, or 0 where that is subnormal.
+func noSubnormal(x float32) float32 {
+	if x > -leastNormal && x < leastNormal {
+		return 0
+	}
+	return x
+}
+
+const leastNormal = 0x1p-126

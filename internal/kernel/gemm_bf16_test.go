@@ -129,6 +129,38 @@ func TestSpecialBF16(t *testing.T) {
 	})
 }
 
+// TestSubnormalBF16 holds operands and sums of products that are subnormal, and a bias: they count as zero.
+func TestSubnormalBF16(t *testing.T) {
+	const one, tiny, small, large = 0x3f80, 0x0001, 0x0080, 0x7f00 // 1, 2⁻¹³³, 2⁻¹²⁶, 2¹²⁷
+	const half = 0x3f00
+	eachLevel(t, func(t *testing.T, l Level) {
+		const n, k = 16, 64
+		w := make([]uint16, n*k)
+		for j := range n {
+			w[j*k], w[j*k+1], w[j*k+2], w[j*k+3] = large, tiny, half, small
+		}
+		p := l.PackBF16(w, n, k, 1, Order{N: k, K: 1})
+		rows := [][4]uint16{{tiny}, {0, large}, {0, 0, small}, {0, 0, 0, half}, {0, 0, 0, one}, {small}}
+		a := make([]uint16, len(rows)*k)
+		for i, r := range rows {
+			copy(a[i*k:], r[:])
+		}
+		out := &OutF32{C: make([]float32, len(rows)*n), Ldc: n}
+		p.Gemm(a, k, out, p.All(len(rows)))
+		for i, want := range []float32{0, 0, 0, 0, 0x1p-126, 2} {
+			if got := out.C[i*n]; got != want {
+				t.Errorf("row %d gives %g, want %g", i, got, want)
+			}
+		}
+		out.Bias = make([]float32, n)
+		fill(out.Bias, 0x1p-130)
+		p.Gemm(a, k, out, p.All(1))
+		if got := out.C[0]; got != 0 {
+			t.Errorf("a subnormal bias gives %g", got)
+		}
+	})
+}
+
 func TestEmptyBF16(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		out := []float32{9, 9}
