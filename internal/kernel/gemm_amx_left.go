@@ -65,7 +65,7 @@ func (l *left[T]) take(m, m1 int) int {
 	}
 	tiles := tilesOf(m1 - m)
 	if tiles > mostTiles {
-		tiles = manyTiles
+		tiles = l.sh.tilesApiece()
 	}
 	n := min(m1-m, tiles*tileHeight)
 	height := (n + tiles - 1) / tiles
@@ -89,6 +89,19 @@ func (l *left[T]) matrix(m, n, all int) {
 	l.block = grow(l.block, all*length+64)
 	gather(l.scratch, l.sh, a, m, n)
 	t.a, t.lda = unsafe.Pointer(&l.block[0]), length
+}
+
+// nearTiles is what rows may take of the first cache, which they share with
+// what passes by.
+const nearTiles = 36 << 10
+
+// tilesApiece is the number of tiles of a call where more follow: long rows
+// leave the first cache before all columns have met them.
+func (s *shape) tilesApiece() int {
+	if manyTiles*tileHeight*s.steps*64 > nearTiles {
+		return manyTiles - 1
+	}
+	return manyTiles
 }
 
 var noOffset int32
