@@ -47,12 +47,6 @@ type loss struct {
 	whole         shift // of the results in the quantized network, where a correction may have undone it
 }
 
-// A shift gathers by channel the mean error and the variance of the results.
-type shift struct {
-	n                 float64 // elements of each channel
-	diff, sum, square []float64
-}
-
 // A screening holds what was measured, by site and by unit.
 type screening struct {
 	acts   map[*site]*reading
@@ -346,65 +340,6 @@ func over(lo, hi float64) format.Params {
 		return format.Params{Scale: 1}
 	}
 	return format.Params{Scale: float32(scale), Zero: int32(min(255, max(0, math.RoundToEven(-lo/scale))))}
-}
-
-// add compares the results y of a layer with those of a copy.
-func (s *shift) add(y, x []float32, shape []int, axis int) {
-	if axis < 0 {
-		return
-	}
-	c, run := shape[axis], tensor.Elements(shape[axis+1:])
-	if s.diff == nil {
-		s.diff, s.sum, s.square = make([]float64, c), make([]float64, c), make([]float64, c)
-	}
-	for i, v := range y {
-		k := i / run % c
-		a := float64(v)
-		s.diff[k] += float64(x[i]) - a
-		s.sum[k] += a
-		s.square[k] += float64(a * a)
-	}
-	s.n += float64(len(y) / max(1, c))
-}
-
-func (s *shift) merge(o shift) {
-	if s.diff == nil || o.diff == nil {
-		if s.diff == nil {
-			*s = o
-		}
-		return
-	}
-	for k := range o.diff {
-		s.diff[k] += o.diff[k]
-		s.sum[k] += o.sum[k]
-		s.square[k] += o.square[k]
-	}
-	s.n += o.n
-}
-
-// mean is the mean error of a channel.
-func (s *shift) mean(k int) float64 { return s.diff[k] / s.n }
-
-// deviation is the standard deviation of a channel in float.
-func (s *shift) deviation(k int) float64 {
-	m := s.sum[k] / s.n
-	return math.Sqrt(max(0, s.square[k]/s.n-m*m))
-}
-
-// widest is the largest standard deviation of a channel.
-func (s *shift) widest() (most float64) {
-	for k := range s.sum {
-		most = max(most, s.deviation(k))
-	}
-	return most
-}
-
-// energy is the squared error that the mean shift of all channels makes.
-func (s *shift) energy() (sum float64) {
-	for k := range s.diff {
-		sum += s.mean(k) * s.mean(k) * s.n
-	}
-	return sum
 }
 
 func (s *screening) merge(o *screening) {

@@ -1,0 +1,220 @@
+package doctor
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/engine"
+	"lowbit/internal/graph"
+	"lowbit/internal/kernel"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// A sketch is a network of two convolutions, and the numbers by which it is quantized.
+type sketch struct {
+	w, b      []float32 // of the first convolution (8,4,1,1), and its bias
+	sw        []float32 // scales of w: one, or one for each channel
+	bias      []int32   // codes of b; nil: what b needs
+	x, h      float32   // scales of the input and of what the clamp leaves
+	lo        uint8     // code that stands for zero in the input
+	late      bool      // h is quantized in front of the clamp
+	samplesBy float32
+}
+
+func draw(seed uint64, n int, by float64) []float32 {
+	r, x := rand.New(rand.NewPCG(seed, 1)), make([]float32, n)
+	for i := range x {
+		x[i] = float32(by * r.NormFloat64())
+	}
+	return x
+}
+
+// plain is a sketch that is quantized well.
+func plain() *sketch {
+	s := &sketch{w: draw(1, 32, 1), b: draw(2, 8, 1), x: 8.0 / 255, lo: 128, h: 12.0 / 255, samplesBy: 1}
+	for c := range 8 {
+		most := 0.0
+		for _, v := range s.w[4*c : 4*c+4] {
+			most = max(most, math.Abs(float64(v)))
+		}
+		s.sw = append(s.sw, float32(most/127))
+	}
+	return s
+}
+
+const sketchFloat = `<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,4,8,8] x) => (float[1,3,8,8] y) {
+  [a] ca = Conv (x, wa, ba)
+  [r] ha = Relu (ca)
+  [c] y = Conv (ha, wc)
+}`
+
+// The quantizer of ha stands behind its clamp, or in front of it.
+var sketchQuantized = map[bool]string{
+	false: `  [a] ca = Conv (xd, wd, bd)
+  [r] ha = Relu (ca)
+  hq = QuantizeLinear (ha, sh, zh)
+  hd = DequantizeLinear (hq, sh, zh)
+  [c] y = Conv (hd, wcd)
+}`,
+	true: `  [a] ca = Conv (xd, wd, bd)
+  hq = QuantizeLinear (ca, sh, zh)
+  hr = DequantizeLinear (hq, sh, zh)
+  [r] hd = Relu (hr)
+  [c] y = Conv (hd, wcd)
+}`,
+}
+
+// models builds the float network of a sketch and the quantized one.
+func (s *sketch) models(t *testing.T) (float, quantized *graph.Model) {
+	t.Helper()
+	read := func(text string) *graph.Model {
+		m, err := graph.ParseText(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	float = read(sketchFloat)
+	wc := draw(3, 24, 1)
+	float.Graph.SetConst("wa", tensor.Float32s(s.w, 8, 4, 1, 1))
+	float.Graph.SetConst("ba", tensor.Float32s(s.b, 8))
+	float.Graph.SetConst("wc", tensor.Float32s(wc, 3, 8, 1, 1))
+	along := ""
+	if len(s.sw) > 1 {
+		along = "<axis = 0> "
+	}
+	quantized = read(`<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,4,8,8] x) => (float[1,3,8,8] y) {
+  xq = QuantizeLinear (x, sx, zx)
+  xd = DequantizeLinear (xq, sx, zx)
+  wd = DequantizeLinear ` + along + `(wa_q, sw)
+  bd = DequantizeLinear ` + along + `(ba_q, sb)
+  wcd = DequantizeLinear (wc_q, swc)
+` + sketchQuantized[s.late])
+	set := quantized.Graph.SetConst
+	codes, sums, sb := make([]int8, 32), s.bias, make([]float32, len(s.sw))
+	for i, v := range s.w {
+		codes[i] = int8(max(-127, min(127, math.RoundToEven(float64(v/s.sw[i/4%len(s.sw)])))))
+	}
+	for i := range sb {
+		sb[i] = s.x * s.sw[i]
+	}
+	for c := 0; c < 8 && s.bias == nil; c++ {
+		sums = append(sums, int32(max(-math.MaxInt32, min(math.MaxInt32, math.RoundToEven(float64(s.b[c])/float64(sb[c%len(sb)]))))))
+	}
+	other := make([]int8, 24)
+	for i, v := range wc {
+		other[i] = int8(math.RoundToEven(float64(v) * 32))
+	}
+	scales := []int{len(s.sw)}
+	if len(s.sw) == 1 {
+		scales = nil
+	}
+	set("wa_q", tensor.Wrap(tensor.Int8, codes, 8, 4, 1, 1))
+	set("sw", tensor.Float32s(s.sw, scales...))
+	set("ba_q", tensor.Wrap(tensor.Int32, sums, 8))
+	set("sb", tensor.Float32s(sb, scales...))
+	set("wc_q", tensor.Wrap(tensor.Int8, other, 3, 8, 1, 1))
+	set("swc", tensor.Scalar(float32(1.0/32)))
+	set("sx", tensor.Scalar(s.x))
+	set("zx", tensor.Wrap(tensor.Uint8, []uint8{s.lo}))
+	set("sh", tensor.Scalar(s.h))
+	zero := uint8(0)
+	if s.late {
+		zero = 128
+	}
+	set("zh", tensor.Wrap(tensor.Uint8, []uint8{zero}))
+	return float, quantized
+}
+
+// examine lets the doctor look at a sketch.
+func (s *sketch) examine(t *testing.T) *Diagnosis {
+	t.Helper()
+	level, err := kernel.Best()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &Job{Level: level, Threads: 2, Progress: func(string, int, int) {}, Compile: func(m *graph.Model, watch []string) (calib.Runner, error) {
+		return engine.Compile(m, engine.Options{Threads: 1, Watch: watch})
+	}}
+	j.Float, j.Quantized = s.models(t)
+	for i := range uint64(8) {
+		x := draw(100+i, 256, float64(s.samplesBy))
+		for k := range x {
+			x[k] = max(-3.5*s.samplesBy, min(3.5*s.samplesBy, x[k]))
+		}
+		j.Samples = append(j.Samples, Inputs{"x": tensor.Float32s(x, 1, 4, 8, 8)})
+	}
+	d, err := Examine(context.Background(), j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestRows plants the fault of one row after the other in a small network.
+func TestRows(t *testing.T) {
+	for name, c := range map[string]struct {
+		cause, at string
+		plant     func(s *sketch)
+	}{
+		"healthy":      {"", "", func(*sketch) {}},
+		"outlier":      {"range outlier", "a", func(s *sketch) { s.h *= 20 }},
+		"degenerate":   {"constant/degenerate scale", "a", func(s *sketch) { s.h *= 1e-4 }},
+		"mismatch":     {"calibration mismatch", "a", func(s *sketch) { s.samplesBy = 8; s.h *= 8 }},
+		"coarse":       {"activation bits", "a", func(s *sketch) { s.h /= 5 }},
+		"rounding":     {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 60) }},
+		"bias":         {"mean shift", "a", func(s *sketch) { s.bias = []int32{900, -800, 3000, 200, 900, -1500, 3000, -200} }},
+		"placement":    {"unsupported or unfused placement", "a", func(s *sketch) { s.late, s.h = true, 24.0/255 }},
+		"biasOverflow": {"bias overflow", "a", func(s *sketch) { scaleAll(s.w[8:12], 1e-10); s.sw[2], s.b[2] = 1e-12, 5 }},
+		"spread": {"dead or collapsed channel spread", "a", func(s *sketch) {
+			scaleAll(s.w[8:12], 100)
+			s.b[2], s.sw = -2000, []float32{100 * s.sw[2]} // the channel never passes the clamp
+		}},
+	} {
+		s := plain()
+		c.plant(s)
+		d := s.examine(t)
+		if c.cause == "" {
+			if !d.Healthy || len(d.Causes) > 0 || d.SQNR < 25 {
+				t.Errorf("%s: %+v at %.1f dB", name, d.Causes, d.SQNR)
+			}
+			continue
+		}
+		if d.Healthy || len(d.Causes) == 0 || d.Causes[0].Cause != c.cause || d.Causes[0].Name != c.at {
+			t.Errorf("%s: %+v at %.1f dB", name, d.Causes, d.SQNR)
+		} else if d.Fixed == nil || d.Fixed.SQNR < 20 {
+			t.Errorf("%s: mended %+v; %q", name, d.Fixed, d.Warnings)
+		}
+	}
+}
+
+func scaleAll(x []float32, by float32) {
+	for i := range x {
+		x[i] *= by
+	}
+}
+
+// TestOverIsDynamicQuantizeLinear holds that a dynamic quantizer is read as the operator is defined.
+func TestOverIsDynamicQuantizeLinear(t *testing.T) {
+	m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]> g (float[6] x) => (uint8[6] q, float s, uint8 z) { q, s, z = DynamicQuantizeLinear (x) }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []float64{1, 1e-3, 1e4} {
+		x := draw(uint64(by*1e3), 6, by)
+		out, err := op.Run(m, map[string]*tensor.Tensor{"x": tensor.Float32s(x, 6)}, op.Options{Context: context.Background()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := ranged(x)
+		if s, z := tensor.Of[float32](out["s"])[0], tensor.Of[uint8](out["z"])[0]; math.Abs(float64(s/p.Scale-1)) > 1e-6 || int32(z) != p.Zero {
+			t.Errorf("scale %v and zero %d, not %+v", s, z, p)
+		}
+	}
+}
