@@ -167,7 +167,7 @@ func TestRows(t *testing.T) {
 		"outlier":      {"range outlier", "a", func(s *sketch) { s.h *= 20 }},
 		"degenerate":   {"constant/degenerate scale", "a", func(s *sketch) { s.h *= 1e-4 }},
 		"mismatch":     {"calibration mismatch", "a", func(s *sketch) { s.samplesBy = 8; s.h *= 8 }},
-		"coarse":       {"activation bits", "a", func(s *sketch) { s.h /= 5 }},
+		"coarse":       {"activation bits", "a", func(s *sketch) { s.h /= 3.5 }},
 		"rounding":     {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 60) }},
 		"bias":         {"mean shift", "a", func(s *sketch) { s.bias = []int32{900, -800, 3000, 200, 900, -1500, 3000, -200} }},
 		"placement":    {"unsupported or unfused placement", "a", func(s *sketch) { s.late, s.h = true, 24.0/255 }},
