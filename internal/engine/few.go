@@ -3,7 +3,6 @@ package engine
 import (
 	"slices"
 
-	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
@@ -30,10 +29,7 @@ func noteFewBits(g *net) {
 			continue
 		}
 		if c := weight.Read(known{g}, name); c != nil && len(c.Shape) == 2 {
-			w.few = c
-			if turned {
-				w.few = turnedCodes(c)
-			}
+			w.few, w.fewTurned = c, turned
 		}
 	}
 }
@@ -51,21 +47,7 @@ func turnedMatrix(v *value) bool {
 	return v.def != nil && v.def.kind == "Transpose" && len(v.shape) == 2 && !slices.Equal(v.def.onnx.Ints("perm"), []int{0, 1})
 }
 
-// turnedCodes is the transpose of a matrix in groups or channels.
-func turnedCodes(c *weight.Coded) *weight.Coded {
-	t := *c
-	t.Block.Axis = 1 - c.Block.Axis
-	rows, cols := c.Shape[0], c.Shape[1]
-	t.Shape, t.Codes = []int{cols, rows}, make([]int32, len(c.Codes))
-	flipped(t.Codes, c.Codes, rows, cols)
-	if c.Block.Kind == format.Group {
-		s := c.Block.ParamShape(c.Shape)
-		t.Params = make([]format.Params, len(c.Params))
-		flipped(t.Params, c.Params, s[0], s[1])
-	}
-	return &t
-}
-
+// flipped writes the transpose of a matrix of some rows and columns.
 func flipped[T any](dst, src []T, rows, cols int) {
 	for i := range rows {
 		for j := range cols {

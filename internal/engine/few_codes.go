@@ -23,24 +23,54 @@ func fewBitsOf(c *weight.Coded, n int) *fewBits {
 	if c == nil || len(c.Shape) != 2 || c.Block.Flat {
 		return nil
 	}
-	if n == 1 {
-		c = turnedCodes(c)
-	}
 	b := &fewBits{BlockWeight: kernel.BlockWeight{N: c.Shape[0], K: c.Shape[1], Block: c.Shape[1]}}
 	read := codeReaders[c.Format.Elem]
 	if len(c.Format.Marks) > 0 {
 		read = readMarks
 	}
-	if b.K == 0 || read == nil || !read(b, c) || c.Format.Scaled() && !b.params(c) {
+	if len(c.Codes) == 0 || read == nil || !read(b, c) {
+		return nil
+	}
+	if n == 1 {
+		c = b.turn(c)
+	}
+	if c.Format.Scaled() && !b.params(c) {
 		return nil
 	}
 	return b
+}
+
+// turn makes b the transpose of what it is, and returns c with the blocks of that.
+func (b *fewBits) turn(c *weight.Coded) *weight.Coded {
+	rows, cols := b.N, b.K
+	b.N, b.K, b.Block = cols, rows, rows
+	if b.Codes != nil {
+		codes := make([]uint8, len(b.Codes))
+		flipped(codes, b.Codes, rows, cols)
+		b.Codes = codes
+	}
+	if b.Halves != nil {
+		halves := make([]uint16, len(b.Halves))
+		flipped(halves, b.Halves, rows, cols)
+		b.Halves = halves
+	}
+	t := *c
+	t.Block.Axis = 1 - c.Block.Axis
+	if c.Block.Kind == format.Group {
+		s := c.Block.ParamShape(c.Shape)
+		t.Params = make([]format.Params, len(c.Params))
+		flipped(t.Params, c.Params, s[0], s[1])
+	}
+	return &t
 }
 
 // fewBits is the matrix that v is, for float products: in few bits where it is large enough.
 func (v *value) fewBits(columns int) *fewBits {
 	if v.elems() < fewLeast {
 		return nil
+	}
+	if v.fewTurned {
+		columns = 1 - columns
 	}
 	return fewBitsOf(v.few, columns)
 }
