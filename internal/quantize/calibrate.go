@@ -36,6 +36,7 @@ func (q *quantization) static(samples []int) error {
 	if err != nil {
 		return err
 	}
+	q.alike(stats)
 	if q.timed() {
 		if err := q.payoff(stats); err != nil {
 			return err

@@ -1,0 +1,28 @@
+package lowbit
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"lowbit/internal/plan"
+)
+
+// TestSignsAlike quantizes a network of Relus to signs, which says why that cannot work; with activations of
+// eight bits there is nothing to say.
+func TestSignsAlike(t *testing.T) {
+	for scheme, warned := range map[string]bool{"BIN": true, "W8A8": false} {
+		set, err := plan.Default(scheme)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := glyphNet(t)
+		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: letters(5, 16, 1, 0), Threads: 1, Fix: []string{"none"}})
+		if err != nil {
+			t.Fatal(scheme, err)
+		}
+		if got := strings.Contains(strings.Join(r.Warnings, "\n"), "all their signs are alike"); got != warned {
+			t.Errorf("%s: %q", scheme, r.Warnings)
+		}
+	}
+}
