@@ -42,13 +42,13 @@ const formatRuns = 5
 // accelerates is the least speed-up that counts as one.
 const accelerates = 1.1
 
-// A yardstick is a product in float32 and its time: by the sums that formats make too, and in Winograd's form
-// where networks have that, else 0.
+// A yardstick is a product in float32, and the part of its time by sums, as formats make them too, that it takes in
+// Winograd's form, where networks have that, else 0.
 type yardstick struct {
 	product
-	model            *lowbit.Model
-	in               feed
-	millis, winograd float64
+	model    *lowbit.Model
+	in       feed
+	winograd float64
 }
 
 // yardsticks measures the products that formats are held against.
@@ -57,8 +57,8 @@ func (a *app) yardsticks(ctx context.Context) ([]yardstick, error) {
 	for _, p := range formatShapes {
 		y := yardstick{product: p}
 		y.model, y.in = p.model(a.seed)
-		var err error
-		if y.millis, _, err = a.fastest(ctx, y.model, y.in, true); err != nil {
+		float, _, err := a.fastest(ctx, y.model, y.in, true)
+		if err != nil {
 			return nil, err
 		}
 		fast, kernel, err := a.fastest(ctx, y.model, y.in, false)
@@ -66,7 +66,7 @@ func (a *app) yardsticks(ctx context.Context) ([]yardstick, error) {
 			return nil, err
 		}
 		if strings.Contains(kernel, "Winograd") {
-			y.winograd = fast
+			y.winograd = fast / float
 		}
 		list = append(list, y)
 	}
@@ -108,13 +108,17 @@ func (a *app) benchFormat(ctx context.Context, list []yardstick, f *format.Forma
 			if err != nil {
 				return err
 			}
+			float, _, err := a.fastest(ctx, y.model, y.in, true) // again: a machine is not always as fast
+			if err != nil {
+				return err
+			}
 			fast, kernel, err := a.fastest(ctx, q.Model, y.in, false)
 			if err != nil {
 				return fault.At(f.Name, err)
 			}
-			pair.Speedup[y.name], pair.Kernels[y.name] = y.millis/fast, kernel
+			pair.Speedup[y.name], pair.Kernels[y.name] = float/fast, kernel
 			if y.winograd > 0 {
-				pair.Faster[y.name] = y.winograd / fast
+				pair.Faster[y.name] = float / fast * y.winograd
 			}
 		}
 		if len(pair.Speedup) < len(list) {

@@ -34,6 +34,29 @@ func TestProductsBF16(t *testing.T) {
 	}
 }
 
+// TestRoundedBF16 multiplies as bfloat16 what the file rounds to it and widens again, as quantized networks
+// have it, and in float32 where the weight is no such number.
+func TestRoundedBF16(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		k := newMaker(11)
+		cast := func(x string, d tensor.DType) string { return k.node("Cast", []string{x}, "to", int64(d)) }
+		w := k.floats(64, 32)
+		c := k.constant(w)
+		if whole {
+			c = cast(k.constant(halved(t, tensor.BFloat16, w)), tensor.Float32)
+		}
+		x := cast(cast(k.input(k.floats(5, 64)), tensor.BFloat16), tensor.Float32)
+		k.output(k.node("MatMul", []string{x, c}))
+		k.checkFloat(t)
+		name := "f32 gemm"
+		if whole && best().TilesBF16() {
+			name = "bf16 gemm"
+		}
+		_, steps := k.evaluate(t, runs{best(), 1}, nil)
+		wantKernels(t, steps, name)
+	}
+}
+
 // TestScaledBF16 keeps a weight in float32 that is no longer one of bfloat16.
 func TestScaledBF16(t *testing.T) {
 	k := newMaker(10)

@@ -23,7 +23,7 @@ func lowerConv(lw *lowerer, n *node) bool {
 		lw.depthwiseF32(n, s)
 	case s.fewChannels():
 		lw.rowTapsF32(n, s)
-	case s.winograd() && !lw.direct && !lw.net.bf16[n.onnx]:
+	case s.winograd() && !lw.direct && !(lw.net.bf16[n.onnx] && lw.level.TilesBF16()):
 		lw.winogradF32(n, s)
 	default:
 		lw.denseF32(n, s)

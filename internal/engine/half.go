@@ -33,7 +33,20 @@ func findHalves(g *net) {
 			h.widen(n)
 		}
 	}
+	for _, n := range g.nodes {
+		if rounded[n.kind] && len(n.in) > 1 && n.in[0] != nil && n.in[0].fromBF16() {
+			g.markBF16(n)
+		}
+	}
 	g.sweep()
+}
+
+// rounded lists the products that may take their operands as bfloat16 where the file rounds them to it and
+// back: products of such numbers are exact, so that their sums stay those of float32.
+var rounded = map[string]bool{"MatMul": true, "Gemm": true, "Conv": true}
+
+func (v *value) fromBF16() bool {
+	return v.def != nil && v.def.kind == "widen" && v.def.spec.(half).dtype == tensor.BFloat16
 }
 
 type halves struct {
