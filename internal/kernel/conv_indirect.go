@@ -224,6 +224,9 @@ func NewIndirect(off []int32, taps int) *Indirect {
 	return ix
 }
 
+// At returns where the input pixel of a row and tap begins, negative for padding.
+func (ix *Indirect) At(row, tap int) int { return int(ix.off[row*ix.Taps+tap]) }
+
 // spare keeps the offsets with the last row repeated.
 func (ix *Indirect) spare(off []int32) {
 	if len(off) > 0 {

@@ -58,15 +58,27 @@ func (q *quantization) chosen() (list []*repair.Repair, prove bool, err error) {
 		}
 		return auto, true, nil
 	}
+	asked := map[*repair.Repair][]*repair.Repair{} // by the row in the table
 	for _, n := range names {
-		if n != repair.None && repair.Lookup(n) == nil {
-			return nil, false, fault.Invalidf("fix", "there is no repair %q", n).WithHint("it is one of %s", repair.Names())
+		if n == repair.None {
+			continue
+		}
+		r, err := repair.Pick(n)
+		if err != nil {
+			return nil, false, err
+		}
+		name, _, _ := strings.Cut(n, "=")
+		for _, row := range repair.All {
+			switch {
+			case row.Name == n: // two steps of one have one name
+				asked[row] = append(asked[row], row)
+			case row.Name == name:
+				asked[row] = append(asked[row], r)
+			}
 		}
 	}
-	for _, r := range repair.All {
-		if slices.Contains(names, r.Name) {
-			list = append(list, r)
-		}
+	for _, row := range repair.All {
+		list = append(list, slices.Compact(asked[row])...)
 	}
 	return list, false, nil
 }

@@ -109,8 +109,14 @@ func (r *Recipe) checkWords() error {
 		}
 	}
 	for _, f := range r.Fix {
-		if err := fixWords().check("fix", f); err != nil {
+		name, _, with := strings.Cut(f, "=")
+		if err := fixWords().check("fix", name); err != nil {
 			return err
+		}
+		if with {
+			if _, err := repair.Pick(f); err != nil {
+				return err
+			}
 		}
 	}
 	if n := r.Calibration.Samples; n != nil && *n < 0 {

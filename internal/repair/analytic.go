@@ -57,7 +57,8 @@ func (j *Job) expectedError(l *layer, mean []float64, out *Outcome) error {
 		return fmt.Errorf("weight %q: %w", v.Name, err)
 	}
 	b := g.ConstTensor(l.node.In[l.bias])
-	x, y, by := tensor.Of[float32](w), tensor.Of[float32](rounded), make([]float64, b.Len())
+	float := j.origin().Graph.ConstTensor(l.node.In[l.weight]) // another repair may have rounded w already
+	x, y, by := tensor.Of[float32](float), tensor.Of[float32](rounded), make([]float64, b.Len())
 	fits := true
 	known := taps(l.node, w, func(o, i, at int) {
 		if fits = fits && i < len(mean) && o < len(by); fits {

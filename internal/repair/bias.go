@@ -28,6 +28,18 @@ var Bias = &Repair{
 		}
 		return c.out, c.run(ctx)
 	},
+	Options: "or bias=once, each layer by itself",
+	With: func(option string) *Repair {
+		if option != "once" {
+			return nil
+		}
+		return &Repair{Doc: "take the mean error that its weights make out of each layer's bias, in one pass", Stage: After, Data: true,
+			Run: func(ctx context.Context, j *Job) (*Outcome, error) {
+				once := *j
+				once.Norms = nil // the samples tell
+				return Analytic.Run(ctx, &once)
+			}}
+	},
 }
 
 // leastSeen is how many elements of a channel it takes to judge its bias; leastApart how many of one

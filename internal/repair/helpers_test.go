@@ -152,3 +152,17 @@ func place(list []Change, name string) string {
 	}
 	return fmt.Sprintf("no change at %s among %d", name, len(list))
 }
+
+// outputsOf runs a network on one sample.
+func outputsOf(t *testing.T, m *graph.Model, in Inputs) Inputs {
+	t.Helper()
+	s, err := engine.Compile(m, engine.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.Run(context.Background(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

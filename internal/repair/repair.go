@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"lowbit/internal/calib"
+	"lowbit/internal/fault"
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
@@ -25,6 +26,11 @@ type Repair struct {
 	Data      bool // needs samples; the others use them where there are any
 	Many      bool // gains by more samples than others need
 	Run       func(ctx context.Context, j *Job) (*Outcome, error)
+
+	// With returns the repair as "name=option" asks for it, nil where there is no such option; nil: it has
+	// none. Options names them for messages.
+	With    func(option string) *Repair
+	Options string
 }
 
 // Stage is when a repair is made.
@@ -37,7 +43,7 @@ const (
 )
 
 // All lists the repairs in the order in which they are made, whatever the order of the request.
-var All = []*Repair{Equalize, Absorb, Smooth, AWQ, HQQ, KQuant, AWQClip, GPTQ, AdaRound, Analytic, Bias}
+var All = []*Repair{Equalize, Absorb, Smooth, AWQ, HQQ, KQuant, AWQClip, GPTQ, AdaRound, BRECQ, Analytic, Bias}
 
 // None is the word that stands for no repair at all.
 const None = "none"
@@ -52,6 +58,26 @@ func Lookup(name string) *Repair {
 	return nil
 }
 
+// Pick returns the repair that a word stands for: its name, or its name with an option behind "=".
+func Pick(word string) (*Repair, error) {
+	name, option, with := strings.Cut(word, "=")
+	r := Lookup(name)
+	switch {
+	case r == nil:
+		return nil, fault.Invalidf("fix", "there is no repair %q", word).WithHint("it is one of %s", Names())
+	case !with:
+		return r, nil
+	case r.With == nil:
+		return nil, fault.Invalidf("fix", "repair %s has no options", name)
+	}
+	own := r.With(option)
+	if own == nil {
+		return nil, fault.Invalidf("fix", "%q: repair %s takes %s", word, name, r.Options)
+	}
+	own.Name = word
+	return own, nil
+}
+
 // Words lists the names of the repairs. Two steps of one have one name.
 func Words() []string {
 	var s []string
@@ -63,8 +89,16 @@ func Words() []string {
 	return s
 }
 
-// Names lists the names for messages.
-func Names() string { return strings.Join(Words(), ", ") }
+// Names lists the names for messages, with the options that they take.
+func Names() string {
+	list := Words()
+	for i, name := range list {
+		if r := Lookup(name); r.Options != "" {
+			list[i] += " (" + r.Options + ")"
+		}
+	}
+	return strings.Join(list, ", ")
+}
 
 // A Job is what repairs work on.
 type Job struct {

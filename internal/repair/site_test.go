@@ -2,7 +2,6 @@ package repair
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -50,15 +49,20 @@ func outlying(t *testing.T) *graph.Model {
 // TestMigrate scales channels behind a normalization and through a gated product.
 func TestMigrate(t *testing.T) {
 	for _, c := range []struct {
-		r    *Repair
+		word string
 		mode plan.Mode
 		f    *format.Format
 		gain float64 // dB on fresh samples
 	}{
-		{Smooth, plan.Static, format.Int8, 1}, // the product behind the gate keeps its own outliers
-		{AWQ, plan.Weights, format.Int4, 1},
+		{"smooth", plan.Static, format.Int8, 1}, // the product behind the gate keeps its own outliers
+		{"smooth=0.5", plan.Static, format.Int8, 1},
+		{"awq", plan.Weights, format.Int4, 1},
 	} {
-		t.Run(fmt.Sprint(c.r.Name), func(t *testing.T) {
+		t.Run(c.word, func(t *testing.T) {
+			r, err := Pick(c.word)
+			if err != nil {
+				t.Fatal(err)
+			}
 			float := outlying(t)
 			samples := images(rand.New(rand.NewPCG(63, 64)), float, 60)
 			set := w8a8(t)
@@ -70,7 +74,7 @@ func TestMigrate(t *testing.T) {
 			j.calibrate(t)
 			before := sqnr(t, float, j.quantized(t), samples[40:])
 			j.Plan = plan.Decide(j.Net, j.Facts, j.Settings, nil)
-			out, err := c.r.Run(context.Background(), j)
+			out, err := r.Run(context.Background(), j)
 			if err != nil {
 				t.Fatal(err)
 			}
