@@ -32,6 +32,7 @@ type Settings struct {
 	Keep      []Pattern       // nodes that stay in float
 	Overrides []Override
 	Outliers  float64           // columns of activations that exceed it are multiplied in float; 0: none
+	Trim      float64           // share of answers that may change while bits are trimmed from fixed point; 0: nothing is trimmed
 	Leave     map[string]string // nodes that stay in float, by name, and why
 	Light     map[string]bool   // those of them whose weights are stored in codes all the same
 }

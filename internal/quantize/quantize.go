@@ -52,7 +52,17 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
+	told := ""
+	if o.Settings.Trim > 0 && o.Plan == nil {
+		var err error
+		if o.Settings, told, err = trim(ctx, m, o); err != nil {
+			return nil, err
+		}
+	}
 	q := &quantization{ctx: ctx, in: m, opt: o, observed: o.Settings.Observer != nil}
+	if told != "" {
+		q.warnings = append(q.warnings, "trim: "+told)
+	}
 	if err := q.prepare(); err != nil {
 		return nil, err
 	}

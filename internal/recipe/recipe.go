@@ -42,6 +42,7 @@ type Recipe struct {
 	Overrides   []Override  `yaml:"overrides,omitempty"`
 	Fix         []string    `yaml:"fix,omitempty"`
 	Outliers    float64     `yaml:"outliers,omitempty"` // columns of activations beyond it stay in float
+	Trim        float64     `yaml:"trim,omitempty"`     // share of answers that trimming bits may change
 	Data        Data        `yaml:"data,omitempty"`
 	Accuracy    Accuracy    `yaml:"accuracy,omitempty"`
 	Search      Search      `yaml:"search,omitempty"`
@@ -224,6 +225,9 @@ func (r *Recipe) Settings() (plan.Settings, error) {
 	s.Target = plan.LookupTarget(r.Target)
 	if s.Outliers = r.Outliers; s.Outliers < 0 || s.Outliers-s.Outliers != 0 {
 		return s, fault.Invalidf("outliers", "%v is no bound on magnitudes", s.Outliers)
+	}
+	if s.Trim = r.Trim; !(s.Trim >= 0 && s.Trim < 1) {
+		return s, fault.Invalidf("trim", "%v is no share of answers, from 0 to below 1", s.Trim)
 	}
 	s.Observer = calib.Lookup(r.Calibration.Observer)
 	s.Exact = r.Calibration.Scales == Exact || r.Calibration.Scales == Auto && s.Observer == nil
