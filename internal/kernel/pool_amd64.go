@@ -34,16 +34,6 @@ func sumPoolU8AVX2(dst *int32, x *uint8, taps *int32, k, n, pixels, pitch int)
 //go:noescape
 func sumPoolU8AVX512(dst *int32, x *uint8, taps *int32, k, n, pixels, pitch int)
 
-// sumPoolS8AVX2 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
-//
-//go:noescape
-func sumPoolS8AVX2(dst *int32, x *int8, taps *int32, k, n, pixels, pitch int)
-
-// sumPoolS8AVX512 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
-//
-//go:noescape
-func sumPoolS8AVX512(dst *int32, x *int8, taps *int32, k, n, pixels, pitch int)
-
 // maxPoolU8AVX2 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
 //
 //go:noescape
@@ -53,13 +43,3 @@ func maxPoolU8AVX2(dst *uint8, x *uint8, taps *int32, k, n, pixels, pitch int)
 //
 //go:noescape
 func maxPoolU8AVX512(dst *uint8, x *uint8, taps *int32, k, n, pixels, pitch int)
-
-// maxPoolS8AVX2 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
-//
-//go:noescape
-func maxPoolS8AVX2(dst *int8, x *int8, taps *int32, k, n, pixels, pitch int)
-
-// maxPoolS8AVX512 folds, for each output pixel, the pixels x[taps[j]:] of n channels each.
-//
-//go:noescape
-func maxPoolS8AVX512(dst *int8, x *int8, taps *int32, k, n, pixels, pitch int)

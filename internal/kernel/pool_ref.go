@@ -44,12 +44,7 @@ func (l Level) MaxPoolF32(p *Pool, dst, x []float32, r0, r1 int) {
 
 // MaxPoolU8 computes output pixels r0 to r1. A window of padding alone gives 0.
 func (l Level) MaxPoolU8(p *Pool, dst, x []uint8, r0, r1 int) {
-	poolRows(l, maxPoolU8Asm, maxTaps[uint8], p, dst, x, r0, r1)
-}
-
-// MaxPoolS8 computes output pixels r0 to r1. A window of padding alone gives −128.
-func (l Level) MaxPoolS8(p *Pool, dst, x []int8, r0, r1 int) {
-	poolRows(l, maxPoolS8Asm, maxTaps[int8], p, dst, x, r0, r1)
+	poolRows(l, maxPoolU8Asm, maxTapsU8, p, dst, x, r0, r1)
 }
 
 // AvgPoolF32 computes output pixels r0 to r1: the sums of 64 taps each in tap order, these added
@@ -71,33 +66,24 @@ func (l Level) AvgPoolF32(p *Pool, dst, x []float32, r0, r1 int) {
 // sumTaps is how many taps AvgPoolF32 adds up before it adds to the total.
 const sumTaps = 64
 
+// meanFn is an assembly body that turns n sums into codes: the sum less zero, times scale.
+type meanFn func(dst *uint8, sums *int32, n int, zero int32, div float32, q *PoolQuant)
+
 // AvgPoolU8 computes output pixels r0 to r1 on codes.
 func (l Level) AvgPoolU8(p *Pool, q *PoolQuant, dst, x []uint8, r0, r1 int) {
-	avgPoolCodes(l, sumPoolU8Asm, meanU8Asm, p, q, dst, x, r0, r1)
-}
-
-// AvgPoolS8 computes output pixels r0 to r1 on codes.
-func (l Level) AvgPoolS8(p *Pool, q *PoolQuant, dst, x []int8, r0, r1 int) {
-	avgPoolCodes(l, sumPoolS8Asm, meanS8Asm, p, q, dst, x, r0, r1)
-}
-
-// meanFn is an assembly body that turns n sums into codes: the sum less zero, times scale.
-type meanFn[T uint8 | int8] func(dst *T, sums *int32, n int, zero int32, div float32, q *PoolQuant)
-
-func avgPoolCodes[T uint8 | int8](l Level, sum variants[poolFn[T, int32]], mean variants[meanFn[T]], p *Pool, q *PoolQuant, dst, x []T, r0, r1 int) {
 	sums := make([]int32, p.C)
 	for i := r0; i < r1; i++ {
 		taps := p.Taps.row(i)
 		out := dst[i*p.OutPitch:][:p.C]
-		poolPixel(l, sum, sumTapsCode[T], sums, x, taps)
+		poolPixel(l, sumPoolU8Asm, sumTapsU8, sums, x, taps)
 		zero := q.XZero * int32(valid(taps))
 		div := float32(q.OutScale * p.divisor(i, taps))
-		f, m := mean.part(l, len(out))
+		f, m := meanU8Asm.part(l, len(out))
 		if m > 0 {
 			f(&out[0], &sums[0], m, zero, div, q)
 		}
 		for c := m; c < len(out); c++ {
-			out[c] = T(quantOne(float32(float32(sums[c]-zero)*q.XScale), div, q.OutZero, q.Lo, q.Hi))
+			out[c] = uint8(quantOne(float32(float32(sums[c]-zero)*q.XScale), div, q.OutZero, q.Lo, q.Hi))
 		}
 	}
 }
@@ -166,9 +152,8 @@ func maxTapsF32(dst, x []float32, taps []int32) {
 	}
 }
 
-func maxTaps[T uint8 | int8](dst, x []T, taps []int32) {
-	lo, _ := limits[T]()
-	fill(dst, T(lo))
+func maxTapsU8(dst, x []uint8, taps []int32) {
+	clear(dst)
 	for _, o := range taps {
 		if o >= 0 {
 			for c, v := range x[o:][:len(dst)] {
@@ -187,7 +172,7 @@ func sumTapsF32(dst, x []float32, taps []int32) {
 	}
 }
 
-func sumTapsCode[T uint8 | int8](dst []int32, x []T, taps []int32) {
+func sumTapsU8(dst []int32, x []uint8, taps []int32) {
 	clear(dst)
 	for _, o := range taps {
 		if o >= 0 {

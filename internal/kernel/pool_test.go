@@ -53,17 +53,12 @@ func TestPoolF32(t *testing.T) {
 
 func TestPoolCodes(t *testing.T) {
 	qu := &PoolQuant{XScale: 0.3, OutScale: 0.2, XZero: 100, OutZero: 50, Lo: 0, Hi: 255}
-	qs := &PoolQuant{XScale: 0.3, OutScale: 0.2, XZero: -10, OutZero: 5, Lo: -128, Hi: 127}
 	eachPool(t, func(l Level, r *rand.Rand, p *Pool, n int, what string) {
-		u, s := bytesOf[uint8](r, n, 1), bytesOf[int8](r, n, 1)
+		u := bytesOf[uint8](r, n, 1)
 		got, want := testPool(t, l, p, u, 77, what, func(l Level, dst []uint8) { l.MaxPoolU8(p, dst, u, 0, p.Taps.Rows) })
 		equal(t, "max u8 "+what, got, want)
 		got, want = testPool(t, l, p, u, 77, what, func(l Level, dst []uint8) { l.AvgPoolU8(p, qu, dst, u, 0, p.Taps.Rows) })
 		equal(t, "mean u8 "+what, got, want)
-		gs, ws := testPool(t, l, p, s, 77, what, func(l Level, dst []int8) { l.MaxPoolS8(p, dst, s, 0, p.Taps.Rows) })
-		equal(t, "max s8 "+what, gs, ws)
-		gs, ws = testPool(t, l, p, s, 77, what, func(l Level, dst []int8) { l.AvgPoolS8(p, qs, dst, s, 0, p.Taps.Rows) })
-		equal(t, "mean s8 "+what, gs, ws)
 	})
 }
 

@@ -23,7 +23,6 @@ func BenchmarkQuant(b *testing.B) {
 	benchLevels(b, "EncodeF16", n, func(l Level) { l.EncodeF16(h, x) })
 	benchLevels(b, "DecodeBF16", n, func(l Level) { l.DecodeBF16(y, h) })
 	benchLevels(b, "EncodeBF16", n, func(l Level) { l.EncodeBF16(h, x) })
-	benchLevels(b, "UnpackS4", n, func(l Level) { l.UnpackU4(w, u) })
 }
 
 func BenchmarkPool(b *testing.B) {

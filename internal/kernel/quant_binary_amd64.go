@@ -9,57 +9,27 @@ package kernel
 //go:noescape
 func qaddU8AVX2(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
 
-// qaddS8AVX2 computes n codes.
-//
-//go:noescape
-func qaddS8AVX2(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
-
 // qmulU8AVX2 computes n codes.
 //
 //go:noescape
 func qmulU8AVX2(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
-
-// qmulS8AVX2 computes n codes.
-//
-//go:noescape
-func qmulS8AVX2(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
 
 // meanU8AVX2 turns n sums into codes.
 //
 //go:noescape
 func meanU8AVX2(dst *uint8, sums *int32, n int, zero int32, div float32, q *PoolQuant)
 
-// meanS8AVX2 turns n sums into codes.
-//
-//go:noescape
-func meanS8AVX2(dst *int8, sums *int32, n int, zero int32, div float32, q *PoolQuant)
-
 // qaddU8AVX512 computes n codes.
 //
 //go:noescape
 func qaddU8AVX512(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
-
-// qaddS8AVX512 computes n codes.
-//
-//go:noescape
-func qaddS8AVX512(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
 
 // qmulU8AVX512 computes n codes.
 //
 //go:noescape
 func qmulU8AVX512(dst *uint8, x *uint8, y *uint8, n int, ystep int, q *QBinary)
 
-// qmulS8AVX512 computes n codes.
-//
-//go:noescape
-func qmulS8AVX512(dst *int8, x *int8, y *int8, n int, ystep int, q *QBinary)
-
 // meanU8AVX512 turns n sums into codes.
 //
 //go:noescape
 func meanU8AVX512(dst *uint8, sums *int32, n int, zero int32, div float32, q *PoolQuant)
-
-// meanS8AVX512 turns n sums into codes.
-//
-//go:noescape
-func meanS8AVX512(dst *int8, sums *int32, n int, zero int32, div float32, q *PoolQuant)

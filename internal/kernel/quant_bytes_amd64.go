@@ -19,27 +19,7 @@ func lut8AVX2(dst, src *uint8, n int, table *[256]uint8)
 //go:noescape
 func flipSignAVX2(dst, src *uint8, n int)
 
-// unpackU4AVX2 unpacks n codes of 4 bits, n a multiple of the vector.
-//
-//go:noescape
-func unpackU4AVX2(dst, src *uint8, n int)
-
-// unpackS4AVX2 unpacks n codes of 4 bits, n a multiple of the vector.
-//
-//go:noescape
-func unpackS4AVX2(dst, src *uint8, n int)
-
 // flipSignAVX512 flips the upper bit of n bytes, n a multiple of the vector.
 //
 //go:noescape
 func flipSignAVX512(dst, src *uint8, n int)
-
-// unpackU4AVX512 unpacks n codes of 4 bits, n a multiple of the vector.
-//
-//go:noescape
-func unpackU4AVX512(dst, src *uint8, n int)
-
-// unpackS4AVX512 unpacks n codes of 4 bits, n a multiple of the vector.
-//
-//go:noescape
-func unpackS4AVX512(dst, src *uint8, n int)

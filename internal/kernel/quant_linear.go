@@ -10,7 +10,7 @@ type code interface {
 type quantFn[T code] func(dst *T, x, scale *float32, zero *int32, n, step int, s float32, z int32)
 
 // dequantFn is an assembly body; arguments as in quantFn.
-type dequantFn[T code | int32] func(dst *float32, x *T, scale *float32, zero *int32, n, step int, s float32, z int32)
+type dequantFn[T code] func(dst *float32, x *T, scale *float32, zero *int32, n, step int, s float32, z int32)
 
 // QuantizeU8 sets dst[i] = saturate(RNE(x[i]/scale) + zero), a true division and half to even, as
 // QuantizeLinear of ONNX has it. NaN becomes the smallest code. x has the length of dst.
@@ -64,11 +64,6 @@ func (l Level) DequantizeS16(dst []float32, x []int16, scale float32, zero int16
 	dequantize(l, dequantS16Asm, dst, x, scale, int32(zero))
 }
 
-// DequantizeS32 is [Level.DequantizeU8] for int32; x−zero wraps, and is rounded to float32.
-func (l Level) DequantizeS32(dst []float32, x []int32, scale float32, zero int32) {
-	dequantize(l, dequantS32Asm, dst, x, scale, zero)
-}
-
 // DequantizeU8Rows dequantizes rows of len(scale) elements with a scale and a zero point for each
 // column. A nil zero is all zeros.
 func (l Level) DequantizeU8Rows(dst []float32, x []uint8, scale []float32, zero []uint8) {
@@ -78,11 +73,6 @@ func (l Level) DequantizeU8Rows(dst []float32, x []uint8, scale []float32, zero 
 // DequantizeS8Rows is [Level.DequantizeU8Rows] for int8.
 func (l Level) DequantizeS8Rows(dst []float32, x []int8, scale []float32, zero []int8) {
 	dequantizeRows(l, dequantS8Asm, dst, x, scale, zero)
-}
-
-// DequantizeS32Rows is [Level.DequantizeU8Rows] for int32.
-func (l Level) DequantizeS32Rows(dst []float32, x []int32, scale []float32, zero []int32) {
-	dequantizeRows(l, dequantS32Asm, dst, x, scale, zero)
 }
 
 // DynamicQuantizeU8 is DynamicQuantizeLinear of ONNX: the range of x widened to hold 0 is spread
@@ -158,7 +148,7 @@ func quantizeRows[T code](l Level, asm variants[quantFn[T]], dst []T, x, scale [
 	})
 }
 
-func dequantize[T code | int32](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale float32, zero int32) {
+func dequantize[T code](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale float32, zero int32) {
 	x = x[:len(dst)]
 	f, m := asm.part(l, len(dst))
 	spans(m, callMax, func(i, n int) { f(&dst[i], &x[i], nil, nil, n, 0, scale, zero) })
@@ -167,7 +157,7 @@ func dequantize[T code | int32](l Level, asm variants[dequantFn[T]], dst []float
 	}
 }
 
-func dequantizeRows[T code | int32](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale []float32, zero []T) {
+func dequantizeRows[T code](l Level, asm variants[dequantFn[T]], dst []float32, x []T, scale []float32, zero []T) {
 	x = x[:len(dst)]
 	eachRows(len(dst), scale, zero, func(i, n int, s []float32, z []int32) {
 		d, x := dst[i:i+n], x[i:i+n]
@@ -184,7 +174,7 @@ func dequantizeRows[T code | int32](l Level, asm variants[dequantFn[T]], dst []f
 // eachRows calls f for spans of n elements at i that together cover total elements in rows of
 // len(scale), with the scales and zero points of these elements. Short rows are taken several
 // at a time, long ones in pieces.
-func eachRows[T code | int32](total int, scale []float32, zero []T, f func(i, n int, s []float32, z []int32)) {
+func eachRows[T code](total int, scale []float32, zero []T, f func(i, n int, s []float32, z []int32)) {
 	cols := len(scale)
 	if zero != nil {
 		zero = zero[:cols]
@@ -207,7 +197,7 @@ func eachRows[T code | int32](total int, scale []float32, zero []T, f func(i, n 
 }
 
 // widenZeros copies zero points; of nil it leaves dst as it is.
-func widenZeros[T code | int32](dst []int32, zero []T) []int32 {
+func widenZeros[T code](dst []int32, zero []T) []int32 {
 	for i, v := range zero {
 		dst[i] = int32(v)
 	}

@@ -44,11 +44,6 @@ func quantS16AVX2(dst *int16, x *float32, scale *float32, zero *int32, n int, st
 //go:noescape
 func dequantS16AVX2(dst *float32, x *int16, scale *float32, zero *int32, n int, step int, s float32, z int32)
 
-// dequantS32AVX2 decodes n codes.
-//
-//go:noescape
-func dequantS32AVX2(dst *float32, x *int32, scale *float32, zero *int32, n int, step int, s float32, z int32)
-
 // quantU8AVX512 writes the codes of n elements.
 //
 //go:noescape
@@ -88,8 +83,3 @@ func quantS16AVX512(dst *int16, x *float32, scale *float32, zero *int32, n int, 
 //
 //go:noescape
 func dequantS16AVX512(dst *float32, x *int16, scale *float32, zero *int32, n int, step int, s float32, z int32)
-
-// dequantS32AVX512 decodes n codes.
-//
-//go:noescape
-func dequantS32AVX512(dst *float32, x *int32, scale *float32, zero *int32, n int, step int, s float32, z int32)

@@ -39,17 +39,7 @@ func TestLUT8(t *testing.T) {
 	})
 }
 
-func TestLUT8F32(t *testing.T) {
-	var table [256]float32
-	for i := range table {
-		table[i] = float32(i) / 3
-	}
-	got := make([]float32, 3)
-	Generic.LUT8F32(got, []uint8{0, 3, 255}, &table)
-	equal(t, "LUT8F32", got, []float32{0, 1, 85})
-}
-
-func TestFlipSignAndUnpack(t *testing.T) {
+func TestFlipSign(t *testing.T) {
 	eachCase(t, func(l Level, r *rand.Rand, n, off int) {
 		src := bytesOf[uint8](r, n, off)
 		got, want := newGuard[uint8](n, off, 77), make([]uint8, n)
@@ -58,18 +48,6 @@ func TestFlipSignAndUnpack(t *testing.T) {
 			want[i] = v + 128
 		}
 		equal(t, l.String()+" FlipSign", got.slice(), want)
-		for i := range want {
-			want[i] = src[i/2] >> (4 * (i % 2)) & 15
-		}
-		l.UnpackU4(got.slice(), src)
-		equal(t, l.String()+" UnpackU4", got.slice(), want)
 		got.check(t, l.String())
-		signed, wantSigned := newGuard[int8](n, off, 77), make([]int8, n)
-		for i := range wantSigned {
-			wantSigned[i] = int8(want[i]<<4) >> 4
-		}
-		l.UnpackS4(signed.slice(), src)
-		equal(t, l.String()+" UnpackS4", signed.slice(), wantSigned)
-		signed.check(t, l.String())
 	})
 }

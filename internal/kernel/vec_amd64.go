@@ -90,18 +90,13 @@ var (
 	dequantS8Asm  = eights[dequantFn[int8]](dequantS8AVX512, dequantS8AVX2)
 	dequantU16Asm = eights[dequantFn[uint16]](dequantU16AVX512, dequantU16AVX2)
 	dequantS16Asm = eights[dequantFn[int16]](dequantS16AVX512, dequantS16AVX2)
-	dequantS32Asm = both[dequantFn[int32]](dequantS32AVX512, dequantS32AVX2)
 
-	qaddU8Asm = eights[qbinaryFn[uint8]](qaddU8AVX512, qaddU8AVX2)
-	qaddS8Asm = eights[qbinaryFn[int8]](qaddS8AVX512, qaddS8AVX2)
-	qmulU8Asm = eights[qbinaryFn[uint8]](qmulU8AVX512, qmulU8AVX2)
-	qmulS8Asm = eights[qbinaryFn[int8]](qmulS8AVX512, qmulS8AVX2)
+	qaddU8Asm = eights[qbinaryFn](qaddU8AVX512, qaddU8AVX2)
+	qmulU8Asm = eights[qbinaryFn](qmulU8AVX512, qmulU8AVX2)
 
 	qsumU8Asm = variants[qsumFn]{{AVX512, 64, qsumU8AVX512}, {AVX2, 32, qsumU8AVX2}}
 
 	flipSignAsm   = variants[bytesFn]{{AVX512, 64, flipSignAVX512}, {AVX2, 32, flipSignAVX2}}
-	unpackU4Asm   = variants[bytesFn]{{AVX512, 64, unpackU4AVX512}, {AVX2, 32, unpackU4AVX2}}
-	unpackS4Asm   = variants[bytesFn]{{AVX512, 64, unpackS4AVX512}, {AVX2, 32, unpackS4AVX2}}
 	decodeF16Asm  = eights[decodeHalfFn](decodeF16AVX512, decodeF16AVX2)
 	decodeBF16Asm = eights[decodeHalfFn](decodeBF16AVX512, decodeBF16AVX2)
 	encodeF16Asm  = eights[encodeHalfFn](encodeF16AVX512, encodeF16AVX2)
@@ -109,12 +104,9 @@ var (
 
 	maxPoolF32Asm = both[poolFn[float32, float32]](maxPoolF32AVX512, maxPoolF32AVX2)
 	maxPoolU8Asm  = eights[poolFn[uint8, uint8]](maxPoolU8AVX512, maxPoolU8AVX2)
-	maxPoolS8Asm  = eights[poolFn[int8, int8]](maxPoolS8AVX512, maxPoolS8AVX2)
 	sumPoolF32Asm = both[poolFn[float32, float32]](sumPoolF32AVX512, sumPoolF32AVX2)
 	sumPoolU8Asm  = eights[poolFn[uint8, int32]](sumPoolU8AVX512, sumPoolU8AVX2)
-	sumPoolS8Asm  = eights[poolFn[int8, int32]](sumPoolS8AVX512, sumPoolS8AVX2)
-	meanU8Asm     = eights[meanFn[uint8]](meanU8AVX512, meanU8AVX2)
-	meanS8Asm     = eights[meanFn[int8]](meanS8AVX512, meanS8AVX2)
+	meanU8Asm     = eights[meanFn](meanU8AVX512, meanU8AVX2)
 )
 
 var (

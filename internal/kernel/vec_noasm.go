@@ -23,19 +23,14 @@ var (
 	dequantS8Asm  variants[dequantFn[int8]]
 	dequantU16Asm variants[dequantFn[uint16]]
 	dequantS16Asm variants[dequantFn[int16]]
-	dequantS32Asm variants[dequantFn[int32]]
 
-	qaddU8Asm variants[qbinaryFn[uint8]]
-	qaddS8Asm variants[qbinaryFn[int8]]
-	qmulU8Asm variants[qbinaryFn[uint8]]
-	qmulS8Asm variants[qbinaryFn[int8]]
+	qaddU8Asm variants[qbinaryFn]
+	qmulU8Asm variants[qbinaryFn]
 
 	qsumU8Asm variants[qsumFn]
 
 	lut8Asm       variants[lut8Fn]
 	flipSignAsm   variants[bytesFn]
-	unpackU4Asm   variants[bytesFn]
-	unpackS4Asm   variants[bytesFn]
 	decodeF16Asm  variants[decodeHalfFn]
 	decodeBF16Asm variants[decodeHalfFn]
 	encodeF16Asm  variants[encodeHalfFn]
@@ -43,12 +38,9 @@ var (
 
 	maxPoolF32Asm variants[poolFn[float32, float32]]
 	maxPoolU8Asm  variants[poolFn[uint8, uint8]]
-	maxPoolS8Asm  variants[poolFn[int8, int8]]
 	sumPoolF32Asm variants[poolFn[float32, float32]]
 	sumPoolU8Asm  variants[poolFn[uint8, int32]]
-	sumPoolS8Asm  variants[poolFn[int8, int32]]
-	meanU8Asm     variants[meanFn[uint8]]
-	meanS8Asm     variants[meanFn[int8]]
+	meanU8Asm     variants[meanFn]
 )
 
 var (

@@ -58,27 +58,6 @@ func (l Level) ReduceRows(op Reduce, dst, x []float32) {
 	}
 }
 
-// MeanRows sets dst[r] to the mean of row r: the sum as [ReduceSum] has it, divided by the length.
-func (l Level) MeanRows(dst, x []float32) {
-	l.ReduceRows(ReduceSum, dst, x)
-	l.BinaryScalar(Div, dst, dst, float32(len(x))/float32(max(len(dst), 1)))
-}
-
-// ArgMax is the index of the first largest element, or of the first NaN; −1 of nothing.
-func (l Level) ArgMax(x []float32) int { return argOf(x, l.Reduce(ReduceMax, x, 0)) }
-
-// ArgMin is the index of the first smallest element, or of the first NaN; −1 of nothing.
-func (l Level) ArgMin(x []float32) int { return argOf(x, l.Reduce(ReduceMin, x, 0)) }
-
-func argOf(x []float32, v float32) int {
-	for i, e := range x {
-		if e == v || e != e {
-			return i
-		}
-	}
-	return -1
-}
-
 // MinMax is the smallest and the largest element that is not NaN; +∞ and −∞ of nothing.
 // Zeros are +0.
 func (l Level) MinMax(x []float32) (lo, hi float32) {

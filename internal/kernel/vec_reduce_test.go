@@ -45,9 +45,6 @@ func TestReduceMeaning(t *testing.T) {
 			t.Errorf("%s = %g, want %g", op, got, want[op])
 		}
 	}
-	mean := []float32{0, 0}
-	Generic.MeanRows(mean, []float32{1, 2, 3, 4, 5, 9})
-	equalFloats(t, "MeanRows", mean, []float32{2, 6})
 }
 
 func TestMinMax(t *testing.T) {
@@ -63,23 +60,6 @@ func TestMinMax(t *testing.T) {
 		lo, hi := l.MinMax([]float32{float32(math.NaN()), float32(math.Copysign(0, -1))})
 		if math.Float32bits(lo) != 0 || math.Float32bits(hi) != 0 {
 			t.Errorf("%s: MinMax(NaN, -0) = %g, %g, want +0", l, lo, hi)
-		}
-	}
-}
-
-func TestArgMax(t *testing.T) {
-	nan := float32(math.NaN())
-	for _, l := range Levels() {
-		for _, c := range []struct {
-			x        []float32
-			max, min int
-		}{{nil, -1, -1}, {[]float32{3}, 0, 0}, {[]float32{1, 7, 7, 0, 0}, 1, 3}, {[]float32{1, nan, 9, nan}, 1, 1}} {
-			if got := l.ArgMax(c.x); got != c.max {
-				t.Errorf("%s: ArgMax(%v) = %d", l, c.x, got)
-			}
-			if got := l.ArgMin(c.x); got != c.min {
-				t.Errorf("%s: ArgMin(%v) = %d", l, c.x, got)
-			}
 		}
 	}
 }

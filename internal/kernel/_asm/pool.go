@@ -33,17 +33,12 @@ var (
 func emitPool(f *file) {
 	consts := constSet{}
 	f.masks()
-	add := (*body).addInt
-	maxBytes := func(name string) func(b *body, acc, x val) val {
-		return func(b *body, acc, x val) val { return b.simple(name, true, acc, x) }
-	}
+	maxBytes := func(b *body, acc, x val) val { return b.simple("VPMAXUB", true, acc, x) }
 	for _, k := range []pool{
 		{name: "maxPoolF32", dst: "float32", src: "float32", start: bitsOf(infinity[1]), step: func(b *body, acc, x val) val { return b.nanMax(x, acc) }, parts: lanes32(f32, f32)},
 		{name: "sumPoolF32", dst: "float32", src: "float32", step: (*body).add, parts: lanes32(f32, f32)},
-		{name: "sumPoolU8", dst: "int32", src: "uint8", step: add, parts: lanes32(u8, s32)},
-		{name: "sumPoolS8", dst: "int32", src: "int8", step: add, parts: lanes32(s8, s32)},
-		{name: "maxPoolU8", dst: "uint8", src: "uint8", step: maxBytes("VPMAXUB"), parts: lanes8},
-		{name: "maxPoolS8", dst: "int8", src: "int8", start: 0x80808080, step: maxBytes("VPMAXSB"), parts: lanes8},
+		{name: "sumPoolU8", dst: "int32", src: "uint8", step: (*body).addInt, parts: lanes32(u8, s32)},
+		{name: "maxPoolU8", dst: "uint8", src: "uint8", step: maxBytes, parts: lanes8},
 	} {
 		k.dstSize, k.srcSize = goSize[k.dst], goSize[k.src]
 		consts[k.start] = true
@@ -54,7 +49,7 @@ func emitPool(f *file) {
 	consts.write(f)
 }
 
-var goSize = map[string]int{"uint8": 1, "int8": 1, "int32": 4, "float32": 4}
+var goSize = map[string]int{"uint8": 1, "int32": 4, "float32": 4}
 
 // lanes32 are the parts of a pooling with results of 32 bits. AVX2 has a tail for float32 alone.
 func lanes32(load, store elem) []poolPart {

@@ -48,11 +48,6 @@ func emitLinear(f *file) {
 			l.doc, l.noTail = "decodes n codes.", v.width == 32
 			l.emit(f, consts)
 		}
-		b := newBody(v.width)
-		b.store(f32, "DI", 0, b.decode(s32))
-		l := linearLoop("dequantS32"+v.suffix, "*float32", "*int32", 4, 4, b)
-		l.doc = "decodes n codes."
-		l.emit(f, consts)
 	}
 	consts.write(f)
 }
@@ -87,28 +82,26 @@ func emitQBinary(f *file) {
 	}{{"qadd", (*body).add}, {"qmul", (*body).mul}}
 	for _, v := range isa {
 		for _, o := range ops {
-			for _, c := range codes[:2] {
-				b := newBody(v.width)
-				var q [8]val
-				for i := range q {
-					q[i] = b.pin(i)
-				}
-				x := b.mul(b.toFloat(b.subInt(b.load(c.elem, "SI", 0), q[3])), q[0])
-				y := b.mul(b.toFloat(b.subInt(b.load(c.elem, "BX", 0), q[4])), q[1])
-				b.store(c.elem, "DI", 0, b.minInt(b.maxInt(b.code(o.f(b, x, y), q[2], q[5]), q[6]), q[7]))
-				l := loop{name: o.name + c.name + v.suffix, width: v.width, body: b, unroll: 64 / b.lanes(),
-					doc: "computes n codes.", bytes: 48, noTail: v.width == 32, pinned: []int{0, 1, 2, 3, 4, 5, 6, 7},
-					args: []arg{
-						{name: "dst", typ: "*" + c.typ, off: 0, reg: "DI", size: 1},
-						{name: "x", typ: "*" + c.typ, off: 8, reg: "SI", size: 1},
-						{name: "y", typ: "*" + c.typ, off: 16, reg: "BX", size: 1, step: "R8"},
-						{name: "n", typ: "int", off: 24, reg: "CX"},
-						{name: "ystep", typ: "int", off: 32, reg: "R8"},
-						{name: "q", typ: "*QBinary", off: 40, reg: "DX"},
-					}}
-				l.pro = func(f *file) { f.fields("DX", v.width, 8) }
-				l.emit(f, consts)
+			b := newBody(v.width)
+			var q [8]val
+			for i := range q {
+				q[i] = b.pin(i)
 			}
+			x := b.mul(b.toFloat(b.subInt(b.load(u8, "SI", 0), q[3])), q[0])
+			y := b.mul(b.toFloat(b.subInt(b.load(u8, "BX", 0), q[4])), q[1])
+			b.store(u8, "DI", 0, b.minInt(b.maxInt(b.code(o.f(b, x, y), q[2], q[5]), q[6]), q[7]))
+			l := loop{name: o.name + "U8" + v.suffix, width: v.width, body: b, unroll: 64 / b.lanes(),
+				doc: "computes n codes.", bytes: 48, noTail: v.width == 32, pinned: []int{0, 1, 2, 3, 4, 5, 6, 7},
+				args: []arg{
+					{name: "dst", typ: "*uint8", off: 0, reg: "DI", size: 1},
+					{name: "x", typ: "*uint8", off: 8, reg: "SI", size: 1},
+					{name: "y", typ: "*uint8", off: 16, reg: "BX", size: 1, step: "R8"},
+					{name: "n", typ: "int", off: 24, reg: "CX"},
+					{name: "ystep", typ: "int", off: 32, reg: "R8"},
+					{name: "q", typ: "*QBinary", off: 40, reg: "DX"},
+				}}
+			l.pro = func(f *file) { f.fields("DX", v.width, 8) }
+			l.emit(f, consts)
 		}
 		emitMean(f, consts, v.width, v.suffix)
 	}
@@ -125,27 +118,25 @@ func (f *file) fields(ptr string, width, n int) {
 // emitMean writes the end of an average pooling: sums to codes. The fields of PoolQuant lie in
 // registers 0 to 5, the zero of the sums in 6 and the divisor in 7.
 func emitMean(f *file, consts constSet, width int, suffix string) {
-	for _, c := range codes[:2] {
-		b := newBody(width)
-		var q [8]val
-		for i := range q {
-			q[i] = b.pin(i)
-		}
-		s := b.mul(b.toFloat(b.subInt(b.load(s32, "SI", 0), q[6])), q[0])
-		b.store(c.elem, "DI", 0, b.minInt(b.maxInt(b.code(s, q[7], q[3]), q[4]), q[5]))
-		l := loop{name: "mean" + c.name + suffix, width: width, body: b, unroll: 1,
-			doc: "turns n sums into codes.", bytes: 40, noTail: width == 32, pinned: []int{0, 1, 2, 3, 4, 5, 6, 7},
-			args: []arg{
-				{name: "dst", typ: "*" + c.typ, off: 0, reg: "DI", size: 1},
-				{name: "sums", typ: "*int32", off: 8, reg: "SI", size: 4},
-				{name: "n", typ: "int", off: 16, reg: "CX"},
-				{name: "zero", typ: "int32", off: 24, vec: 6},
-				{name: "div", typ: "float32", off: 28, vec: 7},
-				{name: "q", typ: "*PoolQuant", off: 32, reg: "DX"},
-			}}
-		l.pro = func(f *file) { f.fields("DX", width, 6) }
-		l.emit(f, consts)
+	b := newBody(width)
+	var q [8]val
+	for i := range q {
+		q[i] = b.pin(i)
 	}
+	s := b.mul(b.toFloat(b.subInt(b.load(s32, "SI", 0), q[6])), q[0])
+	b.store(u8, "DI", 0, b.minInt(b.maxInt(b.code(s, q[7], q[3]), q[4]), q[5]))
+	l := loop{name: "meanU8" + suffix, width: width, body: b, unroll: 1,
+		doc: "turns n sums into codes.", bytes: 40, noTail: width == 32, pinned: []int{0, 1, 2, 3, 4, 5, 6, 7},
+		args: []arg{
+			{name: "dst", typ: "*uint8", off: 0, reg: "DI", size: 1},
+			{name: "sums", typ: "*int32", off: 8, reg: "SI", size: 4},
+			{name: "n", typ: "int", off: 16, reg: "CX"},
+			{name: "zero", typ: "int32", off: 24, vec: 6},
+			{name: "div", typ: "float32", off: 28, vec: 7},
+			{name: "q", typ: "*PoolQuant", off: 32, reg: "DX"},
+		}}
+	l.pro = func(f *file) { f.fields("DX", width, 6) }
+	l.emit(f, consts)
 }
 
 func emitHalf(f *file) {

@@ -7,8 +7,6 @@ func emitBytes(f *file) {
 	f.lut8AVX2()
 	for _, v := range isa {
 		f.flipSign(v.width, "flipSign"+v.suffix)
-		f.unpack4(v.width, "unpackU4"+v.suffix, false)
-		f.unpack4(v.width, "unpackS4"+v.suffix, true)
 	}
 }
 
@@ -124,30 +122,6 @@ func (f *file) flipSign(width int, name string) {
 	f.p("VXORPS (SI), %s, %s", reg(width, 1), reg(width, 0))
 	f.p("VMOVUPS %s, (DI)", reg(width, 0))
 	f.p("ADDQ $%d, SI", width)
-	f.p("ADDQ $%d, DI", width)
-	f.p("SUBQ $%d, CX", width)
-	f.p("JGT loop")
-	f.ret()
-}
-
-// unpack4 widens each byte to a word and moves the upper nibble to the upper byte.
-func (f *file) unpack4(width int, name string, signed bool) {
-	f.text("unpacks n codes of 4 bits, n a multiple of the vector.", name, "dst, src *uint8, n int", 0, 24)
-	f.bytesHead()
-	x, t, mask, bias := reg(width, 0), reg(width, 1), reg(width, 2), reg(width, 3)
-	f.splat(width, 2, 0x0f0f0f0f)
-	f.splat(width, 3, 0x08080808)
-	f.p("loop:")
-	f.p("VPMOVZXBW (SI), %s", x)
-	f.p("VPSLLW $4, %s, %s", x, t)
-	f.p("VORPS %s, %s, %s", t, x, x)
-	f.p("VANDPS %s, %s, %s", mask, x, x)
-	if signed {
-		f.p("VXORPS %s, %s, %s", bias, x, x)
-		f.p("VPSUBB %s, %s, %s", bias, x, x)
-	}
-	f.p("VMOVUPS %s, (DI)", x)
-	f.p("ADDQ $%d, SI", width/2)
 	f.p("ADDQ $%d, DI", width)
 	f.p("SUBQ $%d, CX", width)
 	f.p("JGT loop")
