@@ -1,7 +1,7 @@
 """Quantizes a model with ONNX Runtime's own quantizer, for comparison.
 
     pip install onnxruntime onnx numpy pillow
-    python bench/ort_quantize.py MODEL.onnx OUT.onnx IMAGES|INPUTS.npz minmax|entropy|percentile|dynamic [SAMPLES]
+    python bench/ort_quantize.py MODEL.onnx OUT.onnx IMAGES|INPUTS.npz minmax|entropy|percentile|dynamic [SAMPLES [SIDE]]
 
 IMAGES is a folder of photographs; pre-processing is ImageNet's. INPUTS.npz holds one sample. Time it from outside,
 as a whole process.
@@ -14,16 +14,9 @@ import onnx
 from onnx import version_converter
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from PIL import Image
 
-
-def load(path):
-    im = Image.open(path).convert("RGB")
-    s = 256 / min(im.size)
-    im = im.resize((round(im.width * s), round(im.height * s)), Image.BILINEAR)
-    x, y = (im.width - 224) // 2, (im.height - 224) // 2
-    a = np.asarray(im.crop((x, y, x + 224, y + 224)), np.float32) / 255
-    return ((a - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).transpose(2, 0, 1)[None].astype(np.float32)
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from images import folder, load  # noqa: E402
 
 
 class Reader(CalibrationDataReader):
@@ -34,11 +27,10 @@ class Reader(CalibrationDataReader):
         return next(self.samples, None)
 
 
-def samples_of(name, data, count):
+def samples_of(name, data, count, side):
     if data.endswith(".npz"):
         return [dict(np.load(data))]
-    files = sorted(os.path.join(d, f) for d, _, names in os.walk(data) for f in names if f.endswith((".jpg", ".png")))
-    return ({name: load(f)} for f in files[: count or None])
+    return ({name: load(f, side)} for f in folder(data)[: count or None])
 
 
 def prepared(model, out):
@@ -52,14 +44,14 @@ def prepared(model, out):
     return path
 
 
-def main(model, out, data, method, samples="0"):
+def main(model, out, data, method, samples="0", side=224):
     model = prepared(model, out)
     if method == "dynamic":
         quantize_dynamic(model, out, per_channel=True, weight_type=QuantType.QInt8)
     else:
         how = {"minmax": CalibrationMethod.MinMax, "entropy": CalibrationMethod.Entropy, "percentile": CalibrationMethod.Percentile}[method]
         name = onnx.load(model, load_external_data=False).graph.input[0].name
-        quantize_static(model, out, Reader(samples_of(name, data, int(samples))), quant_format=QuantFormat.QDQ, per_channel=True,
+        quantize_static(model, out, Reader(samples_of(name, data, int(samples), int(side))), quant_format=QuantFormat.QDQ, per_channel=True,
                         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=how)
     os.remove(model)
 

@@ -2,12 +2,12 @@
 
     pip install nncf onnxruntime onnx numpy pillow             # for ort and nncf
     pip install neural-compressor==2.6 "onnx<1.17" "numpy<2"   # for nc, best in an environment of its own
-    python bench/peers.py ./lowbit MODEL.onnx CALIB/ EVAL/ [--labels FILE] [--peers lowbit,ort,nncf] [--calib 100] [--eval 500] [--tensor]
+    python bench/peers.py ./lowbit MODEL.onnx CALIB/ EVAL/ [--labels FILE | --labels classes] [--side 224] [--peers lowbit,ort,nncf] [--calib 100] [--eval 500] [--tensor]
 
 Each tool is a process of its own, whose wall time is that of a user's command. All files
 are then run by ONNX Runtime on the evaluation images: change in top-1 against float, share of images with float's
-top class, and signal to noise of the outputs. Pre-processing is ImageNet's; images of a folder are those that come
-first by name.
+top class, and signal to noise of the outputs. Pre-processing is ImageNet's, of another --side without the crop; images of
+a folder are those that come first by name. --labels classes: the folders of images are the classes.
 """
 import argparse
 import os
@@ -24,7 +24,7 @@ from images import folder, load  # noqa: E402
 
 
 def calib(args):
-    return [load(f) for f in folder(args.calib)[: args.calib_count]]
+    return [load(f, args.side) for f in folder(args.calib)[: args.calib_count]]
 
 
 def upgraded(path, opset=17):
@@ -37,7 +37,7 @@ def upgraded(path, opset=17):
 
 def peer_ort(args, out):
     subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "ort_quantize.py"), args.model, out, args.calib, "minmax",
-                    str(args.calib_count)], check=True)
+                    str(args.calib_count), str(args.side)], check=True)
 
 
 def peer_nncf(args, out):
@@ -65,9 +65,14 @@ def peer_nc(args, out):
 
 def run_lowbit(args, out):
     few = tempfile.mkdtemp()
-    for f in folder(args.calib)[: args.calib_count]:
-        os.symlink(os.path.abspath(f), os.path.join(few, os.path.basename(f)))
-    command = [args.lowbit, "quantize", args.model, "-o", out, "--data", few, "--preprocess", "imagenet", "--force"]
+    for k, f in enumerate(folder(args.calib)[: args.calib_count]):
+        os.symlink(os.path.abspath(f), os.path.join(few, f"{k:05}-" + os.path.basename(f)))
+    preprocess = "imagenet"
+    if args.side != 224:
+        preprocess = os.path.join(tempfile.mkdtemp(), "preprocess.yaml")
+        with open(preprocess, "w") as f:
+            f.write("{resize: {width: %d, height: %d}, scale: 0.00392157, mean: [.485, .456, .406], std: [.229, .224, .225], color: RGB, layout: NCHW}" % (args.side, args.side))
+    command = [args.lowbit, "quantize", args.model, "-o", out, "--data", few, "--preprocess", preprocess, "--force"]
     subprocess.run(command + (["--weights", "int8:tensor"] if args.tensor else []), check=True)
 
 
@@ -101,6 +106,7 @@ def main():
     for name in ("lowbit", "model", "calib", "eval"):
         p.add_argument(name)
     p.add_argument("--labels")
+    p.add_argument("--side", type=int, default=224)
     p.add_argument("--peers", default="lowbit,ort,nncf")
     p.add_argument("--calib-count", "--calib", dest="calib_count", type=int, default=100)
     p.add_argument("--eval-count", type=int, default=500)
@@ -111,9 +117,12 @@ def main():
         RUNNERS[args.only](args, args.out)
         return
     files = folder(args.eval)[: args.eval_count]
-    images = [load(f) for f in files]
+    images = [load(f, args.side) for f in files]
     labels = None
-    if args.labels:
+    if args.labels == "classes":
+        classes = sorted({os.path.basename(os.path.dirname(f)) for f in files})
+        labels = np.array([classes.index(os.path.basename(os.path.dirname(f))) for f in files])
+    elif args.labels:
         table = dict(line.replace(",", " ").split()[:2] for line in open(args.labels) if len(line.split()) > 1)
         labels = np.array([int(table[os.path.basename(f)]) for f in files])
     want = answers(args.model, images)

@@ -68,6 +68,7 @@ def score(vocab, rows, path):
     import onnxruntime as ort
 
     o = ort.SessionOptions()
+    o.intra_op_num_threads = 1
     o.graph_optimization_level, o.log_severity_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 3
     s = ort.InferenceSession(path, o, providers=["CPUExecutionProvider"])
 
