@@ -36,7 +36,11 @@ var Analytic = &Repair{
 				return nil, err
 			}
 		}
-		if len(out.Changes) == 0 {
+		switch {
+		case len(out.Changes) > 0:
+		case unknown == 0:
+			out.Note = "no layer that reads a known mean has a bias of its own to move"
+		default:
 			out.Note = fmt.Sprintf("the means of what %d layers read are not known: it needs BatchNormalization's statistics, or samples", unknown)
 		}
 		return out, nil

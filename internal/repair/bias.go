@@ -28,7 +28,7 @@ var Bias = &Repair{
 		}
 		return c.out, c.run(ctx)
 	},
-	Options: "or bias=once, each layer by itself",
+	Options: "bias=once, each layer by itself",
 	With: func(option string) *Repair {
 		if option != "once" {
 			return nil

@@ -9,7 +9,7 @@ import (
 func TestPick(t *testing.T) {
 	for word, want := range map[string]string{
 		"bias": "", "bias=once": "", "smooth": "", "smooth=0.85": "", "smooth=1": "",
-		"bais": "there is no repair", "bias=twice": "takes or bias=once", "smooth=2": "takes or smooth=ALPHA",
+		"bais": "there is no repair", "bias=twice": "takes bias=once", "smooth=2": "takes smooth=ALPHA",
 		"smooth=": "takes", "gptq=1": "has no options",
 	} {
 		r, err := Pick(word)

@@ -94,7 +94,7 @@ func Names() string {
 	list := Words()
 	for i, name := range list {
 		if r := Lookup(name); r.Options != "" {
-			list[i] += " (" + r.Options + ")"
+			list[i] += " (or " + r.Options + ")"
 		}
 	}
 	return strings.Join(list, ", ")

@@ -12,7 +12,7 @@ import (
 var Smooth = &Repair{
 	Name: "smooth", Doc: "move outliers of activations into the weights that read them", Stage: Before, Data: true,
 	Run:     func(ctx context.Context, j *Job) (*Outcome, error) { return migrate(ctx, j, smoothings) },
-	Options: "or smooth=ALPHA, the same for all, as in smooth=0.5",
+	Options: "smooth=ALPHA, the same for all, as in smooth=0.5",
 	With: func(option string) *Repair {
 		alpha, err := strconv.ParseFloat(option, 64)
 		if err != nil || !(alpha >= 0 && alpha <= 1) {
