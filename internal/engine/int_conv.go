@@ -86,7 +86,7 @@ func lowerIntConv(lw *lowerer, n *node) bool {
 		lw.depthwiseU8(n, s)
 	case s.fewChannels() || s.group == 1 && s.taps() > 1 && lw.level.RowsPayU8S8(s.o, s.win):
 		lw.rowTapsU8(n, s)
-	case lw.winogradU8(n, s):
+	case lw.winogradU8S8(n, s):
 	default:
 		lw.denseU8(n, s)
 	}

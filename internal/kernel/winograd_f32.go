@@ -18,14 +18,13 @@ type WinogradF32 struct {
 // winogradGrain is the number of channels that both ends have a multiple of.
 const winogradGrain = 16
 
-// Winograd says whether a convolution from c to n channels has Winograd's form.
-func (w Window) Winograd(c, n int) bool {
-	return w.KH == 3 && w.KW == 3 && w.StrideH == 1 && w.StrideW == 1 && w.DilH == 1 && w.DilW == 1 &&
-		c%winogradGrain == 0 && n%winogradGrain == 0 && c > 0 && n > 0
+// WinogradF32 says whether a convolution of k to n channels has the form.
+func (w Window) WinogradF32(n, k int) bool {
+	return w.winograd() && n%winogradGrain == 0 && k%winogradGrain == 0 && n > 0 && k > 0
 }
 
-// Tiles gives the rows and columns of tiles that cover the output.
-func (w Window) Tiles() (rows, cols int) { return (w.OH + 1) / 2, (w.OW + 1) / 2 }
+// TilesF32 gives the rows and columns of tiles that cover the output.
+func (w Window) TilesF32() (rows, cols int) { return (w.OH + 1) / 2, (w.OW + 1) / 2 }
 
 // PackWinogradF32 transforms the weight w(n, tap, c): U = G·g·Gᵀ for each pair
 // of channels.
@@ -104,10 +103,10 @@ func (p *WinogradF32) tilesABlock(tiles int) int {
 	return ((tiles+blocks-1)/blocks + grain - 1) / grain * grain
 }
 
-// Run convolves one image x: the tiles r.M0..r.M1-1, which lie in rows of
-// [Window.Tiles] columns, of the panels r.P0..r.P1-1. Row i of out is pixel i.
+// Conv convolves one image x: the tiles r.M0..r.M1-1, which lie in rows of
+// [Window.TilesF32] columns, of the panels r.P0..r.P1-1. Row i of out is pixel i.
 // Padding reads as zero.
-func (p *WinogradF32) Run(x []float32, w *Window, out *OutF32, r Range) {
+func (p *WinogradF32) Conv(x []float32, w *Window, out *OutF32, r Range) {
 	if r.M0 >= r.M1 || r.P0 >= r.P1 {
 		return
 	}
@@ -176,7 +175,7 @@ func (p *PackedF32) onePanel(i int, a []float32, m int, c []float32) {
 
 // pixel gives the channels of the input pixel (i, j) of a tile.
 func (b *winogradBlock) pixel(tile, i, j int) []float32 {
-	_, cols := b.w.Tiles()
+	_, cols := b.w.TilesF32()
 	y, x := tile/cols*2-b.w.Top+i, tile%cols*2-b.w.Left+j
 	if y < 0 || y >= b.w.H || x < 0 || x >= b.w.W {
 		return b.p.products.zeros
@@ -212,7 +211,7 @@ func (b *winogradBlock) transform() {
 func (b *winogradBlock) gather(panel int) {
 	pn := b.p.panels[panel]
 	width := pn.nv * b.p.lanes
-	_, cols := b.w.Tiles()
+	_, cols := b.w.TilesF32()
 	y := make([]float32, width)
 	for t := b.t0; t < b.t1; t++ {
 		for q := range 4 {

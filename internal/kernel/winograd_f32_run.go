@@ -4,7 +4,7 @@ package kernel
 
 import "unsafe"
 
-// winogradInArgs is the argument of the first transform in _asm/winograd.go, which knows its layout.
+// winogradInArgs is the argument of the first transform in _asm/winograd_f32.go, which knows its layout.
 type winogradInArgs struct {
 	src  [16]unsafe.Pointer
 	dst  unsafe.Pointer
@@ -58,7 +58,7 @@ func (b *winogradBlock) gatherFast(args *winogradOutArgs, panel int) bool {
 	if o.Bias != nil {
 		args.bias = unsafe.Pointer(&o.Bias[pn.n0])
 	}
-	_, cols := b.w.Tiles()
+	_, cols := b.w.TilesF32()
 	for t := b.t0; t < b.t1; t++ {
 		args.src = unsafe.Pointer(&b.m[(t-b.t0)*width])
 		for q := range args.dst {

@@ -19,7 +19,7 @@ func TestWinogradF32(t *testing.T) {
 		c, n := 16*(1+r.IntN(4)), 16*(1+r.IntN(7))
 		w := Window{H: 1 + r.IntN(12), W: 1 + r.IntN(12), Pitch: c + r.IntN(5), KH: 3, KW: 3, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Top: r.IntN(3), Left: r.IntN(3)}
 		w.OH, w.OW = max(1, w.H+w.Top-2+r.IntN(3)), max(1, w.W+w.Left-2+r.IntN(3))
-		if !w.Winograd(c, n) {
+		if !w.WinogradF32(n, c) {
 			t.Fatalf("%+v has no such form", w)
 		}
 		checkWinograd(t, r, w, c, n, i)
@@ -29,7 +29,7 @@ func TestWinogradF32(t *testing.T) {
 func checkWinograd(t *testing.T, r *rand.Rand, w Window, c, n, i int) {
 	x, wt := randFloats(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c], randFloats(r, n*9*c)
 	m := w.OH * w.OW
-	tr, tc := w.Tiles()
+	tr, tc := w.TilesF32()
 	out := OutF32{Ldc: n + i%3}
 	if i%2 == 0 {
 		out.Bias = randFloats(r, n)
@@ -46,7 +46,7 @@ func checkWinograd(t *testing.T, r *rand.Rand, w Window, c, n, i int) {
 		out.C = make([]float32, m*out.Ldc)
 		fill(out.C, guardF32)
 		for _, part := range p.Split(tr*tc, 1+i%3) {
-			p.Run(x, &w, &out, part)
+			p.Conv(x, &w, &out, part)
 		}
 		if want == nil {
 			want = out.C
@@ -125,7 +125,7 @@ func TestWinogradExact(t *testing.T) {
 		a, b := OutF32{C: make([]float32, 81*32), Ldc: 32}, OutF32{C: make([]float32, 81*32), Ldc: 32}
 		sums, p := l.PackF32(wt, 32, 48, 9, o), l.PackWinogradF32(wt, 32, 48, o)
 		sums.Conv(x, w.Indirect(), &a, sums.All(81))
-		p.Run(x, &w, &b, p.All(25))
+		p.Conv(x, &w, &b, p.All(25))
 		sameBits(t, b.C, a.C, "of whole numbers")
 	})
 }
@@ -134,15 +134,15 @@ func BenchmarkWinogradF32(b *testing.B) {
 	for _, l := range Levels()[1:] {
 		for _, s := range convShapes {
 			w := square(s[0], s[1], s[3], s[4])
-			if !w.Winograd(s[1], s[2]) {
+			if !w.WinogradF32(s[2], s[1]) {
 				continue
 			}
 			b.Run(fmt.Sprintf("%v/%v", l, s), func(b *testing.B) {
 				p := l.PackWinogradF32(make([]float32, s[2]*9*s[1]), s[2], s[1], Order{N: 9 * s[1], Tap: s[1], K: 1})
 				x, m := make([]float32, w.H*w.W*w.Pitch), w.OH*w.OW
-				rows, cols := w.Tiles()
+				rows, cols := w.TilesF32()
 				out := &OutF32{C: make([]float32, m*s[2]), Ldc: s[2], Bias: make([]float32, s[2]), Max: 6}
-				gops(b, m, s[2], 9*s[1], func() { p.Run(x, &w, out, p.All(rows*cols)) })
+				gops(b, m, s[2], 9*s[1], func() { p.Conv(x, &w, out, p.All(rows*cols)) })
 			})
 		}
 	}

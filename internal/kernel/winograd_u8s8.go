@@ -79,18 +79,18 @@ func filtered(w []int8, n, k int, o Order) []int16 {
 	return u
 }
 
-// WinogradTiles lists for every tile of 4×4 outputs where the 6×6 pixels that it needs begin. It depends on the
+// TilesU8S8 lists for every tile of 4×4 outputs where the 6×6 pixels that it needs begin. It depends on the
 // geometry alone and may be shared.
-type WinogradTiles struct {
+type TilesU8S8 struct {
 	Rows, Cols int     // of tiles
 	oh, ow     int     // outputs
 	off        []int32 // [Rows][Cols][36]; −1: padding
 	span       int
 }
 
-// WinogradTiles computes the offsets, for a window of 3×3 with steps of one.
-func (w Window) WinogradTiles() *WinogradTiles {
-	t := &WinogradTiles{Rows: (w.OH + tileSide - 1) / tileSide, Cols: (w.OW + tileSide - 1) / tileSide, oh: w.OH, ow: w.OW}
+// TilesU8S8 computes the offsets, for a window of 3×3 with steps of one.
+func (w Window) TilesU8S8() *TilesU8S8 {
+	t := &TilesU8S8{Rows: (w.OH + tileSide - 1) / tileSide, Cols: (w.OW + tileSide - 1) / tileSide, oh: w.OH, ow: w.OW}
 	for ty := range t.Rows {
 		for tx := range t.Cols {
 			for i := range tileArea {
@@ -106,14 +106,13 @@ func (w Window) WinogradTiles() *WinogradTiles {
 	return t
 }
 
-// tileChannels is how many channels, on either side, make minimal filtering pay.
+// tileChannels is how many channels, on either side, make Winograd's form pay.
 const tileChannels = 32
 
-// WinogradPaysU8S8 says whether a convolution of k to n channels is faster by minimal filtering: where
+// WinogradPaysU8S8 says whether a convolution of k to n channels is faster in Winograd's form: where
 // the level has no instruction for the dot product of bytes, and tiles are filled well enough.
 func (l Level) WinogradPaysU8S8(n, k int, w Window) bool {
-	plain := w.KH == 3 && w.KW == 3 && w.StrideH == 1 && w.StrideW == 1 && w.DilH == 1 && w.DilW == 1
-	if !plain || !l.fastWinogradU8S8(k) || min(n, k) < tileChannels {
+	if !w.winograd() || !l.fastWinogradU8S8(k) || min(n, k) < tileChannels {
 		return false
 	}
 	t := (w.OH + tileSide - 1) / tileSide * ((w.OW + tileSide - 1) / tileSide)
@@ -124,7 +123,7 @@ func (l Level) WinogradPaysU8S8(n, k int, w Window) bool {
 func (p *WinogradU8S8) ColumnSums() []int32 { return p.sums }
 
 // Conv is [PackedU8S8.Conv], where the rows of a range are rows of tiles.
-func (p *WinogradU8S8) Conv(x []uint8, pad uint8, t *WinogradTiles, out *OutU8S8, r Range) {
+func (p *WinogradU8S8) Conv(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8, r Range) {
 	if r.M0 >= r.M1 || r.P0 >= r.P1 {
 		return
 	}
@@ -140,7 +139,7 @@ func (p *WinogradU8S8) Conv(x []uint8, pad uint8, t *WinogradTiles, out *OutU8S8
 }
 
 // runGeneric is the meaning of Conv.
-func (p *WinogradU8S8) runGeneric(x []uint8, pad uint8, t *WinogradTiles, out *OutU8S8, r Range) {
+func (p *WinogradU8S8) runGeneric(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8, r Range) {
 	v := make([][tileArea]int16, p.k)
 	for i := r.M0 * t.Cols; i < r.M1*t.Cols; i++ {
 		for c := range v {
@@ -167,7 +166,7 @@ func (p *WinogradU8S8) runGeneric(x []uint8, pad uint8, t *WinogradTiles, out *O
 }
 
 // storeTile finishes the sums of column j in tile i.
-func (p *WinogradU8S8) storeTile(sums [tileSide * tileSide]int32, t *WinogradTiles, out *OutU8S8, i, j int) {
+func (p *WinogradU8S8) storeTile(sums [tileSide * tileSide]int32, t *TilesU8S8, out *OutU8S8, i, j int) {
 	for q, s := range sums {
 		y, x := i/t.Cols*tileSide+q/tileSide, i%t.Cols*tileSide+q%tileSide
 		if out.Bias != nil {

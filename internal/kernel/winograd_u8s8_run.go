@@ -42,7 +42,7 @@ const (
 	turnTiles  = 48
 )
 
-func (p *WinogradU8S8) runFast(x []uint8, pad uint8, t *WinogradTiles, out *OutU8S8, r Range) {
+func (p *WinogradU8S8) runFast(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8, r Range) {
 	s := tileScratches.Get().(*tileScratch)
 	s.setOutput(out)
 	s.pad = grow(s.pad, p.k)
@@ -72,12 +72,12 @@ type turn struct {
 }
 
 // halves says which axes of a tile have no more than two outputs.
-func (t *WinogradTiles) halves() (low, narrow bool) {
+func (t *TilesU8S8) halves() (low, narrow bool) {
 	most := tileSide / 2
 	return t.oh-(t.Rows-1)*tileSide <= most, t.ow-(t.Cols-1)*tileSide <= most
 }
 
-func (t *WinogradTiles) turn(m, end int) turn {
+func (t *TilesU8S8) turn(m, end int) turn {
 	low, narrow := t.halves()
 	u := turn{m: m, end: end, cols: t.Cols}
 	rows := end - m
@@ -140,7 +140,7 @@ func index(b bool) int {
 const positionPad = 32
 
 // transform writes the pixels of a turn as [position][tile][k].
-func (p *WinogradU8S8) transform(s *tileScratch, x []uint8, t *WinogradTiles) {
+func (p *WinogradU8S8) transform(s *tileScratch, x []uint8, t *TilesU8S8) {
 	size := s.tiles()*p.k + positionPad
 	s.wide = grow(s.wide, tileArea*size)
 	for row := s.m; row < s.end; row++ {
@@ -181,7 +181,7 @@ func (p *WinogradU8S8) multiply(s *tileScratch, pi int) {
 }
 
 // finish stores the sums of a row of tiles.
-func (p *WinogradU8S8) finish(s *tileScratch, t *WinogradTiles, out *OutU8S8, pi, row int) {
+func (p *WinogradU8S8) finish(s *tileScratch, t *TilesU8S8, out *OutU8S8, pi, row int) {
 	line := t.Cols * tileSide * genericLanes
 	s.lines = grow(s.lines, tileSide*line)
 	part := func(from, to int) {

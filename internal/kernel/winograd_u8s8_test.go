@@ -16,7 +16,7 @@ func randTiled(r *rand.Rand, pitch int) Window {
 	return w
 }
 
-// TestWinogradU8S8 holds minimal filtering on every level against the meaning of a convolution.
+// TestWinogradU8S8 holds Winograd's form on every level against the meaning of a convolution.
 func TestWinogradU8S8(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		r := rand.New(rand.NewPCG(71, 72))
@@ -38,7 +38,7 @@ func TestWinogradU8S8(t *testing.T) {
 				t.Fatalf("%s %dx%d: not packed", c.name, n, k)
 			}
 			pad, kind := min(uint8(r.UintN(256)), c.most), []string{"u8", "s8", "i32", "f32"}[i/4%4]
-			out, tiles := newIntOut(r, kind, m, n, k*9), w.WinogradTiles()
+			out, tiles := newIntOut(r, kind, m, n, k*9), w.TilesU8S8()
 			for _, part := range p.cutTiles(r, tiles) {
 				p.Conv(x, pad, tiles, out, part)
 			}
@@ -55,7 +55,7 @@ func TestWinogradU8S8(t *testing.T) {
 }
 
 // cutTiles cuts the output in two, by tiles or by panels.
-func (p *WinogradU8S8) cutTiles(r *rand.Rand, t *WinogradTiles) []Range {
+func (p *WinogradU8S8) cutTiles(r *rand.Rand, t *TilesU8S8) []Range {
 	m, n := r.IntN(t.Rows+1), r.IntN(p.Panels()+1)
 	if r.IntN(2) == 0 {
 		return []Range{{0, m, 0, p.Panels()}, {m, t.Rows, 0, p.Panels()}}
@@ -82,7 +82,7 @@ func TestWinogradU8S8Bound(t *testing.T) {
 				t.Fatal("not packed")
 			}
 			out := &OutU8S8{I32: make([]int32, 9), Ldc: 1}
-			p.Conv(x, 0, win.WinogradTiles(), out, p.All(1))
+			p.Conv(x, 0, win.TilesU8S8(), out, p.All(1))
 			for _, v := range out.I32 {
 				if want := 255 * p.ColumnSums()[0]; v != want {
 					t.Fatalf("%d, want %d", v, want)
@@ -112,7 +112,7 @@ func BenchmarkWinogradU8S8(b *testing.B) {
 	x, out := randU8(r, 14*14*k), &OutU8S8{I32: make([]int32, 14*14*n), Ldc: n}
 	l := min(AVX2, Levels()[len(Levels())-1])
 	p := l.PackWinogradU8S8(w, n, k, Order{N: 9 * k, Tap: k, K: 1}, 255)
-	tiles := win.WinogradTiles()
+	tiles := win.TilesU8S8()
 	for b.Loop() {
 		p.Conv(x, 0, tiles, out, p.All(tiles.Rows))
 	}

@@ -18,8 +18,8 @@ const (
 // winograd says whether a convolution is computed in Winograd's form. What it computes does not depend on
 // the level or the threads.
 func (s *convSpec) winograd() bool {
-	rows, cols := s.win.Tiles()
-	return s.group == 1 && s.win.Winograd(s.cg, s.o) && s.cg*s.o >= winogradPairs &&
+	rows, cols := s.win.TilesF32()
+	return s.group == 1 && s.win.WinogradF32(s.o, s.cg) && s.cg*s.o >= winogradPairs &&
 		rows*cols >= winogradTiles && 16*4*s.cg*s.o <= winogradWeights
 }
 
@@ -32,7 +32,7 @@ func (lw *lowerer) winogradF32(n *node, s *convSpec) {
 	win := s.win
 	win.Pitch = x.pitch
 	st, io := lw.convStep(n, s, "f32 Winograd conv 3x3", x)
-	rows, cols := win.Tiles()
+	rows, cols := win.TilesF32()
 	tiles := image{io.im.batch, io.im.in, io.im.out, rows * cols}
 	nanos := float64(st.macs) * winogradNanos
 	cuts := lw.cuts(w, tiles, nanos, nil)
@@ -42,7 +42,7 @@ func (lw *lowerer) winogradF32(n *node, s *convSpec) {
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
-		w.Run(imageAt(f.f32(io.x.slot), io.im.in, k.image, io.x.off), &win, s.outF32(f, io, k.image, 0), k.Range)
+		w.Conv(imageAt(f.f32(io.x.slot), io.im.in, k.image, io.x.off), &win, s.outF32(f, io, k.image, 0), k.Range)
 		lines := tile{k.M0 / cols * 2 * win.OW, min((k.M1+cols-1)/cols*2*win.OW, win.OH*win.OW), 0, s.o}
 		s.finish(level, f, io, k.image, 0, lines)
 		return nil

@@ -8,9 +8,9 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// TestFiltered runs convolutions that minimal filtering takes where there is no dot product
+// TestWinogradU8S8 runs convolutions that Winograd's form takes where there is no dot product
 // of bytes: batches, parts of a concatenation, and more threads than rows of tiles give the bytes of plain Go.
-func TestFiltered(t *testing.T) {
+func TestWinogradU8S8(t *testing.T) {
 	for seed, c := range []struct{ batch, in, out, h, w int }{{1, 32, 40, 14, 14}, {3, 48, 32, 7, 6}, {2, 32, 33, 8, 21}} {
 		k := newMaker(uint64(seed))
 		x := k.codesIn(tensor.Uint8, c.batch, c.in, c.h, c.w)

@@ -5,8 +5,8 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// winogradU8 convolves windows of 3×3 by minimal filtering, where that pays and is exact.
-func (lw *lowerer) winogradU8(n *node, s *intConv) bool {
+// winogradU8S8 convolves windows of 3×3 in Winograd's form, where that pays and is exact.
+func (lw *lowerer) winogradU8S8(n *node, s *intConv) bool {
 	if s.group != 1 || !lw.level.WinogradPaysU8S8(s.o, s.cg, s.win) {
 		return false
 	}
@@ -19,7 +19,7 @@ func (lw *lowerer) winogradU8(n *node, s *intConv) bool {
 	x, to, pad := lw.pixelsOf(n.in[0]), s.store(w.ColumnSums()), uint8(s.x.zero)
 	win := s.win
 	win.Pitch = x.pitch
-	tiles := win.WinogradTiles()
+	tiles := win.TilesU8S8()
 	st, io := lw.intConvStep(n, s, to, "Winograd conv "+sizeText(s.win), x)
 	im := io.im
 	im.rows = tiles.Rows
