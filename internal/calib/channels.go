@@ -128,6 +128,3 @@ func (s *Channels) Len() int {
 	}
 	return 0
 }
-
-// Mean is the mean of channel c over sample i.
-func (s *Channels) Mean(i, c int) float64 { return float64(s.samples[i].mean[c]) }

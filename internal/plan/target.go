@@ -10,8 +10,6 @@ type Target struct {
 	Float []string
 	// Acts is the activation format it computes fastest with.
 	Acts string
-	// PerTensorBias is set where a bias takes one scale only.
-	PerTensorWeights bool
 	// Timed is set where each node is timed on this machine, and stays in float unless that is slower.
 	Timed bool
 }

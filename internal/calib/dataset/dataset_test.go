@@ -150,27 +150,6 @@ func TestConvert(t *testing.T) {
 	}
 }
 
-func TestBatch(t *testing.T) {
-	one := func(x, sr float32) *Sample {
-		return &Sample{Inputs: map[string]*tensor.Tensor{"x": tensor.Float32s([]float32{x, -x}, 1, 2), "sr": tensor.Scalar(sr),
-			"s": tensor.Strings([]string{fmt.Sprint(x)}, 1)}}
-	}
-	got, err := Batch([]*Sample{one(1, 8), one(2, 8), one(3, 8)})
-	if err != nil || !slices.Equal(tensor.Of[float32](got["x"]), []float32{1, -1, 2, -2, 3, -3}) || got["x"].String() != "float[3,2]" ||
-		got["sr"].Rank() != 0 || !slices.Equal(got["s"].Str, []string{"1", "2", "3"}) {
-		t.Errorf("%v %v", got, err)
-	}
-	first := one(1, 8)
-	if got, err := Batch([]*Sample{first}); err != nil || got["x"] != first.Inputs["x"] {
-		t.Errorf("a batch of one: %v %v", got, err)
-	}
-	other := &Sample{Inputs: map[string]*tensor.Tensor{"x": ramp(1, 3), "sr": tensor.Scalar(8), "s": tensor.Strings([]string{"a"}, 1)}}
-	for name, bad := range map[string][]*Sample{"scalars": {one(1, 8), one(2, 9)}, "shapes": {one(1, 8), other}, "inputs": {one(1, 8), {}}, "none": nil} {
-		_, err := Batch(bad)
-		refused(t, name, err, fault.Invalid)
-	}
-}
-
 func TestRandom(t *testing.T) {
 	in := inputs(input("x", tensor.Float32, -1, 50, 50), input("ids", tensor.Int64, 1, 7))
 	s := open(t, "random:normal", Options{Inputs: in, Seed: 5})
