@@ -64,9 +64,9 @@ var tileConfigs = func() (list [tileHeight + 1]tileConfig) {
 const (
 	tileHeight = 16
 	tileWidth  = 16
-	mostTiles  = 4                                          // of rows in a call
-	manyTiles  = 3                                          // of rows in a call where more follow
-	amxSums    = mostTiles*tileHeight*tileWidth + tileWidth // int32 of a block, and its bias
+	mostTiles  = 4                                            // of rows in a call
+	manyTiles  = 3                                            // of rows in a call where more follow
+	amxSums    = 2*mostTiles*tileHeight*tileWidth + tileWidth // int32 of two blocks, and a bias
 
 	// amxBudget bounds the bytes of B that take their turn with all rows: half of
 	// a second cache, which one call reads within 100 µs.

@@ -58,9 +58,10 @@ func init() {
 // columns: the first tiles hold sums, then come one of A and one of B. The two
 // threads of a core share the registers behind tiles, and a load waits for a
 // free one: with few tiles in use, loads and products still overlap where the
-// other thread runs. Sums leave through memory. While the tiles multiply the
-// next block, vectors finish this one, finishRows rows at each step of 64
-// bytes. Tile state is made and dropped within the call, during which a
+// other thread runs. Sums leave through memory, those of two blocks in turn. While
+// the tiles multiply the next block, vectors finish this one, finishRows rows at
+// each step of 64 bytes, and what is left of it once the next one's sums are on
+// their way. Tile state is made and dropped within the call, during which a
 // goroutine cannot change threads.
 type tiles struct {
 	*file
@@ -78,7 +79,8 @@ const (
 	aheadB       = 4 * tileBytes // how far ahead B is fetched
 	finishRows   = 4
 	sumPitch     = 64
-	biasRow      = mostTiles * tileBytes // in the memory of sums, behind them
+	turnBytes    = mostTiles * tileBytes // from the sums of a block to those of the next
+	biasRow      = 2 * turnBytes         // in the memory of sums, behind them
 )
 
 // Frame: cursors that advance from block to block.
@@ -90,13 +92,14 @@ const (
 	amxLeft     = "blocks-40(SP)"
 	amxCurAdd   = "add-48(SP)"
 	amxRowAdd   = "row-56(SP)"
+	amxTurn     = "turn-64(SP)"
 )
 
 // Masks of the columns of the block that finishes, and of the block that begins.
 const maskDone, maskNext = "K1", "K2"
 
 func (k *tiles) emit(name string) {
-	k.text("multiplies rows by blocks of 16 columns.", name, "t *amxArgs", 56, 8)
+	k.text("multiplies rows by blocks of 16 columns.", name, "t *amxArgs", 64, 8)
 	k.p("MOVQ t+0(FP), R13")
 	k.p("MOVQ %d(R13), AX", amxCfg)
 	k.tileConfig("AX")
@@ -112,17 +115,19 @@ func (k *tiles) emit(name string) {
 	k.p("MOVQ %d(R13), BX", amxB)
 	k.p("MOVQ $64, R10")
 	k.p("XORQ R15, R15")
+	k.p("MOVQ R15, %s", amxTurn)
 	k.p("KXNORW %s, %s, %s", maskNext, maskNext, maskNext)
 	k.load(k)
 	k.p("block:")
 	k.begin()
 	k.multiply()
+	k.store()
 	k.p("drain:")
 	k.p("TESTQ R15, R15")
 	k.p("JG finish")
 	k.p("CMPQ %s, $0", amxLeft)
 	k.p("JEQ end")
-	k.store()
+	k.follow()
 	k.p("DECQ %s", amxLeft)
 	k.p("JNE block")
 	k.p("XORQ CX, CX")
@@ -142,20 +147,22 @@ func (k *tiles) emit(name string) {
 
 // begin fills the sums with the bias.
 func (k *tiles) begin() {
+	k.p("MOVQ %s, R11", amxCurBias)
+	k.p("MOVQ %d(R13), AX", amxBiasStep)
+	k.p("ADDQ R11, AX")
+	k.p("MOVQ AX, %s", amxCurBias)
 	k.p("CMPQ %s, $1", amxLeft)
 	k.p("JNE whole")
 	k.p("MOVL %d(R13), AX", amxMask)
 	k.p("KMOVW AX, %s", maskNext)
+	k.p("VMOVDQU32.Z (R11), %s, Z0", maskNext)
+	k.p("MOVQ %d(R13), R11", amxSums)
+	k.p("VMOVDQU64 Z0, %d(R11)", biasRow)
+	k.p("ADDQ $%d, R11", biasRow)
 	k.p("whole:")
-	k.p("MOVQ %s, AX", amxCurBias)
-	k.p("VMOVDQU32.Z (AX), %s, Z0", maskNext)
-	k.p("ADDQ %d(R13), AX", amxBiasStep)
-	k.p("MOVQ AX, %s", amxCurBias)
-	k.p("MOVQ %d(R13), AX", amxSums)
-	k.p("VMOVDQU64 Z0, %d(AX)", biasRow)
 	k.p("XORQ CX, CX")
 	for t := range byte(k.mt) {
-		k.tileLoad(t, "AX", "CX", biasRow)
+		k.tileLoad(t, "R11", "CX", 0)
 	}
 	k.p("MOVQ %d(R13), SI", amxOff)
 	k.p("MOVQ %d(R13), R14", amxTaps)
@@ -195,19 +202,24 @@ func (k *tiles) multiply() {
 	k.p("JNE tap")
 }
 
-// store writes the sums to memory and makes them the ones that finish. A tile
-// covers what the one before it has too much.
+// store writes the sums to memory. A tile covers what the one before it has
+// too much.
 func (k *tiles) store() {
-	k.p("MOVQ %d(R13), DX", amxSums)
 	for t := range byte(k.mt) {
-		at := "DX"
+		k.p("MOVQ %s, AX", amxTurn)
+		k.p("ADDQ %d(R13), AX", amxSums)
 		if t > 0 {
-			at = "AX"
-			k.p("MOVQ %d(R13), AX", amxPart+8*int(t))
-			k.p("ADDQ DX, AX")
+			k.p("ADDQ %d(R13), AX", amxPart+8*int(t))
 		}
-		k.tileStore(t, at, "R10", 0)
+		k.tileStore(t, "AX", "R10", 0)
 	}
+}
+
+// follow makes the sums that were stored last the ones that finish.
+func (k *tiles) follow() {
+	k.p("MOVQ %s, DX", amxTurn)
+	k.p("XORQ $%d, %s", turnBytes, amxTurn)
+	k.p("ADDQ %d(R13), DX", amxSums)
 	k.p("MOVQ %d(R13), R15", amxRows)
 	k.p("MOVQ %s, DI", amxCurC)
 	k.p("MOVQ %d(R13), AX", amxCStep)
