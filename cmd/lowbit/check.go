@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"lowbit/internal/fault"
@@ -41,6 +43,11 @@ func (a *app) check(path, target string) error {
 	types, err := op.Infer(m.Graph(), nil)
 	if err != nil {
 		return fault.At(path, err)
+	}
+	if t := plan.LookupTarget(target); t != nil {
+		if lacks := t.Missing(m.Graph()); len(lacks) > 0 {
+			return fault.Unsupportedf(path, "%s lacks operators, with the number of their nodes: %s", t.Name, strings.Join(lacks, ", "))
+		}
 	}
 	outs := []valueJSON{}
 	for _, v := range m.Graph().Graph.Out {

@@ -1,6 +1,12 @@
 package plan
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+)
 
 // A Target is a runtime that quantized files are made for.
 type Target struct {
@@ -10,6 +16,8 @@ type Target struct {
 	Float []string
 	// Acts is the activation format it computes fastest with.
 	Acts string
+	// Lacks lists operators that it cannot run, each from one of its versions on.
+	Lacks map[string]int
 	// Timed is set where each node is timed on this machine, and stays in float unless that is slower.
 	Timed bool
 }
@@ -17,9 +25,18 @@ type Target struct {
 // cpuFloat lists what CPUs compute in float.
 var cpuFloat = []string{"Softmax", "LogSoftmax", "LayerNormalization", "Exp", "Log", "Erf", "Gelu", "Pow", "Sqrt", "Div", "Sub", "Tanh", "LSTM", "GRU", "RNN"}
 
+// ortLacks lists the operators of the default domain for which ONNX Runtime 1.32 registers no kernel on CPUs,
+// from the version on that it does not know. Bernoulli, SwiGLU and Swish are functions that end in such.
+// bench/ort_lacks.py prints it.
+var ortLacks = map[string]int{
+	"Bernoulli": 22, "DequantizeLinear": 28, "GlobalLpPool": 22, "MaxRoiPool": 22, "Multinomial": 22,
+	"Optional": 28, "OptionalGetElement": 28, "OptionalHasElement": 28, "QuantizeLinear": 28, "RandomNormal": 22,
+	"RandomNormalLike": 22, "RandomUniform": 22, "RandomUniformLike": 22, "RoiAlign": 22, "SwiGLU": 28, "Swish": 24,
+}
+
 // Targets lists the targets in the order that help prints them.
 var Targets = []*Target{
-	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat},
+	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat, Lacks: ortLacks},
 	{Name: "this", Doc: "lowbit's own engine on this machine: nodes that are slower in few bits stay in float", Acts: "uint8", Float: cpuFloat, Timed: true},
 }
 
@@ -30,4 +47,29 @@ func LookupTarget(name string) *Target {
 		return nil
 	}
 	return Targets[i]
+}
+
+// Missing names the operators of m that the target lacks, each with its version and the number of its nodes.
+func (t *Target) Missing(m *graph.Model) []string {
+	count := map[string]int{}
+	note := func(g *graph.Graph, opset func(domain string) int) {
+		for _, n := range g.AllNodes() {
+			o, name := op.Lookup(n.Domain, n.Op), op.QualifiedName(n)
+			if from := t.Lacks[name]; from == 0 || o == nil || m.Function(n.Domain, n.Op, n.Overload) != nil {
+				continue
+			} else if s := o.Schema(opset(n.Domain)); s != nil && s.Since >= from {
+				count[fmt.Sprintf("%s-%d", name, s.Since)]++
+			}
+		}
+	}
+	note(m.Graph, m.Opset)
+	for _, f := range m.Functions {
+		note(&graph.Graph{Nodes: f.Nodes}, f.Opset)
+	}
+	var list []string
+	for name, n := range count {
+		list = append(list, fmt.Sprintf("%s (%d)", name, n))
+	}
+	slices.Sort(list)
+	return list
 }
