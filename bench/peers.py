@@ -51,7 +51,7 @@ def peer_nncf(args, out):
 
 
 def peer_nc(args, out):
-    from neural_compressor import PostTrainingQuantConfig, quantization
+    from neural_compressor import PostTrainingQuantConfig, quantization, set_workspace
 
     class Loader:
         batch_size = 1
@@ -59,6 +59,7 @@ def peer_nc(args, out):
         def __iter__(self):
             return ((x, 0) for x in calib(args))
 
+    set_workspace(tempfile.mkdtemp())  # else it leaves models in the current folder
     q = quantization.fit(upgraded(args.model), PostTrainingQuantConfig(calibration_sampling_size=args.calib_count), calib_dataloader=Loader())
     q.save(out)
 
