@@ -83,7 +83,7 @@ func (c *crew) close() { c.once.Do(func() { close(c.quit) }) }
 
 // do runs all parts of a step and returns the first error.
 func (c *crew) do(s *step, f *frame) error {
-	j := newJob(s, f, c.helpers+1)
+	j := newJob(s, f, min(c.helpers+1, s.parts))
 	c.current.Store(j)
 	for n := min(c.asleep.Load(), int32(s.parts)-1); n > 0; n-- {
 		select {
