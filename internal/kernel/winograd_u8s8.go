@@ -20,20 +20,20 @@ type WinogradU8S8 struct {
 }
 
 const (
-	tileSide  = 4            // outputs of a tile, down and across
-	tileReach = tileSide + 2 // pixels that it needs
-	tileArea  = tileReach * tileReach
-	sumBound  = 1 << 25 // of the magnitude of a sum
-	inverse9  = 954437177
+	winogradSide  = 4                // outputs of a tile, down and across
+	winogradReach = winogradSide + 2 // pixels that it needs
+	winogradArea  = winogradReach * winogradReach
+	sumBound      = 1 << 25 // of the magnitude of a sum
+	inverse9      = 954437177
 )
 
 // weightRows is G without its factors 1/4, −1/6, −1/6, 1/24, 1/24 and 1.
-var weightRows = [tileReach][3]int{{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 1}}
+var weightRows = [winogradReach][3]int{{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 1}}
 
 // PackWinogradU8S8 arranges the weight w(n, tap, k) of nine taps for codes up to most. It returns nil where
 // a sum of products could need more bits than come out.
 func (l Level) PackWinogradU8S8(w []int8, n, k int, o Order, most uint8) *WinogradU8S8 {
-	p := &WinogradU8S8{shape: shape{n: n, k: k, taps: tileArea, per: 2, kd: (k + 1) / 2}, level: l}
+	p := &WinogradU8S8{shape: shape{n: n, k: k, taps: winogradArea, per: 2, kd: (k + 1) / 2}, level: l}
 	for j := range n {
 		above, below := 0, 0
 		for tap := range 9 {
@@ -48,16 +48,16 @@ func (l Level) PackWinogradU8S8(w []int8, n, k int, o Order, most uint8) *Winogr
 		p.sums = append(p.sums, int32(above+below))
 	}
 	p.data = aligned[int16](p.cut(p.setLanes()))
-	packPanels(p.data, filtered(w, n, k, o), &p.shape, Order{N: tileArea * k, Tap: k, K: 1})
+	packPanels(p.data, filtered(w, n, k, o), &p.shape, Order{N: winogradArea * k, Tap: k, K: 1})
 	return p
 }
 
 // filtered transforms a weight to (n, position, k): G·g·Gᵀ of each 3×3 taps, at most 49·128.
 func filtered(w []int8, n, k int, o Order) []int16 {
-	u := make([]int16, n*tileArea*k)
+	u := make([]int16, n*winogradArea*k)
 	for j := range n {
 		for i := range k {
-			var half [tileReach][3]int
+			var half [winogradReach][3]int
 			for y, row := range weightRows {
 				for x := range 3 {
 					for t, f := range row {
@@ -71,7 +71,7 @@ func filtered(w []int8, n, k int, o Order) []int16 {
 					for t, f := range row {
 						v += f * half[y][t]
 					}
-					u[(j*tileArea+y*tileReach+x)*k+i] = int16(v)
+					u[(j*winogradArea+y*winogradReach+x)*k+i] = int16(v)
 				}
 			}
 		}
@@ -90,11 +90,11 @@ type TilesU8S8 struct {
 
 // TilesU8S8 computes the offsets, for a window of 3×3 with steps of one.
 func (w Window) TilesU8S8() *TilesU8S8 {
-	t := &TilesU8S8{Rows: (w.OH + tileSide - 1) / tileSide, Cols: (w.OW + tileSide - 1) / tileSide, oh: w.OH, ow: w.OW}
+	t := &TilesU8S8{Rows: (w.OH + winogradSide - 1) / winogradSide, Cols: (w.OW + winogradSide - 1) / winogradSide, oh: w.OH, ow: w.OW}
 	for ty := range t.Rows {
 		for tx := range t.Cols {
-			for i := range tileArea {
-				y, x := ty*tileSide+i/tileReach-w.Top, tx*tileSide+i%tileReach-w.Left
+			for i := range winogradArea {
+				y, x := ty*winogradSide+i/winogradReach-w.Top, tx*winogradSide+i%winogradReach-w.Left
 				at := -1
 				if y >= 0 && y < w.H && x >= 0 && x < w.W {
 					at = (y*w.W + x) * w.Pitch
@@ -106,17 +106,17 @@ func (w Window) TilesU8S8() *TilesU8S8 {
 	return t
 }
 
-// tileChannels is how many channels, on either side, make Winograd's form pay.
-const tileChannels = 32
+// winogradChannels is how many channels, on either side, make Winograd's form pay.
+const winogradChannels = 32
 
 // WinogradPaysU8S8 says whether a convolution of k to n channels is faster in Winograd's form: where
 // the level has no instruction for the dot product of bytes, and tiles are filled well enough.
 func (l Level) WinogradPaysU8S8(n, k int, w Window) bool {
-	if !w.winograd() || !l.fastWinogradU8S8(k) || min(n, k) < tileChannels {
+	if !w.winograd() || !l.fastWinogradU8S8(k) || min(n, k) < winogradChannels {
 		return false
 	}
-	t := (w.OH + tileSide - 1) / tileSide * ((w.OW + tileSide - 1) / tileSide)
-	return t*tileSide*tileSide <= 2*w.OH*w.OW
+	t := (w.OH + winogradSide - 1) / winogradSide * ((w.OW + winogradSide - 1) / winogradSide)
+	return t*winogradSide*winogradSide <= 2*w.OH*w.OW
 }
 
 // ColumnSums is [PackedU8S8.ColumnSums].
@@ -130,7 +130,7 @@ func (p *WinogradU8S8) Conv(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8, r 
 	if r.M1 > t.Rows || len(x) < t.span+p.k {
 		panic("kernel: input is too short")
 	}
-	out.check(p.n, min(r.M1*tileSide, t.oh)*t.ow)
+	out.check(p.n, min(r.M1*winogradSide, t.oh)*t.ow)
 	if p.fast {
 		p.runFast(x, pad, t, out, r)
 		return
@@ -140,11 +140,11 @@ func (p *WinogradU8S8) Conv(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8, r 
 
 // runGeneric is the meaning of Conv.
 func (p *WinogradU8S8) runGeneric(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8, r Range) {
-	v := make([][tileArea]int16, p.k)
+	v := make([][winogradArea]int16, p.k)
 	for i := r.M0 * t.Cols; i < r.M1*t.Cols; i++ {
 		for c := range v {
-			var d [tileArea]int16
-			for q, o := range t.off[i*tileArea:][:tileArea] {
+			var d [winogradArea]int16
+			for q, o := range t.off[i*winogradArea:][:winogradArea] {
 				if d[q] = int16(pad); o >= 0 {
 					d[q] = int16(x[int(o)+c])
 				}
@@ -153,7 +153,7 @@ func (p *WinogradU8S8) runGeneric(x []uint8, pad uint8, t *TilesU8S8, out *OutU8
 		}
 		for _, pn := range p.panels[r.P0:r.P1] {
 			for j := range pn.n1 - pn.n0 {
-				var m [tileArea]int32
+				var m [winogradArea]int32
 				for q := range m {
 					for c := range v {
 						m[q] += int32(v[c][q]) * int32(p.data[pn.off+((q*p.kd+c/2)*genericLanes+j)*2+c%2])
@@ -166,9 +166,9 @@ func (p *WinogradU8S8) runGeneric(x []uint8, pad uint8, t *TilesU8S8, out *OutU8
 }
 
 // storeTile finishes the sums of column j in tile i.
-func (p *WinogradU8S8) storeTile(sums [tileSide * tileSide]int32, t *TilesU8S8, out *OutU8S8, i, j int) {
+func (p *WinogradU8S8) storeTile(sums [winogradSide * winogradSide]int32, t *TilesU8S8, out *OutU8S8, i, j int) {
 	for q, s := range sums {
-		y, x := i/t.Cols*tileSide+q/tileSide, i%t.Cols*tileSide+q%tileSide
+		y, x := i/t.Cols*winogradSide+q/winogradSide, i%t.Cols*winogradSide+q%winogradSide
 		if out.Bias != nil {
 			s += out.Bias[j]
 		}
@@ -179,17 +179,17 @@ func (p *WinogradU8S8) storeTile(sums [tileSide * tileSide]int32, t *TilesU8S8, 
 }
 
 // tileOf transforms 6×6 pixels: Bᵀ·d·B, at most 68·255.
-func tileOf(d [tileArea]int16) [tileArea]int16 {
+func tileOf(d [winogradArea]int16) [winogradArea]int16 {
 	return twice(twice(d, pixelsAcross), pixelsAcross)
 }
 
 // outputsOf transforms 6×6 sums to 4×4 sums of the convolution.
-func outputsOf(m [tileArea]int32) (y [tileSide * tileSide]int32) {
-	var half [tileSide][tileReach]int32
-	for x := range tileReach {
-		var column [tileReach]int32
+func outputsOf(m [winogradArea]int32) (y [winogradSide * winogradSide]int32) {
+	var half [winogradSide][winogradReach]int32
+	for x := range winogradReach {
+		var column [winogradReach]int32
 		for i := range column {
-			column[i] = m[i*tileReach+x]
+			column[i] = m[i*winogradReach+x]
 		}
 		for i, v := range sumsAcross(column) {
 			half[i][x] = v
@@ -197,29 +197,29 @@ func outputsOf(m [tileArea]int32) (y [tileSide * tileSide]int32) {
 	}
 	for i, row := range half {
 		for x, v := range sumsAcross(row) {
-			y[i*tileSide+x] = v * inverse9 >> 6
+			y[i*winogradSide+x] = v * inverse9 >> 6
 		}
 	}
 	return y
 }
 
 // twice applies f to each column, and lays the results out as rows.
-func twice(d [tileArea]int16, f func([tileReach]int16) [tileReach]int16) (t [tileArea]int16) {
-	for x := range tileReach {
-		var column [tileReach]int16
+func twice(d [winogradArea]int16, f func([winogradReach]int16) [winogradReach]int16) (t [winogradArea]int16) {
+	for x := range winogradReach {
+		var column [winogradReach]int16
 		for i := range column {
-			column[i] = d[i*tileReach+x]
+			column[i] = d[i*winogradReach+x]
 		}
 		for i, v := range f(column) {
-			t[x*tileReach+i] = v
+			t[x*winogradReach+i] = v
 		}
 	}
 	return t
 }
 
 // pixelsAcross is Bᵀ·d.
-func pixelsAcross(d [tileReach]int16) [tileReach]int16 {
-	return [tileReach]int16{
+func pixelsAcross(d [winogradReach]int16) [winogradReach]int16 {
+	return [winogradReach]int16{
 		4*d[0] - 5*d[2] + d[4],
 		-4*d[1] - 4*d[2] + d[3] + d[4],
 		4*d[1] - 4*d[2] - d[3] + d[4],
@@ -230,8 +230,8 @@ func pixelsAcross(d [tileReach]int16) [tileReach]int16 {
 }
 
 // sumsAcross is 24·Aᵀ·m, with the factors that weightRows leaves out.
-func sumsAcross(m [tileReach]int32) [tileSide]int32 {
-	return [tileSide]int32{
+func sumsAcross(m [winogradReach]int32) [winogradSide]int32 {
+	return [winogradSide]int32{
 		6*m[0] - 4*m[1] - 4*m[2] + m[3] + m[4],
 		-4*m[1] + 4*m[2] + 2*m[3] - 2*m[4],
 		-4*m[1] - 4*m[2] + 4*m[3] + 4*m[4],

@@ -4,45 +4,45 @@
 
 package kernel
 
-// tileIn transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.
+// winogradU8S8In transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.
 //
 //go:noescape
-func tileIn(pixels **uint8, dst *int16, step, n int, half *int16)
+func winogradU8S8In(pixels **uint8, dst *int16, step, n int, half *int16)
 
-// tileInNarrow transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.
+// winogradU8S8InNarrow transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.
 //
 //go:noescape
-func tileInNarrow(pixels **uint8, dst *int16, step, n int, half *int16)
+func winogradU8S8InNarrow(pixels **uint8, dst *int16, step, n int, half *int16)
 
-// tileInLow transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.
+// winogradU8S8InLow transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.
 //
 //go:noescape
-func tileInLow(pixels **uint8, dst *int16, step, n int, half *int16)
+func winogradU8S8InLow(pixels **uint8, dst *int16, step, n int, half *int16)
 
-// tileInSmall transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.
+// winogradU8S8InSmall transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.
 //
 //go:noescape
-func tileInSmall(pixels **uint8, dst *int16, step, n int, half *int16)
+func winogradU8S8InSmall(pixels **uint8, dst *int16, step, n int, half *int16)
 
-// tileOut transforms the products of tiles that lie side by side to sums: lines of 16 columns for each pixel, line bytes apart.
+// winogradU8S8Out transforms the products of tiles that lie side by side to sums: lines of 16 columns for each pixel, line bytes apart.
 //
 //go:noescape
-func tileOut(products, dst *int32, line, tiles int, half *int32)
+func winogradU8S8Out(products, dst *int32, line, tiles int, half *int32)
 
-// tileOutNarrow transforms the products of tiles that lie side by side to sums: lines of 16 columns for each pixel, line bytes apart.
+// winogradU8S8OutNarrow transforms the products of tiles that lie side by side to sums: lines of 16 columns for each pixel, line bytes apart.
 //
 //go:noescape
-func tileOutNarrow(products, dst *int32, line, tiles int, half *int32)
+func winogradU8S8OutNarrow(products, dst *int32, line, tiles int, half *int32)
 
-// tileOutLow transforms the products of tiles that lie side by side to sums: lines of 16 columns for each pixel, line bytes apart.
+// winogradU8S8OutLow transforms the products of tiles that lie side by side to sums: lines of 16 columns for each pixel, line bytes apart.
 //
 //go:noescape
-func tileOutLow(products, dst *int32, line, tiles int, half *int32)
+func winogradU8S8OutLow(products, dst *int32, line, tiles int, half *int32)
 
-// tileOutSmall transforms the products of tiles that lie side by side to sums: lines of 16 columns for each pixel, line bytes apart.
+// winogradU8S8OutSmall transforms the products of tiles that lie side by side to sums: lines of 16 columns for each pixel, line bytes apart.
 //
 //go:noescape
-func tileOutSmall(products, dst *int32, line, tiles int, half *int32)
+func winogradU8S8OutSmall(products, dst *int32, line, tiles int, half *int32)
 
 // sumsToRows writes rows of 16 sums, plus bias, as the kind of output says.
 //

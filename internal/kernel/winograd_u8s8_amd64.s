@@ -7,8 +7,8 @@
 DATA ninth<>+0(SB)/8, $0x38e38e3938e38e39
 GLOBL ninth<>(SB), RODATA|NOPTR, $8
 
-// func tileIn(pixels **uint8, dst *int16, step, n int, half *int16)
-TEXT ·tileIn(SB), NOSPLIT, $0-40
+// func winogradU8S8In(pixels **uint8, dst *int16, step, n int, half *int16)
+TEXT ·winogradU8S8In(SB), NOSPLIT, $0-40
 	MOVQ pixels+0(FP), AX
 	MOVQ dst+8(FP), DI
 	MOVQ step+16(FP), DX
@@ -469,8 +469,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tileInNarrow(pixels **uint8, dst *int16, step, n int, half *int16)
-TEXT ·tileInNarrow(SB), NOSPLIT, $0-40
+// func winogradU8S8InNarrow(pixels **uint8, dst *int16, step, n int, half *int16)
+TEXT ·winogradU8S8InNarrow(SB), NOSPLIT, $0-40
 	MOVQ pixels+0(FP), AX
 	MOVQ dst+8(FP), DI
 	MOVQ step+16(FP), DX
@@ -737,8 +737,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tileInLow(pixels **uint8, dst *int16, step, n int, half *int16)
-TEXT ·tileInLow(SB), NOSPLIT, $0-40
+// func winogradU8S8InLow(pixels **uint8, dst *int16, step, n int, half *int16)
+TEXT ·winogradU8S8InLow(SB), NOSPLIT, $0-40
 	MOVQ pixels+0(FP), AX
 	MOVQ dst+8(FP), DI
 	MOVQ step+16(FP), DX
@@ -1001,8 +1001,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tileInSmall(pixels **uint8, dst *int16, step, n int, half *int16)
-TEXT ·tileInSmall(SB), NOSPLIT, $0-40
+// func winogradU8S8InSmall(pixels **uint8, dst *int16, step, n int, half *int16)
+TEXT ·winogradU8S8InSmall(SB), NOSPLIT, $0-40
 	MOVQ pixels+0(FP), AX
 	MOVQ dst+8(FP), DI
 	MOVQ step+16(FP), DX
@@ -1153,8 +1153,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tileOut(products, dst *int32, line, tiles int, half *int32)
-TEXT ·tileOut(SB), NOSPLIT, $0-40
+// func winogradU8S8Out(products, dst *int32, line, tiles int, half *int32)
+TEXT ·winogradU8S8Out(SB), NOSPLIT, $0-40
 	MOVQ products+0(FP), SI
 	MOVQ dst+8(FP), DI
 	MOVQ line+16(FP), DX
@@ -1863,8 +1863,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tileOutNarrow(products, dst *int32, line, tiles int, half *int32)
-TEXT ·tileOutNarrow(SB), NOSPLIT, $0-40
+// func winogradU8S8OutNarrow(products, dst *int32, line, tiles int, half *int32)
+TEXT ·winogradU8S8OutNarrow(SB), NOSPLIT, $0-40
 	MOVQ products+0(FP), SI
 	MOVQ dst+8(FP), DI
 	MOVQ line+16(FP), DX
@@ -2345,8 +2345,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tileOutLow(products, dst *int32, line, tiles int, half *int32)
-TEXT ·tileOutLow(SB), NOSPLIT, $0-40
+// func winogradU8S8OutLow(products, dst *int32, line, tiles int, half *int32)
+TEXT ·winogradU8S8OutLow(SB), NOSPLIT, $0-40
 	MOVQ products+0(FP), SI
 	MOVQ dst+8(FP), DI
 	MOVQ line+16(FP), DX
@@ -2787,8 +2787,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tileOutSmall(products, dst *int32, line, tiles int, half *int32)
-TEXT ·tileOutSmall(SB), NOSPLIT, $0-40
+// func winogradU8S8OutSmall(products, dst *int32, line, tiles int, half *int32)
+TEXT ·winogradU8S8OutSmall(SB), NOSPLIT, $0-40
 	MOVQ products+0(FP), SI
 	MOVQ dst+8(FP), DI
 	MOVQ line+16(FP), DX

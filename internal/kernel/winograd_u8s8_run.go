@@ -22,18 +22,18 @@ func (p *WinogradU8S8) setLanes() (widths func(int) []int) {
 	return single(1)
 }
 
-// tileScratch is what a run needs beside its arguments.
-type tileScratch struct {
+// winogradU8S8Scratch is what a run needs beside its arguments.
+type winogradU8S8Scratch struct {
 	scratch
 	turn
-	pixels   [tileArea]*uint8
-	halfIn   [tileArea * 16]int16
-	halfOut  [tileSide * tileReach * 8]int32
+	pixels   [winogradArea]*uint8
+	halfIn   [winogradArea * 16]int16
+	halfOut  [winogradSide * winogradReach * 8]int32
 	products []int32 // [tile][position][16 columns]
 	lines    []int32 // [4 lines][pixel][16 columns]
 }
 
-var tileScratches = sync.Pool{New: func() any { return new(tileScratch) }}
+var winogradU8S8Scratches = sync.Pool{New: func() any { return new(winogradU8S8Scratch) }}
 
 // So many tiles at most take part in the products of all panels one after the other: as many as leave
 // their pixels in a small second cache, and their sums beside them.
@@ -43,11 +43,11 @@ const (
 )
 
 func (p *WinogradU8S8) runFast(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8, r Range) {
-	s := tileScratches.Get().(*tileScratch)
+	s := winogradU8S8Scratches.Get().(*winogradU8S8Scratch)
 	s.setOutput(out)
 	s.pad = grow(s.pad, p.k)
 	fill(s.pad, pad)
-	each := max(1, min(turnTiles, turnPixels/(tileArea*p.k*2))/t.Cols)
+	each := max(1, min(turnTiles, turnPixels/(winogradArea*p.k*2))/t.Cols)
 	for m := r.M0; m < r.M1; m += each {
 		s.turn = t.turn(m, min(r.M1, m+each))
 		p.transform(s, x, t)
@@ -58,8 +58,8 @@ func (p *WinogradU8S8) runFast(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8,
 			}
 		}
 	}
-	s.microArgs, s.pixels = microArgs{}, [tileArea]*uint8{}
-	tileScratches.Put(s)
+	s.microArgs, s.pixels = microArgs{}, [winogradArea]*uint8{}
+	winogradU8S8Scratches.Put(s)
 }
 
 // A turn is some rows of tiles in the order in which they are multiplied: those with no more than two lines
@@ -73,8 +73,8 @@ type turn struct {
 
 // halves says which axes of a tile have no more than two outputs.
 func (t *TilesU8S8) halves() (low, narrow bool) {
-	most := tileSide / 2
-	return t.oh-(t.Rows-1)*tileSide <= most, t.ow-(t.Cols-1)*tileSide <= most
+	most := winogradSide / 2
+	return t.oh-(t.Rows-1)*winogradSide <= most, t.ow-(t.Cols-1)*winogradSide <= most
 }
 
 func (t *TilesU8S8) turn(m, end int) turn {
@@ -114,10 +114,10 @@ func (u *turn) index(row, col int) int {
 func (u *turn) need(q int) (first, last int) {
 	middle := func(i int) bool { return i == 3 || i == 4 }
 	last = u.tiles()
-	if middle(q / tileReach) {
+	if middle(q / winogradReach) {
 		first, last = u.low, last-u.both
 	}
-	if middle(q % tileReach) {
+	if middle(q % winogradReach) {
 		last = u.low + u.whole
 	}
 	return first, last
@@ -125,8 +125,8 @@ func (u *turn) need(q int) (first, last int) {
 
 // The bodies of half tiles, by whether they are low and whether they are narrow.
 var (
-	tileIns  = [2][2]func(pixels **uint8, dst *int16, step, n int, half *int16){{tileIn, tileInNarrow}, {tileInLow, tileInSmall}}
-	tileOuts = [2][2]func(products, dst *int32, line, tiles int, half *int32){{tileOut, tileOutNarrow}, {tileOutLow, tileOutSmall}}
+	winogradU8S8Ins  = [2][2]func(pixels **uint8, dst *int16, step, n int, half *int16){{winogradU8S8In, winogradU8S8InNarrow}, {winogradU8S8InLow, winogradU8S8InSmall}}
+	winogradU8S8Outs = [2][2]func(products, dst *int32, line, tiles int, half *int32){{winogradU8S8Out, winogradU8S8OutNarrow}, {winogradU8S8OutLow, winogradU8S8OutSmall}}
 )
 
 func index(b bool) int {
@@ -140,31 +140,31 @@ func index(b bool) int {
 const positionPad = 32
 
 // transform writes the pixels of a turn as [position][tile][k].
-func (p *WinogradU8S8) transform(s *tileScratch, x []uint8, t *TilesU8S8) {
+func (p *WinogradU8S8) transform(s *winogradU8S8Scratch, x []uint8, t *TilesU8S8) {
 	size := s.tiles()*p.k + positionPad
-	s.wide = grow(s.wide, tileArea*size)
+	s.wide = grow(s.wide, winogradArea*size)
 	for row := s.m; row < s.end; row++ {
 		for col := range t.Cols {
-			for q, o := range t.off[(row*t.Cols+col)*tileArea:][:tileArea] {
+			for q, o := range t.off[(row*t.Cols+col)*winogradArea:][:winogradArea] {
 				if s.pixels[q] = &s.pad[0]; o >= 0 {
 					s.pixels[q] = &x[o]
 				}
 			}
-			in := tileIns[index(s.isLow(row))][index(col >= s.cols)]
+			in := winogradU8S8Ins[index(s.isLow(row))][index(col >= s.cols)]
 			in(&s.pixels[0], &s.wide[s.index(row, col)*p.k], size*2, p.k, &s.halfIn[0])
 		}
 	}
 }
 
 // multiply sums up the products of a panel over k, for each position of each tile that needs it.
-func (p *WinogradU8S8) multiply(s *tileScratch, pi int) {
+func (p *WinogradU8S8) multiply(s *winogradU8S8Scratch, pi int) {
 	pn := p.panels[pi]
 	size, tiles := p.kd*genericLanes*2, s.tiles()
-	s.products = grow(s.products, tiles*tileArea*genericLanes)
+	s.products = grow(s.products, tiles*winogradArea*genericLanes)
 	kind := s.kind
-	s.kind, s.taps, s.kb, s.ldc = 1, 1, p.k*2, tileArea*genericLanes*4
+	s.kind, s.taps, s.kb, s.ldc = 1, 1, p.k*2, winogradArea*genericLanes*4
 	s.bias, s.nextLen = unsafe.Pointer(&zeros), size*2
-	for q := range tileArea {
+	for q := range winogradArea {
 		first, last := s.need(q)
 		ks := microPairs[2]
 		if n := last - first; n%4 == 0 && n%6 != 0 {
@@ -174,28 +174,28 @@ func (p *WinogradU8S8) multiply(s *tileScratch, pi int) {
 		s.b = unsafe.Pointer(&p.data[pn.off+q*size])
 		s.next = unsafe.Pointer(&p.data[min(pn.off+(q+1)*size, len(p.data)-size)])
 		over(&s.scratch, &a, ks, first, last, func(i int) {
-			s.c = unsafe.Pointer(&s.products[(i*tileArea+q)*genericLanes])
+			s.c = unsafe.Pointer(&s.products[(i*winogradArea+q)*genericLanes])
 		})
 	}
 	s.kind = kind
 }
 
 // finish stores the sums of a row of tiles.
-func (p *WinogradU8S8) finish(s *tileScratch, t *TilesU8S8, out *OutU8S8, pi, row int) {
-	line := t.Cols * tileSide * genericLanes
-	s.lines = grow(s.lines, tileSide*line)
+func (p *WinogradU8S8) finish(s *winogradU8S8Scratch, t *TilesU8S8, out *OutU8S8, pi, row int) {
+	line := t.Cols * winogradSide * genericLanes
+	s.lines = grow(s.lines, winogradSide*line)
 	part := func(from, to int) {
 		if from < to {
-			body := tileOuts[index(s.isLow(row))][index(from >= s.cols)]
-			body(&s.products[s.index(row, from)*tileArea*genericLanes], &s.lines[from*tileSide*genericLanes], line*4, to-from, &s.halfOut[0])
+			body := winogradU8S8Outs[index(s.isLow(row))][index(from >= s.cols)]
+			body(&s.products[s.index(row, from)*winogradArea*genericLanes], &s.lines[from*winogradSide*genericLanes], line*4, to-from, &s.halfOut[0])
 		}
 	}
 	part(0, s.cols)
 	part(s.cols, t.Cols)
 	pn := p.panels[pi]
 	s.factors(out, pn.n0, pn.n1, genericLanes)
-	for y := row * tileSide; y < min((row+1)*tileSide, t.oh); y++ {
-		src := s.lines[(y-row*tileSide)*line:]
+	for y := row * winogradSide; y < min((row+1)*winogradSide, t.oh); y++ {
+		src := s.lines[(y-row*winogradSide)*line:]
 		if pn.n1-pn.n0 == genericLanes {
 			s.store(src, out, y*t.ow, t.ow, pn.n0)
 			continue
@@ -207,7 +207,7 @@ func (p *WinogradU8S8) finish(s *tileScratch, t *TilesU8S8, out *OutU8S8, pi, ro
 }
 
 // store writes n rows of sums from row m and column c on.
-func (s *tileScratch) store(src []int32, out *OutU8S8, m, n, c int) {
+func (s *winogradU8S8Scratch) store(src []int32, out *OutU8S8, m, n, c int) {
 	var size int
 	s.c, size = out.at(m*out.Ldc + c)
 	s.ldc = out.Ldc * size
@@ -215,7 +215,7 @@ func (s *tileScratch) store(src []int32, out *OutU8S8, m, n, c int) {
 }
 
 // storePart writes fewer columns than a vector has.
-func (s *tileScratch) storePart(src []int32, out *OutU8S8, m, n int, pn panel) {
+func (s *winogradU8S8Scratch) storePart(src []int32, out *OutU8S8, m, n int, pn panel) {
 	_, size := out.at(m*out.Ldc + pn.n0)
 	s.c, s.ldc = unsafe.Pointer(&s.tile), genericLanes*size
 	s.sumRows(src, n)
@@ -226,7 +226,7 @@ func (s *tileScratch) storePart(src []int32, out *OutU8S8, m, n int, pn panel) {
 	}
 }
 
-func (s *tileScratch) sumRows(src []int32, n int) {
+func (s *winogradU8S8Scratch) sumRows(src []int32, n int) {
 	s.a, s.aStep, s.rows = unsafe.Pointer(&src[0]), 4*genericLanes*4, n
 	sumsToRows(&s.microArgs)
 }

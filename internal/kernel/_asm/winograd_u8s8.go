@@ -8,8 +8,8 @@ import (
 func init() {
 	register("winograd_u8s8", func(f *file) {
 		f.words("ninth", 0x38E38E3938E38E39)
-		eachExtent(f.tileIn)
-		eachExtent(f.tileOut)
+		eachExtent(f.winogradU8S8In)
+		eachExtent(f.winogradU8S8Out)
 		f.sumsToRows()
 	})
 }
@@ -35,10 +35,10 @@ func eachExtent(f func(name string, rows, cols extent)) {
 	f("Small", half, half)
 }
 
-// tileIn transforms the pixels of 16 channels at a time: columns to the scratch, then its rows.
-func (f *file) tileIn(name string, rows, cols extent) {
+// winogradU8S8In transforms the pixels of 16 channels at a time: columns to the scratch, then its rows.
+func (f *file) winogradU8S8In(name string, rows, cols extent) {
 	f.text("transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.",
-		"tileIn"+name, "pixels **uint8, dst *int16, step, n int, half *int16", 0, 40)
+		"winogradU8S8In"+name, "pixels **uint8, dst *int16, step, n int, half *int16", 0, 40)
 	f.p("MOVQ pixels+0(FP), AX")
 	f.p("MOVQ dst+8(FP), DI")
 	f.p("MOVQ step+16(FP), DX")
@@ -118,10 +118,10 @@ func (f *file) pixelsAcross(e extent, put func(i int, y string)) {
 	put(5, "Y14")
 }
 
-// tileOut transforms the sums of all positions to those of outputs, eight columns at a time.
-func (f *file) tileOut(name string, rows, cols extent) {
+// winogradU8S8Out transforms the sums of all positions to those of outputs, eight columns at a time.
+func (f *file) winogradU8S8Out(name string, rows, cols extent) {
 	f.text("transforms the products of tiles that lie side by side to sums: lines of 16 columns for each pixel, line bytes apart.",
-		"tileOut"+name, "products, dst *int32, line, tiles int, half *int32", 0, 40)
+		"winogradU8S8Out"+name, "products, dst *int32, line, tiles int, half *int32", 0, 40)
 	f.p("MOVQ products+0(FP), SI")
 	f.p("MOVQ dst+8(FP), DI")
 	f.p("MOVQ line+16(FP), DX")
