@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/fault"
+	"lowbit/internal/format"
 	"lowbit/internal/plan"
 )
 
@@ -72,5 +74,47 @@ func TestTrimBlind(t *testing.T) {
 	set.Trim = 0.01
 	if _, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set}); fault.KindOf(err) != fault.Invalid {
 		t.Error(err)
+	}
+}
+
+// TestIntegerLength scales activations of dynamic fixed point as Ristretto does, unless an observer is named; eight free
+// bits beside them are observed as ever.
+func TestIntegerLength(t *testing.T) {
+	reasons := func(o *calib.Observer, first *format.Format) map[string]string {
+		set, err := plan.Default("W8A8")
+		if err != nil {
+			t.Fatal(err)
+		}
+		set.Acts = plan.Scheme{Format: format.Ristretto8}
+		set.Observer = o
+		if first != nil {
+			conv, err := plan.ParsePattern("op:Conv")
+			if err != nil {
+				t.Fatal(err)
+			}
+			set.Overrides = []plan.Override{{Match: conv, Acts: &plan.Scheme{Format: first}}}
+		}
+		r, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set, Data: letters(5, 60, 1, 0), Threads: 1, Fix: []string{"none"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]string{}
+		for _, v := range r.Plan.Values {
+			if v.Role == plan.RoleActivation && v.Like == "" {
+				all[v.Format] += v.Reason + "\n"
+			}
+		}
+		return all
+	}
+	has := func(text, word string) bool { return strings.Contains(text, word+" over ") }
+	if s := reasons(nil, nil)["ristretto8"]; !has(s, "integer-length") || has(s, "mse") || has(s, "minmax") {
+		t.Errorf("by default: %s", s)
+	}
+	if s := reasons(calib.Average, nil)["ristretto8"]; !has(s, "average") || has(s, "integer-length") {
+		t.Errorf("with an observer named: %s", s)
+	}
+	mixed := reasons(nil, format.Uint8)
+	if !has(mixed["ristretto8"], "integer-length") || mixed["uint8"] == "" || has(mixed["uint8"], "integer-length") {
+		t.Errorf("beside uint8: %v", mixed)
 	}
 }

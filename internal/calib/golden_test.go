@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"lowbit/internal/format"
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -151,5 +152,31 @@ func TestEntropyOnMarks(t *testing.T) {
 		if lo, hi := Entropy.Range(s, f, true); lo != -hi || hi <= 0 || hi > 8 {
 			t.Errorf("%s: [%g, %g]", f.Name, lo, hi)
 		}
+	}
+}
+
+// TestIntegerLength holds the scales of dynamic fixed point against ⌈log2 max⌉ by hand: 2^(⌈log2 max⌉ − bits).
+func TestIntegerLength(t *testing.T) {
+	for _, c := range []struct {
+		lo, hi float32
+		f      *format.Format
+		scale  float32
+	}{
+		{-1, 3.7, format.Ristretto8, 1.0 / 64},
+		{-1, 4, format.Ristretto8, 1.0 / 64},
+		{-4.1, 4, format.Ristretto8, 1.0 / 32},
+		{0, 0.3, format.Ristretto8, 1.0 / 512},
+		{0, 3.7, format.Ristretto4, 0.25},
+		{0, 300, format.Ristretto8, 2},
+	} {
+		s := NewStats(false)
+		s.Add(kernel.Generic, []float32{c.lo, c.hi})
+		p, err := IntegerLength.Fit(s, c.f, false)
+		if err != nil || p.Scale != c.scale || p.Zero != 0 {
+			t.Errorf("%s of [%v, %v]: scale %v, zero %d, %v; want %v", c.f.Name, c.lo, c.hi, p.Scale, p.Zero, err, c.scale)
+		}
+	}
+	if Own(format.Ristretto4) != IntegerLength || Own(format.Int8) != nil || Own(nil) != nil {
+		t.Error("it belongs to other formats")
 	}
 }

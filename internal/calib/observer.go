@@ -14,13 +14,14 @@ type Observer struct {
 	Name string
 	Also string // another name that it goes by; "" where it has none
 	Doc  string
-	Hist bool // needs histograms
+	Hist bool        // needs histograms
+	Of   format.Kind // the formats whose activations it observes where none is named; "": none
 	// Range returns the interval that the format has to cover.
 	Range func(s *Stats, f *format.Format, symmetric bool) (lo, hi float64)
 }
 
 // All lists the observers in the order that help prints them.
-var All = []*Observer{MinMax, Average, Percentile, Entropy, MSE, IFMR, PNorm, LSQ}
+var All = []*Observer{MinMax, Average, Percentile, Entropy, MSE, IFMR, PNorm, LSQ, IntegerLength}
 
 // Tried lists the observers among which the best is chosen by trial where none is named.
 var Tried = []*Observer{MSE, Average, Percentile, MinMax}
@@ -29,6 +30,16 @@ var Tried = []*Observer{MSE, Average, Percentile, MinMax}
 func Lookup(name string) *Observer {
 	for _, o := range All {
 		if name != "" && (o.Name == name || o.Also == name) {
+			return o
+		}
+	}
+	return nil
+}
+
+// Own returns the observer that belongs to a format, or nil.
+func Own(f *format.Format) *Observer {
+	for _, o := range All {
+		if f != nil && o.Of != "" && o.Of == f.Kind {
 			return o
 		}
 	}

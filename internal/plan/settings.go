@@ -66,6 +66,34 @@ func (s *Settings) Observers() []*calib.Observer {
 	return named
 }
 
+// Own gives activations whose format has an observer of its own that one, where none is named. Where that is all of
+// them nothing is left to try.
+func (s *Settings) Own() {
+	if s.Observer != nil {
+		return
+	}
+	all := s.Acts.own() && !s.Ends
+	s.Overrides = slices.Clone(s.Overrides)
+	for i := range s.Overrides {
+		if a := s.Overrides[i].Acts; a != nil {
+			c := *a
+			all = c.own() && all
+			s.Overrides[i].Acts = &c
+		}
+	}
+	if all {
+		s.Observer = s.Acts.Observer
+	}
+}
+
+// own gives the scheme the observer of its format, and says whether it has one.
+func (s *Scheme) own() bool {
+	if s.Observer == nil {
+		s.Observer = calib.Own(s.Format)
+	}
+	return s.Observer != nil
+}
+
 // An Override changes the schemes of the nodes that match.
 type Override struct {
 	Match   Pattern

@@ -60,6 +60,7 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 		}
 	}
 	q := &quantization{ctx: ctx, in: m, opt: o, observed: o.Settings.Observer != nil}
+	q.opt.Settings.Own()
 	if told != "" {
 		q.warnings = append(q.warnings, "trim: "+told)
 	}
