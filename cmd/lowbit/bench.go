@@ -104,8 +104,13 @@ func (a *app) bench(ctx context.Context, path string, b *benchFlags) error {
 	} else {
 		err = a.printBench(path, r, b.kernels)
 	}
-	if !b.kernels {
+	switch {
+	case !b.kernels:
 		a.next("bench", path, "--kernels")
+	case r.Float > 0:
+		a.next("inspect", path)
+	default:
+		a.next("quantize", path, "-o", "out.onnx", "--data", "calib/")
 	}
 	return err
 }

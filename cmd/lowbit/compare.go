@@ -92,7 +92,9 @@ func (a *app) compare(cmd *cobra.Command, pathA, pathB string, c *compareFlags) 
 	} else {
 		err = a.printCompare(out)
 	}
-	if !c.layers {
+	if c.layers {
+		a.next("doctor", pathA, pathB, "--data", c.data.path)
+	} else {
 		a.next("compare", pathA, pathB, "--data", c.data.path, "--per-layer")
 	}
 	if err == nil && cmd.Flags().Changed("min-sqnr") && out.SQNR < float64(c.minSQNR) {
@@ -132,7 +134,7 @@ func (a *app) printCompare(c *compareJSON) error {
 // comparison runs the samples through both models.
 func (a *app) comparison(ctx context.Context, ma, mb *lowbit.Model, c *compareFlags) (*compareJSON, error) {
 	c.data.seed = a.seed
-	src, err := a.openData(&c.data, ma)
+	src, err := a.openData(&c.data, ma, mb)
 	if err != nil {
 		return nil, err
 	}

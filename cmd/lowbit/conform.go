@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -64,6 +65,8 @@ func (a *app) conform(ctx context.Context, dirs []string, by backend) error {
 	} else {
 		err = a.printf("%d passed, %d failed, %d skipped\n", rep.Passed, rep.Failed, rep.Skipped)
 	}
+	other := map[backend]string{"engine": "reference", "reference": "engine"}[by]
+	a.next(slices.Concat([]string{"conform"}, dirs, []string{"--backend", other})...)
 	if err == nil && rep.Failed > 0 {
 		return &fault.Error{Kind: fault.Gate, Msg: fmt.Sprintf("%d of %d cases failed", rep.Failed, len(cases))}
 	}

@@ -26,9 +26,9 @@ func (d *dataFlags) add(cmd *cobra.Command, samples int) {
 	f.IntVar(&d.samples, "samples", samples, "samples to use; 0 takes all")
 }
 
-// openData opens the samples for a model. The model's own metadata names the pre-processing where
-// no flag does.
-func (a *app) openData(d *dataFlags, m *lowbit.Model) (*dataset.Source, error) {
+// openData opens the samples for a model. Where no flag names the pre-processing, the metadata of the
+// first of the models does that has it: a quantized one knows what it was calibrated with.
+func (a *app) openData(d *dataFlags, m *lowbit.Model, others ...*lowbit.Model) (*dataset.Source, error) {
 	if d.path == "" {
 		return nil, fault.Invalidf("--data", "is missing").WithHint("name a folder of images, an .npz file, …; -h lists the forms")
 	}
@@ -41,11 +41,10 @@ func (a *app) openData(d *dataFlags, m *lowbit.Model) (*dataset.Source, error) {
 		o.Outputs = g.Graph.Out
 	}
 	var err error
-	switch stored := g.MetaValue("lowbit.preprocess"); {
-	case d.preprocess != "":
+	if d.preprocess != "" {
 		o.Preprocess, err = dataset.LoadPreprocess(d.preprocess)
-	case stored != "":
-		o.Preprocess, err = dataset.ParsePreprocess([]byte(stored))
+	} else {
+		o.Preprocess, err = storedPreprocess(append([]*lowbit.Model{m}, others...))
 	}
 	if err != nil {
 		return nil, err
@@ -58,6 +57,17 @@ func (a *app) openData(d *dataFlags, m *lowbit.Model) (*dataset.Source, error) {
 		a.warn("%s", w)
 	}
 	return src, nil
+}
+
+// storedPreprocess reads the pre-processing that a model's metadata holds, of the first that has it.
+func storedPreprocess(models []*lowbit.Model) (*dataset.Preprocess, error) {
+	for _, m := range models {
+		if stored := m.Graph().MetaValue("lowbit.preprocess"); stored != "" {
+			p, err := dataset.ParsePreprocess([]byte(stored))
+			return p, fault.At(m.Path()+": metadata lowbit.preprocess", err)
+		}
+	}
+	return nil, nil
 }
 
 // sampleTypes are the types of the first sample's inputs.

@@ -100,7 +100,7 @@ func (a *app) doctor(ctx context.Context, float, quantized string, d *doctorFlag
 		return err
 	}
 	defer mq.Close()
-	src, by, err := a.doctorData(d, mf)
+	src, by, err := a.doctorData(d, mf, mq)
 	if err != nil {
 		return err
 	}
@@ -137,6 +137,8 @@ func (a *app) doctor(ctx context.Context, float, quantized string, d *doctorFlag
 		a.next("bench", quantized)
 	case out.Fixed != nil:
 		a.next("doctor", float, quantized, "--data", d.data.path, "--apply", "-o", "fixed.onnx")
+	default:
+		a.next("compare", float, quantized, "--data", d.data.path, "--per-layer")
 	}
 	if d.apply && !out.Healthy && out.Fixed == nil {
 		return &fault.Error{Kind: fault.Gate, Place: quantized, Msg: "nothing that was tried mends it, so nothing is written"}
@@ -158,7 +160,7 @@ func (d *doctorFlags) check(a *app, float, quantized string) error {
 }
 
 // doctorData opens the samples and finds the metric: the one that is named, else top1 where there are labels.
-func (a *app) doctorData(d *doctorFlags, m *lowbit.Model) (*dataset.Source, *metric, error) {
+func (a *app) doctorData(d *doctorFlags, float, quantized *lowbit.Model) (*dataset.Source, *metric, error) {
 	var by *metric
 	var err error
 	if d.metric != "" {
@@ -168,7 +170,7 @@ func (a *app) doctorData(d *doctorFlags, m *lowbit.Model) (*dataset.Source, *met
 		d.data.outputs = !by.labels
 	}
 	d.data.seed = a.seed
-	src, err := a.openData(&d.data, m)
+	src, err := a.openData(&d.data, float, quantized)
 	if err == nil && by == nil && src.Info().Labelled {
 		by, err = lookupMetric("top1")
 	}

@@ -24,7 +24,8 @@ type quantizeFlags struct {
 	scales                                  string
 	keep, fix                               []string
 	recipe, saveRecipe, plan, savePlan      string
-	outliers, trim                          float64
+	outliers                                float64
+	trim                                    share
 	dry, again                              bool
 	data                                    dataFlags
 }
@@ -52,7 +53,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringArrayVar(&q.keep, "keep", nil, "leave nodes of that name in float (glob, re:EXPR or op:NAME); may be repeated")
 	f.StringSliceVar(&q.fix, "fix", nil, "repairs to make: "+repair.Names()+"; "+repair.None+", or "+recipe.Auto+", which tries some on samples held back (default "+recipe.Auto+")")
 	f.Float64Var(&q.outliers, "outliers", 0, "multiply columns of activations that exceed this over the samples in float, such as 6.0 (LLM.int8()); 0: none")
-	f.Float64Var(&q.trim, "trim", 0, "take the fewest bits of dynamic fixed point (ristretto4, ristretto8) with which weights of convolutions, of matrices, and activations each change no more than this share of the answers, such as 0.02; 0: none")
+	f.Var(&q.trim, "trim", "take the fewest bits of dynamic fixed point (ristretto4, ristretto8) with which weights of convolutions, of matrices, and activations each change no more than this share of the answers, such as 2%; 0: none")
 	f.StringVar(&q.recipe, "recipe", "", "recipe to start from; flags change it")
 	f.StringVar(&q.saveRecipe, "save-recipe", "", "write the recipe, with all that flags changed and defaults filled in, to this file")
 	f.StringVar(&q.plan, "plan", "", "take the plan in this file instead of making one")
@@ -104,7 +105,7 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe
 		r.Outliers = q.outliers
 	}
 	if cmd.Flags().Changed("trim") {
-		r.Trim = q.trim
+		r.Trim = float64(q.trim)
 	}
 	return r.Filled(), nil
 }

@@ -26,6 +26,7 @@ func recipeCmd(a *app) *cobra.Command {
 
 func (a *app) recipeInit(args []string) error {
 	if len(args) == 0 {
+		a.next("recipe", "init", "r.yaml")
 		return a.printRecipe(recipe.Default())
 	}
 	b, err := recipe.Default().Encode()

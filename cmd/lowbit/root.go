@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ type app struct {
 	out     *stdout
 	err     io.Writer
 	args    []string
-	started bool // a verb has begun to work
+	started bool  // a verb has begun to work
+	unknown error // help was asked for on a command that there is not
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
@@ -57,13 +59,15 @@ func Main(args []string, in io.Reader, out, stderr io.Writer) (code int) {
 	defer a.heedSignals()()
 	root := a.root()
 	root.SetArgs(args)
-	return a.finish(root.ExecuteContext(a.ctx))
+	return a.finish(cmp.Or(root.ExecuteContext(a.ctx), a.unknown))
 }
 
 // interrupted is the cause of a context that a signal ended.
 type interrupted struct{ sig syscall.Signal }
 
-func (i interrupted) Error() string { return "interrupted by " + i.sig.String() }
+func (i interrupted) Error() string {
+	return fmt.Sprintf("interrupted by signal %d (%s)", int(i.sig), i.sig)
+}
 
 // code is the exit status that shells know for the signal.
 func (i interrupted) code() int { return 128 + int(i.sig) }
@@ -120,6 +124,7 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpCommand(helpCmd(root))
+	a.helpOnKnown(root)
 	for _, v := range verbs {
 		root.AddCommand(v(a))
 	}

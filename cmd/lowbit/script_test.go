@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"math"
 	"os"
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs every verb as a user does. Beside the commands of testscript there are those
-// of scriptCmds; $DEMO holds what lowbit demo writes, $DATA samples for its models.
+// of scriptCmds; $DEMO holds what lowbit demo writes, $DATA samples for its models, among them a folder of pictures.
 func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the scripts start the program many times")
@@ -73,6 +75,26 @@ func writeSamples(t *testing.T, dir string) {
 	put("calib.npz", npz.Array{Name: demo.Input, Tensor: x})
 	x, _ = demo.Images(7, 1)
 	put("in.npz", npz.Array{Name: demo.Input, Tensor: x})
+	writePictures(t, filepath.Join(dir, "pictures"))
+}
+
+// writePictures writes 8 images for the demo's network into a folder, as they are before pre-processing.
+func writePictures(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 8 {
+		picture := image.NewGray(image.Rect(0, 0, demo.Side, demo.Side))
+		picture.Pix, _ = demo.Image(8, i)
+		var b bytes.Buffer
+		if err := png.Encode(&b, picture); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.png", i)), b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 var scriptCmds = map[string]func(ts *testscript.TestScript, neg bool, args []string){

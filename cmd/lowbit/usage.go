@@ -53,6 +53,18 @@ func helpCmd(root *cobra.Command) *cobra.Command {
 	}
 }
 
+// helpOnKnown lets -h behind a word that is no command be the mistake that the word is.
+func (a *app) helpOnKnown(root *cobra.Command) {
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
+			a.unknown = unknownCommand(cmd, words[0])
+			return
+		}
+		help(cmd, args)
+	})
+}
+
 // knownCommand refuses words that no command has.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
