@@ -10,6 +10,8 @@ import (
 
 var inf = float32(math.Inf(1))
 
+func finite(v float32) bool { return -inf < v && v < inf }
+
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // A function is an elementwise function of one float, as the kernels know it.
@@ -111,7 +113,7 @@ var functions = map[string]func(n *node) (function, bool){
 	"Clip":        clipFunction,
 	"Gelu":        geluFunction,
 	"Swish":       swishFunction,
-	"Elu":         func(n *node) (function, bool) { return function{kernel.Elu, n.onnx.Float("alpha", 1), 1}, true },
+	"Elu":         eluFunction,
 	"Selu":        seluFunction,
 	"HardSigmoid": hardSigmoidFunction,
 
@@ -127,16 +129,24 @@ func hardSigmoidFunction(n *node) (function, bool) {
 	return function{kernel.HardSigmoid, n.onnx.Float("alpha", 0.2), n.onnx.Float("beta", 0.5)}, true
 }
 
+func eluFunction(n *node) (function, bool) {
+	alpha := n.onnx.Float("alpha", 1)
+	return function{kernel.Elu, alpha, 1}, finite(alpha)
+}
+
 func seluFunction(n *node) (function, bool) {
 	alpha, gamma := n.onnx.Float("alpha", 1.67326319217681884765625), n.onnx.Float("gamma", 1.05070102214813232421875)
 	return function{kernel.Elu, alpha * gamma, gamma}, true
 }
 
 func geluFunction(n *node) (function, bool) {
-	if n.onnx.Str("approximate", "none") == "tanh" {
+	switch n.onnx.Str("approximate", "none") {
+	case "none":
+		return function{op: kernel.Gelu}, true
+	case "tanh":
 		return function{op: kernel.GeluTanh}, true
 	}
-	return function{op: kernel.Gelu}, true
+	return function{}, false
 }
 
 func swishFunction(n *node) (function, bool) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
@@ -43,7 +44,7 @@ func affineOf(n *node, codes tensor.DType) (affine, bool) {
 	zero := 0
 	if z != nil {
 		list, ok := intsOf(z)
-		if !ok || len(list) != 1 || z.dtype != codes {
+		if !ok || !sameShape(z.shape, s.shape) || z.dtype != codes {
 			return affine{}, false
 		}
 		zero = list[0]
@@ -57,7 +58,7 @@ func affineOf(n *node, codes tensor.DType) (affine, bool) {
 // findCodes turns the 8-bit Q and DQ nodes with one scale into "quantize" and "dequantize", which know
 // uint8 codes only; "flip" nodes stand where int8 codes are wanted or given.
 func findCodes(g *net) {
-	for _, n := range append([]*node(nil), g.nodes...) {
+	for _, n := range slices.Clone(g.nodes) {
 		if !n.static() {
 			continue
 		}

@@ -16,7 +16,7 @@ var binaries = map[string]kernel.Binary{
 // lowerBinary emits an elementwise operation on two floats with ONNX's broadcasting.
 func lowerBinary(lw *lowerer, n *node) bool {
 	op, y := binaries[n.kind], n.out[0]
-	if n.formal != 2 || !n.in[0].is(tensor.Float32) || !n.in[1].is(tensor.Float32) || y.elems() == 0 {
+	if n.formal != 2 || !n.in[0].is(tensor.Float32) || !n.in[1].is(tensor.Float32) || y.elems() == 0 || !broadcasts(n.in[0].shape, y.shape) || !broadcasts(n.in[1].shape, y.shape) {
 		return false
 	}
 	u, v := lw.spread(n.in[0], n.in[1], y), lw.spread(n.in[1], n.in[0], y)
@@ -42,12 +42,25 @@ func lowerBinary(lw *lowerer, n *node) bool {
 	return true
 }
 
+// broadcasts says whether a tensor of some shape can be repeated to another one.
+func broadcasts(shape, to []int) bool {
+	if len(shape) > len(to) {
+		return false
+	}
+	for i, d := range padShape(shape, len(to)) {
+		if d != 1 && d != to[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // followBroadcast returns the layout to compute y in. An operand of lower rank keeps the row-major
 // order of what it spans, so it must be neutral for channels-last.
 func (lw *lowerer) followBroadcast(y *value, in ...*value) layout {
 	l := lw.follow(in...)
 	for _, v := range in {
-		if l == channelsLast && len(v.shape) != len(y.shape) && len(v.shape) > 0 && v.elems() > 1 && !lw.lift(v, len(y.shape)) {
+		if l == channelsLast && len(v.shape) != len(y.shape) && len(v.shape) > 0 && v.elems() > 1 && !neutral(padShape(v.shape, len(y.shape))) {
 			return rowMajor
 		}
 	}
@@ -61,9 +74,6 @@ func (lw *lowerer) useIn(v *value, l layout, rank int) *slot {
 	}
 	return lw.use(v, l)
 }
-
-// lift says whether an operand of lower rank reads the same in both layouts once it is padded to rank.
-func (lw *lowerer) lift(v *value, rank int) bool { return neutral(padShape(v.shape, rank)) }
 
 // padShape puts ones in front of a shape.
 func padShape(shape []int, rank int) []int {

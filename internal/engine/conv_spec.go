@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -35,13 +37,19 @@ func (s *convShape) macs(y *value) int64 { return int64(y.elems()) * int64(s.cg)
 func convShapeOf(n *node, w []int) (convShape, bool) {
 	x, y := n.in[0], n.out[0]
 	s := convShape{o: w[0], group: n.onnx.Int("group", 1)}
-	if len(w) < 3 || len(w) != len(x.shape) || s.group < 1 || w[0]%s.group != 0 || w[1]*s.group != x.shape[1] || x.elems() == 0 || y.elems() == 0 {
+	if len(w) < 3 || len(w) != len(x.shape) || !kernelIs(n, w[2:]) || s.group < 1 || w[0]%s.group != 0 || w[1]*s.group != x.shape[1] || x.elems() == 0 || y.elems() == 0 {
 		return s, false
 	}
 	s.cg = w[1]
 	var ok bool
 	s.win, ok = geometry(n, x, y, w[2:], s.inputs())
 	return s, ok
+}
+
+// kernelIs says whether the size of the kernel that n declares, if it does, is that of the weights.
+func kernelIs(n *node, size []int) bool {
+	k := n.onnx.Ints("kernel_shape")
+	return len(k) == 0 || slices.Equal(k, size)
 }
 
 // A convSpec says what a "conv" node computes: a float convolution with constant weights. Operand 0 is
@@ -86,7 +94,7 @@ func convOf(n *node) (*convSpec, bool) {
 	shape, ok := convShapeOf(n, n.in[1].shape)
 	s := &convSpec{convShape: shape, weight: n.in[1].konst}
 	if b := n.input(2); b != nil && ok {
-		if b.konst == nil {
+		if b.konst == nil || !sameShape(b.shape, []int{s.o}) {
 			return nil, false
 		}
 		s.bias = tensor.Of[float32](b.konst)

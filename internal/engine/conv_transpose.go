@@ -50,12 +50,12 @@ func findConvTransposes(g *net) {
 func convTransposeOf(n *node) (*convTranspose, bool) {
 	x, w, y := n.in[0], n.in[1], n.out[0]
 	group := n.onnx.Int("group", 1)
-	if len(w.shape) != len(x.shape) || group < 1 || x.shape[1]%group != 0 || w.shape[0] != x.shape[1] || y.elems() == 0 {
+	if len(w.shape) != len(x.shape) || !kernelIs(n, w.shape[2:]) || group < 1 || x.shape[1]%group != 0 || w.shape[0] != x.shape[1] || y.elems() == 0 {
 		return nil, false
 	}
 	s := &convTranspose{weight: w.konst, group: group, cg: x.shape[1] / group, og: w.shape[1]}
 	if b := n.input(2); b != nil {
-		if b.konst == nil {
+		if b.konst == nil || !sameShape(b.shape, []int{s.channels()}) {
 			return nil, false
 		}
 		s.bias = tensor.Of[float32](b.konst)

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"lowbit/internal/tensor"
 )
 
@@ -21,7 +23,7 @@ const maxDealt = 4
 // undeal lets convolutions over dealt pixels read the image itself, with a window and a stride that are
 // step times as large.
 func undeal(g *net) {
-	for _, n := range append([]*node(nil), g.nodes...) {
+	for _, n := range slices.Clone(g.nodes) {
 		switch s := n.spec.(type) {
 		case *convSpec:
 			if d, ok := dealOf(n.in[0]); ok && s.undealt(d, s.weight) {
@@ -154,6 +156,9 @@ func gatherDeal(n *node) (*deal, bool) {
 	for _, i := range order {
 		if i < 0 {
 			i += len(inner.from)
+		}
+		if i < 0 || i >= len(inner.from) {
+			return nil, false
 		}
 		d.from = append(d.from, inner.from[i])
 	}

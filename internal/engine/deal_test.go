@@ -3,6 +3,7 @@ package engine
 import (
 	"testing"
 
+	"lowbit/internal/fault"
 	"lowbit/internal/tensor"
 )
 
@@ -64,6 +65,22 @@ func TestNotDealt(t *testing.T) {
 	x := k.dealt(k.input(k.floats(1, 3, 7, 7)), 2, []int64{0, 0, 0, 0}, 6) // an odd row and column are left over
 	k.output(k.node("Conv", []string{x, k.constant(k.floats(8, 12, 3, 3))}))
 	wantKernels(t, k.checkFloat(t), "concat")
+}
+
+// TestDealtOutside refuses channels that are not there.
+func TestDealtOutside(t *testing.T) {
+	k := newMaker(8)
+	x := k.node("SpaceToDepth", []string{k.input(k.floats(1, 3, 10, 12))}, "blocksize", int64(2))
+	x = k.node("Gather", []string{x, k.constant(tensor.Vector(9, 10, 11, 0, 1, 2, 6, 7, 8, 3, 5, 12))}, "axis", int64(1))
+	k.output(k.node("Conv", []string{x, k.constant(k.floats(8, 12, 3, 3))}))
+	s, err := Compile(k.m, Options{})
+	if err == nil {
+		defer s.Close()
+		_, err = s.Run(t.Context(), k.in)
+	}
+	if fault.KindOf(err) != fault.Invalid {
+		t.Errorf("got %v", err)
+	}
 }
 
 func wantNoKernel(t *testing.T, steps []StepTime, names ...string) {

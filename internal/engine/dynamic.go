@@ -167,7 +167,7 @@ func centredWeights(n *node) (w, rest *tensor.Tensor, ok bool) {
 		axis = len(v.shape) - 1
 	}
 	if z := n.input(3); z != nil {
-		if zeros, ok = intsOf(z); !ok || len(zeros) != 1 && len(zeros) != v.shape[axis] {
+		if zeros, ok = intsOf(z); !ok || len(zeros) != 1 && (len(zeros) != v.shape[axis] || z.shape[len(z.shape)-1] != len(zeros)) {
 			return nil, nil, false
 		}
 	}

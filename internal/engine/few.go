@@ -44,7 +44,7 @@ func multipliesCodes(n *node) bool {
 
 // turnedMatrix says whether v is the transpose of a matrix.
 func turnedMatrix(v *value) bool {
-	return v.def != nil && v.def.kind == "Transpose" && len(v.shape) == 2 && !slices.Equal(v.def.onnx.Ints("perm"), []int{0, 1})
+	return v.def != nil && v.def.kind == "Transpose" && len(v.shape) == 2 && !slices.Equal(permOf(v.def), []int{0, 1})
 }
 
 // flipped writes the transpose of a matrix of some rows and columns.

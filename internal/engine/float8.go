@@ -20,7 +20,7 @@ func findFloat8(g *net) {
 		}
 		x, y := n.in[0], n.out[0]
 		scale, ok := scalar(n.input(1))
-		if z := n.input(2); !ok || !(scale > 0) || scale == inf || z != nil && !isZeroFloat8(z) || x.konst != nil {
+		if z := n.input(2); !ok || !(scale > 0) || scale == inf || z != nil && !(isZeroFloat8(z) && sameShape(z.shape, n.in[1].shape)) || x.konst != nil {
 			continue
 		}
 		switch {

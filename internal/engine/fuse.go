@@ -126,7 +126,7 @@ func normOf(c *node, channels int) (f, shift []float32, ok bool) {
 	var rows [4][]float32 // gamma, beta, mean, variance
 	for i := range rows {
 		v := c.input(i + 1)
-		if v == nil || v.konst == nil || !v.is(tensor.Float32) || v.elems() != channels {
+		if v == nil || v.konst == nil || !v.is(tensor.Float32) || !sameShape(v.shape, []int{channels}) {
 			return nil, nil, false
 		}
 		rows[i] = tensor.Of[float32](v.konst)

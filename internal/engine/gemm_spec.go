@@ -70,16 +70,17 @@ func gemmOfMatMul(n *node) (*gemmSpec, bool) {
 
 // gemmOfGemm takes alpha·A·B + beta·C with C a row, alpha and beta multiplied in.
 func gemmOfGemm(n *node) (*gemmSpec, bool) {
-	if n.onnx.Bool("transA", false) {
+	alpha, beta := n.onnx.Float("alpha", 1), n.onnx.Float("beta", 1)
+	if n.onnx.Bool("transA", false) || !finite(alpha) || !finite(beta) {
 		return nil, false
 	}
 	w := n.in[1].konst
-	s := &gemmSpec{weight: scaled(w, n.onnx.Float("alpha", 1)), k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
+	s := &gemmSpec{weight: scaled(w, alpha), k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
 	axis := 1 // of the columns
 	if n.onnx.Bool("transB", false) {
 		s.k, s.n, s.order, axis = s.n, s.k, kernel.Order{N: w.Shape[1], K: 1}, 0
 	}
-	if n.onnx.Float("alpha", 1) == 1 {
+	if alpha == 1 {
 		s.few = n.in[1].fewBits(axis)
 	}
 	if c := n.input(2); c != nil {
@@ -87,7 +88,7 @@ func gemmOfGemm(n *node) (*gemmSpec, bool) {
 		if !ok {
 			return nil, false
 		}
-		s.bias = tensor.Of[float32](scaled(tensor.Float32s(bias, s.n), n.onnx.Float("beta", 1)))
+		s.bias = tensor.Of[float32](scaled(tensor.Float32s(bias, s.n), beta))
 	}
 	return s, true
 }

@@ -1,13 +1,17 @@
 package engine
 
-import "lowbit/internal/graph"
+import (
+	"slices"
+
+	"lowbit/internal/graph"
+)
 
 // splitSums turns a Gemm that adds a computed matrix into a Gemm without one and an Add, so that the
 // product takes the ways of products with constants.
 func splitSums(g *net) {
-	for _, n := range append([]*node(nil), g.nodes...) {
+	for _, n := range slices.Clone(g.nodes) {
 		c := n.input(2)
-		if n.kind != "Gemm" || c == nil || !n.static() || c.isConstant() || n.onnx.Float("beta", 1) != 1 {
+		if n.kind != "Gemm" || c == nil || !n.static() || !broadcasts(c.shape, n.out[0].shape) || c.isConstant() || n.onnx.Float("beta", 1) != 1 {
 			continue
 		}
 		y := g.newValue(n.out[0], n.out[0].dtype, n.out[0].shape)

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -13,7 +15,7 @@ type intBinary struct {
 
 // intBinaries turns Add and Mul of dequantized tensors that are quantized again into operations on codes.
 func intBinaries(g *net) {
-	for _, n := range append([]*node(nil), g.nodes...) {
+	for _, n := range slices.Clone(g.nodes) {
 		if n.kind != "Add" && n.kind != "Mul" || !n.static() || n.out[0].elems() == 0 {
 			continue
 		}

@@ -16,7 +16,7 @@ var movers = map[string]int{
 
 // intMoves lets codes be moved instead of the numbers they mean: DQ → move → Q.
 func intMoves(g *net) {
-	for _, n := range append([]*node(nil), g.nodes...) {
+	for _, n := range slices.Clone(g.nodes) {
 		which, ok := movers[n.kind]
 		if !ok || !n.static() || n.kind == "Resize" && n.onnx.Str("mode", "nearest") != "nearest" {
 			continue

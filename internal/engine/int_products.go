@@ -186,7 +186,7 @@ func weightCodes(v *value, axis int) (*tensor.Tensor, []float32, bool) {
 		return nil, nil, false
 	}
 	w, scale := d.in[0], tensor.Of[float32](d.in[1].konst)
-	if len(scale) > 1 && (quantAxis(d) != axis || len(scale) != w.shape[axis]) || d.onnx.Int("block_size", 0) != 0 || !positive(scale) {
+	if at, ok := scaledAxis(d); len(scale) > 1 && (!ok || at != axis || len(scale) != w.shape[axis]) || d.onnx.Int("block_size", 0) != 0 || !positive(scale) {
 		return nil, nil, false
 	}
 	if w.dtype.Bits() > 8 || w.elems() == 0 || len(w.shape) < 2 {
@@ -195,7 +195,7 @@ func weightCodes(v *value, axis int) (*tensor.Tensor, []float32, bool) {
 	zeros := []int{0}
 	if z := d.input(2); z != nil {
 		var ok bool
-		if zeros, ok = intsOf(z); !ok || len(zeros) > 1 && len(zeros) != w.shape[axis] {
+		if zeros, ok = intsOf(z); !ok || !sameShape(z.shape, d.in[1].shape) {
 			return nil, nil, false
 		}
 	}
@@ -210,14 +210,6 @@ func positive(list []float32) bool {
 		}
 	}
 	return true
-}
-
-func quantAxis(d *node) int {
-	axis := d.onnx.Int("axis", 1)
-	if axis < 0 {
-		axis += len(d.in[0].shape)
-	}
-	return axis
 }
 
 // centred takes the zero points off, one for all codes or one for each index of axis; it fails where a

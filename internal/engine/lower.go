@@ -150,29 +150,15 @@ func (lw *lowerer) follow(in ...*value) layout {
 // use returns v in the wanted layout, converting it where it must be.
 func (lw *lowerer) use(v *value, l layout) *slot {
 	f := lw.forms[v]
-	if f == nil && v.konst != nil {
-		s := lw.newSlot(v, l, inConst)
-		s.konst = v.konst
-		if l == channelsLast && v.known {
-			s.konst = toChannelsLast(lw.level, v.konst)
-		}
-		lw.setForm(v, l, s)
-		return s
-	}
 	if _, ok := lw.parts[v]; ok && (f == nil || f[channelsLast] == nil) {
 		lw.gather(v)
 		return lw.use(v, l)
 	}
-	if f[l] != nil {
+	if f != nil && f[l] != nil {
 		return f[l]
 	}
 	if v.konst != nil {
-		s := lw.newSlot(v, l, inConst)
-		if s.konst = v.konst; l == channelsLast {
-			s.konst = toChannelsLast(lw.level, v.konst)
-		}
-		lw.setForm(v, l, s)
-		return s
+		return lw.useConst(v, l)
 	}
 	have := f[1-l]
 	if neutral(v.shape) {
@@ -180,6 +166,15 @@ func (lw *lowerer) use(v *value, l layout) *slot {
 	}
 	s := lw.make(v, l)
 	lw.emitRelayout(v, have, s, l)
+	return s
+}
+
+func (lw *lowerer) useConst(v *value, l layout) *slot {
+	s := lw.newSlot(v, l, inConst)
+	if s.konst = v.konst; l == channelsLast {
+		s.konst = toChannelsLast(lw.level, v.konst)
+	}
+	lw.setForm(v, l, s)
 	return s
 }
 

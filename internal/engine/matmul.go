@@ -36,7 +36,7 @@ func findMatMuls(g *net) {
 		s.shape = n.out[0].shape
 		at := n
 		if t := transposeBehind(n.out[0]); t != nil {
-			at, s.to = t, t.onnx.Ints("perm")
+			at, s.to = t, permOf(t)
 			at.onnx, at.version = n.onnx, n.version
 		}
 		at.become("matmul", s, a, b)
@@ -57,8 +57,7 @@ func throughTranspose(v *value) (*value, []int, bool) {
 	if v.def == nil || v.def.kind != "Transpose" || v.pinned || v.konst != nil || v.def.in[0].konst != nil {
 		return nil, nil, false
 	}
-	perm := v.def.onnx.Ints("perm")
-	return v.def.in[0], perm, perm != nil
+	return v.def.in[0], permOf(v.def), true
 }
 
 // transposeBehind returns the node that alone reads v and moves all axes but the last, if there is one.
@@ -67,7 +66,7 @@ func transposeBehind(v *value) *node {
 	if t == nil || t.kind != "Transpose" {
 		return nil
 	}
-	if perm := t.onnx.Ints("perm"); perm == nil || perm[len(perm)-1] != len(perm)-1 {
+	if perm := permOf(t); perm[len(perm)-1] != len(perm)-1 {
 		return nil
 	}
 	return t

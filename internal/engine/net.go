@@ -106,8 +106,7 @@ type net struct {
 // newValue adds a value that the file does not name.
 func (g *net) newValue(like *value, dtype tensor.DType, shape []int) *value {
 	g.fresh++
-	v := &value{name: like.name + "·" + string(rune('a'+g.fresh%26)), dtype: dtype, shape: shape, known: true}
-	return v
+	return &value{name: like.name + "·" + itoa(g.fresh), dtype: dtype, shape: shape, known: true}
 }
 
 // constant adds a value that is known.

@@ -101,9 +101,38 @@ func plainRecurrent(n *node) bool {
 		}
 	}
 	o := n.onnx
+	if d, ok := directions[o.Str("direction", "forward")]; !ok || !c.fits(n, len(d)) {
+		return false
+	}
 	usual := usualActivations(n) && !o.Has("clip") && o.Int("input_forget", 0) == 0 && o.Int("layout", 0) == 0
 	reset := n.kind != "GRU" || o.Bool("linear_before_reset", false)
 	return usual && reset && n.input(4) == nil && n.input(7) == nil && n.in[0].elems() > 0 && (!c.codes || plainCodes(n))
+}
+
+// directions lists for each direction of a recurrent node which of its sweeps go back in time.
+var directions = map[string][]bool{"forward": {false}, "reverse": {true}, "bidirectional": {false, true}}
+
+// fits says whether the operands of a node of some directions have the shapes that its state's size wants.
+func (c *cell) fits(n *node, dirs int) bool {
+	x, r := n.in[0].shape, n.in[2].shape
+	if len(x) != 3 || len(r) != 3 {
+		return false
+	}
+	size := r[2]
+	if c.codes {
+		size = r[1]
+	}
+	g, state := c.gates*size, []int{dirs, x[1], size}
+	w, rw := []int{dirs, g, x[2]}, []int{dirs, g, size}
+	if c.codes {
+		w, rw = []int{dirs, x[2], g}, []int{dirs, size, g}
+	}
+	for i, want := range [][]int{1: w, 2: rw, 3: {dirs, 2 * g}, 5: state, 6: state} {
+		if v := n.input(i); want != nil && v != nil && !sameShape(v.shape, want) {
+			return false
+		}
+	}
+	return n.onnx.Int("hidden_size", size) == size
 }
 
 // usualActivations says whether the gates and the state have the functions that they have by default.
@@ -123,7 +152,7 @@ func recurrentOf(n *node) *recurrent {
 	if s.codes {
 		s.size = r[1]
 	}
-	s.reverse = map[string][]bool{"forward": {false}, "reverse": {true}, "bidirectional": {false, true}}[n.onnx.Str("direction", "forward")]
+	s.reverse = directions[n.onnx.Str("direction", "forward")]
 	return s
 }
 

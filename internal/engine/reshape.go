@@ -10,7 +10,7 @@ import (
 // lowerReshape makes the result share its operand's memory: Reshape, Flatten, Squeeze, Unsqueeze.
 func lowerReshape(lw *lowerer, n *node) bool {
 	x, y := n.in[0], n.out[0]
-	if !movable(x.dtype) || x.elems() != y.elems() {
+	if !movable(x.dtype) || x.elems() != y.elems() || !n.decided() {
 		return false
 	}
 	if l, _ := lw.natural(x); l == channelsLast && keepsChannels(x.shape, y.shape) {
@@ -19,6 +19,12 @@ func lowerReshape(lw *lowerer, n *node) bool {
 	}
 	lw.view(y, rowMajor, lw.use(x, rowMajor))
 	return true
+}
+
+// decided says whether all operands but the first are constant, so that nothing found while running, such as
+// a wanted shape that the elements do not fill, can make n fail.
+func (n *node) decided() bool {
+	return !slices.ContainsFunc(n.in[1:], func(v *value) bool { return v != nil && v.konst == nil })
 }
 
 // keepsChannels says whether a reshape of a channels-last value leaves batch and channels alone, so
@@ -44,13 +50,7 @@ func lowerTranspose(lw *lowerer, n *node) bool {
 	if !movable(x.dtype) {
 		return false
 	}
-	rank := len(x.shape)
-	perm := n.onnx.Ints("perm")
-	if perm == nil {
-		for i := range rank {
-			perm = append(perm, rank-1-i)
-		}
-	}
+	rank, perm := len(x.shape), permOf(n)
 	from, _ := lw.natural(x)
 	src := lw.use(x, from)
 	for _, to := range []layout{rowMajor, channelsLast} {
@@ -63,6 +63,22 @@ func lowerTranspose(lw *lowerer, n *node) bool {
 	dst := lw.make(y, rowMajor)
 	lw.emitPermute(n, dst, src, physicalOrder(perm, from, rowMajor, rank))
 	return true
+}
+
+// permOf returns the order in which a Transpose takes the axes of its operand.
+func permOf(n *node) []int {
+	rank := len(n.in[0].shape)
+	perm := n.onnx.Ints("perm")
+	for i, p := range perm {
+		if p < 0 {
+			perm[i] += rank
+		}
+	}
+	if perm == nil {
+		perm = identity(rank)
+		slices.Reverse(perm)
+	}
+	return perm
 }
 
 // physicalOrder turns a permutation of ONNX axes into one of the axes in memory: place i of the result

@@ -1,15 +1,22 @@
 package engine
 
-import "lowbit/internal/tensor"
+import (
+	"slices"
+
+	"lowbit/internal/tensor"
+)
 
 // lowerScatterND copies operand 0 and puts the slices of operand 2 where constant indices say.
 func lowerScatterND(lw *lowerer, n *node) bool {
 	x, y := n.in[0], n.out[0]
 	idx, ok := intsOf(n.in[1])
-	if !ok || !movable(x.dtype) || n.onnx.Str("reduction", "none") != "none" || y.elems() == 0 || n.in[2].elems() == 0 {
+	if !ok || len(idx) == 0 || !movable(x.dtype) || n.onnx.Str("reduction", "none") != "none" || y.elems() == 0 || n.in[2].elems() == 0 {
 		return false
 	}
-	depth := n.in[1].shape[len(n.in[1].shape)-1]
+	rows, depth := cutLast(n.in[1].shape)
+	if depth > len(x.shape) || !sameShape(n.in[2].shape, slices.Concat(rows, x.shape[depth:])) {
+		return false
+	}
 	strides := denseStrides(x.shape)
 	size := x.dtype.Bits() / 8
 	each := tensor.Elements(x.shape[depth:]) * size
@@ -37,4 +44,10 @@ func lowerScatterND(lw *lowerer, n *node) bool {
 		return nil
 	}})
 	return true
+}
+
+// cutLast parts a shape into its last dimension and those before.
+func cutLast(shape []int) (rows []int, last int) {
+	k := len(shape) - 1
+	return shape[:k], shape[k]
 }

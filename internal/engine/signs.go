@@ -1,6 +1,10 @@
 package engine
 
-import "lowbit/internal/tensor"
+import (
+	"slices"
+
+	"lowbit/internal/tensor"
+)
 
 // Codes of signs: 0 means −1, 2 means 1, and padding, which is zero, lies between.
 const signZero = 1
@@ -8,7 +12,7 @@ const signZero = 1
 // findSigns turns choices between a number and its negative, by the sign of each element, into
 // "signs" nodes, which write codes, and what these mean.
 func findSigns(g *net) {
-	for _, n := range append([]*node(nil), g.nodes...) {
+	for _, n := range slices.Clone(g.nodes) {
 		x, scale, ok := signOf(n)
 		if !ok {
 			continue

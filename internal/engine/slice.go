@@ -117,10 +117,15 @@ func lowerSplit(lw *lowerer, n *node) bool {
 		axis += rank
 	}
 	ones, start := slices.Repeat([]int{1}, rank), make([]int, rank)
+	total := 0
 	for _, y := range n.out {
 		if y == nil {
 			return false
 		}
+		total += y.shape[axis]
+	}
+	if total != x.shape[axis] || !n.decided() {
+		return false
 	}
 	for _, y := range n.out {
 		lw.emitBox(n, "split", x, y, slices.Clone(start), ones)
@@ -132,7 +137,7 @@ func lowerSplit(lw *lowerer, n *node) bool {
 // lowerExpand repeats along dimensions of 1.
 func lowerExpand(lw *lowerer, n *node) bool {
 	x, y := n.in[0], n.out[0]
-	if !movable(x.dtype) || len(x.shape) > len(y.shape) || len(y.shape) > maxCopyDims {
+	if !movable(x.dtype) || len(x.shape) > len(y.shape) || len(y.shape) > maxCopyDims || !n.decided() {
 		return false
 	}
 	src := lw.use(x, rowMajor)

@@ -50,7 +50,7 @@ func (l layout) logical(p, rank int) int {
 
 // neutral says whether both layouts put the elements of that shape in the same order.
 func neutral(shape []int) bool {
-	if len(shape) < 3 {
+	if len(shape) < 3 || tensor.Elements(shape) == 0 {
 		return true
 	}
 	return shape[1] == 1 || tensor.Elements(shape[2:]) == 1
@@ -84,7 +84,7 @@ type slot struct {
 	name        string
 }
 
-// frameTensor makes the tensor of s over raw.
+// tensor makes the tensor of s over raw.
 func (s *slot) tensor(raw []byte) *tensor.Tensor {
 	return &tensor.Tensor{DType: s.dtype, Shape: slices.Clone(s.shape), Raw: raw}
 }

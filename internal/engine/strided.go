@@ -1,6 +1,10 @@
 package engine
 
-import "lowbit/internal/tensor"
+import (
+	"slices"
+
+	"lowbit/internal/tensor"
+)
 
 // A copyPlan copies a box of elements between two tensors with any strides. Dimensions that both
 // walk without a gap are merged, so most plans copy long runs.
@@ -31,6 +35,9 @@ func newCopy(dims, ds, ss []int, to, from int) *copyPlan {
 	}
 	if len(c.dims) == 0 {
 		c.dims, c.ds, c.ss = []int{1}, []int{1}, []int{1}
+	}
+	if slices.Contains(dims, 0) {
+		c.dims, c.ds, c.ss = []int{0, 1}, []int{1, 1}, []int{1, 1}
 	}
 	return c
 }

@@ -8,7 +8,7 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// pointwise lists the operators, beside the "function" nodes, that compute each element from the elements
+// pointwiseOps lists the operators, beside the "function" nodes, that compute each element from the elements
 // at the same place.
 var pointwiseOps = []string{
 	"Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "PRelu", "LeakyRelu", "ThresholdedRelu", "Celu", "Shrink", "Sign", "Sum", "Mean",

@@ -184,11 +184,15 @@ func numberText(v float64, bits int) string {
 
 // inferCast changes the element type; integer vectors keep what is known of their elements.
 func inferCast(c *Inference) ([]Fact, error) {
-	out, err := inferAs("to", tensor.Undefined)(c)
-	if err != nil {
+	t := c.Input(0).Type
+	var err error
+	if t.DType, err = dtypeAttr(c.Node, "to", tensor.Undefined); err != nil {
 		return nil, err
 	}
-	return keepElems(c.Input(0), out[0].Type), nil
+	if t.DType == tensor.Undefined {
+		return nil, invalidf("attribute \"to\" names no element type")
+	}
+	return keepElems(c.Input(0), t), nil
 }
 
 func inferCastLike(c *Inference) ([]Fact, error) {

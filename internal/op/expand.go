@@ -26,6 +26,11 @@ func inferExpand(c *Inference) ([]Fact, error) {
 	if !x.Ranked || !ok {
 		return Typed(graph.Unranked(x.DType)), nil
 	}
+	for _, d := range want {
+		if n, known := numberOf(d); known && n < 0 {
+			return nil, invalidf("dimension %d is negative", n)
+		}
+	}
 	dims, err := broadcastDims(x.Shape, want)
 	if err != nil {
 		return nil, err

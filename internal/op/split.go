@@ -83,6 +83,9 @@ func inferSplit(c *Inference) ([]Fact, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := addUp(sizes, x.Shape[axis]); err != nil {
+		return nil, err
+	}
 	at := 0
 	for i := range out {
 		dims := slices.Clone(x.Shape)
@@ -99,6 +102,21 @@ func inferSplit(c *Inference) ([]Fact, error) {
 		}
 	}
 	return out, nil
+}
+
+// addUp refuses parts that are known not to be a whole.
+func addUp(sizes []graph.Dim, whole graph.Dim) error {
+	total := 0
+	for _, d := range sizes {
+		if !d.IsKnown() {
+			return nil
+		}
+		total += d.Size
+	}
+	if len(sizes) > 0 && whole.IsKnown() && total != whole.Size {
+		return invalidf("parts %v do not add up to dimension %d", sizes, whole.Size)
+	}
+	return nil
 }
 
 // splitSizes returns the parts into which dimension d falls, as far as they are known.
@@ -123,7 +141,10 @@ func splitSizes(c *Inference, d graph.Dim) ([]graph.Dim, error) {
 	}
 	out := make([]graph.Dim, len(sizes))
 	for i, n := range sizes {
-		out[i] = graph.Known(max(n, -1))
+		if n < 0 {
+			return nil, invalidf("part %d of %v is negative", i, sizes)
+		}
+		out[i] = graph.Known(n)
 	}
 	return out, nil
 }
