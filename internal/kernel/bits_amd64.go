@@ -4,15 +4,10 @@
 
 package kernel
 
-// bitsAVX5126x64 makes tiles of 6 rows by 64 columns.
+// bitsAVX5123x64 makes tiles of 3 rows by 64 columns.
 //
 //go:noescape
-func bitsAVX5126x64(t *microArgs)
-
-// bitsAVX5124x64 makes tiles of 4 rows by 64 columns.
-//
-//go:noescape
-func bitsAVX5124x64(t *microArgs)
+func bitsAVX5123x64(t *microArgs)
 
 // bitsAVX5122x64 makes tiles of 2 rows by 64 columns.
 //
@@ -23,11 +18,6 @@ func bitsAVX5122x64(t *microArgs)
 //
 //go:noescape
 func bitsAVX5121x64(t *microArgs)
-
-// bitsAVX5126x48 makes tiles of 6 rows by 48 columns.
-//
-//go:noescape
-func bitsAVX5126x48(t *microArgs)
 
 // bitsAVX5124x48 makes tiles of 4 rows by 48 columns.
 //

@@ -11,8 +11,8 @@ import (
 // microBits counts the bits of 16 dwords at a time. Rows are no more than the masks that leave
 // padding out.
 var microBits = microSet{
-	4: {{6, bitsAVX5126x64}, {4, bitsAVX5124x64}, {2, bitsAVX5122x64}, {1, bitsAVX5121x64}},
-	3: {{6, bitsAVX5126x48}, {4, bitsAVX5124x48}, {2, bitsAVX5122x48}, {1, bitsAVX5121x48}},
+	4: {{3, bitsAVX5123x64}, {2, bitsAVX5122x64}, {1, bitsAVX5121x64}},
+	3: {{4, bitsAVX5124x48}, {2, bitsAVX5122x48}, {1, bitsAVX5121x48}},
 	2: {{6, bitsAVX5126x32}, {3, bitsAVX5123x32}, {1, bitsAVX5121x32}},
 	1: {{6, bitsAVX5126x16}, {3, bitsAVX5123x16}, {1, bitsAVX5121x16}},
 }

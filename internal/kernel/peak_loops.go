@@ -17,9 +17,9 @@ var peaksU8S8 = []peakLoop{
 	{AVX2, "VPMADDWD ymm", 6 * 32, peakPairs256},
 }
 
-// A count takes 512 pairs of signs; a table gives four for each of 32 columns.
+// A count takes twice 512 pairs of signs, with their carries; a table gives four for each of 32 columns.
 var peaksBits = []peakLoop{
-	{AVX512, "VPOPCNTD zmm", 6 * 1024, countsLoop()},
+	{AVX512, "VPOPCNTD zmm", 6 * 2048, countsLoop()},
 	{AVX2, "VPSHUFB ymm", 6 * 256, peakLookup256},
 }
 

@@ -3,7 +3,7 @@ package main
 import "fmt"
 
 // bitTiles has six rows at most: each row has a mask register, K1 to K6.
-var bitTiles = []tile{{6, 4}, {4, 4}, {2, 4}, {1, 4}, {6, 3}, {4, 3}, {2, 3}, {1, 3}, {6, 2}, {3, 2}, {1, 2}, {6, 1}, {3, 1}, {1, 1}}
+var bitTiles = []tile{{3, 4}, {2, 4}, {1, 4}, {4, 3}, {2, 3}, {1, 3}, {6, 2}, {3, 2}, {1, 2}, {6, 1}, {3, 1}, {1, 1}}
 
 func init() {
 	register("bits", func(f *file) {
@@ -17,15 +17,25 @@ func init() {
 	})
 }
 
-// microBits counts the bits in which rows and columns differ, padding left out. argAdd points at a
-// base for each row: a sum is base + bias − 2·count.
+// A bitTile is a micro kernel that counts the bits in which rows and columns differ, padding left out: a sum is base +
+// bias − 2·count, with a base for each row at argAdd.
+//
+// To count the bits of a word and to add them takes two operations. Two words are therefore added, without carry, to the
+// sum of those before, which leaves one word of carries to count: twice its bits and those of the sum at the end are
+// the count (Muła, Kurz and Lemire, Faster Population Counts Using AVX2 Instructions, 2018, section 3.3).
+type bitTile struct{ *micro }
+
 func (f *file) microBits(mr, nv int) {
-	m := &micro{file: f, name: fmt.Sprintf("bitsAVX512%dx%d", mr, nv*16), width: 64, mr: mr, nv: nv, size: 1, unroll: 4, spare: 2}
+	m := &micro{file: f, name: fmt.Sprintf("bitsAVX512%dx%d", mr, nv*16), width: 64, mr: mr, nv: nv, size: 1}
+	b := bitTile{m}
 	m.fill = func(m *micro) {
 		m.clear()
+		for i := range mr * nv {
+			m.p("VPXORD %s, %s, %s", b.sum(i), b.sum(i), b.sum(i))
+		}
 		m.p("taploop:")
 		m.addresses()
-		m.steps()
+		b.steps()
 		m.p("DECQ %s", curTaps)
 		m.p("JNE taploop")
 	}
@@ -35,19 +45,87 @@ func (f *file) microBits(mr, nv int) {
 		m.p("SARQ $63, R14")
 		m.p("KMOVW R14, K%d", r+1)
 	}
-	turn := 0
-	m.step = func(m *micro, b, a, acc string) {
-		t := m.tmp(turn % 2)
-		turn++
-		m.p("VPXORD.Z %s, %s, K%d, %s", b, a, number(acc)/m.nv+1, t)
-		m.p("VPOPCNTD %s, %s", t, t)
-		m.p("VPADDD %s, %s, %s", t, acc, acc)
-	}
 	m.finish = func(m *micro) {
-		m.differences()
+		b.differences()
 		finishIntZ(m)
 	}
 	m.emit(fmt.Sprintf("makes tiles of %d rows by %d columns.", mr, nv*16))
+}
+
+// sum is the register of the words of accumulator i added without carry.
+func (b bitTile) sum(i int) string { return reg(64, 31-i) }
+
+// spare are the registers between the accumulators and their sums.
+func (b bitTile) spare(i int) string { return reg(64, b.mr*b.nv+i) }
+
+// steps is the loop over pairs of dwords of a row, and the one that may be left.
+func (b bitTile) steps() {
+	b.p("ADDQ $8, AX")
+	b.p("JG tail")
+	b.p("PCALIGN $32")
+	b.p("loop:")
+	b.prefetch(0)
+	b.prefetch(1)
+	b.pair()
+	b.p("ADDQ $%d, BX", 2*b.nv*64)
+	if b.fetches() {
+		b.p("ADDQ $128, SI")
+	}
+	b.p("ADDQ $8, AX")
+	b.p("JLE loop")
+	b.p("tail:")
+	b.p("SUBQ $8, AX")
+	b.p("JEQ tapdone")
+	b.last()
+	b.p("ADDQ $%d, BX", b.nv*64)
+	b.p("tapdone:")
+	if b.fetches() {
+		b.p("MOVQ SI, %s", curNext)
+	}
+}
+
+// Truth tables of VPTERNLOGD: of the operands the first, which is overwritten, counts 4, the others 2 and 1.
+const (
+	oddOfThree = 0x96
+	carryOf    = 0x74 // of the sums before, between and after two words: whether two of the first and the words are set
+)
+
+// pair adds two words to each accumulator. A word of padding changes no sum, so that it is not counted.
+func (b bitTile) pair() {
+	between, after := b.spare(0), b.spare(1)
+	word := func(u int) string { return b.spare(2 + u) }
+	for r := range b.mr {
+		for u := range 2 {
+			b.p("VPBROADCASTD %d(%s)(AX*1), %s", u*4-8, rowRegs[r], word(u))
+		}
+		for v := range b.nv {
+			before := b.sum(r*b.nv + v)
+			b.p("VMOVDQA32 %s, %s", before, between)
+			b.p("VPTERNLOGD $%d, %d(BX), %s, K%d, %s", oddOfThree, v*64, word(0), r+1, between)
+			b.p("VMOVDQA32 %s, %s", between, after)
+			b.p("VPTERNLOGD $%d, %d(BX), %s, K%d, %s", oddOfThree, (b.nv+v)*64, word(1), r+1, after)
+			b.p("VPTERNLOGD $%d, %s, %s, %s", carryOf, after, between, before)
+			b.p("VPOPCNTD %s, %s", before, between)
+			b.p("VMOVDQA32 %s, %s", after, before)
+			b.p("VPADDD %s, %s, %s", between, b.acc(r, v), b.acc(r, v))
+		}
+	}
+}
+
+// last adds one word.
+func (b bitTile) last() {
+	x, carry := b.spare(0), b.spare(1)
+	for r := range b.mr {
+		for v := range b.nv {
+			sum := b.sum(r*b.nv + v)
+			b.p("VPBROADCASTD (%s)(AX*1), %s", rowRegs[r], x)
+			b.p("VPXORD.Z %d(BX), %s, K%d, %s", v*64, x, r+1, x)
+			b.p("VPANDD %s, %s, %s", sum, x, carry)
+			b.p("VPXORD %s, %s, %s", x, sum, sum)
+			b.p("VPOPCNTD %s, %s", carry, carry)
+			b.p("VPADDD %s, %s, %s", carry, b.acc(r, v), b.acc(r, v))
+		}
+	}
 }
 
 // clear empties the accumulators and goes to the start of the panel.
@@ -69,20 +147,20 @@ func (m *micro) clear() {
 }
 
 // differences turns counts into sums.
-func (m *micro) differences() {
-	m.p("MOVQ %s, SI", curAdd)
-	m.p("MOVQ %d(DI), AX", argBias)
-	for v := range m.nv {
-		m.p("VMOVUPS %d(AX), %s", v*m.width, m.bv(v))
-	}
-	base, t := m.tmp(0), m.tmp(1)
-	for r := range m.mr {
-		m.p("VPBROADCASTD %d(SI), %s", r*4, base)
-		for v := range m.nv {
-			a := m.acc(r, v)
-			m.p("VPADDD %s, %s, %s", m.bv(v), base, t)
-			m.p("VPADDD %s, %s, %s", a, a, a)
-			m.p("VPSUBD %s, %s, %s", a, t, a)
+func (b bitTile) differences() {
+	base, t := b.spare(0), b.spare(1)
+	b.p("MOVQ %s, SI", curAdd)
+	b.p("MOVQ %d(DI), AX", argBias)
+	for r := range b.mr {
+		b.p("VPBROADCASTD %d(SI), %s", r*4, base)
+		for v := range b.nv {
+			a, odd := b.acc(r, v), b.sum(r*b.nv+v)
+			b.p("VPOPCNTD %s, %s", odd, odd)
+			b.p("VPADDD %d(AX), %s, %s", v*64, base, t)
+			b.p("VPADDD %s, %s, %s", a, a, a)
+			b.p("VPADDD %s, %s, %s", odd, a, a)
+			b.p("VPADDD %s, %s, %s", a, a, a)
+			b.p("VPSUBD %s, %s, %s", a, t, a)
 		}
 	}
 }

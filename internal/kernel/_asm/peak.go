@@ -14,9 +14,15 @@ func init() {
 			f.p("VPADDD Y%d, Y%d, Y%d", i+6, i, i)
 		})
 		f.peak("peakCounts512", 6, func(i int) {
-			f.p("VPXORD Z14, Z15, Z%d", i+6)
-			f.p("VPOPCNTD Z%d, Z%d", i+6, i+6)
-			f.p("VPADDD Z%d, Z%d, Z%d", i+6, i, i)
+			between, after, before := 6, 7, i+8
+			f.p("VMOVDQA32 Z%d, Z%d", before, between)
+			f.p("VPTERNLOGD $%d, Z14, Z15, Z%d", oddOfThree, between)
+			f.p("VMOVDQA32 Z%d, Z%d", between, after)
+			f.p("VPTERNLOGD $%d, Z14, Z15, Z%d", oddOfThree, after)
+			f.p("VPTERNLOGD $%d, Z%d, Z%d, Z%d", carryOf, after, between, before)
+			f.p("VPOPCNTD Z%d, Z%d", before, between)
+			f.p("VMOVDQA32 Z%d, Z%d", after, before)
+			f.p("VPADDD Z%d, Z%d, Z%d", between, i, i)
 		})
 		f.peak("peakLookup256", 6, func(i int) {
 			f.p("VPSHUFB Y14, Y15, Y%d", i+6)
