@@ -77,7 +77,7 @@ func intConvOf(n *node, a affine) (intSpec, *intTail, bool) {
 		return nil, nil, false
 	}
 	shape, ok := convShapeOf(n, w.Shape)
-	if !ok {
+	if b := n.input(2); !ok || b != nil && !sameShape(b.shape, []int{shape.o}) {
 		return nil, nil, false
 	}
 	s := &intConv{convShape: shape, weight: w}
@@ -125,11 +125,9 @@ func (t *intTail) fill(a affine, scale []float32, n int, bias *value) bool {
 	if bias == nil {
 		return true
 	}
-	if d := bias.def; d != nil && d.kind == "DequantizeLinear" && d.in[0].is(tensor.Int32) && d.in[0].konst != nil && d.in[0].elems() == n {
-		if s := d.in[1]; s.konst != nil && t.scalesAre(tensor.Of[float32](s.konst)) && zeroIsZero(d.input(2)) {
-			t.bias = tensor.Of[int32](d.in[0].konst)
-			return true
-		}
+	if d := bias.def; biasCodes(d) && len(bias.shape) == 1 && bias.elems() == n && t.scalesAre(tensor.Of[float32](d.in[1].konst)) {
+		t.bias = tensor.Of[int32](d.in[0].konst)
+		return true
 	}
 	var ok bool
 	t.shift, ok = rowOf(bias, n)
@@ -160,22 +158,27 @@ func (t *intTail) roundShift(to affine) bool {
 // scalesAre says whether s holds the scales of the sums, as float32 rounds them.
 func (t *intTail) scalesAre(s []float32) bool {
 	for j, want := range t.scale {
-		if len(s) == 0 || math.Abs(float64(s[j%len(s)])-want) > 1e-6*want {
+		if len(s) == 0 || !(math.Abs(float64(s[j%len(s)])-want) <= 1e-6*want) {
 			return false
 		}
 	}
 	return len(s) == 1 || len(s) == len(t.scale)
 }
 
-func zeroIsZero(v *value) bool {
-	if v == nil {
+// biasCodes says whether d gives a constant row of int32 codes their meaning, with zero points of 0 alone.
+func biasCodes(d *node) bool {
+	if d == nil || d.kind != "DequantizeLinear" || !d.in[0].is(tensor.Int32) || d.in[0].konst == nil || d.in[1].konst == nil || !d.in[1].is(tensor.Float32) {
+		return false
+	}
+	if axis, ok := scaledAxis(d); len(d.in[1].shape) > 0 && !(ok && axis == 0 && sameShape(d.in[1].shape, d.in[0].shape)) {
+		return false
+	}
+	z := d.input(2)
+	if z == nil {
 		return true
 	}
-	list, ok := intsOf(v)
-	for _, z := range list {
-		ok = ok && z == 0
-	}
-	return ok
+	list, ok := intsOf(z)
+	return ok && sameShape(z.shape, d.in[1].shape) && !slices.ContainsFunc(list, func(c int) bool { return c != 0 })
 }
 
 // weightCodes reads constant weights that a DQ node gives: codes with the zero point taken off, and

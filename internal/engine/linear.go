@@ -91,7 +91,7 @@ func (lw *lowerer) linearTensor(n *node, q bool, c codec, scale float32, zero *t
 func (lw *lowerer) linearRows(n *node, q bool, c codec, scale []float32, zero *tensor.Tensor) bool {
 	v := n.in[0]
 	axis, ok := scaledAxis(n)
-	if !ok {
+	if !ok || v.shape[axis] != len(scale) {
 		return false
 	}
 	l := rowMajor
