@@ -30,7 +30,7 @@ onnx:          fault tensor graph atomicfile google.golang.org/protobuf golang.o
 op:            fault tensor graph format
 engine:        fault tensor graph format weight op kernel
 calib:         fault tensor graph format kernel
-calib/dataset: fault tensor graph format npz onnx golang.org/x/image go.yaml.in/yaml/v4
+calib/dataset: fault tensor strictyaml graph format npz onnx golang.org/x/image
 plan:          fault tensor graph op format calib
 pass:          fault tensor graph op format weight plan
 repair:        fault tensor graph kernel format op calib plan pass

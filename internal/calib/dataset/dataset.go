@@ -38,7 +38,7 @@ type Sample struct {
 
 // Info describes the data behind a Source.
 type Info struct {
-	Form       string // the name of the form, as in Forms
+	Form       string // its name
 	Path       string
 	Total      int         // samples there are, drawn or not
 	Labelled   bool        // samples have labels
@@ -64,7 +64,7 @@ type reader interface {
 // A form is one way in which data lies on disk.
 type form struct {
 	name string
-	rule string // what it looks like, for help texts
+	rule string // what it looks like, for messages
 	// detect says whether path, which st describes, has this form; st is nil where nothing lies there.
 	detect func(path string, st fs.FileInfo) bool
 	// open fills in what it learns in info.
@@ -73,18 +73,6 @@ type form struct {
 
 // forms lists every form in the order in which they are tried.
 var forms = []form{drawnForm, randomForm, testSetForm, npyForm, npzForm, idxForm, cifarForm, csvForm, arrayFolderForm, imageForm}
-
-// A FormRow is one line of the help text on data.
-type FormRow struct{ Name, Rule string }
-
-// Forms lists the forms of data that Open reads.
-func Forms() []FormRow {
-	out := make([]FormRow, len(forms))
-	for i, f := range forms {
-		out[i] = FormRow{f.name, f.rule}
-	}
-	return out
-}
 
 // Open opens the data at path, whose form it detects, for a model with the given inputs.
 func Open(path string, o Options) (*Source, error) {

@@ -161,10 +161,10 @@ func TestRefusedSamples(t *testing.T) {
 
 func TestFormsAreNamed(t *testing.T) {
 	seen := map[string]bool{}
-	for _, f := range Forms() {
-		if f.Name == "" || f.Rule == "" || seen[f.Name] {
-			t.Errorf("form %+v", f)
+	for _, f := range forms {
+		if f.name == "" || f.rule == "" || seen[f.name] {
+			t.Errorf("form %q: %q", f.name, f.rule)
 		}
-		seen[f.Name] = true
+		seen[f.name] = true
 	}
 }

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"math"
@@ -9,26 +10,27 @@ import (
 	"strings"
 
 	"lowbit/internal/fault"
+	"lowbit/internal/strictyaml"
 )
 
 // Preprocess says how an image becomes an input: resize, centre crop, then for each pixel
 // (value·scale − mean)/std. A field left at its zero value changes nothing; an empty color or
 // layout follows the model's input.
 type Preprocess struct {
-	Resize *Resize   `json:"resize,omitempty"`
-	Crop   int       `json:"crop,omitempty"`  // side of the centre square, in pixels
-	Scale  float64   `json:"scale,omitempty"` // of pixels 0 to 255; 0 means 1
-	Mean   []float64 `json:"mean,omitempty"`  // by channel, in the order of Color
-	Std    []float64 `json:"std,omitempty"`
-	Color  string    `json:"color,omitempty"`  // RGB, BGR or GRAY
-	Layout string    `json:"layout,omitempty"` // NCHW or NHWC
+	Resize *Resize   `json:"resize,omitempty" yaml:"resize"`
+	Crop   int       `json:"crop,omitempty" yaml:"crop"`   // side of the centre square, in pixels
+	Scale  float64   `json:"scale,omitempty" yaml:"scale"` // of pixels 0 to 255; 0 means 1
+	Mean   []float64 `json:"mean,omitempty" yaml:"mean"`   // by channel, in the order of Color
+	Std    []float64 `json:"std,omitempty" yaml:"std"`
+	Color  string    `json:"color,omitempty" yaml:"color"`   // RGB, BGR or GRAY
+	Layout string    `json:"layout,omitempty" yaml:"layout"` // NCHW or NHWC
 }
 
 // Resize is the size that an image is brought to: its shorter side, or both sides.
 type Resize struct {
-	Short  int `json:"short,omitempty"`
-	Width  int `json:"width,omitempty"`
-	Height int `json:"height,omitempty"`
+	Short  int `json:"short,omitempty" yaml:"short"`
+	Width  int `json:"width,omitempty" yaml:"width"`
+	Height int `json:"height,omitempty" yaml:"height"`
 }
 
 // presets are the lists that have a name.
@@ -56,12 +58,24 @@ func LoadPreprocess(nameOrPath string) (*Preprocess, error) {
 	if _, err := os.Stat(nameOrPath); err != nil {
 		return nil, fault.Invalidf("preprocess", "%q is neither a file nor one of %s", nameOrPath, strings.Join(Presets(), ", "))
 	}
-	data, err := readLimited(nameOrPath, 1<<20)
+	data, err := readLimited(nameOrPath, strictyaml.MaxBytes)
 	if err != nil {
 		return nil, err
 	}
 	p, err := ParsePreprocess(data)
 	return p, fault.At(nameOrPath, err)
+}
+
+// ParsePreprocess reads a preprocessing list from YAML or JSON. Unknown keys are errors.
+func ParsePreprocess(text []byte) (*Preprocess, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, fault.Invalidf("", "no list of keys such as crop and scale")
+	}
+	p := &Preprocess{}
+	if err := strictyaml.Decode(text, p); err != nil {
+		return nil, err
+	}
+	return p, p.check()
 }
 
 // JSON returns the list as one line, which ParsePreprocess reads back: what a model's metadata holds.

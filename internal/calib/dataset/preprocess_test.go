@@ -140,7 +140,7 @@ func TestParsePreprocess(t *testing.T) {
 		{"resize: {shrt: 8}", "short", []string{"line 1", "shrt"}},
 		{"Mean: [1]", "mean", []string{"Mean"}},
 		{"crop: 8\ncrop: 9", "", []string{"crop"}},
-		{"crop: much", "", []string{"line 1", "much", "crop"}},
+		{"crop: much", "", []string{"line 1", "much"}},
 		{"crop: -1", "", []string{"crop"}},
 		{"- 1", "", []string{"line 1", "keys"}},
 		{"", "", []string{"keys"}},
