@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"lowbit"
+	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
 )
@@ -179,26 +179,15 @@ func scoreSample(ctx context.Context, s *lowbit.Session, src *dataset.Source, i 
 // parallel calls f for 0 to n-1 on as many threads as the user allows, and done, one call at a
 // time, with the number of calls that have returned. The first error ends it.
 func (a *app) parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error, done func(int)) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	var finished int
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for range min(a.threads, n) {
-		wg.Go(func() {
-			for i := int(next.Add(1) - 1); i < n && ctx.Err() == nil; i = int(next.Add(1) - 1) {
-				if err := f(ctx, i); err != nil {
-					cancel(err)
-					return
-				}
-				mu.Lock()
-				finished++
-				done(finished)
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return context.Cause(ctx)
+	finished, mu := 0, sync.Mutex{}
+	return calib.Each(ctx, n, a.threads, func(ctx context.Context, i int) error {
+		err := f(ctx, i)
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			finished++
+			done(finished)
+		}
+		return err
+	})
 }

@@ -368,7 +368,7 @@ func TestSameBytesOnArm(t *testing.T) {
 // TestMaxMemory gives a run of many images ten limits: it is refused before it begins, or it keeps
 // within the limit, a tenth, and what a program takes that has just started.
 func TestMaxMemory(t *testing.T) {
-	if raceEnabled {
+	if raced {
 		t.Skip("the race detector takes memory of its own")
 	}
 	dir := workplace(t)

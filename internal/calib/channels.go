@@ -2,6 +2,8 @@ package calib
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"lowbit/internal/fault"
@@ -69,7 +71,7 @@ func CollectChannels(ctx context.Context, r Runner, feed Feed, axes map[string]i
 				s.samples[i] = channelsOf(opt.Level, tensor.Of[float32](t), t.Shape, s.Axis)
 			}
 		}
-		for _, value := range sortedKeys(in) {
+		for _, value := range slices.Sorted(maps.Keys(in)) {
 			watch(value, in[value])
 		}
 		if _, err := r.RunWatch(ctx, in, watch); err != nil {

@@ -3,6 +3,7 @@ package calib
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -124,7 +125,7 @@ func (c *collector) sample(ctx context.Context, own map[string]*Stats, i int) (e
 		}
 		s.Add(c.opt.Level, tensor.Of[float32](t))
 	}
-	for _, value := range sortedKeys(in) {
+	for _, value := range slices.Sorted(maps.Keys(in)) {
 		t := in[value]
 		if t.DType == tensor.Float32 {
 			if s := c.opt.Level.Scan(tensor.Of[float32](t)); s.NaNs+s.Infs > 0 {
@@ -138,13 +139,4 @@ func (c *collector) sample(ctx context.Context, own map[string]*Stats, i int) (e
 		return fault.At(fmt.Sprintf("sample %s", name), err)
 	}
 	return nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

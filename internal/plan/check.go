@@ -15,7 +15,7 @@ import (
 func (p *Plan) Check(m *graph.Model) error {
 	c := &checker{plan: p, consts: constants(m), nodes: map[string]bool{}, values: map[string]bool{}, as: map[string]*Value{}}
 	for _, n := range m.Graph.AllNodes() {
-		c.nodes[nodeName(n)] = true
+		c.nodes[NodeName(n)] = true
 		for _, o := range n.Out {
 			c.values[o] = true
 		}

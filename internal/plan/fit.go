@@ -241,25 +241,8 @@ func (v *Value) measure(t *tensor.Tensor) {
 	if codes, err := f.QuantizeCodes(t, v.Block, v.Params); err == nil {
 		back := make([]float32, len(codes))
 		f.DecodeBlocks(back, t.Shape, codes, v.Block, f.Settle(v.Params))
-		v.SQNR = round2(sqnr(tensor.Of[float32](t), back))
+		v.SQNR = round2(format.SQNR(tensor.Of[float32](t), back))
 	}
-}
-
-// sqnr is the signal to quantization noise ratio of y against x, in dB; 999 where they are equal.
-func sqnr(x, y []float32) float64 {
-	var signal, noise float64
-	for i, v := range x {
-		d := float64(v) - float64(y[i])
-		signal += float64(v) * float64(v)
-		noise += d * d
-	}
-	if noise == 0 {
-		return 999
-	}
-	if signal == 0 {
-		return 0
-	}
-	return 10 * math.Log10(signal/noise)
 }
 
 func round2(v float64) float64 { return math.Round(v*100) / 100 }

@@ -92,7 +92,7 @@ func (h *halver) node(n *graph.Node) {
 	if !slices.ContainsFunc(n.In, h.isFloat) && !slices.ContainsFunc(n.Out, h.isFloat) {
 		return
 	}
-	row := &Node{Name: nodeName(n), Op: op.QualifiedName(n), Reason: h.obstacle(n)}
+	row := &Node{Name: NodeName(n), Op: op.QualifiedName(n), Reason: h.obstacle(n)}
 	h.plan.Nodes = append(h.plan.Nodes, row)
 	if row.Reason != "" {
 		return

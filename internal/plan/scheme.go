@@ -1,10 +1,18 @@
 package plan
 
 import (
+	"lowbit/internal/calib"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
+
+// A Scheme is how one sort of value is quantized.
+type Scheme struct {
+	Format   *format.Format
+	Block    format.Block    // the axis comes from the operator
+	Observer *calib.Observer // nil: of activations that of the settings, of weights the format's own rule
+}
 
 // endWeights and endActs are what the first and the last layer keep where the others have a bit
 // or two: most of the accuracy hangs on them and little of the work.
@@ -82,4 +90,38 @@ func reductionAxis(channel, rank int) int {
 		return rank - 2
 	}
 	return 0
+}
+
+// Opset is the first default-domain opset that can write constants of a scheme; 0 for float.
+func (s Scheme) Opset() int {
+	switch {
+	case s.Format == nil:
+		return 0
+	case s.Block.Kind == format.Group:
+		return max(21, s.Format.Opset)
+	}
+	return s.Format.Opset
+}
+
+// FlowOpset is the first default-domain opset that can write values of a scheme that flow, and
+// constants among them; they take eight bits where they have fewer.
+func (s Scheme) FlowOpset() int {
+	if s.Format == nil || s.Format.Bits < 8 {
+		return 0
+	}
+	return s.Format.Opset
+}
+
+// Opset is the first default-domain opset that can write the plan.
+func (p *Plan) Opset() int {
+	need := 13
+	for _, v := range p.Values {
+		s := Scheme{Format: format.Lookup(v.Format), Block: v.Block}
+		if v.Role == RoleActivation || v.Role == RoleConstant {
+			need = max(need, s.FlowOpset())
+		} else {
+			need = max(need, s.Opset())
+		}
+	}
+	return need
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"lowbit/internal/graph"
@@ -92,6 +91,3 @@ func (c *Comparison) layer(s shown, y []float32, see func(name string, a, b []fl
 		see(s.name, s.x, y)
 	}
 }
-
-// LayerNames returns the names of the compared values, sorted.
-func (c *Comparison) LayerNames() []string { return slices.Sorted(maps.Keys(c.Layers)) }

@@ -77,9 +77,6 @@ func (d *Diff) Cosine() float64 {
 // MaxAbs is the largest absolute difference.
 func (d *Diff) MaxAbs() float64 { return d.maxAbs }
 
-// Broken is how many elements are not finite in one of the two, and not the same in the other.
-func (d *Diff) Broken() int { return d.broken }
-
 // Noise is the squared difference, Σ(x−y)².
 func (d *Diff) Noise() float64 { return d.noise }
 

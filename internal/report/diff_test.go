@@ -39,8 +39,8 @@ func TestDiff(t *testing.T) {
 	} {
 		var d Diff
 		d.Add(c.x, c.y)
-		if math.Abs(d.SQNR()-c.sqnr) > 1e-9 || math.Abs(d.Cosine()-c.cosine) > 1e-12 || d.MaxAbs() != c.maxAbs || d.Broken() != c.broken || d.Len() != len(c.x) {
-			t.Errorf("%s: %v dB, cosine %v, largest difference %v, %d broken", c.name, d.SQNR(), d.Cosine(), d.MaxAbs(), d.Broken())
+		if math.Abs(d.SQNR()-c.sqnr) > 1e-9 || math.Abs(d.Cosine()-c.cosine) > 1e-12 || d.MaxAbs() != c.maxAbs || d.broken != c.broken || d.Len() != len(c.x) {
+			t.Errorf("%s: %v dB, cosine %v, largest difference %v, %d broken", c.name, d.SQNR(), d.Cosine(), d.MaxAbs(), d.broken)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func TestDiffNumbers(t *testing.T) {
 		a.Add(x[:cut], y[:cut])
 		b.Add(x[cut:], y[cut:])
 		a.Merge(b)
-		if a.Len() != whole.Len() || a.Broken() != whole.Broken() || a.MaxAbs() != whole.MaxAbs() || math.Abs(a.SQNR()-whole.SQNR()) > 1e-6 {
+		if a.Len() != whole.Len() || a.broken != whole.broken || a.MaxAbs() != whole.MaxAbs() || math.Abs(a.SQNR()-whole.SQNR()) > 1e-6 {
 			t.Fatalf("parts: %+v, whole: %+v", a, whole)
 		}
 		if _, err := json.Marshal([]float64{whole.SQNR(), whole.Cosine(), whole.MaxAbs()}); err != nil {
