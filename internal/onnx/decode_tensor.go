@@ -136,6 +136,10 @@ func (d *decoder) sizes(dims []int64) ([]int, bool) {
 		d.limit("shape %v has more than %s elements", dims, commas(d.lim.Elements))
 		return nil, false
 	}
+	if _, err := tensor.CheckedElements(shape); err != nil {
+		d.limit("%v", err)
+		return nil, false
+	}
 	return shape, true
 }
 

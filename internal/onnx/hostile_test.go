@@ -57,6 +57,7 @@ var badTensors = []struct {
 	{"negative dimension", `dims: -1 data_type: 1`, fault.Invalid, "negative"},
 	{"typed data and raw data", `dims: 1 data_type: 1 raw_data: "abcd" float_data: 1`, fault.Invalid, "more than one field"},
 	{"external data without a folder", `dims: 1 data_type: 1 data_location: EXTERNAL external_data { key: "location" value: "w" }`, fault.Invalid, "no folder"},
+	{"nothing times 2^40", `dims: 1099511627776 dims: 0 data_type: 1`, fault.Limit, "is empty, but"},
 	{"unknown element type", `dims: 1 data_type: 99 raw_data: "a"`, fault.Invalid, "element type 99"},
 }
 

@@ -27,11 +27,11 @@ func checkSize(d tensor.DType, shape []int) (int, error) {
 	if err != nil {
 		return 0, fault.Limitf("", "%v", err)
 	}
-	bits := d.Bits()
+	bits := max(d.Bits(), 8) // smaller elements take a byte each while they are moved
 	if d == tensor.String {
 		bits = 128
 	}
-	if n > sizeLimit/16 && n > sizeLimit*8/max(bits, 1) {
+	if n > sizeLimit/16 && n > sizeLimit*8/bits {
 		return 0, fault.Limitf("", "a result of shape %v and type %s is larger than %d bytes", shape, d, sizeLimit)
 	}
 	return n, nil

@@ -62,6 +62,7 @@ var dataCases = []dataCase{
 	{"transpose wrong perm", 13, node("Transpose", 1, 1, "perm", i64s(0, 0)), ins(grid()), nil},
 	{"reshape zero copies", 13, node("Reshape", 2, 1), ins(grid(), i64v(0, -1, 1)), outs(of(tensor.Int32, dims(2, 3, 1), 1, 2, 3, 4, 5, 6))},
 	{"reshape allows zero", 14, node("Reshape", 2, 1, "allowzero", int64(1)), ins(of(tensor.Int32, dims(0, 3)), i64v(3, 0)), outs(of(tensor.Int32, dims(3, 0)))},
+	{"reshape of nothing to a vast shape", 14, node("Reshape", 2, 1, "allowzero", int64(1)), ins(of(tensor.Int32, dims(0)), i64v(1<<40, 0)), nil},
 	{"reshape two open", 13, node("Reshape", 2, 1), ins(grid(), i64v(-1, -1)), nil},
 	{"reshape too small", 13, node("Reshape", 2, 1), ins(grid(), i64v(4)), nil},
 	{"flatten at the end", 13, node("Flatten", 1, 1, "axis", int64(2)), ins(grid()), outs(of(tensor.Int32, dims(6, 1), 1, 2, 3, 4, 5, 6))},
@@ -155,6 +156,10 @@ func TestTooLarge(t *testing.T) {
 		{"Pad", 13, node("Pad", 2, 1), ins(of(tensor.Int8, dims(1, 1), 1), i64v(1<<30, 1<<30, 0, 0)), nil},
 		{"OneHot", 11, node("OneHot", 3, 1), ins(tensor.New(tensor.Int64, 1<<10), of(tensor.Int64, nil, 1<<30), list(tensor.Int8, 0, 1)), nil},
 		{"CenterCropPad", 18, node("CenterCropPad", 2, 1), ins(of(tensor.Int8, dims(1, 1), 1), i64v(1<<30, 1<<30)), nil},
+		{"ConstantOfShape of nothing", 9, node("ConstantOfShape", 1, 1), ins(i64v(1<<40, 0)), nil},
+		{"Pad of nothing", 13, node("Pad", 2, 1), ins(of(tensor.Int8, dims(0, 1)), i64v(0, 1<<30, 0, 0)), nil},
+		{"Tile of nothing", 13, node("Tile", 2, 1), ins(of(tensor.Int8, dims(0, 1)), i64v(1, 1<<40)), nil},
+		{"two bits", 25, node("ConstantOfShape", 1, 1, "value", list(tensor.Int2, 1)), ins(i64v(1 << 32)), nil},
 	} {
 		m, feed := modelOf(c.node, c.opset, c.in)
 		if _, err := Run(m, feed, Options{}); fault.KindOf(err) != fault.Limit {

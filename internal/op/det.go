@@ -19,10 +19,10 @@ func evalDet(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	n := x.Shape[r-1]
-	y := make([]float64, product(x.Shape[:r-2]))
 	if _, err := sized(x.Shape[:r-2]); err != nil {
 		return nil, err
 	}
+	y := make([]float64, product(x.Shape[:r-2]))
 	for i := range y {
 		y[i] = determinant(slices.Clone(data[i*n*n:(i+1)*n*n]), n)
 	}

@@ -64,6 +64,9 @@ func evalPad(c *Call) ([]*tensor.Tensor, error) {
 // padInto fills dst from x, whose first element stands at position lo. What lies outside dst is
 // cut off before source repeats anything.
 func padInto(dst cells, shape []int, x *tensor.Tensor, lo []int, source func(i, n int) int, value cells) {
+	if tensor.Elements(shape) == 0 {
+		return
+	}
 	src, own := cellsOf(x), strides(x.Shape)
 	rows, last := []int{0}, len(shape)-1
 	for k := range shape {

@@ -67,8 +67,12 @@ func Elements(shape []int) int {
 	return n
 }
 
+// maxEmpty is the most that the other dimensions of a tensor without elements may multiply to: no
+// bytes vouch for them, and still loops run over them and tables are made for them.
+const maxEmpty = 1 << 27
+
 // CheckedElements is Elements for dimensions that come from a file: it refuses negative
-// dimensions and products above the largest int.
+// dimensions, products above the largest int, and empty tensors that are vast all the same.
 func CheckedElements(shape []int) (int, error) {
 	n := 1
 	zero := false
@@ -85,7 +89,10 @@ func CheckedElements(shape []int) (int, error) {
 		}
 		n *= d
 	}
-	if zero {
+	switch {
+	case zero && n > maxEmpty:
+		return 0, fmt.Errorf("shape %v is empty, but its other dimensions multiply to more than %d", shape, maxEmpty)
+	case zero:
 		return 0, nil
 	}
 	return n, nil

@@ -74,6 +74,7 @@ func TestCheckedElements(t *testing.T) {
 	}{
 		{nil, 1, true}, {[]int{2, 3}, 6, true}, {[]int{0, 1 << 62, 1 << 62}, 0, false}, {[]int{0, 5}, 0, true}, {[]int{-1}, 0, false},
 		{[]int{1 << 40, 1 << 40}, 0, false}, {[]int{math.MaxInt}, 0, false}, {[]int{0, -1}, 0, false},
+		{[]int{1 << 27, 0}, 0, true}, {[]int{1 << 28, 0}, 0, false},
 	} {
 		n, err := CheckedElements(c.shape)
 		if (err == nil) != c.ok || c.ok && n != c.n {
