@@ -13,7 +13,7 @@ import (
 func buildNet(m *graph.Model, facts op.Facts, watch []string) (*net, error) {
 	g := &net{model: m, values: map[string]*value{}}
 	for _, c := range m.Graph.Consts() {
-		t, err := denseConst(c)
+		t, err := op.DenseConst(c)
 		if err != nil {
 			return nil, fault.At(fmt.Sprintf("initializer %q", c.Name), err)
 		}
@@ -45,13 +45,6 @@ func buildNet(m *graph.Model, facts op.Facts, watch []string) (*net, error) {
 		}
 	}
 	return g, nil
-}
-
-func denseConst(c *graph.Const) (*tensor.Tensor, error) {
-	if c.Tensor != nil {
-		return c.Tensor, nil
-	}
-	return op.Densify(c.Sparse)
 }
 
 func valueOf(name string, f op.Fact) *value {

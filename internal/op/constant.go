@@ -21,18 +21,25 @@ var constantForms = map[string]func(v any) (*tensor.Tensor, error){
 	"value_strings": func(v any) (*tensor.Tensor, error) { return tensor.Strings(v.([]string), len(v.([]string))), nil },
 }
 
+// DenseConst returns an initializer in full, where it is sparse too.
+func DenseConst(c *graph.Const) (*tensor.Tensor, error) {
+	if c.Tensor != nil {
+		return c.Tensor, nil
+	}
+	return densify(c.Sparse)
+}
+
 func densify(s *graph.Sparse) (*tensor.Tensor, error) {
 	if s == nil || s.Values == nil || s.Indices == nil {
 		return nil, invalidf("the sparse value is empty")
 	}
+	if err := s.Check(); err != nil {
+		return nil, invalidf("%v", err)
+	}
 	if _, err := checkSize(s.Values.DType, s.Shape); err != nil {
 		return nil, err
 	}
-	t, err := Densify(s)
-	if err != nil {
-		return nil, invalidf("%v", err)
-	}
-	return t, nil
+	return s.Dense(int64(sizeLimit))
 }
 
 func evalConstant(c *Call) ([]*tensor.Tensor, error) { return one(constantOf(c.Node)) }

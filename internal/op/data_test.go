@@ -167,3 +167,25 @@ func TestTooLarge(t *testing.T) {
 		}
 	}
 }
+
+// TestSparseInitializers writes those out in full that fit, of every width, and refuses one that a
+// few bytes say is huge.
+func TestSparseInitializers(t *testing.T) {
+	run := func(values *tensor.Tensor, shape ...int) (*tensor.Tensor, error) {
+		m, _ := modelOf(node("Identity", 1, 1), 21, nil)
+		m.Graph.AddConst(&graph.Const{Name: "a", Sparse: &graph.Sparse{Values: values, Indices: i64v(2), Shape: shape}})
+		out, err := Run(m, nil, Options{})
+		return out["p"], err
+	}
+	for _, c := range []struct{ values, want *tensor.Tensor }{
+		{vec(7), f32(dims(2, 2), 0, 0, 7, 0)}, {list(tensor.Int4, -3), i4(dims(2, 2), 0, 0, -3, 0)}, {strs("a"), text(dims(2, 2), "", "", "a", "")},
+	} {
+		got, err := run(c.values, 2, 2)
+		if err != nil || got.String() != c.want.String() || !slices.Equal(got.Raw, c.want.Raw) || !slices.Equal(got.Str, c.want.Str) {
+			t.Errorf("%s: %v %v", c.values, got, err)
+		}
+	}
+	if _, err := run(vec(7), 1<<40); fault.KindOf(err) != fault.Limit {
+		t.Errorf("2^40 elements: error %v", err)
+	}
+}

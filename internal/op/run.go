@@ -32,7 +32,7 @@ func Run(m *graph.Model, in map[string]*tensor.Tensor, opt Options) (map[string]
 	}
 	env := newScope(nil)
 	for _, c := range g.Consts() {
-		t, err := constTensor(c)
+		t, err := DenseConst(c)
 		if err != nil {
 			return nil, fault.At(fmt.Sprintf("initializer %q", c.Name), err)
 		}
@@ -119,7 +119,7 @@ func (r *runner) graph(g *graph.Graph, outer *scope, in []*tensor.Tensor) ([]*te
 	}
 	env := newScope(outer)
 	for _, c := range g.Consts() {
-		t, err := constTensor(c)
+		t, err := DenseConst(c)
 		if err != nil {
 			return nil, fault.At(fmt.Sprintf("initializer %q", c.Name), err)
 		}
@@ -411,12 +411,4 @@ func saltOf(seed uint64, n *graph.Node) uint64 {
 		h.Write([]byte(o))
 	}
 	return h.Sum64() ^ seed*0x9e3779b97f4a7c15
-}
-
-// constTensor returns an initializer as a dense tensor.
-func constTensor(c *graph.Const) (*tensor.Tensor, error) {
-	if c.Tensor != nil {
-		return c.Tensor, nil
-	}
-	return Densify(c.Sparse)
 }
