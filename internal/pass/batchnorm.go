@@ -44,7 +44,7 @@ func foldBatchNorm(g *graph.Graph, x *graph.Index, used names, n *graph.Node) bo
 	if p == nil || len(p.In) < 2 || x.OnlyUse(n.In[0]) != n || anyNamed(n.Out[1:]) {
 		return false
 	}
-	axis, ok := channelAxis(g, p)
+	axis, ok := channelAxis(p)
 	if !ok {
 		return false
 	}
@@ -62,7 +62,7 @@ func foldBatchNorm(g *graph.Graph, x *graph.Index, used names, n *graph.Node) bo
 		return false
 	}
 	for i := range bias {
-		bias[i] = float32(float64(bias[i])*float64(a.factor[i]) + float64(a.shift[i]))
+		bias[i] = float32(float64(float64(bias[i])*float64(a.factor[i])) + float64(a.shift[i]))
 	}
 	wName, bName := used.fresh(p.In[1]+"_folded"), used.fresh(p.Out[0]+"_bias_folded")
 	g.SetConst(wName, scaled)
@@ -107,7 +107,7 @@ func anyNamed(names []string) bool {
 
 // channelAxis is the axis of the weight that makes p's output channels; false where p cannot
 // take a normalization in.
-func channelAxis(g *graph.Graph, p *graph.Node) (int, bool) {
+func channelAxis(p *graph.Node) (int, bool) {
 	switch {
 	case graph.CanonicalDomain(p.Domain) != "":
 		return 0, false
@@ -142,7 +142,7 @@ func normAffine(g *graph.Graph, n *graph.Node) (affine, bool) {
 	for i := range a.factor {
 		k := float64(c[0][i]) / math.Sqrt(float64(c[3][i])+eps)
 		a.factor[i] = float32(k)
-		a.shift[i] = float32(float64(c[1][i]) - float64(c[2][i])*k)
+		a.shift[i] = float32(float64(c[1][i]) - float64(float64(c[2][i])*k))
 	}
 	return a, true
 }

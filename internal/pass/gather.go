@@ -38,6 +38,9 @@ func (s *spreader) gather(n *graph.Node) bool {
 	if q == nil || q.Op != "DynamicQuantizeLinear" || codes == nil || scale == nil || scale.Rank() > 1 || codes.DType != tensor.Int8 && codes.DType != tensor.Uint8 {
 		return false
 	}
+	if r := codes.Rank(); r < 2 || scale.Len() > 1 && (d.Int("axis", 1)+r)%r != integerForms[form.integer].axis(n, r) {
+		return false
+	}
 	one := tensor.New(codes.DType)
 	if zero != nil {
 		one.Raw[0] = zero.Raw[0]

@@ -1,6 +1,9 @@
 package pass
 
-import "lowbit/internal/graph"
+import (
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
 
 // Identities removes nodes that pass their input on: Identity, and Dropout outside training.
 var Identities = &Pass{
@@ -35,7 +38,7 @@ func passesOn(g *graph.Graph, n *graph.Node) bool {
 			return true
 		}
 		t := g.ConstTensor(n.In[2])
-		return t != nil && g.Input(n.In[2]) == nil && t.Len() == 1 && t.Raw[0] == 0
+		return t != nil && g.Input(n.In[2]) == nil && t.DType == tensor.Bool && t.Len() == 1 && t.Raw[0] == 0
 	}
 	return false
 }

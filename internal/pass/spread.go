@@ -86,7 +86,7 @@ func (s *spreader) node(n *graph.Node) {
 		s.out = append(s.out, n)
 	}
 	if n.Op == "QuantizeLinear" && len(n.Out) == 1 {
-		s.codes[n.Out[0]] = operand{n.Out[0], n.In[1], input(n, 2)}
+		s.codes[n.Out[0]] = operand{n.Out[0], input(n, 1), input(n, 2)}
 	}
 }
 

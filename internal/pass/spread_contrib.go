@@ -11,10 +11,10 @@ import (
 // contribForms write ONNX Runtime's own operators that find the scale of their input while running.
 var contribForms = map[string]func(s *spreader, n *graph.Node) bool{
 	"MatMulIntegerToFloat": func(s *spreader, n *graph.Node) bool {
-		return s.product(n, s.flowing(operand{n.In[0], n.In[2], input(n, 4)}), operand{n.In[1], n.In[3], input(n, 5)}, input(n, 6))
+		return s.product(n, s.flowing(operand{n.In[0], input(n, 2), input(n, 4)}), operand{n.In[1], input(n, 3), input(n, 5)}, input(n, 6))
 	},
 	"DynamicQuantizeMatMul": func(s *spreader, n *graph.Node) bool {
-		return s.product(n, s.dynamic(n.In[0]), operand{n.In[1], n.In[2], input(n, 3)}, input(n, 4))
+		return s.product(n, s.dynamic(n.In[0]), operand{n.In[1], input(n, 2), input(n, 3)}, input(n, 4))
 	},
 	"DynamicQuantizeLSTM": (*spreader).recurrence,
 }
@@ -36,6 +36,9 @@ func (s *spreader) dynamic(name string) string {
 // stay without a reader do no harm.
 func (s *spreader) product(n *graph.Node, x string, w operand, bias string) bool {
 	t := s.constant(w.codes)
+	if t.Rank() == 0 {
+		return false
+	}
 	c := t.Shape[t.Rank()-1]
 	if scale := s.constant(w.scale); scale == nil || scale.Len() != 1 && scale.Len() != c {
 		return false

@@ -29,6 +29,9 @@ func (s *spreader) integer(n *graph.Node) bool {
 		return false
 	}
 	w := s.constant(n.In[1])
+	if w.Rank() == 0 {
+		return false
+	}
 	c := w.Shape[form.axis(n, w.Rank())]
 	p, ok := s.scaledBy(n, c)
 	if !ok {
@@ -95,11 +98,11 @@ func (s *spreader) scaledBy(n *graph.Node, c int) (*scaled, bool) {
 	var factors []string
 	for at := cast.Out[0]; len(factors) < 2; at = p.chain[len(p.chain)-1].Out[0] {
 		mul := s.x.OnlyUse(at)
-		if mul == nil || mul.Op != "Mul" || mul.In[0] == mul.In[1] {
+		if mul == nil || mul.Op != "Mul" || len(mul.In) != 2 || mul.In[0] == mul.In[1] {
 			return nil, false
 		}
 		p.chain = append(p.chain, mul)
-		other := mul.In[btoi(mul.In[0] == at)]
+		other := besides(mul, at)
 		if f := s.x.Producer(other); f != nil && f.Op == "Mul" && len(factors) == 0 {
 			factors = slices.Clone(f.In)
 		} else {
@@ -117,21 +120,22 @@ func (s *spreader) scaledBy(n *graph.Node, c int) (*scaled, bool) {
 	return nil, false
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
+// besides returns the operand of a node of two that is not the given one.
+func besides(n *graph.Node, name string) string {
+	if n.In[0] == name {
+		return n.In[1]
 	}
-	return 0
+	return n.In[0]
 }
 
 // takeBias takes the Add of a constant with one number for each output channel into the product.
 func (s *spreader) takeBias(p *scaled, c, rank int) {
 	end := p.chain[len(p.chain)-1].Out[0]
 	add := s.x.OnlyUse(end)
-	if add == nil || add.Op != "Add" {
+	if add == nil || add.Op != "Add" || len(add.In) != 2 {
 		return
 	}
-	t := s.constant(add.In[btoi(add.In[0] == end)])
+	t := s.constant(besides(add, end))
 	if t == nil || t.DType != tensor.Float32 || t.Len() != c || t.Rank() < rank-1 || t.Shape[t.Rank()-rank+1] != c {
 		return
 	}

@@ -2,6 +2,7 @@ package pass
 
 import (
 	"cmp"
+	"slices"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
@@ -108,12 +109,24 @@ func upsampleResize(_ *upgrader, n *graph.Node) ([]*graph.Node, error) {
 	return []*graph.Node{n}, nil
 }
 
-// resizeModes writes out what Resize 10 always did: asymmetric coordinates, rounded down.
+// resizeModes writes out what Resize 10 always did: asymmetric coordinates, rounded down along axes
+// that grow and up along those that shrink. Scales that nobody knows yet count as growth.
 func resizeModes(u *upgrader, n *graph.Node) ([]*graph.Node, error) {
 	scales := n.In[1]
+	round := "floor"
+	if t := u.types[scales].Value; isFloat(t) {
+		v := tensor.Of[float32](t)
+		grows, shrinks := slices.ContainsFunc(v, func(s float32) bool { return s > 1 }), slices.ContainsFunc(v, func(s float32) bool { return s < 1 })
+		if grows && shrinks && n.Str("mode", "nearest") == "nearest" {
+			return nil, fault.Unsupportedf("", "nearest neighbours by scales above and below 1, which round in two ways, are gone from opset 11 on")
+		}
+		if shrinks {
+			round = "ceil"
+		}
+	}
 	n.In = []string{n.In[0], u.constant(n, "roi", tensor.Float32s(nil, 0)), scales}
 	n.SetAttr("coordinate_transformation_mode", "asymmetric")
-	n.SetAttr("nearest_mode", "floor")
+	n.SetAttr("nearest_mode", round)
 	return []*graph.Node{n}, nil
 }
 
