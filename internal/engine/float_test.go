@@ -260,6 +260,8 @@ func TestMoves(t *testing.T) {
 		{"Reshape", []*tensor.Tensor{vec(0, -1)}, nil}, {"Reshape", []*tensor.Tensor{vec(0, 0, -1)}, nil}, {"Flatten", nil, nil},
 		{"Transpose", nil, []any{"perm", []int64{0, 2, 3, 1}}}, {"Transpose", nil, []any{"perm", []int64{3, 1, 0, 2}}}, {"Transpose", nil, nil},
 		{"Slice", []*tensor.Tensor{vec(1, -3), vec(100, -1), vec(1, 3)}, nil}, {"Slice", []*tensor.Tensor{vec(-1, 0), vec(-100, 7), vec(2, 3), vec(-2, 3)}, nil},
+		{"Slice", []*tensor.Tensor{vec(1), vec(9), vec(2), vec(1 << 40)}, nil}, {"Slice", []*tensor.Tensor{vec(9), vec(10), vec(3), vec(3)}, nil},
+		{"Slice", []*tensor.Tensor{vec(0), vec(-9), vec(1), vec(math.MinInt64)}, nil}, {"Slice", []*tensor.Tensor{vec(9, 0), vec(10, -9), vec(1, 3), vec(2, -1)}, nil},
 		{"Expand", []*tensor.Tensor{vec(3, 1, 1, 1, 1)}, nil}, {"Tile", []*tensor.Tensor{vec(1, 2, 1, 3)}, nil},
 		{"Gather", []*tensor.Tensor{vec(3, -1, 0)}, []any{"axis", int64(1)}}, {"Gather", []*tensor.Tensor{vec(3, 1).Reshape(2, 1)}, []any{"axis", int64(3)}},
 		{"Pad", []*tensor.Tensor{vec(0, 1, 2, 0, 0, 0, 1, 3), tensor.Scalar(2.5)}, nil}, {"Pad", []*tensor.Tensor{vec(0, 0, 2, 1, 0, 0, 1, 3)}, []any{"mode", "reflect"}},

@@ -9,6 +9,11 @@ func lowerSlice(lw *lowerer, n *node) bool {
 	if !ok || !movable(x.dtype) || len(x.shape) > maxCopyDims {
 		return false
 	}
+	for i, d := range y.shape {
+		if d <= 1 {
+			step[i] = 1 // a step that is not taken may be of any length
+		}
+	}
 	lw.emitBox(n, "slice", x, y, start, step)
 	return true
 }

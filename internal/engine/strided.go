@@ -47,6 +47,9 @@ func (c *copyPlan) rows() int { return tensor.Elements(c.dims[:len(c.dims)-1]) }
 
 // run copies one part of the rows, whatever the type of the elements.
 func (c *copyPlan) run(dst, src *tensor.Tensor, part, parts int) {
+	if c.dims[len(c.dims)-1] == 0 {
+		return // nothing to copy, wherever it may begin
+	}
 	if w := c.words; w != nil {
 		w.runs(part, parts, func(d, s, rows int) { w.copyWords(dst.Raw, src.Raw, d, s, rows) })
 		return
