@@ -29,7 +29,7 @@ var updateRules = map[string]struct{ gated, delta bool }{
 func newLinearAttention(c *Call) (*linearAttention, error) {
 	a := &linearAttention{qHeads: c.Int("q_num_heads", 0), kvHeads: c.Int("kv_num_heads", 0)}
 	q, k, v := c.In[0].Shape, c.In[1].Shape, c.In[2].Shape
-	if len(q) != 3 || len(k) != 3 || len(v) != 3 || a.kvHeads < 1 || a.qHeads < 1 || a.qHeads%a.kvHeads != 0 {
+	if len(q) != 3 || len(k) != 3 || len(v) != 3 || a.kvHeads < 1 || a.kvHeads > max(k[2], 1) || a.qHeads < 1 || a.qHeads > max(q[2], 1) || a.qHeads%a.kvHeads != 0 {
 		return nil, invalidf("query %v, key %v and value %v with %d and %d heads", q, k, v, a.qHeads, a.kvHeads)
 	}
 	a.batch, a.steps, a.dk, a.dv = q[0], q[1], k[2]/a.kvHeads, v[2]/a.kvHeads

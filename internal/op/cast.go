@@ -120,7 +120,7 @@ func (k casting) parse(t *tensor.Tensor) (*tensor.Tensor, error) {
 	return k.store(x, t.Shape)
 }
 
-// parseWhole reads an integer, or truncates a decimal.
+// parseWhole reads an integer, or truncates a decimal. NaN is none.
 func parseWhole(s string) (int64, error) {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return n, nil
@@ -129,6 +129,9 @@ func parseWhole(s string) (int64, error) {
 		return int64(n), nil
 	}
 	v, err := strconv.ParseFloat(s, 64)
+	if v != v {
+		err = strconv.ErrSyntax
+	}
 	return int64(clamp(v, math.MinInt64, math.MaxInt64-1024)), err
 }
 

@@ -113,6 +113,7 @@ var dataCases = []dataCase{
 		outs(strs("b", "a"), i64v(0, 1), i64v(0, 1, 0), i64v(2, 1))},
 	{"unique columns", 11, node("Unique", 1, 4, "axis", int64(1)), ins(of(tensor.Int8, dims(2, 3), 2, 1, 2, 0, 5, 0)),
 		outs(of(tensor.Int8, dims(2, 2), 1, 2, 5, 0), i64v(1, 0), i64v(1, 0, 1), i64v(1, 2))},
+
 	{"eye below", 9, node("EyeLike", 1, 1, "k", int64(-1), "dtype", int64(tensor.Int8)), ins(grid()), outs(of(tensor.Int8, dims(2, 3), 0, 0, 0, 1, 0, 0))},
 	{"constant of int4", 21, node("ConstantOfShape", 1, 1, "value", i4(dims(1), -3)), ins(i64v(3)), outs(i4(dims(3), -3, -3, -3))},
 	{"constant of a negative shape", 9, node("ConstantOfShape", 1, 1), ins(i64v(-1)), nil},

@@ -13,7 +13,7 @@ func evalDequantizeLinear(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	to, err := dtypeAttr(c.Node, "output_dtype", scale.DType)
+	to, err := dtypeAttr(c.Node, "output_dtype", tensor.Undefined)
 	if err != nil {
 		return nil, err
 	}

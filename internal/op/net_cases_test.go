@@ -95,6 +95,7 @@ var poolCases = []netCase{
 	{name: "lppool p 0", node: node("LpPool", 1, 1, "kernel_shape", i64s(2), "p", int64(0)), in: ins(ramp(0, 1, 1, 4))},
 	{name: "globalaveragepool", node: node("GlobalAveragePool", 1, 1), in: ins(ramp(0, 1, 2, 2, 2)), want: []float32{1.5, 5.5}, shape: dims(1, 2, 1, 1)},
 	{name: "globalmaxpool", node: node("GlobalMaxPool", 1, 1), in: ins(f32(dims(1, 1, 2), -3, -2)), want: []float32{-2}},
+	{name: "globallppool of order 0", node: node("GlobalLpPool", 1, 1, "p", int64(0)), in: ins(f32(dims(1, 1, 2), -3, 2))},
 	{name: "globallppool", node: node("GlobalLpPool", 1, 1, "p", int64(1)), in: ins(f32(dims(1, 1, 2), -3, 2)), want: []float32{5}},
 	{name: "globalmaxpool of nothing", node: node("GlobalMaxPool", 1, 1), in: ins(ramp(0, 1, 1, 0))},
 	{name: "maxunpool", node: node("MaxUnpool", 2, 1, "kernel_shape", i64s(2), "strides", i64s(2)),
@@ -221,6 +222,8 @@ var sequenceCases = []netCase{
 	{name: "linear attention delta corrects", opset: 27, node: node("LinearAttention", 6, 2, "q_num_heads", int64(1), "kv_num_heads", int64(1), "update_rule", "delta", "scale", float32(1)),
 		in:   ins(f32(dims(1, 1, 1), 1), f32(dims(1, 1, 1), 1), f32(dims(1, 1, 1), 3), f32(dims(1, 1, 1, 1), 1), nil, f32(dims(1, 1, 1), 0.5)),
 		want: []float32{2}},
+	{name: "linear attention of nothing with many heads", opset: 27, node: node("LinearAttention", 3, 2, "q_num_heads", int64(1<<40), "kv_num_heads", int64(1<<40), "update_rule", "linear"),
+		in: ins(f32(dims(1, 1, 0)), f32(dims(1, 1, 0)), f32(dims(1, 1, 0)))},
 	{name: "linear attention lacks its gate", opset: 27, node: node("LinearAttention", 3, 2, "q_num_heads", int64(1), "kv_num_heads", int64(1)),
 		in: ins(ramp(0, 1, 1, 1), ramp(0, 1, 1, 1), ramp(0, 1, 1, 1))},
 }

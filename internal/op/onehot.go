@@ -71,7 +71,10 @@ func evalEyeLike(c *Call) ([]*tensor.Tensor, error) {
 	if x.Rank() != 2 {
 		return nil, invalidf("%s is not a matrix", x)
 	}
-	d := eyeType(c.Node, x.DType)
+	d, err := dtypeAttr(c.Node, "dtype", x.DType)
+	if err != nil {
+		return nil, err
+	}
 	k := c.Int("k", 0)
 	v, err := fromInts(d, []int64{1}, nil)
 	if err != nil {
@@ -89,17 +92,4 @@ func evalEyeLike(c *Call) ([]*tensor.Tensor, error) {
 		}
 	}
 	return []*tensor.Tensor{dst.tensor(d, x.Shape)}, nil
-}
-
-func eyeType(n *graph.Node, d tensor.DType) tensor.DType {
-	if v := n.Int("dtype", 0); v > 0 && v < 256 {
-		return tensor.DType(v)
-	}
-	return d
-}
-
-func inferEyeLike(c *Inference) ([]Fact, error) {
-	t := c.Input(0).Type
-	t.DType = eyeType(c.Node, t.DType)
-	return Typed(t), nil
 }

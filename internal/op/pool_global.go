@@ -50,6 +50,13 @@ func maxOfPlane(_ *Call, plane []float64) float64 {
 	return m
 }
 
+func evalGlobalLpPool(c *Call) ([]*tensor.Tensor, error) {
+	if p := c.Int("p", 2); p < 1 {
+		return nil, invalidf("p is %d", p)
+	}
+	return globalPool(normOfPlane)(c)
+}
+
 func normOfPlane(c *Call, plane []float64) float64 {
 	p := float64(c.Int("p", 2))
 	s := 0.0

@@ -11,10 +11,10 @@ func scaleOf(scale, zero *tensor.Tensor) (s float64, z int64, err error) {
 		return 0, 0, invalidf("scale of shape %v, a scalar is needed with a zero point like it", scale.Shape)
 	}
 	v, err := floats(scale)
-	if err != nil || zero == nil {
-		return v[0], 0, err
+	if err != nil {
+		return 0, 0, err
 	}
-	q, err := ints(zero)
+	q, err := zeros(zero, 1)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -20,7 +20,7 @@ func evalRange(c *Call) ([]*tensor.Tensor, error) {
 			return nil, err
 		}
 	}
-	n, err := rangeLen(float64(v[0]), float64(v[1]), float64(v[2]), d)
+	n, err := rangeCount(v[0], v[1], v[2], d)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +48,25 @@ func rangeFloats(c *Call, d tensor.DType) (*tensor.Tensor, error) {
 		out[i] = v[0] + float64(i)*v[2]
 	}
 	return fromFloats(d, out, []int{n})
+}
+
+// rangeCount is rangeLen for integers, whose distance may need 64 bits without a sign.
+func rangeCount(start, limit, delta int64, d tensor.DType) (int, error) {
+	if delta == 0 {
+		return 0, invalidf("delta is 0")
+	}
+	if (limit > start) != (delta > 0) || limit == start {
+		return checkSize(d, []int{0})
+	}
+	way, step := uint64(limit)-uint64(start), uint64(delta)
+	if delta < 0 {
+		way, step = -way, -step
+	}
+	n := (way-1)/step + 1
+	if n > uint64(maxBytes) {
+		return 0, invalidf("from %d to %d by %d are too many numbers", start, limit, delta)
+	}
+	return checkSize(d, []int{int(n)})
 }
 
 // rangeLen returns max(0, ⌈(limit-start)/delta⌉).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"slices"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
@@ -341,13 +342,26 @@ func optionalInputs(f *graph.Function, n *graph.Node) []*graph.Node {
 	if len(gone) == 0 {
 		return f.Nodes
 	}
-	list := make([]*graph.Node, len(f.Nodes))
-	for i, m := range f.Nodes {
-		c := *m
-		c.In = append([]string(nil), m.In...)
+	return leaveOut(f.Nodes, gone)
+}
+
+// leaveOut returns nodes that read "" where these, or those of their subgraphs, read a name that is gone.
+func leaveOut(nodes []*graph.Node, gone map[string]bool) []*graph.Node {
+	list := make([]*graph.Node, len(nodes))
+	for i, n := range nodes {
+		c := *n
+		c.In = slices.Clone(n.In)
 		for k, name := range c.In {
 			if gone[name] {
 				c.In[k] = ""
+			}
+		}
+		c.Attrs = slices.Clone(n.Attrs)
+		for k, a := range c.Attrs {
+			if g, ok := a.Value.(*graph.Graph); ok {
+				inner := *g
+				inner.Nodes = leaveOut(g.Nodes, gone)
+				c.Attrs[k] = &graph.Attr{Name: a.Name, Value: &inner}
 			}
 		}
 		list[i] = &c

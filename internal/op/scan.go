@@ -103,7 +103,11 @@ func (p *scanPlan) run(c *Call, in []*tensor.Tensor, limit int) ([]*tensor.Tenso
 			if p.inBack[k] {
 				at = steps - 1 - i
 			}
-			args = append(args, step(x, axes[k], at))
+			part, err := step(x, axes[k], at)
+			if err != nil {
+				return nil, err
+			}
+			args = append(args, part)
 		}
 		out, err := c.Run(p.body, args)
 		if err != nil {
@@ -130,12 +134,10 @@ func (p *scanPlan) run(c *Call, in []*tensor.Tensor, limit int) ([]*tensor.Tenso
 }
 
 // step returns x at one position of an axis, without that axis.
-func step(x *tensor.Tensor, axis, at int) *tensor.Tensor {
+func step(x *tensor.Tensor, axis, at int) (*tensor.Tensor, error) {
 	own := strides(x.Shape)
 	shape, steps := slices.Delete(slices.Clone(x.Shape), axis, axis+1), slices.Delete(slices.Clone(own), axis, axis+1)
-	dst, _ := newCells(x.DType, shape) // smaller than x
-	dst.copyStrided(shape, cellsOf(x), at*own[axis], steps)
-	return dst.tensor(x.DType, shape)
+	return strided(x, shape, at*own[axis], steps)
 }
 
 // evalBatchScan is the Scan of opset 8: axis 0 of every operand counts batch entries, each of
@@ -155,7 +157,9 @@ func evalBatchScan(c *Call) ([]*tensor.Tensor, error) {
 	for b, n := range lens {
 		args := make([]*tensor.Tensor, len(in))
 		for k, x := range in {
-			args[k] = step(x, 0, b)
+			if args[k], err = step(x, 0, b); err != nil {
+				return nil, err
+			}
 		}
 		res, err := p.run(c, args, n)
 		if err != nil {

@@ -23,13 +23,14 @@ func placeIn(c *Call, i, n, last int) (int, error) {
 	if len(p) != 1 {
 		return 0, invalidf("position has %d elements, not 1", len(p))
 	}
-	if p[0] < 0 {
-		p[0] += n
+	at := p[0]
+	if at < 0 {
+		at += n
 	}
-	if p[0] < 0 || p[0] > last {
-		return 0, invalidf("position is outside a sequence of %d", n)
+	if at < 0 || at > last {
+		return 0, invalidf("position %d is outside a sequence of %d", p[0], n)
 	}
-	return p[0], nil
+	return at, nil
 }
 
 func evalSequenceAt(c *Call) ([]*tensor.Tensor, error) {
@@ -49,10 +50,9 @@ func evalSequenceConstruct(c *Call) ([]*tensor.Tensor, error) {
 }
 
 func evalSequenceEmpty(c *Call) ([]*tensor.Tensor, error) {
-	return []*tensor.Tensor{tensor.NewSequence(emptyType(c.Node))}, nil
+	d, err := dtypeAttr(c.Node, "dtype", tensor.Float32)
+	return one(tensor.NewSequence(d), err)
 }
-
-func emptyType(n *graph.Node) tensor.DType { return tensor.DType(n.Int("dtype", int(tensor.Float32))) }
 
 func evalSequenceErase(c *Call) ([]*tensor.Tensor, error) {
 	s := c.In[0]
@@ -198,7 +198,8 @@ func inferSequenceConstruct(c *Inference) ([]Fact, error) {
 }
 
 func inferSequenceEmpty(c *Inference) ([]Fact, error) {
-	return Typed(graph.SequenceOf(graph.Unranked(emptyType(c.Node)))), nil
+	d, err := dtypeAttr(c.Node, "dtype", tensor.Float32)
+	return Typed(graph.SequenceOf(graph.Unranked(d))), err
 }
 
 func inferSequenceErase(c *Inference) ([]Fact, error) { return Typed(c.Input(0).Type), nil }

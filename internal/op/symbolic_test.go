@@ -118,6 +118,26 @@ func TestInferFunctions(t *testing.T) {
 	}
 }
 
+// TestLeftOutInside calls a function without the input that a branch inside it reads.
+func TestLeftOutInside(t *testing.T) {
+	f := &graph.Function{Name: "F", Domain: "my", In: names{"a", "low"}, Out: names{"r"}, Opsets: []graph.Opset{{Version: 17}}, Nodes: []*graph.Node{
+		call("Constant", nil, names{"yes"}, "value", tensor.Wrap(tensor.Bool, []bool{true})),
+		call("If", names{"yes"}, names{"r"}, "then_branch", body(nil, names{"p"}, call("Clip", names{"a", "low"}, names{"p"})),
+			"else_branch", body(nil, names{"q"}, call("Neg", names{"a"}, names{"q"})))}}
+	n := call("F", names{"x"}, names{"out"})
+	n.Domain = "my"
+	m := chain(17, map[string]string{"x": "2"}, n)
+	m.Opsets = append(m.Opsets, graph.Opset{Domain: "my", Version: 1})
+	m.Functions = []*graph.Function{f}
+	if facts, err := Infer(m, nil); err != nil || facts["out"].Type.String() != "float[2]" {
+		t.Errorf("inferred %s, %v", facts["out"].Type, err)
+	}
+	out, err := Run(m, map[string]*tensor.Tensor{"x": vec(-1, 2)}, Options{Outputs: names{"out"}})
+	if err != nil || tensor.Of[float32](out["out"])[0] != -1 {
+		t.Errorf("%v, %v", out["out"], err)
+	}
+}
+
 // TestInferIsBounded gives inference loops within loops, whose bodies it visits more than once.
 func TestInferIsBounded(t *testing.T) {
 	inner := body(names{"i", "c", "s"}, names{"go", "s2"}, call("Identity", names{"bool"}, names{"go"}), call("Concat", names{"s", "s"}, names{"s2"}, "axis", int64(0)))

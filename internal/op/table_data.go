@@ -1,5 +1,7 @@
 package op
 
+import "lowbit/internal/tensor"
+
 // moves is the part in quantization of operators that only move the values of their first
 // input; the other inputs are indices or sizes.
 var moves = Quant{In: []Role{Act, Float}, Share: true}
@@ -16,7 +18,7 @@ var dataOps = []*Op{
 	{Name: "ConstantOfShape", Eval: evalConstantOfShape, Infer: inferConstantOfShape},
 	{Name: "DepthToSpace", Eval: evalDepthToSpace, Infer: inferDepthToSpace, Quant: moves},
 	{Name: "Expand", Eval: evalExpand, Infer: inferExpand, Quant: moves},
-	{Name: "EyeLike", Eval: evalEyeLike, Infer: inferEyeLike, Quant: Quant{ShapeOnly: true}},
+	{Name: "EyeLike", Eval: evalEyeLike, Infer: inferAs("dtype", tensor.Undefined), Quant: Quant{ShapeOnly: true}},
 	{Name: "Flatten", Eval: evalFlatten, Infer: inferFlatten, Quant: moves},
 	{Name: "Gather", Eval: evalGather, Infer: inferGather, Quant: moves},
 	{Name: "GatherElements", Eval: evalGatherElements, Infer: inferGatherElements, Quant: moves},

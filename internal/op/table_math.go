@@ -102,8 +102,8 @@ var mathOps = []*Op{
 	{Name: "ReduceSumSquare", Infer: inferReduce, Eval: reduceSumSquare.eval},
 	{Name: "ReduceLogSum", Infer: inferReduce, Eval: reduceLogSum.eval},
 	{Name: "ReduceLogSumExp", Infer: inferReduce, Eval: reduceLogSumExp.eval},
-	{Name: "ArgMax", Infer: inferArg, Eval: argOf(func(a, b float64) bool { return a > b })},
-	{Name: "ArgMin", Infer: inferArg, Eval: argOf(func(a, b float64) bool { return a < b })},
+	{Name: "ArgMax", Infer: inferArg, Eval: argMax.eval},
+	{Name: "ArgMin", Infer: inferArg, Eval: argMin.eval},
 
 	{Name: "CumSum", Infer: inferSame, Eval: cumSum.eval},
 	{Name: "CumProd", Infer: inferSame, Eval: cumProd.eval},

@@ -27,7 +27,7 @@ var netOps = []*Op{
 	{Name: "GlobalAveragePool", Infer: inferGlobalPool, Eval: globalPool(meanOfPlane),
 		Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearGlobalAveragePool"}},
 	{Name: "GlobalMaxPool", Infer: inferGlobalPool, Eval: globalPool(maxOfPlane), Quant: Quant{In: []Role{Act}, Share: true}},
-	{Name: "GlobalLpPool", Infer: inferGlobalPool, Eval: globalPool(normOfPlane)},
+	{Name: "GlobalLpPool", Infer: inferGlobalPool, Eval: evalGlobalLpPool},
 	{Name: "MaxUnpool", Infer: inferMaxUnpool, Eval: evalMaxUnpool},
 	{Name: "MaxRoiPool", Infer: inferROI(maxRoiPoolSize), Eval: evalMaxRoiPool},
 	{Name: "RoiAlign", Infer: inferROI(roiAlignSize), Eval: evalRoiAlign},
