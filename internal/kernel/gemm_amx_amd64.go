@@ -9,40 +9,80 @@ package kernel
 //go:noescape
 func gemmAMX16(t *amxArgs)
 
+// gemmAMXFar16 multiplies rows by blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmAMXFar16(t *amxArgs)
+
 // gemmAMX32 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmAMX32(t *amxArgs)
+
+// gemmAMXFar32 multiplies rows by blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmAMXFar32(t *amxArgs)
 
 // gemmAMX48 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmAMX48(t *amxArgs)
 
+// gemmAMXFar48 multiplies rows by blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmAMXFar48(t *amxArgs)
+
 // gemmAMX64 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmAMX64(t *amxArgs)
+
+// gemmAMXFar64 multiplies rows by blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmAMXFar64(t *amxArgs)
 
 // gemmBF16AMX16 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmBF16AMX16(t *amxArgs)
 
+// gemmBF16AMXFar16 multiplies rows by blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmBF16AMXFar16(t *amxArgs)
+
 // gemmBF16AMX32 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmBF16AMX32(t *amxArgs)
+
+// gemmBF16AMXFar32 multiplies rows by blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmBF16AMXFar32(t *amxArgs)
 
 // gemmBF16AMX48 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmBF16AMX48(t *amxArgs)
 
+// gemmBF16AMXFar48 multiplies rows by blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmBF16AMXFar48(t *amxArgs)
+
 // gemmBF16AMX64 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
 func gemmBF16AMX64(t *amxArgs)
+
+// gemmBF16AMXFar64 multiplies rows by blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmBF16AMXFar64(t *amxArgs)
 
 // gatherAVX512 copies the taps of rows side by side; whole vectors are written.
 //

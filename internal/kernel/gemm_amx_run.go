@@ -73,10 +73,20 @@ const (
 	amxBudget = 1 << 20
 )
 
-// The kernels for one to four tiles of rows; tests put Go in their place.
+// amxSet holds the kernels for one to four tiles of rows: far ones fetch B ahead,
+// near ones find it in the second cache and leave the first to the rows.
+type amxSet struct{ near, far [mostTiles]func(*amxArgs) }
+
+// The kernels of a level; tests put Go in their place.
 var (
-	amxKernels     = [mostTiles]func(*amxArgs){gemmAMX16, gemmAMX32, gemmAMX48, gemmAMX64}
-	amxKernelsBF16 = [mostTiles]func(*amxArgs){gemmBF16AMX16, gemmBF16AMX32, gemmBF16AMX48, gemmBF16AMX64}
+	amxKernels = amxSet{
+		near: [mostTiles]func(*amxArgs){gemmAMX16, gemmAMX32, gemmAMX48, gemmAMX64},
+		far:  [mostTiles]func(*amxArgs){gemmAMXFar16, gemmAMXFar32, gemmAMXFar48, gemmAMXFar64},
+	}
+	amxKernelsBF16 = amxSet{
+		near: [mostTiles]func(*amxArgs){gemmBF16AMX16, gemmBF16AMX32, gemmBF16AMX48, gemmBF16AMX64},
+		far:  [mostTiles]func(*amxArgs){gemmBF16AMXFar16, gemmBF16AMXFar32, gemmBF16AMXFar48, gemmBF16AMXFar64},
+	}
 )
 
 // runAMX multiplies by tiles.
@@ -112,7 +122,7 @@ func everyCode(o *OutU8S8) int {
 // stay in the first cache, and each result line is written once. columns points
 // at the weights and factors of the panels p0 to p1-1; result at row m of the
 // output.
-func runTiles[T uint8 | uint16](s *scratch, sh *shape, a *rows[T], r Range, kernels *[mostTiles]func(*amxArgs), columns func(p0, p1 int), result func(m int)) {
+func runTiles[T uint8 | uint16](s *scratch, sh *shape, a *rows[T], r Range, kernels *amxSet, columns func(p0, p1 int), result func(m int)) {
 	s.sums = grow(s.sums, amxSums)
 	t := &s.amx
 	t.sums = unsafe.Pointer(&s.sums[0])
@@ -126,10 +136,12 @@ func runTiles[T uint8 | uint16](s *scratch, sh *shape, a *rows[T], r Range, kern
 		columns(p0, p1)
 		t.blocks = p1 - p0
 		t.mask = 1<<(sh.panels[p1-1].n1-sh.panels[p1-1].n0) - 1
+		from := &kernels.far
 		for m := r.M0; m < r.M1; m += t.rows {
 			tiles := l.take(m, r.M1)
 			result(m)
-			kernels[tiles-1](t)
+			from[tiles-1](t)
+			from = &kernels.near
 		}
 	}
 	s.amx = amxArgs{}

@@ -88,13 +88,14 @@ func withTiles(t *testing.T, f func(t *testing.T)) {
 		t.Skip("needs AVX-512 VNNI")
 	}
 	t.Run("go", func(t *testing.T) {
-		defer func(k, b [mostTiles]func(*amxArgs), h, w bool) {
+		defer func(k, b amxSet, h, w bool) {
 			amxKernels, amxKernelsBF16, have[AMX], tilesBF16 = k, b, h, w
 		}(amxKernels, amxKernelsBF16, have[AMX], tilesBF16)
 		for i := range mostTiles {
-			amxKernels[i] = func(t *amxArgs) { amxInGo(t, i+1) }
-			amxKernelsBF16[i] = func(t *amxArgs) { amxInGoBF16(t, i+1) }
+			amxKernels.near[i] = func(t *amxArgs) { amxInGo(t, i+1) }
+			amxKernelsBF16.near[i] = func(t *amxArgs) { amxInGoBF16(t, i+1) }
 		}
+		amxKernels.far, amxKernelsBF16.far = amxKernels.near, amxKernelsBF16.near
 		have[AMX], tilesBF16 = true, true
 		f(t)
 	})

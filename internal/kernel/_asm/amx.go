@@ -41,17 +41,20 @@ const (
 func init() {
 	register("gemm_amx", func(f *file) {
 		f.words("transpose4", transpose4...)
-		for mt := 1; mt <= mostTiles; mt++ {
-			k := &tiles{file: f, mt: mt, dot: f.tileDotU8S8, load: loadInt, next: nextInt, finish: finishInt}
-			k.emit(fmt.Sprintf("gemmAMX%d", 16*mt))
-		}
-		for mt := 1; mt <= mostTiles; mt++ {
-			k := &tiles{file: f, mt: mt, dot: f.tileDotBF16, load: loadFloat, next: nextFloat, finish: finishFloat}
-			k.emit(fmt.Sprintf("gemmBF16AMX%d", 16*mt))
-		}
+		eachTiles("gemmAMX", tiles{file: f, dot: f.tileDotU8S8, load: loadInt, next: nextInt, finish: finishInt})
+		eachTiles("gemmBF16AMX", tiles{file: f, dot: f.tileDotBF16, load: loadFloat, next: nextFloat, finish: finishFloat})
 		f.gather("gatherAVX512", 1)
 		f.gather("gatherWordsAVX512", 2)
 	})
+}
+
+// eachTiles emits k for each number of tiles, with B near and far.
+func eachTiles(name string, k tiles) {
+	for k.mt = 1; k.mt <= mostTiles; k.mt++ {
+		for _, k.far = range []bool{false, true} {
+			k.emit(name)
+		}
+	}
 }
 
 // tiles is a kernel that multiplies mt tiles of rows of A by blocks of 16
@@ -66,6 +69,7 @@ func init() {
 type tiles struct {
 	*file
 	mt     int
+	far    bool // B is not in the second cache
 	dot    func(c, a, b byte)
 	load   func(*tiles) // loads constants, once
 	next   func(*tiles) // loads the factors of the block that finishes
@@ -99,7 +103,11 @@ const (
 const maskDone, maskNext = "K1", "K2"
 
 func (k *tiles) emit(name string) {
-	k.text("multiplies rows by blocks of 16 columns.", name, "t *amxArgs", 64, 8)
+	doc := "multiplies rows by blocks of 16 columns."
+	if k.far {
+		name, doc = name+"Far", "multiplies rows by blocks of 16 columns that it fetches ahead."
+	}
+	k.text(doc, fmt.Sprintf("%s%d", name, k.mt*16), "t *amxArgs", 64, 8)
 	k.p("MOVQ t+0(FP), R13")
 	k.p("MOVQ %d(R13), AX", amxCfg)
 	k.tileConfig("AX")
@@ -177,7 +185,7 @@ func (k *tiles) multiply() {
 	k.p("MOVQ %d(R13), CX", amxSteps)
 	k.p("PCALIGN $32")
 	k.p("loop:")
-	k.tileLoad(tileB, "BX", "R10", 0)
+	k.loadB()
 	for t := range byte(k.mt) {
 		a := "R11"
 		if t > 0 {
@@ -188,9 +196,6 @@ func (k *tiles) multiply() {
 		k.tileLoad(tileA, a, "R8", 0)
 		k.dot(t, tileA, tileB)
 	}
-	for line := 0; line < tileBytes; line += 64 {
-		k.p("PREFETCHT0 %d(BX)", aheadB+line)
-	}
 	k.p("ADDQ $64, R11")
 	k.p("ADDQ $%d, BX", tileBytes)
 	k.p("TESTQ R15, R15")
@@ -200,6 +205,20 @@ func (k *tiles) multiply() {
 	k.p("JNE loop")
 	k.p("DECQ R14")
 	k.p("JNE tap")
+}
+
+// loadB takes the next tile of B. From the second cache it comes past the first one,
+// which keeps the rows; one from farther away is in the first by the time that it is
+// wanted.
+func (k *tiles) loadB() {
+	if !k.far {
+		k.tileStream(tileB, "BX", "R10", 0)
+		return
+	}
+	k.tileLoad(tileB, "BX", "R10", 0)
+	for line := 0; line < tileBytes; line += 64 {
+		k.p("PREFETCHT0 %d(BX)", aheadB+line)
+	}
 }
 
 // store writes the sums to memory. A tile covers what the one before it has
