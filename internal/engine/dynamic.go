@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -46,7 +47,8 @@ func (s *dynamicConv) channelAxis(int) int { return 1 }
 
 // A dynamicGemm says what a "dynamic gemm" node computes.
 type dynamicGemm struct {
-	weight *tensor.Tensor // int8, (K, N)
+	weight *tensor.Tensor // int8
+	order  kernel.Order
 	k, n   int
 	dynamicScale
 }
@@ -222,7 +224,7 @@ func integerProduct(n *node, w *tensor.Tensor) (kind string, spec dynamicProduct
 	if len(w.Shape) != 2 || len(n.in[0].shape) < 2 {
 		return "", nil
 	}
-	return "dynamic gemm", &dynamicGemm{weight: w, k: w.Shape[0], n: w.Shape[1], dynamicScale: dynamicScale{cols: w.Shape[1]}}
+	return "dynamic gemm", &dynamicGemm{weight: w, order: kernel.Order{N: 1, K: w.Shape[1]}, k: w.Shape[0], n: w.Shape[1], dynamicScale: dynamicScale{cols: w.Shape[1]}}
 }
 
 type dynamicProduct interface{ scaleOf() *dynamicScale }

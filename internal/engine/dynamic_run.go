@@ -102,7 +102,7 @@ func lowerDynamicGemm(lw *lowerer, n *node) bool {
 	s := n.spec.(*dynamicGemm)
 	x := lw.use(n.in[0], rowMajor)
 	w := packed(lw.packs, packKey{n.out[0].name, "gemm u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedU8S8 {
-		return lw.level.PackU8S8(tensor.Of[int8](s.weight), s.n, s.k, 1, kernel.Order{N: 1, K: s.n})
+		return lw.level.PackU8S8(tensor.Of[int8](s.weight), s.n, s.k, 1, s.order)
 	})
 	size := n.out[0].elems()
 	im := image{1, n.in[0].elems(), size, size / s.n}

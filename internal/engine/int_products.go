@@ -59,7 +59,10 @@ func intProducts(g *net) {
 	g.sweep()
 }
 
-type intSpec interface{ kind() string }
+type intSpec interface {
+	kind() string
+	dynamic() (kind string, spec dynamicProduct) // with a left side whose scale is found in each run
+}
 
 func (*intConv) kind() string { return "int conv" }
 func (*intGemm) kind() string { return "int gemm" }

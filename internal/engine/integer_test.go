@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
@@ -235,6 +236,55 @@ func TestDynamic(t *testing.T) {
 			k.output(k.node("Relu", []string{k.node("Add", []string{y, k.constant(k.floats(bias...))})}))
 			steps := k.checkFloat(t)
 			wantKernels(t, steps, c.kernel)
+		})
+	}
+}
+
+// TestDynamicCodes runs products of what dynamic codes stand for with dequantized weights of few bits: on integers.
+func TestDynamicCodes(t *testing.T) {
+	for _, c := range []struct {
+		name, op string
+		w        tensor.DType
+		x, shape []int
+		axis     int
+		attrs    []any
+		kernel   string
+	}{
+		{"dense", "Conv", tensor.Int4, []int{2, 9, 6, 5}, []int{12, 9, 3, 3}, 0, []any{"pads", []int64{1, 1, 1, 1}}, "u8s8 dynamic conv 3x3+Relu"},
+		{"depthwise", "Conv", tensor.Int4, []int{2, 18, 6, 5}, []int{18, 1, 3, 3}, 0, []any{"group", int64(18)}, "u8s8 dynamic depthwise 3x3+Relu"},
+		{"matrix", "MatMul", tensor.Int4, []int{2, 5, 33}, []int{33, 20}, 1, nil, "u8s8 dynamic gemm+Relu"},
+		{"without zero", "MatMul", tensor.Uint4, []int{5, 32}, []int{32, 20}, 1, nil, "u8s8 dynamic gemm+Relu"},
+		{"turned", "Gemm", tensor.Int4, []int{5, 33}, []int{20, 33}, 0, []any{"transB", int64(1)}, "u8s8 dynamic gemm+Relu"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newMaker(6)
+			k.m.Opsets[0].Version = 21
+			q := &graph.Node{Op: "DynamicQuantizeLinear", In: []string{k.input(k.floats(c.x...))}, Out: []string{"q", "s", "z"}}
+			k.m.Graph.Nodes = append(k.m.Graph.Nodes, q)
+			scale := k.floats(c.shape[c.axis])
+			for i, v := range tensor.Of[float32](scale) {
+				tensor.Of[float32](scale)[i] = 0.01 + v*v
+			}
+			lo, hi := int64(-8), int64(8)
+			if c.w == tensor.Uint4 {
+				lo, hi = 0, 16
+			}
+			codes := make([]int64, tensor.Elements(c.shape))
+			for i := range codes {
+				codes[i] = lo + k.rng.Int64N(hi-lo)
+			}
+			w, err := format.FromInts(c.w, codes, c.shape...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			back := k.node("DequantizeLinear", []string{k.constant(w), k.constant(scale)}, "axis", int64(c.axis))
+			y := k.node(c.op, []string{k.node("DequantizeLinear", []string{"q", "s", "z"}), back}, c.attrs...)
+			bias := []int{c.shape[c.axis], 1, 1}
+			if c.op != "Conv" {
+				bias = bias[:1]
+			}
+			k.output(k.node("Relu", []string{k.node("Add", []string{y, k.constant(k.floats(bias...))})}))
+			wantKernels(t, k.checkFloat(t), c.kernel)
 		})
 	}
 }

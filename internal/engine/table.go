@@ -64,6 +64,7 @@ var passes = []pass{
 	{"find functions", findFunctions},
 	{"find codes", findCodes},
 	{"products of codes", intProducts},
+	{"products of codes whose scale is found in each run", dynamicProducts},
 	{"arithmetic on codes", intBinaries},
 	{"averages of codes", intPools},
 	{"moves of codes", intMoves},

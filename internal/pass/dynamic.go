@@ -13,17 +13,18 @@ import (
 
 // Dynamic writes a dynamic plan into the graph: activations go through DynamicQuantizeLinear,
 // products are MatMulInteger and ConvInteger, and their int32 results are scaled back to float.
-// Nodes without such a form, such as LSTM, read their weights through DequantizeLinear.
+// Nodes without such a form read their weights through DequantizeLinear: those whose weights are no codes of 8 bits
+// but have a kernel for integers read the activations' codes that way too, others, such as LSTM, floats.
 func Dynamic(m *graph.Model, p *plan.Plan) error {
 	q := newQDQ(m, p)
 	weights := map[weightKey]operands{}
 	for g := range m.Graph.Graphs() {
-		d := &dynamic{qdq: q, g: g, inputs: map[string]operands{}, byRow: map[string]operands{}, weights: weights}
+		d := &dynamic{qdq: q, g: g, inputs: map[string]operands{}, byRow: map[string]operands{}, back: map[string]string{}, weights: weights}
 		var out []*graph.Node
 		for _, n := range g.Nodes {
 			v, form := d.form(n)
 			if form == nil {
-				out = append(out, n)
+				out = append(append(out, d.dequantized(n)...), n)
 				continue
 			}
 			nodes, err := d.node(n, v, form)
@@ -86,6 +87,7 @@ type dynamic struct {
 	g       *graph.Graph
 	inputs  map[string]operands    // of activations that were quantized before
 	byRow   map[string]operands    // of those with a scale for each row
+	back    map[string]string      // what their codes stand for, by their names
 	weights map[weightKey]operands // of every graph
 }
 
@@ -111,6 +113,31 @@ func (d *dynamic) form(n *graph.Node) (*plan.Value, *dynamicForm) {
 		return nil, nil
 	}
 	return v, form
+}
+
+// dequantized lets a product whose weights the integer operators do not take, but kernels do, read what the codes of its
+// activation stand for, and returns the nodes that make that, if they are new.
+func (d *dynamic) dequantized(n *graph.Node) []*graph.Node {
+	row, form := d.nodes[plan.NodeName(n)], dynamicForms[n.Op]
+	if row == nil || row.Rows || form == nil || graph.CanonicalDomain(n.Domain) != "" || len(row.Inputs) < 2 || form.plain != nil && !form.plain(n) {
+		return nil
+	}
+	v := d.values[row.Inputs[1]]
+	if v == nil || v.Role != plan.RoleWeight || v.Block.Kind == format.Group {
+		return nil
+	}
+	if f := format.Lookup(v.Format); f == nil || len(f.Acts) == 0 {
+		return nil
+	}
+	name := n.In[0]
+	if back := d.back[name]; back != "" {
+		n.In[0] = back
+		return nil
+	}
+	in, nodes := d.quantized(name)
+	n.In[0] = d.used.added(name + "_dq")
+	d.back[name] = n.In[0]
+	return append(nodes, &graph.Node{Op: "DequantizeLinear", Name: d.used.added(name + "_DynamicDQ"), In: []string{in.codes, in.scale, in.zero}, Out: []string{n.In[0]}})
 }
 
 // quantized returns the quantized form of an activation and the node that makes it, if it is new.
