@@ -22,6 +22,7 @@ func (lw *lowerer) body(n *node, attr string, st *step) (*body, bool) {
 	if g == nil {
 		return nil, false
 	}
+	g = closed(n.onnx, g)
 	c := copyConsts(g)
 	c.In = append([]*graph.Value(nil), g.In...)
 	b := &body{formal: g.In, out: valueNames(g.Out)}

@@ -101,7 +101,7 @@ func captured(n *graph.Node) []string {
 	var list []string
 	seen := map[string]bool{}
 	for _, g := range n.Subgraphs() {
-		for _, name := range freeNames(g) {
+		for _, name := range freeNames(closed(n, g)) {
 			if !seen[name] {
 				seen[name] = true
 				list = append(list, name)
@@ -109,6 +109,17 @@ func captured(n *graph.Node) []string {
 		}
 	}
 	return list
+}
+
+// closed returns a subgraph of n whose declared inputs are those that n feeds: an If feeds none, so that what
+// its branches declare are values from outside.
+func closed(n *graph.Node, g *graph.Graph) *graph.Graph {
+	if n.Op != "If" || len(g.In) == 0 {
+		return g
+	}
+	c := copyConsts(g)
+	c.In = nil
+	return c
 }
 
 // freeNames lists the names that g reads from the graphs around it.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"lowbit/internal/fault"
+	"lowbit/internal/graph"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
 )
@@ -134,4 +135,21 @@ func apart(got, want []float32) (count int) {
 		}
 	}
 	return count
+}
+
+// TestBranchWithInputs runs an If whose branches declare as inputs what they read from outside.
+func TestBranchWithInputs(t *testing.T) {
+	k := newMaker(1)
+	branch := func(op string) *graph.Graph {
+		return &graph.Graph{
+			In:    []*graph.Value{{Name: "x"}},
+			Nodes: []*graph.Node{{Op: op, In: []string{"x"}, Out: []string{op}}},
+			Out:   []*graph.Value{{Name: op}},
+		}
+	}
+	cond := k.input(tensor.Wrap(tensor.Bool, []bool{false}))
+	x := &graph.Node{Op: "Abs", In: []string{k.input(k.floats(2, 3))}, Out: []string{"x"}}
+	k.m.Graph.Nodes = append(k.m.Graph.Nodes, x)
+	k.output(k.node("If", []string{cond}, "then_branch", branch("Exp"), "else_branch", branch("Neg")))
+	k.checkFloat(t)
 }

@@ -9,9 +9,10 @@ import (
 
 // InitInputs takes initializers off the list of inputs that nobody means to feed: all of them where
 // the file's IR version is below 4, which had to list them there, and else those that are only ever
-// read as a weight, a bias or another parameter of an operator. Others are defaults of real inputs.
+// read as a weight, a bias or another parameter of an operator. Others are defaults of real inputs. The
+// branches of an If, which feeds them nothing, lose all: what they list are values from outside.
 var InitInputs = &Pass{
-	Name: "init-inputs", Doc: "take weights off the inputs",
+	Name: "init-inputs", Doc: "take weights off the inputs, and what is not fed off branches",
 	Run: func(m *graph.Model) error {
 		x := m.Graph.Index()
 		before := len(m.Graph.In)
@@ -20,6 +21,13 @@ var InitInputs = &Pass{
 		})
 		if len(m.Graph.In) < before {
 			m.IR = max(m.IR, 4)
+		}
+		for _, n := range m.Graph.AllNodes() {
+			if n.Op == "If" {
+				for _, g := range n.Subgraphs() {
+					g.In = nil
+				}
+			}
 		}
 		return nil
 	},
