@@ -44,6 +44,7 @@ type Quant struct {
 	Output    bool   // the output is worth quantizing too
 	Clamp     bool   // only limits its input's range: saturation of the quantized input's producer does it
 	FloatOut  bool   // its integer form may also write float, so that the output need not be quantized
+	CodesOut  bool   // but not its form in QOperator style
 	Sum       bool   // adds its operands
 	ShapeOnly bool   // reads its input's shape and not its elements
 	Integer   string // the ONNX operator that computes it on integers (QOperator style); "com.microsoft:" in front where needed

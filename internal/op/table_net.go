@@ -7,7 +7,7 @@ var recurrentWeights = Quant{In: []Role{Act, Weight, Weight, Float}, Axis: 1}
 // netOps are products, convolutions, pooling, normalization, recurrence, attention, losses.
 var netOps = []*Op{
 	{Name: "MatMul", Infer: inferMatMul, Eval: evalMatMul,
-		Quant: Quant{In: []Role{Act, Weight}, Axis: -1, Output: true, Integer: "QLinearMatMul"}},
+		Quant: Quant{In: []Role{Act, Weight}, Axis: -1, Output: true, FloatOut: true, CodesOut: true, Integer: "QLinearMatMul"}},
 	{Name: "Gemm", Infer: inferGemm, Eval: evalGemm,
 		Quant: Quant{In: []Role{Act, Weight, Bias}, AxisOf: gemmAxis, Output: true, FloatOut: true, Integer: "com.microsoft:QGemm"}},
 	{Name: "Einsum", Infer: inferEinsum, Eval: evalEinsum},

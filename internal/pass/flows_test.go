@@ -12,12 +12,13 @@ func TestFlows(t *testing.T) {
 		m := parseModel(t, `<ir_version: 10, opset_import: ["" : 21]>
 g (float[2,2] x) => (float[2,2] z) <float[2,2] w = {1, -2, 0.5, 0.25}, float[2] c = {1, 2}> {
   [a] y = MatMul (x, w)
-  [b] z = Add (y, c)
+  [b] u = Add (y, c)
+  [c] z = MatMul (u, w)
 }`)
 		if err := quantizeCase(t, m, "activations: {format: "+name+"}", "qdq"); err != nil {
 			t.Fatal(name, err)
 		}
-		if got := pass.Flows(m); got[name] != 2 || len(got) != 1 {
+		if got := pass.Flows(m); got[name] != 3 || len(got) != 1 {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

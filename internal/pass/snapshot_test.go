@@ -260,6 +260,7 @@ func quantizeCase(t *testing.T, m *graph.Model, arg, style string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
+	set.Codes = style == "qoperator"
 	facts, err := op.Infer(m, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func (d *decider) output(n *graph.Node, q *op.Quant, row *Node, acts Scheme) {
 		return
 	}
 	name := d.result(n)
-	if q.FloatOut && !slices.ContainsFunc(d.x.Uses(name), d.reads) {
+	if q.FloatOut && !(q.CodesOut && d.set.Codes) && !slices.ContainsFunc(d.x.Uses(name), d.reads) {
 		return
 	}
 	as := d.activation(name, acts, "written by "+n.Label())

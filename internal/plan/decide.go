@@ -139,6 +139,9 @@ func (d *decider) obstacle(n *graph.Node, q *op.Quant) string {
 	if slices.Contains(d.set.Target.Float, n.Op) && d.set.Mode == Static {
 		return fmt.Sprintf("target %s computes it in float", d.set.Target.Name)
 	}
+	if d.flows(n, q) {
+		return fmt.Sprintf("target %s computes products of two values that flow in float", d.set.Target.Name)
+	}
 	anchor := d.isAnchor(n)
 	if d.set.Mode != Static {
 		if !anchor {
@@ -175,6 +178,12 @@ func (d *decider) obstacle(n *graph.Node, q *op.Quant) string {
 		return "calibration never reached it"
 	}
 	return ""
+}
+
+// flows says whether n multiplies two values that flow, which the target computes in float.
+func (d *decider) flows(n *graph.Node, q *op.Quant) bool {
+	w := weightInput(q)
+	return d.set.Mode == Static && !d.set.Codes && slices.Contains(d.set.Target.Flows, n.Op) && w > 0 && w < len(n.In) && d.constant(n.In[0]) == nil && d.constant(n.In[w]) == nil
 }
 
 // finite says whether every element of a constant is a number.

@@ -107,7 +107,7 @@ func TestDecide(t *testing.T) {
 			`+c1 -head(its result leaves the network) +move +c2`,
 			"x:activation:uint8:tensor k:weight:int8:channel a:activation:uint8:tensor m:activation:uint8:tensor=a z:activation:uint8:tensor",
 		}, {
-			"attention: products in integers, softmax and what surrounds it in float",
+			"attention: products with weights in integers, what lies between in float",
 			`g (float[2,2] x) => (float[2,2] y) <` + weights22 + `, float scale = {0.5}> {
 				[q] q = MatMul (x, w)
 				[k] kk = MatMul (x, w)
@@ -118,8 +118,8 @@ func TestDecide(t *testing.T) {
 				[v] v = MatMul (x, w)
 				[pv] y = MatMul (p, v)
 			}`,
-			`+q +k +t +qk -soft(target ort-cpu computes it in float) +v +pv`,
-			"x:activation:uint8:tensor w:weight:int8:channel q:activation:uint8:tensor kk:activation:uint8:tensor kt:activation:uint8:tensor=kk s:activation:uint8:tensor v:activation:uint8:tensor p:activation:uint8:tensor y:activation:uint8:tensor",
+			`+q +k -t(MatMul "qk", which reads it, stays in float) -qk(target ort-cpu computes products of two values that flow in float) -soft(target ort-cpu computes it in float) +v -pv(target ort-cpu computes products of two values that flow in float)`,
+			"x:activation:uint8:tensor w:weight:int8:channel",
 		}, {
 			"a clamp whose input two nodes read is not absorbed",
 			`g (float[1,2,2,2] x) => (float[1,2,2,2] y, float[1,2,2,2] z) <` + weights22 + `> {
@@ -162,7 +162,7 @@ func TestDecide(t *testing.T) {
 				[d] z = Gemm <beta = 0.5> (t, w, b)
 			}`,
 			`+a +b +c +d`,
-			"x:activation:uint8:tensor w:weight:int8:channel t:activation:uint8:tensor u:activation:uint8:tensor y:activation:uint8:tensor",
+			"x:activation:uint8:tensor w:weight:int8:channel t:activation:uint8:tensor u:activation:uint8:tensor",
 		}, {
 			"one bias of two products, and values that have the names it would get",
 			`g (float[2,2] x, float[2,2] b_2) => (float[2,2] y, float[2,2] z, float[2,2] u) <` + weights22 + `> {
@@ -172,7 +172,7 @@ func TestDecide(t *testing.T) {
 				[d] u = MatMul (b_2, w)
 			}`,
 			`+a +b +c +d`,
-			"x:activation:uint8:tensor w:weight:int8:channel b:bias:int32:channel t:activation:uint8:tensor b_3:bias:int32:channel z:activation:uint8:tensor b_2:activation:uint8:tensor u:activation:uint8:tensor",
+			"x:activation:uint8:tensor w:weight:int8:channel b:bias:int32:channel t:activation:uint8:tensor b_3:bias:int32:channel b_2:activation:uint8:tensor",
 		},
 	} {
 		p := decide(t, parse(t, c.text), settings(t, "W8A8"))
@@ -182,6 +182,23 @@ func TestDecide(t *testing.T) {
 		if got := lines(p); got != c.values {
 			t.Errorf("%s: values\n%s\nwant\n%s", c.name, got, c.values)
 		}
+	}
+}
+
+// TestDecideCodes shows what operators on codes change: products write codes, and multiply two values that flow.
+func TestDecideCodes(t *testing.T) {
+	set := settings(t, "W8A8")
+	set.Codes = true
+	p := decide(t, parse(t, `g (float[2,2] x) => (float[2,2] y) <`+weights22+`> {
+		[q] q = MatMul (x, w)
+		[t] r = Transpose (q)
+		[p] y = MatMul (q, r)
+	}`), set)
+	if got := summary(p); got != "+q +t +p" {
+		t.Error(got)
+	}
+	if got, want := lines(p), "x:activation:uint8:tensor w:weight:int8:channel q:activation:uint8:tensor r:activation:uint8:tensor=q y:activation:uint8:tensor"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
@@ -238,8 +255,8 @@ func TestFit(t *testing.T) {
 	m := parse(t, chain)
 	set := settings(t, "W8A8")
 	p := decide(t, m, set)
-	stats := map[string]*calib.Stats{"x": seen(-1, 1), "t": seen(0, 2.55), "y": seen(-4, 4)}
-	if got := strings.Join(p.Observed(), " "); got != "x t y" {
+	stats := map[string]*calib.Stats{"x": seen(-1, 1), "t": seen(0, 2.55)}
+	if got := strings.Join(p.Observed(), " "); got != "x t" {
 		t.Errorf("observed: %s", got)
 	}
 	for _, threads := range []int{1, 4} {

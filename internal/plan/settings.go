@@ -14,6 +14,7 @@ type Settings struct {
 	Acts      Scheme
 	Observer  *calib.Observer // of activations; nil tries several
 	Symmetric bool            // activations are symmetric about zero
+	Codes     bool            // operators on codes are wanted (QOperator style)
 	Exact     bool            // scales of 8 bits are such that a simulation in floats is exact
 	Ends      bool            // the first and the last node with weights keep eight bits
 	Keep      []Pattern       // nodes that stay in float

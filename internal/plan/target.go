@@ -14,6 +14,8 @@ type Target struct {
 	Doc  string
 	// Float lists operators that run faster, or more exactly than eight bits allow, in float.
 	Float []string
+	// Flows lists operators that it computes no slower in float, and exactly, where both operands flow.
+	Flows []string
 	// Acts is the activation format it computes fastest with.
 	Acts string
 	// Lacks lists operators that it cannot run, each from one of its versions on.
@@ -24,6 +26,10 @@ type Target struct {
 
 // cpuFloat lists what CPUs compute in float.
 var cpuFloat = []string{"Softmax", "LogSoftmax", "LayerNormalization", "Exp", "Log", "Erf", "Gelu", "Pow", "Sqrt", "Div", "Sub", "Tanh", "LSTM", "GRU", "RNN"}
+
+// cpuFlows lists what CPUs compute in float between values that flow: to make codes of both takes longer
+// than the integer product saves. bench/attention.py measures it.
+var cpuFlows = []string{"MatMul"}
 
 // ortLacks lists the operators of the default domain for which ONNX Runtime 1.32 registers no kernel on CPUs,
 // from the version on that it does not know. Bernoulli, SwiGLU and Swish are functions that end in such.
@@ -36,8 +42,8 @@ var ortLacks = map[string]int{
 
 // Targets lists the targets in the order that help prints them.
 var Targets = []*Target{
-	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat, Lacks: ortLacks},
-	{Name: "this", Doc: "lowbit's own engine on this machine: nodes that are slower in few bits stay in float", Acts: "uint8", Float: cpuFloat, Timed: true},
+	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Lacks: ortLacks},
+	{Name: "this", Doc: "lowbit's own engine on this machine: nodes that are slower in few bits stay in float", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Timed: true},
 }
 
 // LookupTarget returns the target of that name, or nil.

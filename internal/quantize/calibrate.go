@@ -28,6 +28,7 @@ func (q *quantization) static(samples []int) error {
 			WithHint("give --data, or choose --mode dynamic or --mode weights")
 	}
 	plain := q.float
+	q.sampled = samples
 	if err := q.before(); err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (q *quantization) choose(stats map[string]*calib.Stats) error {
 }
 
 // withoutUnseen decides again where calibration met values that never held a finite number.
-func (q *quantization) withoutUnseen(stats map[string]*calib.Stats) *plan.Plan {
+func (q *quantization) withoutUnseen(set plan.Settings, stats map[string]*calib.Stats) *plan.Plan {
 	unseen := map[string]bool{}
 	p := q.plan
 	for {
@@ -121,7 +122,7 @@ func (q *quantization) withoutUnseen(stats map[string]*calib.Stats) *plan.Plan {
 		if !more {
 			return p
 		}
-		p = plan.Decide(q.float, q.facts, q.opt.Settings, unseen)
+		p = plan.Decide(q.float, q.facts, set, unseen)
 	}
 }
 
@@ -148,6 +149,21 @@ func (q *quantization) calibrate(values []string, samples []int) (map[string]*ca
 		}
 	}
 	return all, err
+}
+
+// lookAround observes the values that only plans with fewer nodes read.
+func (q *quantization) lookAround(stats map[string]*calib.Stats) error {
+	missing := slices.DeleteFunc(q.around(), func(name string) bool { return stats[name] != nil })
+	if len(missing) == 0 {
+		return nil
+	}
+	more, err := q.observe(missing, feedOf(q.opt.Data, q.sampled), q.histograms(), func(n int) { q.opt.Progress("calibrate", n, len(q.sampled)) })
+	for _, name := range missing {
+		if more[name] != nil {
+			stats[name] = more[name]
+		}
+	}
+	return err
 }
 
 // seen is what a trial saw of the fitted samples: all that calibration looks at.

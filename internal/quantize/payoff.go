@@ -324,12 +324,17 @@ func (q *quantization) timed() bool {
 	return t != nil && t.Timed && (q.opt.Settings.Mode == plan.Static || q.opt.Settings.Mode == plan.Dynamic)
 }
 
-// watched lists the values to observe: those of the plan and, where nodes may yet leave it, those around them.
+// watched lists the values to observe: those of the plan and, where nodes may be timed and leave it, those around them.
 func (q *quantization) watched() []string {
-	list := q.plan.Observed()
-	if !q.timed() {
-		return list
+	if q.timed() {
+		return q.around()
 	}
+	return q.plan.Observed()
+}
+
+// around lists the values to observe for the plan and for every one with fewer nodes.
+func (q *quantization) around() []string {
+	list := q.plan.Observed()
 	seen := map[string]bool{}
 	for _, name := range list {
 		seen[name] = true

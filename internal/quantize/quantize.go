@@ -52,6 +52,7 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
+	o.Settings.Codes = o.Style == "qoperator"
 	told := ""
 	if o.Settings.Trim > 0 && o.Plan == nil {
 		var err error
@@ -95,6 +96,7 @@ type quantization struct {
 	fitted   []map[string]*tensor.Tensor // samples that repairs work on
 	fittedOf []int                       // their numbers
 	seen     seen
+	sampled  []int // numbers of the samples calibrated on
 	many     []int // numbers of those for repairs that gain by many
 	fixes    []Fix
 }
@@ -270,7 +272,7 @@ func (q *quantization) given() error {
 func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) error {
 	q.plan = plan.Decide(q.float, q.facts, set, nil)
 	if set.Mode == plan.Static {
-		q.plan = q.withoutUnseen(stats)
+		q.plan = q.withoutUnseen(set, stats)
 	}
 	if err := q.plan.Fit(q.float, stats, set, q.opt.Threads); err != nil {
 		return err

@@ -78,6 +78,9 @@ func (q *quantization) relieve(stats map[string]*calib.Stats, before float64) (b
 	if len(s.names) < 2 {
 		return false, nil
 	}
+	if err := q.lookAround(stats); err != nil {
+		return false, err
+	}
 	if err := s.probe(); err != nil {
 		return false, err
 	}
