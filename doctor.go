@@ -24,7 +24,7 @@ type DiagnoseOptions struct {
 	Progress func(stage string, done, total int)
 }
 
-// swapSamples is how many samples every swap of a quantizer runs on, at most.
+// swapSamples is how many samples every piece that is taken out is measured on, at most.
 const swapSamples = 16
 
 // Diagnose finds out why a quantized model differs from the float one that it was made from, by
@@ -38,7 +38,7 @@ func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (
 	return d, fault.At(quantized.path, err)
 }
 
-// Losses measures what each layer of a quantized model costs by itself: none where it has no quantizers that
+// Losses measures what each layer of a quantized model costs by itself: none where it holds nothing quantized that
 // can be taken out.
 func Losses(ctx context.Context, float, quantized *Model, o DiagnoseOptions) ([]doctor.Layer, error) {
 	j, err := o.job(ctx, float, quantized)

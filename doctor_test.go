@@ -345,13 +345,13 @@ g (float[16,32] x) => (float[16,8] y) {
 	})
 }
 
-// beforeClamp quantizes a network, and moves the quantizer behind a layer's clamp in front of it.
+// beforeClamp quantizes a network, and moves the site behind a layer's clamp in front of it.
 func beforeClamp(t *testing.T, m *Model, node string) *Model {
 	t.Helper()
 	return beforeClampOf(t, quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", nil).Model, node, -50, 13.75)
 }
 
-// beforeClampOf moves the quantizer behind a layer's clamp in front of it, and gives it the range of what is there.
+// beforeClampOf moves the site behind a layer's clamp in front of it, and gives it the range of what is there.
 func beforeClampOf(t *testing.T, m *Model, node string, lo, hi float64) *Model {
 	t.Helper()
 	g := pass.Clone(m.graph)

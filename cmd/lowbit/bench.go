@@ -99,6 +99,11 @@ func (a *app) bench(ctx context.Context, path string, b *benchFlags) error {
 			return fault.At(path, err)
 		}
 	}
+	return a.tellBench(path, r, b)
+}
+
+// tellBench prints the figures, and names the command that probably comes next.
+func (a *app) tellBench(path string, r *benchJSON, b *benchFlags) (err error) {
 	if a.json {
 		err = a.printJSON(r)
 	} else {

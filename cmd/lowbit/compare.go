@@ -8,6 +8,7 @@ import (
 
 	"lowbit"
 	"lowbit/internal/atomicfile"
+	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
 	"lowbit/internal/report"
 )
@@ -68,16 +69,11 @@ func (a *app) compare(cmd *cobra.Command, pathA, pathB string, c *compareFlags) 
 	if err := c.check(a, pathA, pathB); err != nil {
 		return err
 	}
-	ma, err := a.openToRun(pathA)
+	ma, mb, done, err := a.openBoth(pathA, pathB)
 	if err != nil {
 		return err
 	}
-	defer ma.Close()
-	mb, err := a.openToRun(pathB)
-	if err != nil {
-		return err
-	}
-	defer mb.Close()
+	defer done()
 	out, err := a.comparison(cmd.Context(), ma, mb, c)
 	if err != nil {
 		return err
@@ -157,7 +153,6 @@ func (a *app) comparison(ctx context.Context, ma, mb *lowbit.Model, c *compareFl
 	if err != nil {
 		return nil, err
 	}
-	cmp, p := &report.Comparison{}, a.newProgress()
 	values, err := newSpans()
 	if err != nil {
 		return nil, err
@@ -166,6 +161,20 @@ func (a *app) comparison(ctx context.Context, ma, mb *lowbit.Model, c *compareFl
 	if c.layers {
 		pair.See = values.see
 	}
+	cmp, err := a.runPair(ctx, pair, src)
+	if err != nil {
+		return nil, err
+	}
+	out := compared(cmp, same.a, values)
+	if c.layers {
+		err = a.addLosses(ctx, ma, mb, src, out)
+	}
+	return out, err
+}
+
+// runPair runs every sample through both models.
+func (a *app) runPair(ctx context.Context, pair report.Pair, src *dataset.Source) (*report.Comparison, error) {
+	cmp, p := &report.Comparison{}, a.newProgress()
 	for i := range src.Len() {
 		s, err := src.Sample(i)
 		if err != nil {
@@ -176,11 +185,7 @@ func (a *app) comparison(ctx context.Context, ma, mb *lowbit.Model, c *compareFl
 		}
 		p.update("compare", i+1, src.Len())
 	}
-	out := compared(cmp, same.a, values)
-	if c.layers {
-		err = a.addLosses(ctx, ma, mb, src, out)
-	}
-	return out, err
+	return cmp, nil
 }
 
 // compared sums up a comparison, its layers in the order in which the first model computes them.

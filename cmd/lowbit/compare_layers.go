@@ -81,8 +81,8 @@ func spark(counts []uint64) string {
 	return b.String()
 }
 
-// addLosses measures what each layer costs by itself. Where the second model has no quantizers that can be
-// taken out, or is not made from the first, it tells nothing.
+// addLosses measures what each layer costs by itself. Where the second model holds nothing quantized that
+// can be taken out, or is not made from the first, it tells nothing.
 func (a *app) addLosses(ctx context.Context, ma, mb *lowbit.Model, src *dataset.Source, out *compareJSON) error {
 	list, err := lowbit.Losses(ctx, ma, mb, lowbit.DiagnoseOptions{Data: src, Threads: a.threads, Progress: a.newProgress().update})
 	if err != nil {

@@ -24,7 +24,7 @@ func doctorCmd(a *app) *cobra.Command {
 	d := &doctorFlags{}
 	cmd := &cobra.Command{
 		Use: "doctor FLOAT QUANTIZED --data DIR", Short: "Find out why a quantized model is worse, and mend it", Args: positional("FLOAT", "QUANTIZED"),
-		Long: "doctor takes the quantizers of a model out one by one, whatever tool put them in, and names what is wrong with those that cost most.\n" +
+		Long: "doctor takes what is quantized out of a model piece by piece, whatever tool put it in, and names what is wrong where that costs most.\n" +
 			"With --apply it writes a copy in which the faulty layers are quantized anew from the float model.",
 		Example: "  lowbit doctor model.onnx model.int8.onnx --data val/ --preprocess imagenet\n  lowbit doctor model.onnx model.int8.onnx --data val/ --labels val.csv --apply -o fixed.onnx",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args[0], args[1], d) },
@@ -90,46 +90,58 @@ func (a *app) doctor(ctx context.Context, float, quantized string, d *doctorFlag
 	if err := d.check(a, float, quantized); err != nil {
 		return err
 	}
-	mf, err := a.openToRun(float)
+	mf, mq, done, err := a.openBoth(float, quantized)
 	if err != nil {
 		return err
 	}
-	defer mf.Close()
-	mq, err := a.openToRun(quantized)
+	defer done()
+	out, diagnosis, err := a.examine(ctx, mf, mq, d)
 	if err != nil {
 		return err
 	}
-	defer mq.Close()
-	src, by, err := a.doctorData(d, mf, mq)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	types, err := sampleTypes(src)
-	if err != nil {
-		return err
-	}
-	if err := a.admit(mf, load{workers: a.threads, inputs: types, copies: 4}); err != nil {
-		return err
-	}
-	o := lowbit.DiagnoseOptions{Data: src, Threads: a.threads, Progress: a.newProgress().update}
-	if by != nil {
-		o.Low, o.Score = by.low, a.scoreBy(src, by, d.offset)
-	}
-	diagnosis, err := lowbit.Diagnose(ctx, mf, mq, o)
-	if err != nil {
-		return err
-	}
-	for _, w := range diagnosis.Warnings {
-		a.warn("%s", w)
-	}
-	out := diagnosed(diagnosis, by, src.Len())
 	if err := a.applyDoctor(d, diagnosis, out, float, quantized); err != nil {
 		return err
 	}
 	if err := a.printDoctor(out); err != nil {
 		return err
 	}
+	a.nextOfDoctor(d, out, float, quantized)
+	if d.apply && !out.Healthy && out.Fixed == nil {
+		return &fault.Error{Kind: fault.Gate, Place: quantized, Msg: "nothing that was tried mends it, so nothing is written"}
+	}
+	return nil
+}
+
+// examine finds out what is wrong, and tells of what stands in the way.
+func (a *app) examine(ctx context.Context, float, quantized *lowbit.Model, d *doctorFlags) (*doctorJSON, *doctor.Diagnosis, error) {
+	src, by, err := a.doctorData(d, float, quantized)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer src.Close()
+	types, err := sampleTypes(src)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := a.admit(float, load{workers: a.threads, inputs: types, copies: 4}); err != nil {
+		return nil, nil, err
+	}
+	o := lowbit.DiagnoseOptions{Data: src, Threads: a.threads, Progress: a.newProgress().update}
+	if by != nil {
+		o.Low, o.Score = by.low, a.scoreBy(src, by, d.offset)
+	}
+	diagnosis, err := lowbit.Diagnose(ctx, float, quantized, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range diagnosis.Warnings {
+		a.warn("%s", w)
+	}
+	return diagnosed(diagnosis, by, src.Len()), diagnosis, nil
+}
+
+// nextOfDoctor names the command that probably comes next.
+func (a *app) nextOfDoctor(d *doctorFlags, out *doctorJSON, float, quantized string) {
 	switch {
 	case d.apply && out.Fixed != nil:
 		a.next("compare", float, d.out, "--data", d.data.path, "--per-layer")
@@ -140,10 +152,6 @@ func (a *app) doctor(ctx context.Context, float, quantized string, d *doctorFlag
 	default:
 		a.next("compare", float, quantized, "--data", d.data.path, "--per-layer")
 	}
-	if d.apply && !out.Healthy && out.Fixed == nil {
-		return &fault.Error{Kind: fault.Gate, Place: quantized, Msg: "nothing that was tried mends it, so nothing is written"}
-	}
-	return nil
 }
 
 // check refuses outputs before any work.

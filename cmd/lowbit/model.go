@@ -36,6 +36,18 @@ func (a *app) open(path string) (*lowbit.Model, error) {
 	return lowbit.OpenLimited(path, lowbit.Limits{Memory: int64(a.memory)})
 }
 
+// openBoth opens two models that are to be run. close is to be called after their last use.
+func (a *app) openBoth(pathA, pathB string) (ma, mb *lowbit.Model, close func(), err error) {
+	if ma, err = a.openToRun(pathA); err != nil {
+		return nil, nil, nil, err
+	}
+	if mb, err = a.openToRun(pathB); err != nil {
+		ma.Close()
+		return nil, nil, nil, err
+	}
+	return ma, mb, func() { ma.Close(); mb.Close() }, nil
+}
+
 // newestOpset is the version of the default domain up to which the meaning of operators is known.
 // Before oldestOpset there were operators that broadcast in other ways.
 const oldestOpset, newestOpset = 7, 28

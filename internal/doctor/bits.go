@@ -25,7 +25,7 @@ func (e *exam) coarse() (list []*finding) {
 	return list
 }
 
-// leftovers are the quantizers that lose most by themselves, for networks in which nothing is over a bound.
+// leftovers are the sites that lose most by themselves, for networks in which nothing is over a bound.
 func (e *exam) leftovers() []*finding {
 	var list []*finding
 	e.eachLayer(func(u *unit, l *loss) {

@@ -9,7 +9,7 @@ type row struct {
 	mend func(e *exam, f *finding) []remedy // the first that is good enough is taken
 }
 
-// rows lists the causes. Of several that hold for one quantizer the first is named: what is broken comes
+// rows lists the causes. Of several that hold for one site the first is named: what is broken comes
 // before what is badly chosen, and what has a reason before what is merely too coarse.
 var rows = []*row{
 	{"calibration mismatch", (*exam).allMismatched, (*exam).recalibrate},
@@ -58,9 +58,8 @@ type finding struct {
 
 // cause is the finding as the diagnosis tells it.
 func (f *finding) cause() Cause {
-	c := Cause{Name: f.unit.name, Op: f.unit.node.Op, Value: f.sites[0].name, Cause: f.row.name, Evidence: f.evidence, Fix: f.fix,
+	return Cause{Name: f.unit.name, Op: f.unit.node.Op, Value: f.sites[0].name, Cause: f.row.name, Evidence: f.evidence, Fix: f.fix,
 		Alone: f.alone, Without: f.without, Scores: f.scores}
-	return c
 }
 
 // at makes a finding of sites.
@@ -88,13 +87,6 @@ func (e *exam) eachLayer(f func(u *unit, l *loss)) {
 			f(u, l)
 		}
 	}
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func rowOf(name string) *row {

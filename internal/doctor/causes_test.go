@@ -53,7 +53,7 @@ g (float[1,4,8,8] x) => (float[1,3,8,8] y) {
   [c] y = Conv (ha, wc)
 }`
 
-// The quantizer of ha stands behind its clamp, or in front of it.
+// The site of ha stands behind its clamp, or in front of it.
 var sketchQuantized = map[bool]string{
 	false: `  [a] ca = Conv (xd, wd, bd)
   [r] ha = Relu (ca)
@@ -200,7 +200,7 @@ func scaleAll(x []float32, by float32) {
 	}
 }
 
-// TestOverIsDynamicQuantizeLinear holds that a dynamic quantizer is read as the operator is defined.
+// TestOverIsDynamicQuantizeLinear holds that a dynamic site is read as the operator is defined.
 func TestOverIsDynamicQuantizeLinear(t *testing.T) {
 	m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]> g (float[6] x) => (uint8[6] q, float s, uint8 z) { q, s, z = DynamicQuantizeLinear (x) }`)
 	if err != nil {

@@ -1,12 +1,9 @@
-// Package doctor finds out why a quantized network differs from the float one: it takes quantizers out
-// one by one, names what is wrong with those that cost most, and mends them.
+// Package doctor finds out why a quantized network differs from the float one: it takes what is
+// quantized out piece by piece, names what is wrong where that costs most, and mends it.
 package doctor
 
 import (
-	"cmp"
 	"context"
-	"math"
-	"slices"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/fault"
@@ -48,10 +45,9 @@ type Diagnosis struct {
 type Cause struct {
 	Name     string // of the node
 	Op       string
-	Value    string // whose quantizer it is
+	Value    string // that is quantized there
 	Cause    string // one of the closed list
 	Evidence string
-	Effect   string
 	Fix      string
 	Alone    float64     // SQNR of the outputs where nothing else is quantized, dB
 	Without  float64     // and where only this is not
@@ -81,9 +77,9 @@ const (
 	soundSQNR    = 40.0 // dB: no single cause is looked for beyond
 	materialGain = 3.0  // dB: what taking a cause out has to bring, half of the noise
 	healthyDrop  = 0.01 // of the metric
-	suspects     = 16   // findings whose quantizers are swapped
+	suspects     = 16   // findings whose sites are swapped
 	scored       = 6    // causes whose effect on the metric is measured
-	keptSQNR     = 30.0 // dB: how near the network with all quantizers out has to come to the float one
+	keptSQNR     = 30.0 // dB: how near the network with all sites out has to come to the float one
 )
 
 // An exam is one examination at work.
@@ -92,7 +88,7 @@ type exam struct {
 	*net
 	few       []Inputs
 	answers   []map[string]*tensor.Tensor
-	base      changes // all quantizers out
+	base      changes // all sites out
 	screening *screening
 	branches  map[*unit][]string // values that a unit joins
 	total     float64            // SQNR of the outputs
@@ -113,7 +109,7 @@ func Examine(ctx context.Context, j *Job) (*Diagnosis, error) {
 		return nil, err
 	}
 	if len(n.sites) == 0 {
-		return nil, fault.Unsupportedf("model", "it holds no quantizers that can be taken out")
+		return nil, fault.Unsupportedf("model", "it holds nothing quantized that can be taken out")
 	}
 	if err := e.screen(ctx); err != nil {
 		return nil, err
@@ -126,7 +122,7 @@ func Examine(ctx context.Context, j *Job) (*Diagnosis, error) {
 	return e.d, e.mend(ctx, list)
 }
 
-// compareAll runs the float network, the quantized one and the one with all quantizers out.
+// compareAll runs the float network, the quantized one and the one with all sites out.
 func (e *exam) compareAll(ctx context.Context) error {
 	if err := e.answer(ctx); err != nil {
 		return err
@@ -148,7 +144,7 @@ func (e *exam) compareAll(ctx context.Context) error {
 	return e.strip(ctx)
 }
 
-// strip finds the network with all quantizers out that comes nearest to the float one: biases may have
+// strip finds the network with all sites out that comes nearest to the float one: biases may have
 // been moved on purpose, and then those of the file belong to it.
 func (e *exam) strip(ctx context.Context) error {
 	db, err := e.variant(ctx, e.allOff())
@@ -175,7 +171,7 @@ func (e *exam) strip(ctx context.Context) error {
 		db = max(db, other)
 	}
 	if db < keptSQNR {
-		e.warn("with all quantizers taken out the network still differs from the float one: %.1f dB; it may be made from another", db)
+		e.warn("with nothing quantized the network still differs from the float one: %.1f dB; it may be made from another", db)
 	}
 	e.base = e.allOff()
 	return nil
@@ -224,24 +220,11 @@ func (e *exam) variant(ctx context.Context, c changes) (float64, error) {
 	return e.measure(ctx, m)
 }
 
-// sick says whether the networks differ more than a healthy pair does.
-func (e *exam) sick() bool {
-	return e.total < healthySQNR || e.d.Score != nil && e.worse(e.d.Score[0], e.d.Score[1]) > max(healthyDrop, 2/float64(max(1, e.Graded)))
-}
-
-// worse is how much a score is worse than that of the float network, as a share where it is good when small.
-func (e *exam) worse(float, score float64) float64 {
-	if e.Low {
-		return (score - float) / max(math.Abs(float), 1e-12)
-	}
-	return float - score
-}
-
 // tell writes the diagnosis.
 func (e *exam) tell(list []*finding) {
 	e.d.Healthy = len(list) == 0 && e.total >= healthySQNR-materialGain
 	if len(list) == 0 && !e.d.Healthy {
-		e.warn("no quantizer by itself explains what is lost")
+		e.warn("nothing that is quantized explains by itself what is lost")
 	}
 	for _, f := range list {
 		e.d.Causes = append(e.d.Causes, f.cause())
@@ -251,137 +234,4 @@ func (e *exam) tell(list []*finding) {
 			e.d.Layers = append(e.d.Layers, Layer{Name: u.name, Op: u.node.Op, Result: u.node.Out[0], Weights: l.weights.SQNR(), Acts: l.acts.SQNR()})
 		}
 	}
-}
-
-// noise is the power of the noise at an SQNR, as a share of the signal's.
-func noise(db float64) float64 { return math.Pow(10, -db/10) }
-
-// findings looks for every cause, and swaps the quantizers of those that lose most by themselves.
-func (e *exam) findings(ctx context.Context) ([]*finding, error) {
-	sound := e.total >= soundSQNR && !e.sick()
-	claimed := map[*site]bool{}
-	var all []*finding
-	for _, row := range rows {
-		for _, f := range row.find(e) {
-			if sound && !f.sure || slices.ContainsFunc(f.sites, func(s *site) bool { return claimed[s] }) {
-				continue
-			}
-			f.row = row
-			for _, s := range f.sites {
-				claimed[s] = true
-			}
-			all = append(all, f)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b *finding) int { return cmp.Compare(b.local, a.local) })
-	all = all[:min(len(all), suspects)]
-	list, err := e.swap(ctx, all)
-	if err != nil {
-		return nil, err
-	}
-	if err := e.rank(ctx, list); err != nil || !e.sick() {
-		return list, err
-	}
-	return e.fill(ctx, list)
-}
-
-// fill adds the quantizers that lose most by themselves to the causes of a network that would not be
-// healthy without these either, until it would.
-func (e *exam) fill(ctx context.Context, list []*finding) ([]*finding, error) {
-	var out []*site
-	for _, f := range list {
-		out = append(out, f.sites...)
-	}
-	rest := e.leftovers()
-	for i, f := range rest {
-		e.Progress("swap the rest", i, len(rest))
-		if db, err := e.variant(ctx, off(out...)); err != nil || db >= healthySQNR+materialGain && len(list) > 0 {
-			return list, err
-		}
-		if slices.Contains(out, f.sites[0]) {
-			continue
-		}
-		if err := e.swapOne(ctx, f); err != nil {
-			return nil, err
-		}
-		if e.material(f) {
-			list, out = append(list, f), append(out, f.sites...)
-		}
-	}
-	return list, nil
-}
-
-// swap measures each finding alone and without it, and keeps those that matter.
-func (e *exam) swap(ctx context.Context, all []*finding) ([]*finding, error) {
-	var list []*finding
-	var err error
-	for i, f := range all {
-		if err = e.swapOne(ctx, f); err != nil {
-			return nil, err
-		}
-		e.Progress("swap quantizers", i+1, len(all))
-		if e.material(f) {
-			list = append(list, f)
-		}
-	}
-	return list, nil
-}
-
-// swapOne measures a finding alone and without it.
-func (e *exam) swapOne(ctx context.Context, f *finding) (err error) {
-	if f.alone, err = e.variant(ctx, e.base.except(f.sites...)); err == nil {
-		f.without, err = e.variant(ctx, off(f.sites...))
-	}
-	return err
-}
-
-// material says whether a finding costs what one may notice: of a doubtful network more than its share of the
-// noise that a healthy one may have, of a healthy one most of the noise.
-func (e *exam) material(f *finding) bool {
-	gain := f.without - e.total
-	if !e.sick() {
-		return f.sure || gain >= materialGain
-	}
-	return noise(f.alone) > noise(healthySQNR)/float64(len(e.sites)) && (gain > 0 || f.alone < healthySQNR)
-}
-
-// rank orders findings by their effect on the metric, then by the noise that they make alone.
-func (e *exam) rank(ctx context.Context, list []*finding) error {
-	byNoise := func(a, b *finding) int {
-		return cmp.Or(cmp.Compare(noise(b.alone), noise(a.alone)), cmp.Compare(b.without, a.without))
-	}
-	slices.SortStableFunc(list, byNoise)
-	if e.Score == nil {
-		return nil
-	}
-	for i, f := range list[:min(len(list), scored)] {
-		m, err := e.build(e.base.except(f.sites...))
-		if err != nil {
-			return err
-		}
-		s := [2]float64{}
-		if s[0], err = e.Score(ctx, m); err != nil {
-			return err
-		}
-		if m, err = e.build(off(f.sites...)); err != nil {
-			return err
-		}
-		if s[1], err = e.Score(ctx, m); err != nil {
-			return err
-		}
-		f.scores = &s
-		e.Progress("metric", i+1, min(len(list), scored))
-	}
-	slices.SortStableFunc(list, func(a, b *finding) int {
-		return cmp.Or(cmp.Compare(e.cost(b), e.cost(a)), byNoise(a, b))
-	})
-	return nil
-}
-
-// cost is how much a finding alone takes off the metric, 0 where that was not measured.
-func (e *exam) cost(f *finding) float64 {
-	if f.scores == nil {
-		return 0
-	}
-	return max(0, e.worse(e.d.Score[0], f.scores[0]))
 }

@@ -5,7 +5,7 @@ import (
 )
 
 // Losses measures what every layer with weights loses by itself, and what is left of the outputs where it
-// alone is quantized. It returns none for a network without quantizers that can be taken out.
+// alone is quantized. It returns none for a network of which nothing quantized can be taken out.
 func Losses(ctx context.Context, j *Job) ([]Layer, error) {
 	n, err := newNet(j.Float, j.Quantized)
 	if err != nil || len(n.sites) == 0 || len(j.Samples) == 0 {
@@ -38,7 +38,7 @@ func Losses(ctx context.Context, j *Job) ([]Layer, error) {
 	return e.d.Layers, nil
 }
 
-// own lists the quantizers of what a unit reads.
+// own lists the sites of what a unit reads.
 func (u *unit) own() []*site {
 	var list []*site
 	for _, s := range append([]*site{u.weights, u.bias}, u.in...) {

@@ -12,7 +12,7 @@ type remedy struct {
 	alt  bool // costs what the one before it does: the better of them is taken
 }
 
-// goodEnough is the share of the noise that goes with a quantizer which a remedy has to take away.
+// goodEnough is the share of the noise that goes with a site which a remedy has to take away.
 const goodEnough = 0.5
 
 // mend makes the remedies of all findings, the worst first, and keeps those that help.

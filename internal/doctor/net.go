@@ -13,7 +13,7 @@ import (
 	"lowbit/internal/weight"
 )
 
-// A net is a quantized network whose quantizers can be taken out one by one, beside the float one
+// A net is a quantized network whose sites can be taken out one by one, beside the float one
 // that it was made from.
 type net struct {
 	float *graph.Model // prepared
@@ -36,7 +36,7 @@ const (
 	acts
 )
 
-// A site is one quantizer.
+// A site is one place where a network is quantized: a constant of few bits, or a value that flows as codes.
 type site struct {
 	kind kind
 	name string // the value before it is quantized
@@ -73,7 +73,7 @@ type unit struct {
 	out     *site   // nil where the result is not quantized
 }
 
-// newNet finds the quantizers of a network and their counterparts in the float one.
+// newNet finds the sites of a network and their counterparts in the float one.
 func newNet(float, quantized *graph.Model) (*net, error) {
 	n := &net{raw: float, float: pass.Clone(float), m: pass.Clone(quantized)}
 	if err := pass.Prepare(n.float); err != nil {
@@ -94,7 +94,7 @@ func newNet(float, quantized *graph.Model) (*net, error) {
 	return n, nil
 }
 
-// find lists the quantizers.
+// find lists the sites.
 func (n *net) find() {
 	byQ, byCode := map[*graph.Node]*site{}, map[string]*site{}
 	for _, node := range n.m.Graph.Nodes {
@@ -124,7 +124,7 @@ func (n *net) find() {
 		}
 		if len(node.Out) > 0 {
 			for _, r := range n.x.Uses(node.Out[0]) {
-				if isQuantizer(r.Node) && r.In == 0 {
+				if isQuantize(r.Node) && r.In == 0 {
 					u.out = n.actSite(r.Node, byQ)
 					used = used || u.out != nil
 				}
@@ -185,7 +185,7 @@ func nameOf(node *graph.Node) string {
 	return strings.TrimSuffix(name, "_quant")
 }
 
-// siteOf returns the quantizer behind a value that a node reads, nil where there is none.
+// siteOf returns the site behind a value that a node reads, nil where there is none.
 func (n *net) siteOf(name string, byQ map[*graph.Node]*site, byCode map[string]*site) *site {
 	if s := byCode[name]; s != nil {
 		return s
@@ -195,7 +195,7 @@ func (n *net) siteOf(name string, byQ map[*graph.Node]*site, byCode map[string]*
 		return nil
 	}
 	if d.Op == "DequantizeLinear" {
-		if q := n.x.Producer(d.In[0]); q != nil && isQuantizer(q) {
+		if q := n.x.Producer(d.In[0]); q != nil && isQuantize(q) {
 			s := n.actSite(q, byQ)
 			if s != nil && !s.dq[d] {
 				s.dq[d] = true
@@ -236,12 +236,12 @@ type source struct{ *net }
 func (s source) Producer(name string) *graph.Node       { return s.x.Producer(name) }
 func (s source) ConstTensor(name string) *tensor.Tensor { return s.m.Graph.ConstTensor(name) }
 
-// isQuantizer says whether a node makes codes of an activation.
-func isQuantizer(n *graph.Node) bool {
+// isQuantize says whether a node makes codes of an activation.
+func isQuantize(n *graph.Node) bool {
 	return n.Op == "QuantizeLinear" || n.Op == "DynamicQuantizeLinear"
 }
 
-// actSite reads a quantizer with one scale.
+// actSite reads a site with one scale.
 func (n *net) actSite(q *graph.Node, byQ map[*graph.Node]*site) *site {
 	if s, ok := byQ[q]; ok {
 		return s

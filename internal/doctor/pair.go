@@ -45,7 +45,7 @@ func (n *net) pair() {
 // sameOp says whether two nodes compute alike: dynamic quantization writes Gemm as MatMul and Add.
 func sameOp(q, f *graph.Node) bool { return q.Op == f.Op || q.Op == "MatMul" && f.Op == "Gemm" }
 
-// plain lists the nodes of a graph that are no quantizers.
+// plain lists the nodes of a graph that neither make codes nor read them.
 func (n *net) plain(g *graph.Graph) []*graph.Node {
 	var list []*graph.Node
 	for _, node := range g.Nodes {
@@ -252,7 +252,7 @@ func (n *net) hasTwin(f *graph.Node) bool {
 	return false
 }
 
-// unclip takes a Clip in front of a quantizer as part of it, where the float network has none there: it
+// unclip takes a Clip in front of a site as part of it, where the float network has none there: it
 // confines values to codes of fewer than eight bits.
 func (n *net) unclip(s *site) {
 	c := n.x.Producer(s.from)

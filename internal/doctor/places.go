@@ -93,7 +93,7 @@ func (e *exam) isBias(u *unit) bool {
 		u.node.Op == "Add" && slices.ContainsFunc(u.node.In, func(name string) bool { return e.m.Graph.ConstTensor(name) != nil })
 }
 
-// unfused tells of quantizers between a layer and its clamp.
+// unfused tells of sites between a layer and its clamp.
 func (e *exam) unfused() (list []*finding) {
 	for _, u := range e.nodes {
 		s := u.out

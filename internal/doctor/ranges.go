@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -63,8 +62,7 @@ func (e *exam) allMismatched() []*finding {
 		return nil
 	}
 	f := e.at(input, local, "%s; the ranges of %d of %d values do not fit the samples", e.rangeStory(input), len(bad), all)
-	f.sites = bad
-	slices.SortStableFunc(f.sites, func(a, b *site) int { return cmp.Compare(btoi(b == input), btoi(a == input)) })
+	f.sites = append([]*site{input}, slices.DeleteFunc(bad, func(s *site) bool { return s == input })...)
 	return []*finding{f}
 }
 

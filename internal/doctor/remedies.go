@@ -76,7 +76,7 @@ func (e *exam) refit(f *finding) []remedy {
 	return e.observe(f.sites, "calibrate on samples that reach every value: --data, --observer %s", calib.MSE, calib.Percentile, calib.MinMax)
 }
 
-// move puts a quantizer behind the clamp: its range becomes what the clamp leaves.
+// move puts a site behind the clamp: its range becomes what the clamp leaves.
 func (e *exam) move(f *finding) []remedy {
 	s := f.sites[0]
 	const text = "quantize behind the clamp, not before it: quantize anew"
@@ -157,7 +157,7 @@ func (e *exam) finerActs(f *finding) []remedy {
 	return append(list, e.keep(f)...)
 }
 
-// keep leaves the quantizers of a finding out.
+// keep leaves the sites of a finding out.
 func (e *exam) keep(f *finding) []remedy {
 	return []remedy{{text: fmt.Sprintf("--keep %q", f.unit.name), c: off(f.sites...)}}
 }

@@ -43,7 +43,7 @@ func (e *exam) unlike() (list []*finding) {
 	return list
 }
 
-// sharing lists the quantizers by which the branches of a unit get one scale: that of the result of a
+// sharing lists the sites by which the branches of a unit get one scale: that of the result of a
 // Concat, and those of operands with equal scales.
 func (e *exam) sharing(u *unit) []*site {
 	var list []*site

@@ -2,11 +2,12 @@ package plan
 
 import (
 	"fmt"
+	"slices"
+
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
-	"slices"
 )
 
 // commit adds to the plan the values that a quantized node reads and writes.

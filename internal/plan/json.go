@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 )

@@ -2,10 +2,11 @@ package plan
 
 import (
 	"fmt"
-	"lowbit/internal/fault"
-	"lowbit/internal/graph"
 	"regexp"
 	"strings"
+
+	"lowbit/internal/fault"
+	"lowbit/internal/graph"
 )
 
 // A Pattern picks nodes by name: a glob, "re:" and a regular expression, or "op:" and the name

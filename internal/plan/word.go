@@ -1,9 +1,10 @@
 package plan
 
 import (
+	"strings"
+
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
-	"strings"
 )
 
 // A Word is a name for a whole configuration, as the literature writes it.

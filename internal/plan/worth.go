@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
 )

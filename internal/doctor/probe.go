@@ -1,0 +1,197 @@
+package doctor
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/graph"
+	"lowbit/internal/report"
+	"lowbit/internal/tensor"
+)
+
+// A branch is a copy of a layer that reads some values quantized.
+type branch struct {
+	unit    *unit
+	weights bool
+}
+
+// A probe is the network of the screening.
+type probe struct {
+	m        *graph.Model
+	watch    []string
+	sites    map[string][]*site // by the value that they quantize
+	results  map[string]*unit   // layers by the float result
+	branches map[string]branch  // by the result of the copy
+	joins    map[string]bool    // operands of operators that join branches
+}
+
+// probe makes the network: all in float, with the branches.
+func (e *exam) probe() (*probe, error) {
+	b, err := e.draft(e.base)
+	if err != nil {
+		return nil, err
+	}
+	p := &probe{m: b.out, sites: map[string][]*site{}, results: map[string]*unit{}, branches: map[string]branch{}, joins: map[string]bool{}}
+	for _, s := range e.sites {
+		if s.kind == acts {
+			name := b.now(s.to[0])
+			if name == s.to[0] { // an output of the graph
+				name = b.now(s.from)
+			}
+			p.sites[name] = append(p.sites[name], s)
+		}
+	}
+	for _, u := range e.nodes {
+		if joins(u) {
+			for _, name := range u.node.In {
+				p.joins[b.now(name)] = true
+				e.branches[u] = append(e.branches[u], b.now(name))
+			}
+		}
+	}
+	var list []*graph.Node
+	for _, n := range b.out.Graph.Nodes {
+		list = append(list, n)
+		if u := e.layerOf(n); u != nil {
+			list = append(list, p.beside(b, u, n)...)
+		}
+	}
+	b.out.Graph.Nodes = list
+	for _, names := range []iter.Seq[string]{maps.Keys(p.sites), maps.Keys(p.results), maps.Keys(p.branches), maps.Keys(p.joins)} {
+		p.watch = slices.AppendSeq(p.watch, names)
+	}
+	slices.Sort(p.watch)
+	p.watch = slices.Compact(p.watch)
+	return p, nil
+}
+
+// layerOf is the unit with weights whose copy a node is, nil where there is none.
+func (e *exam) layerOf(n *graph.Node) *unit {
+	for _, u := range e.nodes {
+		if u.weights != nil && u.weights.off != nil && len(n.Out) > 0 && n.Out[0] == u.node.Out[0] {
+			return u
+		}
+	}
+	return nil
+}
+
+// joins says whether a unit joins several branches in one result.
+func joins(u *unit) bool { return u.node.Op == "Concat" || u.node.Op == "Add" || u.node.Op == "Sub" }
+
+// beside makes the branches of a layer: one with quantized weights and bias, one with quantized input.
+func (p *probe) beside(b *builder, u *unit, n *graph.Node) []*graph.Node {
+	p.results[n.Out[0]] = u
+	return append([]*graph.Node{p.coded(b, u, n)}, p.rounded(b, u, n)...)
+}
+
+// branch returns a copy of a layer whose result is measured as that of a branch.
+func (p *probe) branch(b *builder, n *graph.Node, what string, of branch) *graph.Node {
+	c := *n
+	c.Name, c.Out, c.In = b.fresh(n.Name+what), []string{b.fresh(n.Out[0] + what)}, slices.Clone(n.In)
+	p.branches[c.Out[0]] = of
+	return &c
+}
+
+// coded is a layer with the weights and the bias that its codes stand for.
+func (p *probe) coded(b *builder, u *unit, n *graph.Node) *graph.Node {
+	c := p.branch(b, n, "_weights", branch{u, true})
+	for _, s := range []*site{u.weights, u.bias} {
+		if s == nil {
+			continue
+		}
+		name := b.fresh(s.name + "_decoded")
+		if s.kind == weights {
+			b.out.Graph.SetConst(name, s.coded.Decode())
+		} else {
+			b.out.Graph.SetConst(name, tensor.Float32s(b.biasOf(u), s.codes.Shape...))
+		}
+		c.In[operandOf(u, s)] = name
+	}
+	return c
+}
+
+// rounded is a layer behind copies of the nodes that quantize its input; nil where none does.
+func (p *probe) rounded(b *builder, u *unit, n *graph.Node) (list []*graph.Node) {
+	in := slices.Clone(n.In)
+	for i, s := range u.in {
+		if s == nil || s.kind != acts {
+			continue
+		}
+		q, d := *s.q, *b.x.Producer(s.to[0])
+		q.Name, d.Name = b.fresh(q.Name), b.fresh(d.Name)
+		q.In, q.Out, d.In = slices.Clone(q.In), slices.Clone(q.Out), slices.Clone(d.In)
+		q.In[0] = n.In[i]
+		for k, name := range s.q.Out {
+			q.Out[k] = b.fresh(name)
+			if at := slices.Index(d.In, name); at >= 0 {
+				d.In[at] = q.Out[k]
+			}
+		}
+		d.Out = []string{b.fresh(d.Out[0])}
+		in[i] = d.Out[0]
+		list = append(list, &q, &d)
+	}
+	if list == nil {
+		return nil
+	}
+	c := p.branch(b, n, "_acts", branch{u, false})
+	c.In = in
+	return append(list, c)
+}
+
+// see measures a value of one sample.
+func (p *probe) see(e *exam, s *screening, kept map[*unit][]float32, name string, t *tensor.Tensor) {
+	x := report.Floats(t)
+	if x == nil {
+		return
+	}
+	for _, site := range p.sites[name] {
+		r := s.acts[site]
+		if r == nil {
+			r = &reading{stats: calib.NewStats(true)}
+			s.acts[site] = r
+		}
+		r.stats.Add(e.Level, x)
+		r.quantize(site, x)
+	}
+	if p.joins[name] {
+		if s.inputs[name] == nil {
+			s.inputs[name] = calib.NewStats(false)
+		}
+		s.inputs[name].Add(e.Level, x)
+	}
+	if u := p.results[name]; u != nil {
+		kept[u] = slices.Clone(x)
+		s.layers[u] = &loss{}
+	}
+	if b, ok := p.branches[name]; ok && len(kept[b.unit]) == len(x) {
+		y, l := kept[b.unit], s.layers[b.unit]
+		if b.weights {
+			l.weights.Add(y, x)
+			l.shift.add(y, x, t.Shape, channelAxis(b.unit, t.Rank()))
+		} else {
+			l.acts.Add(y, x)
+		}
+	}
+}
+
+// seeWhole compares a layer's results in the quantized network with those in float.
+func (p *probe) seeWhole(s *screening, kept map[*unit][]float32, name string, t *tensor.Tensor) {
+	u := p.results[name]
+	if u == nil {
+		return
+	}
+	if x := report.Floats(t); x != nil && len(kept[u]) == len(x) {
+		s.layers[u].whole.add(kept[u], x, t.Shape, channelAxis(u, t.Rank()))
+	}
+}
+
+// channelAxis is the axis of a layer's results along which its output channels lie.
+func channelAxis(u *unit, rank int) int {
+	if slices.Contains([]string{"Conv", "ConvTranspose"}, u.node.Op) {
+		return min(1, rank-1)
+	}
+	return rank - 1
+}

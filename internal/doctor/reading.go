@@ -1,0 +1,84 @@
+package doctor
+
+import (
+	"math"
+	"slices"
+
+	"lowbit/internal/calib"
+	"lowbit/internal/format"
+	"lowbit/internal/report"
+)
+
+// A reading is what one activation's site does to the values that it meets.
+type reading struct {
+	stats       *calib.Stats // of the float values
+	report.Diff              // float values against quantized ones
+	outside     uint64       // values beyond the range of the codes
+	outer       float64      // their share of the squared error
+	counts      []int64      // how many values other than zero take each code
+}
+
+// crowd is the share of the values other than zero that take one of the two commonest codes.
+func (r *reading) crowd() float64 {
+	var first, second, all int64
+	for _, c := range r.counts {
+		all += c
+		if c > first {
+			first, second = c, first
+		} else if c > second {
+			second = c
+		}
+	}
+	return float64(first+second) / float64(max(1, all))
+}
+
+// quantize rounds values as a site does, and counts what happens to them.
+func (r *reading) quantize(s *site, x []float32) {
+	y := make([]float32, len(x))
+	codes := make([]int32, len(x))
+	p := s.params
+	if s.dynamic {
+		p = ranged(x)
+	}
+	s.format.Encode(codes, x, p)
+	s.format.Decode(y, codes, p)
+	r.Diff.Add(x, y)
+	a, b := s.format.Range(p)
+	lo, hi := float64(a), float64(b)
+	half := float64(p.Scale) / 2
+	if r.counts == nil && s.format.Bits <= 16 {
+		r.counts = make([]int64, 1<<s.format.Bits)
+	}
+	mask := len(r.counts) - 1
+	for i, v := range x {
+		if v != 0 && r.counts != nil {
+			r.counts[int(codes[i])&mask]++
+		}
+		if e := float64(v); e < lo-half || e > hi+half {
+			r.outside++
+			d := e - float64(y[i])
+			r.outer += float64(d * d)
+		}
+	}
+}
+
+// share is the part of values outside the range of an activation's codes.
+func (r *reading) share() float64 { return float64(r.outside) / float64(max(1, r.Len())) }
+
+// ranged returns the parameters that DynamicQuantizeLinear finds.
+func ranged(x []float32) format.Params {
+	if len(x) == 0 {
+		return format.Params{Scale: 1}
+	}
+	return over(float64(slices.Min(x)), float64(slices.Max(x)))
+}
+
+// over returns the parameters of codes from 0 to 255 over a range widened to hold zero.
+func over(lo, hi float64) format.Params {
+	lo, hi = min(lo, 0), max(hi, 0)
+	scale := (hi - lo) / 255
+	if !(scale > 0) {
+		return format.Params{Scale: 1}
+	}
+	return format.Params{Scale: float32(scale), Zero: int32(min(255, max(0, math.RoundToEven(-lo/scale))))}
+}
