@@ -18,12 +18,16 @@ type Gate = quantize.Gate
 // A Fix tells what one repair did.
 type Fix = quantize.Fix
 
+// An Effort tells what repairs that are chosen by trial may cost.
+type Effort = quantize.Effort
+
 // A Result is a quantized model with what is known of it.
 type Result struct {
 	Model    *Model
 	Plan     *plan.Plan
 	Gate     *Gate // nil where there was no data to compare on
 	Fixes    []Fix
+	Effort   Effort // of the repairs
 	Warnings []string
 	Elapsed  time.Duration
 }
@@ -42,5 +46,5 @@ func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error)
 		}
 		r.Graph.SetMeta("lowbit.source_sha256", sum)
 	}
-	return &Result{Model: FromGraph(r.Graph, m.path), Plan: r.Plan, Gate: r.Gate, Fixes: r.Fixes, Warnings: r.Warnings, Elapsed: time.Since(start)}, nil
+	return &Result{Model: FromGraph(r.Graph, m.path), Plan: r.Plan, Gate: r.Gate, Fixes: r.Fixes, Effort: r.Effort, Warnings: r.Warnings, Elapsed: time.Since(start)}, nil
 }

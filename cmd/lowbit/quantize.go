@@ -14,6 +14,7 @@ import (
 	"lowbit/internal/fault"
 	"lowbit/internal/op"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/recipe"
 	"lowbit/internal/repair"
 )
@@ -26,6 +27,7 @@ type quantizeFlags struct {
 	recipe, saveRecipe, plan, savePlan      string
 	outliers                                float64
 	trim                                    share
+	budget                                  string
 	dry, again                              bool
 	data                                    dataFlags
 }
@@ -52,6 +54,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVar(&q.style, "style", "", "qdq, qoperator or contrib (default qdq)")
 	f.StringArrayVar(&q.keep, "keep", nil, "leave nodes of that name in float (glob, re:EXPR or op:NAME); may be repeated")
 	f.StringSliceVar(&q.fix, "fix", nil, "repairs to make: "+repair.Names()+"; "+repair.None+", or "+recipe.Auto+", which tries some on samples held back (default "+recipe.Auto+")")
+	f.StringVar(&q.budget, "budget", "", "time that repairs tried unasked may take, estimated from operations so that the file does not depend on the clock, such as 90s or 1h (default "+quantize.DefaultBudget.String()+")")
 	f.Float64Var(&q.outliers, "outliers", 0, "multiply columns of activations that exceed this over the samples in float, such as 6.0 (LLM.int8()); 0: none")
 	f.Var(&q.trim, "trim", "take the fewest bits of dynamic fixed point (ristretto4, ristretto8) with which weights of convolutions, of matrices, and activations each change no more than this share of the answers, such as 2%; 0: none")
 	f.StringVar(&q.recipe, "recipe", "", "recipe to start from; flags change it")
@@ -88,6 +91,7 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe
 	lay(&r.Data.Calib.Preprocess, q.data.preprocess)
 	lay(&r.Data.Calib.Labels, q.data.labels)
 	lay(&r.Data.Calib.Split, q.data.split)
+	lay(&r.Budget, q.budget)
 	layScheme(&r.Weights, q.weights)
 	lay(&r.Weights.Observer, q.weightObserver)
 	layScheme(&r.Activations, q.acts)
@@ -128,6 +132,7 @@ type quantizing struct {
 	recipe *recipe.Recipe
 	model  *lowbit.Model
 	opt    lowbit.QuantizeOptions
+	gate   *lowbit.Gate
 }
 
 func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) error {
@@ -173,6 +178,10 @@ func (q *quantizing) options() error {
 	if f := q.recipe.Fix; len(f) > 0 && !slices.Contains(f, recipe.Auto) {
 		q.opt.Fix = f
 	}
+	if q.opt.Budget, err = q.recipe.Time(); err != nil {
+		return err
+	}
+	q.opt.Tell = func(text string) { q.say("%s", text) }
 	q.opt.AllowRequantize, q.opt.Progress = q.flags.again, q.newProgress().update
 	if q.flags.plan != "" {
 		if q.opt.Plan, err = readPlan(q.flags.plan); err != nil {
@@ -275,6 +284,7 @@ func readLimited(path string, most int64) ([]byte, error) {
 
 // finish writes what Quantize made, and tells of it.
 func (q *quantizing) finish(r *lowbit.Result) error {
+	q.gate = r.Gate
 	for _, w := range r.Warnings {
 		q.warn("%s", w)
 	}
@@ -291,6 +301,9 @@ func (q *quantizing) finish(r *lowbit.Result) error {
 	}
 	for _, f := range r.Fixes {
 		q.say("repair %s", f)
+	}
+	if e := r.Effort; e.Planned > 0 {
+		q.say("repairs took %.1f s of a budget of %v", e.Took.Seconds(), e.Budget)
 	}
 	rep, err := q.save(r)
 	if err != nil {
@@ -321,8 +334,11 @@ func (q *quantizing) print(rep *quantizeJSON) error {
 		}
 	}
 	line := fmt.Sprintf("%s: %d of %d nodes quantized, %d bytes of %d (%.1f %%)", q.flags.out, rep.Quantized, len(rep.Layers), rep.BytesAfter, rep.BytesBefore, 100*float64(rep.BytesAfter)/float64(rep.BytesBefore))
-	if rep.SQNR != nil {
-		line += fmt.Sprintf(", %.1f dB", *rep.SQNR)
+	if g := q.gate; g != nil {
+		line += fmt.Sprintf(", %v", g)
+		if g.Fresh {
+			line += fmt.Sprintf(" on %d samples that nothing was chosen by", g.Samples)
+		}
 	}
 	return q.printf("%s, %.1f s\n", line, *rep.Seconds)
 }

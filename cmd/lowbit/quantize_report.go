@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -30,34 +31,68 @@ type quantizeJSON struct {
 	Seconds     *float64    `json:"seconds,omitempty"`
 	SHA256      string      `json:"sha256"`
 	SQNR        *float64    `json:"sqnr_db,omitempty"`
-	Quantized   int         `json:"quantized"` // layers that compute on quantized values
+	Gate        *gateJSON   `json:"measured,omitempty"`
+	Budget      float64     `json:"budget_s,omitempty"` // of repairs chosen by trial
+	Quantized   int         `json:"quantized"`          // layers that compute on quantized values
 	Layers      []layerJSON `json:"layers"`
 	Fixes       []fixJSON   `json:"fixes"` // repairs that were made or tried
 	Warnings    []string    `json:"warnings"`
 }
 
-// fixJSON is one repair.
-type fixJSON struct {
-	Name    string    `json:"name"`
-	Made    bool      `json:"made"`
-	Note    string    `json:"note,omitempty"`
-	Before  float64   `json:"before_db,omitempty"` // on samples held back
-	After   float64   `json:"after_db,omitempty"`
-	Changes []fixLine `json:"changes,omitempty"`
+// gateJSON says what the ratio of a report was measured on.
+type gateJSON struct {
+	Samples int     `json:"samples"`
+	Fresh   bool    `json:"fresh"` // no choice was made by them
+	Error   float64 `json:"standard_error_db"`
+	Agree   float64 `json:"top1_agreement"`
 }
 
+// fixJSON is one repair.
+type fixJSON struct {
+	Name      string      `json:"name"`
+	Made      bool        `json:"made"`
+	Skipped   bool        `json:"skipped,omitempty"` // not tried, for the budget
+	Note      string      `json:"note,omitempty"`
+	Estimated float64     `json:"estimated_s,omitempty"`
+	Before    float64     `json:"before_db,omitempty"` // on the samples that judge
+	After     float64     `json:"after_db,omitempty"`
+	Changes   []fixLine   `json:"changes,omitempty"`
+	Undone    []fixLine   `json:"undone,omitempty"`
+	Trials    []trialJSON `json:"trials,omitempty"`
+}
+
+// fixLine is one change, and by how many dB the result there errs less.
 type fixLine struct {
-	Place string `json:"place"`
-	What  string `json:"what"`
+	Place string  `json:"place"`
+	What  string  `json:"what"`
+	Gain  float64 `json:"gain_db,omitempty"`
+}
+
+// trialJSON is what the changes at some places do to the outputs.
+type trialJSON struct {
+	Places  []string `json:"places"`
+	Samples int      `json:"samples"`
+	Without float64  `json:"without_db"`
+	With    float64  `json:"with_db"`
+	Kept    bool     `json:"kept"`
 }
 
 func fixOf(f lowbit.Fix) fixJSON {
-	j := fixJSON{Name: f.Name, Made: f.Made, Note: f.Note, Before: f.Before, After: f.After}
+	j := fixJSON{Name: f.Name, Made: f.Made, Skipped: f.Skipped, Note: f.Note, Estimated: f.Work.Seconds(), Before: f.Before, After: f.After}
 	for _, c := range f.Changes {
-		j.Changes = append(j.Changes, fixLine{c.Place, c.What})
+		j.Changes = append(j.Changes, fixLine{c.Place, c.What, round2(c.Gain)})
+	}
+	for _, c := range f.Undone {
+		j.Undone = append(j.Undone, fixLine{c.Place, c.What, round2(c.Gain)})
+	}
+	for _, t := range f.Trials {
+		j.Trials = append(j.Trials, trialJSON(t))
 	}
 	return j
 }
+
+// round2 leaves two digits behind the point.
+func round2(v float64) float64 { return math.Round(100*v) / 100 }
 
 // layerJSON is one node of the plan.
 type layerJSON struct {
@@ -169,7 +204,9 @@ func (q *quantizing) save(r *lowbit.Result) (*quantizeJSON, error) {
 	}
 	if r.Gate != nil {
 		rep.SQNR = &r.Gate.SQNR
+		rep.Gate = &gateJSON{r.Gate.Samples, r.Gate.Fresh, round2(r.Gate.Error), r.Gate.Agree}
 	}
+	rep.Budget = r.Effort.Budget.Seconds()
 	for _, f := range r.Fixes {
 		rep.Fixes = append(rep.Fixes, fixOf(f))
 	}

@@ -5,14 +5,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/engine"
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
-	"lowbit/internal/op"
-	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/repair"
 	"lowbit/internal/tensor"
@@ -22,23 +21,14 @@ import (
 type Fix struct {
 	Name    string
 	Made    bool
-	Note    string // why it was not made, or made nothing
-	Changes []repair.Change
-	Before  float64 // SQNR in dB on the samples held back, without it and with it; 0 where that was not measured
+	Note    string          // why it was not made, or made nothing
+	Changes []repair.Change // that were kept
+	Undone  []repair.Change
+	Before  float64 // SQNR in dB on the samples that judge, without it and with it; 0 where that was not measured
 	After   float64
-}
-
-// auto lists the repairs that are tried where none is asked for.
-var auto = []*repair.Repair{repair.Equalize, repair.Bias}
-
-// dataFree lists those that are tried where the samples are drawn, for want of data: biases by what
-// BatchNormalizations tell, or else by the samples.
-func dataFree(norms map[string]pass.Norm) []*repair.Repair {
-	list := []*repair.Repair{repair.Equalize, repair.Absorb}
-	if len(norms) > 0 {
-		list = append(list, repair.Analytic)
-	}
-	return append(list, repair.Bias)
+	Trials  []Trial       // that decided which changes are kept
+	Work    time.Duration // estimated; 0 where the repair was asked for
+	Skipped bool          // it was not tried, for the budget
 }
 
 const (
@@ -46,173 +36,150 @@ const (
 	trialEps = 0.3 // dB: two trials that differ by less are alike
 )
 
-// chosen returns the repairs to make, in their order, and whether each has to prove itself first.
-func (q *quantization) chosen() (list []*repair.Repair, prove bool, err error) {
-	names := q.opt.Fix
-	if p := q.opt.Plan; p != nil {
-		names = p.Repairs()
+// A wish is a repair to make.
+type wish struct {
+	*repair.Repair
+	prove  bool          // it has to prove itself, or else is undone
+	tries  int           // networks to tell the changes that help, by more than chance, from the others; 0: all or none
+	keep   []string      // the places where a plan had it; nil: it is free
+	work   time.Duration // estimated
+	unless []*repair.Repair
+}
+
+// chosen returns the repairs to make, in their order.
+func (q *quantization) chosen() ([]wish, error) {
+	if q.wishes != nil {
+		return q.wishes, nil
 	}
-	if names == nil {
-		if q.drawn() {
-			return dataFree(q.norms), true, nil
+	var err error
+	switch p := q.opt.Plan; {
+	case p != nil:
+		q.wishes, err = asked(p.Repairs())
+		for i := range q.wishes {
+			for _, f := range p.Fixes {
+				if f.Repair == q.wishes[i].Name {
+					q.wishes[i].keep = append(q.wishes[i].keep, f.Place)
+				}
+			}
 		}
-		return auto, true, nil
+	case q.opt.Fix != nil:
+		q.wishes, err = asked(q.opt.Fix)
+	case !q.judged():
+	case q.drawn():
+		for _, r := range dataFree(q.norms) {
+			q.wishes = append(q.wishes, wish{Repair: r, prove: true})
+		}
+	default:
+		q.wishes, err = q.affordable()
 	}
-	asked := map[*repair.Repair][]*repair.Repair{} // by the row in the table
+	if q.wishes == nil {
+		q.wishes = []wish{}
+	}
+	return q.wishes, err
+}
+
+// asked returns the repairs of some names.
+func asked(names []string) (list []wish, err error) {
+	found := map[*repair.Repair][]*repair.Repair{} // by the row in the table
 	for _, n := range names {
 		if n == repair.None {
 			continue
 		}
 		r, err := repair.Pick(n)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		name, _, _ := strings.Cut(n, "=")
 		for _, row := range repair.All {
 			switch {
 			case row.Name == n: // two steps of one have one name
-				asked[row] = append(asked[row], row)
+				found[row] = append(found[row], row)
 			case row.Name == name:
-				asked[row] = append(asked[row], r)
+				found[row] = append(found[row], r)
 			}
 		}
 	}
 	for _, row := range repair.All {
-		list = append(list, slices.Compact(asked[row])...)
+		for _, r := range slices.Compact(found[row]) {
+			list = append(list, wish{Repair: r})
+		}
 	}
-	return list, false, nil
+	return list, nil
 }
 
-// before makes the repairs of the float network.
-func (q *quantization) before() error {
-	list, prove, err := q.chosen()
+// mend makes the repairs of one stage.
+func (q *quantization) mend(stage repair.Stage, do func(w *wish) (Fix, error)) error {
+	list, err := q.chosen()
 	if err != nil {
 		return err
 	}
-	for _, r := range list {
-		if r.Stage != repair.Before || prove && !q.judged() {
+	start := time.Now()
+	defer func() { q.effort.Took += time.Since(start) }()
+	made := map[*repair.Repair]bool{}
+	for i := range list {
+		w := &list[i]
+		if w.Stage != stage || slices.ContainsFunc(w.unless, func(r *repair.Repair) bool { return made[r] }) {
 			continue
 		}
-		if err := q.rework(r, prove); err != nil {
-			if err = q.without(r, prove, err); err != nil {
-				return err
-			}
+		if w.Data && !q.judged() {
+			q.fixes = append(q.fixes, Fix{Name: w.Name, Note: "it needs samples"})
+			continue
 		}
+		if q.effort.Spent+w.work > q.opt.Budget && len(w.unless) > 0 {
+			q.fixes = append(q.fixes, Fix{Name: w.Name, Skipped: true, Work: w.work, Note: "the budget is used up"})
+			continue
+		}
+		q.effort.Spent += w.work
+		was := q.state()
+		fix, err := do(w)
+		if err != nil || !fix.Made {
+			q.restore(was)
+		}
+		if err != nil && (!w.prove || q.ctx.Err() != nil) {
+			return fault.At(w.Name, err)
+		}
+		if err != nil {
+			fix = Fix{Name: w.Name, Note: err.Error()}
+			q.warnings = append(q.warnings, fmt.Sprintf("repair %s is left out: %v", w.Name, err))
+		}
+		if !fix.Made {
+			fix.Undone, fix.Changes = append(fix.Undone, fix.Changes...), nil
+		}
+		fix.Work = w.work
+		made[w.Repair] = fix.Made
+		q.fixes = append(q.fixes, fix)
 	}
 	return nil
 }
 
-// without goes on without a repair that failed, unless it was asked for.
-func (q *quantization) without(r *repair.Repair, prove bool, err error) error {
-	if !prove || q.ctx.Err() != nil {
-		return fault.At(r.Name, err)
-	}
-	q.fixes = append(q.fixes, Fix{Name: r.Name, Note: err.Error()})
-	q.warnings = append(q.warnings, fmt.Sprintf("repair %s is left out: %v", r.Name, err))
-	return nil
+// before makes the repairs of the float network.
+func (q *quantization) before() error { return q.mend(repair.Before, q.rework) }
+
+// after makes the repairs of a fitted plan.
+func (q *quantization) after() error {
+	q.origin = q.float
+	return q.mend(repair.After, q.amend)
 }
 
 // judged says whether there are samples to judge by.
 func (q *quantization) judged() bool { return q.judge != nil && len(q.judge.samples) > 0 }
 
-// rework makes one repair of the float network, and undoes it where the network then computes
-// something else or, if it has to prove itself, quantizes worse.
-func (q *quantization) rework(r *repair.Repair, prove bool) error {
-	if r.Data && !q.judged() {
-		q.fixes = append(q.fixes, Fix{Name: r.Name, Note: "it needs samples"})
-		return nil
+// undone tells why a repair was.
+func undone(before, after *Gate) string {
+	if after.SQNR > before.SQNR {
+		mean, err := after.gain(before)
+		return fmt.Sprintf("undone: %.1f → %.1f dB on samples held back, but %.2f ± %.2f dB on the single ones is no more than chance", before.SQNR, after.SQNR, mean, err)
 	}
-	prove = prove || r.Data
-	was, facts := q.float, q.facts
-	fix := Fix{Name: r.Name}
-	var err error
-	defer func() {
-		if err != nil || !fix.Made {
-			q.float, q.facts = was, facts
-		}
-	}()
-	if prove {
-		if fix.Before, err = q.trial(false); err != nil {
-			return err
-		}
-	}
-	q.float = pass.Clone(was)
-	job := q.job(r)
-	out, err := r.Run(q.ctx, job)
-	if err != nil {
-		return err
-	}
-	fix.Note, fix.Changes, fix.Made = out.Note, out.Changes, len(out.Changes) > 0
-	if fix.Made {
-		if q.facts, err = op.Infer(q.float, nil); err == nil {
-			fix.Made, fix.Note, err = q.proven(&fix, prove)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if fix.Made {
-		q.norms = job.Norms
-	} else {
-		fix.Changes = nil
-	}
-	q.fixes = append(q.fixes, fix)
-	return nil
+	return fmt.Sprintf("undone: %.1f dB on samples held back, %.1f without it", after.SQNR, before.SQNR)
 }
 
-// proven says whether a rewritten float network still gives the same answers and, where that is
-// asked for, quantizes no worse than before.
-func (q *quantization) proven(fix *Fix, prove bool) (ok bool, why string, err error) {
-	if !q.judged() {
-		return true, "", nil
+// places lists where changes were made.
+func places(changes []repair.Change) []string {
+	var list []string
+	for _, c := range changes {
+		list = append(list, c.Place)
 	}
-	g, err := q.judge.compare(q.float)
-	if err != nil {
-		return false, "", err
-	}
-	if g.SQNR < keptSQNR {
-		return false, fmt.Sprintf("undone: the float network would change by %.1f dB", g.SQNR), nil
-	}
-	if !prove {
-		return true, "", nil
-	}
-	if fix.After, err = q.trial(true); err != nil {
-		return false, "", err
-	}
-	if fix.After < fix.Before-trialEps {
-		return false, fmt.Sprintf("undone: %.1f dB on samples held back, %.1f without it", fix.After, fix.Before), nil
-	}
-	return true, "", nil
-}
-
-// trial quantizes the float network with the ranges of a few samples and returns the SQNR on those held
-// back. Where the network is likely the one to be calibrated, it looks at them as calibration does.
-func (q *quantization) trial(likely bool) (float64, error) {
-	set := q.opt.Settings
-	if set.Observer == nil || set.Observer.Hist {
-		set.Observer = calib.Average
-	}
-	kept, warnings := q.plan, q.warnings
-	defer func() { q.plan, q.warnings = kept, warnings }()
-	q.plan = plan.Decide(q.float, q.facts, set, nil)
-	var stats map[string]*calib.Stats
-	if names := q.plan.Observed(); len(names) > 0 {
-		hist := needHist(set)
-		if likely {
-			names, hist = q.watched(), q.histograms()
-		}
-		var err error
-		if stats, err = q.observe(names, q.fitFeed(), hist, nil); err != nil {
-			return 0, err
-		}
-		if likely {
-			q.seen = seen{q.float, names, stats}
-		}
-	}
-	if err := q.fit(set, stats); err != nil {
-		return 0, err
-	}
-	return q.measure()
+	return list
 }
 
 // compile prepares a network of this quantization to show values.
@@ -240,72 +207,6 @@ func (q *quantization) job(r *repair.Repair) *repair.Job {
 	return j
 }
 
-// after makes the repairs of a fitted plan. Each is kept where the outputs come nearer to those of
-// the float network on the samples held back.
-func (q *quantization) after() error {
-	list, prove, err := q.chosen()
-	if err != nil {
-		return err
-	}
-	q.origin = q.float
-	for _, r := range list {
-		if r.Stage != repair.After || prove && !q.judged() {
-			continue
-		}
-		if err := q.amend(r, prove); err != nil {
-			if err = q.without(r, prove, err); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (q *quantization) amend(r *repair.Repair, prove bool) error {
-	fix := Fix{Name: r.Name}
-	if r.Data && !q.judged() {
-		fix.Note = "it needs samples"
-		q.fixes = append(q.fixes, fix)
-		return nil
-	}
-	var err error
-	if fix.Before, err = q.measure(); err != nil {
-		return err
-	}
-	was, fitted := q.float, q.plan
-	defer func() {
-		if err != nil || !fix.Made {
-			q.float, q.plan = was, fitted
-		}
-	}()
-	q.float, q.plan = pass.Clone(was), fitted.Clone()
-	j := q.job(r)
-	j.Origin = q.origin
-	if r.Many {
-		if j.Fit, err = fewSamples(q.ctx, q.opt.Data, q.many, manyBytes, q.opt.Threads); err != nil {
-			return err
-		}
-	}
-	out, err := r.Run(q.ctx, j)
-	if err != nil {
-		return err
-	}
-	fix.Note, fix.Changes, fix.Made = out.Note, out.Changes, len(out.Changes) > 0
-	if fix.Made {
-		if fix.After, err = q.measure(); err != nil {
-			return err
-		}
-		if q.judged() && fix.After <= fix.Before {
-			fix.Made, fix.Note = false, fmt.Sprintf("undone: %.1f dB on samples held back, %.1f without it", fix.After, fix.Before)
-		}
-	}
-	if !fix.Made {
-		fix.Changes = nil
-	}
-	q.fixes = append(q.fixes, fix)
-	return nil
-}
-
 // A known gate is that of a plan, which is not changed afterwards, for a float network.
 type known struct {
 	plan  *plan.Plan
@@ -329,18 +230,6 @@ func (q *quantization) compared() (*Gate, error) {
 	return g, err
 }
 
-// measure returns the SQNR of the plan as it is now on the samples held back; 0 without samples.
-func (q *quantization) measure() (float64, error) {
-	if !q.judged() {
-		return 0, nil
-	}
-	g, err := q.compared()
-	if err != nil {
-		return 0, err
-	}
-	return g.SQNR, nil
-}
-
 // note writes into the plan what the repairs changed.
 func (q *quantization) note() {
 	q.plan.Fixes = nil
@@ -355,11 +244,18 @@ func (q *quantization) note() {
 func (f Fix) String() string {
 	var b strings.Builder
 	b.WriteString(f.Name)
-	if !f.Made {
+	switch {
+	case f.Skipped:
+		fmt.Fprintf(&b, ": not tried: %s", f.Note)
+		return b.String()
+	case !f.Made:
 		fmt.Fprintf(&b, ": changed nothing: %s", f.Note)
 		return b.String()
 	}
 	fmt.Fprintf(&b, ": %d changes", len(f.Changes))
+	if n := len(f.Undone); n > 0 {
+		fmt.Fprintf(&b, " kept and %d undone", n)
+	}
 	if f.After != 0 {
 		fmt.Fprintf(&b, ", %.1f → %.1f dB on samples held back", f.Before, f.After)
 	}

@@ -3,6 +3,8 @@ package quantize
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,8 +19,13 @@ import (
 type Gate struct {
 	Samples int
 	SQNR    float64 // of the outputs together, in dB
+	Error   float64 // its standard error, by leaving out each sample in turn; 0 for a single one
 	Cosine  float64
 	Agree   float64 // share of samples with the same largest element of the first output
+	Fresh   bool    // no choice was made by these samples
+	each    []report.Diff
+	net     *graph.Model // what was compared
+	wide    *Gate        // the same with more samples
 }
 
 // poorSQNR is the ratio in dB below which a quantized network is called doubtful: noise with a
@@ -31,6 +38,75 @@ func (g *Gate) warning() string {
 		return fmt.Sprintf("the quantized network differs much from the float one: %.1f dB, the same top class on %.0f %% of %d samples", g.SQNR, 100*g.Agree, g.Samples)
 	}
 	return ""
+}
+
+// String tells the ratio with its standard error.
+func (g *Gate) String() string {
+	if g.Error == 0 {
+		return fmt.Sprintf("%.1f dB", g.SQNR)
+	}
+	return fmt.Sprintf("%.1f ± %.1f dB", g.SQNR, g.Error)
+}
+
+// low is the ratio less its standard error.
+func (g *Gate) low() float64 { return g.SQNR - g.Error }
+
+// newGate sums up what was found of each sample, in order.
+func newGate(each []report.Diff, same int) *Gate {
+	var d report.Diff
+	for i := range each {
+		d.Merge(each[i])
+	}
+	g := &Gate{Samples: len(each), SQNR: d.SQNR(), Cosine: d.Cosine(), Agree: float64(same) / float64(len(each)), each: each}
+	without, mean, sum := make([]float64, len(each)), 0.0, 0.0
+	for i := range each {
+		var rest report.Diff
+		for k := range each {
+			if k != i {
+				rest.Merge(each[k])
+			}
+		}
+		without[i] = rest.SQNR()
+		mean += without[i] / float64(len(each))
+	}
+	for _, v := range without {
+		sum += (v - mean) * (v - mean)
+	}
+	if n := float64(len(each)); n > 1 {
+		g.Error = math.Sqrt(sum * (n - 1) / n)
+	}
+	return g
+}
+
+// gain is by how many dB each sample comes nearer to the float network in g than in before, on average,
+// and the standard error of that, infinite for a single one.
+func (g *Gate) gain(before *Gate) (mean, err float64) {
+	n := float64(len(g.each))
+	by := make([]float64, len(g.each))
+	for i := range by {
+		by[i] = g.each[i].SQNR() - before.each[i].SQNR()
+		mean += by[i] / n
+	}
+	if n < 2 {
+		return mean, math.Inf(1)
+	}
+	for _, v := range by {
+		err += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(err / (n - 1) / n)
+}
+
+// beyond is how many standard errors a gain has to reach to be more than chance.
+const beyond = 2
+
+// better says whether g comes nearer to the float network than before: by the outputs of all samples
+// together, and by more than chance on the single ones.
+func (g *Gate) better(before *Gate) bool {
+	if g.SQNR <= before.SQNR {
+		return false
+	}
+	mean, err := g.gain(before)
+	return len(g.each) == 1 || mean > beyond*err
 }
 
 // A judge compares networks with a float one whose answers to some samples it keeps.
@@ -89,11 +165,42 @@ func (j *judge) compare(m *graph.Model) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	var d report.Diff
 	same := 0
-	for i := range diffs { // in order, so that the sums do not depend on the threads
-		d.Merge(diffs[i])
-		same += agree[i]
+	for _, k := range agree {
+		same += k
 	}
-	return &Gate{Samples: n, SQNR: d.SQNR(), Cosine: d.Cosine(), Agree: float64(same) / float64(n)}, nil
+	g := newGate(diffs, same)
+	g.net = m
+	return g, nil
+}
+
+// unsure says whether g may yet be better than before, as far as these samples tell.
+func (g *Gate) unsure(before *Gate) bool {
+	mean, err := g.gain(before)
+	return len(g.each) > 1 && mean > -beyond*err
+}
+
+// improves says whether after is better than before. Where the samples that judge cannot tell, more
+// of those are asked that were calibrated on but that no repair is fitted to.
+func (q *quantization) improves(before, after *Gate, many bool) (bool, error) {
+	if many || len(q.more) == 0 || after.better(before) || !after.unsure(before) {
+		return after.better(before), nil
+	}
+	if q.second == nil {
+		var err error
+		if q.second, err = newJudge(q.ctx, q.plain, q.opt.Data, q.more, q.opt.Threads); err != nil {
+			return false, err
+		}
+	}
+	for _, g := range []*Gate{before, after} {
+		if g.wide != nil {
+			continue
+		}
+		more, err := q.second.compare(g.net)
+		if err != nil {
+			return false, err
+		}
+		g.wide = newGate(slices.Concat(g.each, more.each), 0)
+	}
+	return after.wide.better(before.wide), nil
 }

@@ -5,9 +5,11 @@ package quantize
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
@@ -26,11 +28,15 @@ type Options struct {
 	Plan     *plan.Plan    // a finished plan: nothing is calibrated
 	Style    string        // "qdq" or "qoperator"
 	Data     *dataset.Source
-	Fix      []string // names of repairs to make; nil chooses by trial, "none" makes none
-	Recipe   string   // the resolved recipe, kept in the model's metadata
+	Fix      []string      // names of repairs to make; nil chooses by trial, "none" makes none
+	Budget   time.Duration // what repairs chosen by trial may take, estimated
+	Recipe   string        // the resolved recipe, kept in the model's metadata
 	Threads  int
+	picking  bool // its outcome is chosen by: the samples for the last word stay out of it
 	// AllowRequantize takes a model that is quantized already.
 	AllowRequantize bool
+	// Tell is called with what people may want to know before long work begins.
+	Tell func(text string)
 	// Progress is called with the stage at work and how much of it is done.
 	Progress func(stage string, done, total int)
 }
@@ -41,6 +47,7 @@ type Result struct {
 	Plan     *plan.Plan
 	Gate     *Gate // nil where there was no data to compare on
 	Fixes    []Fix
+	Effort   Effort
 	Warnings []string
 }
 
@@ -53,6 +60,12 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 		o.Progress = func(string, int, int) {}
 	}
 	o.Settings.Codes = o.Style == "qoperator"
+	if o.Tell == nil {
+		o.Tell = func(string) {}
+	}
+	if o.Budget == 0 {
+		o.Budget = DefaultBudget
+	}
 	told := ""
 	if o.Settings.Trim > 0 && o.Plan == nil {
 		var err error
@@ -74,7 +87,7 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 	if err := q.finish(); err != nil {
 		return nil, err
 	}
-	return &Result{Graph: q.out, Plan: q.plan, Gate: q.gate, Fixes: q.fixes, Warnings: q.warnings}, nil
+	return &Result{Graph: q.out, Plan: q.plan, Gate: q.gate, Fixes: q.fixes, Effort: q.effort, Warnings: q.warnings}, nil
 }
 
 // quantization is one call of Run.
@@ -88,7 +101,11 @@ type quantization struct {
 	facts    op.Facts
 	norms    map[string]pass.Norm // what BatchNormalizations of the float network told before they were folded
 	plan     *plan.Plan
-	judge    *judge // nil where there is no data
+	plain    *graph.Model // prepared, before anything changed what it computes
+	judge    *judge       // nil where there is no data
+	more     []int        // further samples that are asked where those that judge cannot tell
+	second   *judge       // by them; nil until then
+	fresh    []int        // samples that nothing is chosen by
 	out      *graph.Model
 	gate     *Gate
 	last     known // what was compared last
@@ -99,6 +116,9 @@ type quantization struct {
 	sampled  []int // numbers of the samples calibrated on
 	many     []int // numbers of those for repairs that gain by many
 	fixes    []Fix
+	wishes   []wish // repairs to make; nil until they are chosen
+	effort   Effort
+	relieved bool // layers stay in float for the sake of the outputs
 }
 
 // prepare makes the float network that the plan is about.
@@ -199,15 +219,15 @@ func (q *quantization) decide() error {
 		return fault.Invalidf("outliers", "are found on samples").WithHint("give --data")
 	}
 	if d := q.opt.Data; d != nil {
-		var held []int
-		var err error
-		if calibrate, held, err = holdBack(q.ctx, d); err != nil {
+		share, err := holdBack(q.ctx, d)
+		if err != nil {
 			return err
 		}
-		if q.judge, err = newJudge(q.ctx, q.float, d, held, q.opt.Threads); err != nil {
+		calibrate, q.fresh, q.plain = share.calibrate, share.fresh, q.float
+		if q.judge, err = newJudge(q.ctx, q.float, d, share.judge, q.opt.Threads); err != nil {
 			return err
 		}
-		q.fittedOf = forRepairs(calibrate, held, fitMost)
+		q.fittedOf = forRepairs(calibrate, share.judge, fitMost)
 		if q.fitted, err = fewSamples(q.ctx, d, q.fittedOf, fitBytes, q.opt.Threads); err != nil {
 			return err
 		}
@@ -215,7 +235,10 @@ func (q *quantization) decide() error {
 		if err = q.splitOutliers(); err != nil {
 			return err
 		}
-		q.many = forRepairs(calibrate, held, manyMost)
+		if n := len(share.calibrate); n > fitMost && len(share.fresh) > 0 {
+			q.more = share.calibrate[fitMost:min(n, fitMost+moreMost)]
+		}
+		q.many = forRepairs(calibrate, share.judge, manyMost)
 		calibrate = slices.Sorted(slices.Values(calibrate)) // neighbours on the disk are read one after the other
 	}
 	switch {
@@ -290,17 +313,43 @@ func (q *quantization) finish() error {
 		if err := q.rewrite(); err != nil {
 			return err
 		}
-	} else {
-		var err error
-		if q.gate, err = q.compared(); err != nil {
-			return err
-		}
-		q.note()
-		if w := q.gate.warning(); w != "" {
-			q.warnings = append(q.warnings, w)
-		}
+		return q.describe()
+	}
+	judged, err := q.compared()
+	if err != nil {
+		return err
+	}
+	q.note()
+	if q.gate, err = q.lastWord(judged); err != nil {
+		return err
+	}
+	if w := q.gate.warning(); w != "" {
+		q.warnings = append(q.warnings, w)
 	}
 	return q.describe()
+}
+
+// lastWord compares the network on the samples that nothing was chosen by, where there are any; else
+// what was found on those that judged has to do.
+func (q *quantization) lastWord(judged *Gate) (*Gate, error) {
+	if q.opt.picking || len(q.fresh) == 0 {
+		if n := judged.Samples; !q.opt.picking && !q.drawn() {
+			q.warnings = append(q.warnings, fmt.Sprintf("with %d samples the same ones calibrate, choose and judge, so others may come out worse than %v: give %d or more", n, judged, 4*heldLeast))
+		}
+		return judged, nil
+	}
+	j, err := newJudge(q.ctx, q.plain, q.opt.Data, q.fresh, q.opt.Threads)
+	if err != nil {
+		return nil, err
+	}
+	g, err := j.compare(q.out)
+	if err == nil {
+		g.Fresh = true
+		if q.relieved && g.SQNR < wantSQNR {
+			q.warnings = append(q.warnings, fmt.Sprintf("on %d samples that nothing was chosen by the outputs reach %v only: more samples than %d would tell better which layers to leave in float", g.Samples, g, q.opt.Data.Len()))
+		}
+	}
+	return g, err
 }
 
 // rewrite makes the quantized network from the plan.

@@ -10,34 +10,42 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// Samples held back from calibration to judge by: a tenth, within these bounds.
+// Samples held back from calibration: a tenth to judge by, within these bounds, and as many again to tell by.
 const (
 	heldLeast = 8
 	heldMost  = 32
 )
 
-// holdBack splits the samples of d into those to calibrate on and those to judge by. Which are
-// which, and their order, depends on their content alone, so that shuffled data gives the same
-// network. Where there are few, every sample serves both ends.
-func holdBack(ctx context.Context, d *dataset.Source) (calibrate, judge []int, err error) {
+// A share deals the samples out, by number.
+type share struct {
+	calibrate []int
+	judge     []int // choices are made by them
+	fresh     []int // nothing is chosen by them: what the outcome is worth is told by these; none where there are few samples
+}
+
+// holdBack deals the samples of d out to calibration, judgement and the last word. Which are which,
+// and their order, depends on their content alone, so that shuffled data gives the same network. Where
+// there are few, every sample serves all ends.
+func holdBack(ctx context.Context, d *dataset.Source) (share, error) {
 	n := d.Len()
 	prints := make([]uint64, n)
 	order := make([]int, n)
 	for i := range order {
 		order[i] = i
+		var err error
 		if prints[i], err = d.Fingerprint(i); err != nil {
-			return nil, nil, err
+			return share{}, err
 		}
 		if ctx.Err() != nil {
-			return nil, nil, context.Cause(ctx)
+			return share{}, context.Cause(ctx)
 		}
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(prints[a], prints[b]) })
 	if n < 4*heldLeast {
-		return order, order, nil
+		return share{calibrate: order, judge: order}, nil
 	}
 	held := max(heldLeast, min(heldMost, n/10))
-	return order[held:], order[:held], nil
+	return share{judge: order[:held], fresh: order[held : 2*held], calibrate: order[2*held:]}, nil
 }
 
 // forRepairs picks among samples to calibrate on those that repairs are fitted to: half of them
@@ -53,6 +61,8 @@ const (
 	fitMost  = 48       // samples that repairs work on
 	fitBytes = 48 << 20 // their bytes at most, but for the first few
 	fitLeast = 4
+
+	moreMost = 64 // samples that are asked where those that judge cannot tell
 
 	manyMost  = 256 // for repairs that gain by many
 	manyBytes = 192 << 20

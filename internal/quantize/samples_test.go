@@ -18,19 +18,19 @@ func numbered(ids []int) *dataset.Source {
 
 // TestHoldBack splits samples by what they hold: the same ones are held back in any order.
 func TestHoldBack(t *testing.T) {
-	for _, c := range []struct{ n, held int }{{1, 1}, {31, 31}, {32, 8}, {100, 10}, {500, 32}} {
+	for _, c := range []struct{ n, held, fresh int }{{1, 1, 0}, {31, 31, 0}, {32, 8, 8}, {100, 10, 10}, {500, 32, 32}} {
 		var want []int
 		for order := range uint64(3) {
 			ids := rand.New(rand.NewPCG(order, 0)).Perm(c.n)
-			calibrate, judge, err := holdBack(t.Context(), numbered(ids))
+			s, err := holdBack(t.Context(), numbered(ids))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(judge) != c.held || c.held < c.n && len(calibrate)+len(judge) != c.n {
-				t.Fatalf("%d samples: %d to calibrate, %d to judge", c.n, len(calibrate), len(judge))
+			if len(s.judge) != c.held || len(s.fresh) != c.fresh || c.held < c.n && len(s.calibrate)+len(s.judge)+len(s.fresh) != c.n {
+				t.Fatalf("%d samples: %d to calibrate, %d to judge, %d for the last word", c.n, len(s.calibrate), len(s.judge), len(s.fresh))
 			}
 			var got []int
-			for _, i := range judge {
+			for _, i := range slices.Concat(s.judge, s.fresh) {
 				got = append(got, ids[i])
 			}
 			if want == nil {
@@ -39,9 +39,14 @@ func TestHoldBack(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("%d samples, order %d: %v are held back, want %v", c.n, order, got, want)
 			}
-			for _, i := range calibrate {
-				if c.held < c.n && slices.Contains(judge, i) {
-					t.Errorf("sample %d is calibrated on and judged by", i)
+			for _, i := range slices.Concat(s.calibrate, s.fresh) {
+				if c.held < c.n && slices.Contains(s.judge, i) {
+					t.Errorf("sample %d judges and has another use", i)
+				}
+			}
+			for _, i := range s.fresh {
+				if slices.Contains(s.calibrate, i) {
+					t.Errorf("sample %d is calibrated on and has the last word", i)
 				}
 			}
 		}

@@ -39,8 +39,8 @@ func (q *quantization) improve(stats map[string]*calib.Stats) error {
 	if err := q.after(); err != nil || q.opt.Fix != nil || !q.judged() || q.exotic() {
 		return err
 	}
-	before, err := q.measure()
-	if err != nil || before >= wantSQNR {
+	before, err := q.compared()
+	if err != nil || before.SQNR >= wantSQNR {
 		return err
 	}
 	repaired := *q
@@ -65,7 +65,7 @@ func (q *quantization) exotic() bool {
 
 // relieve leaves the layers in float whose quantization costs most, until the outputs reach
 // wantSQNR on the samples held back. It says whether it changed the plan.
-func (q *quantization) relieve(stats map[string]*calib.Stats, before float64) (bool, error) {
+func (q *quantization) relieve(stats map[string]*calib.Stats, before *Gate) (bool, error) {
 	few := *q.judge
 	n := min(probeMost, len(few.samples))
 	few.samples, few.answers = few.samples[:n], few.answers[:n]
@@ -167,8 +167,8 @@ func (s *sensitivity) left() map[string]string {
 }
 
 // leave takes the fewest of the noisiest layers out with which the outputs, repaired again, reach
-// wantSQNR. All of them are taken out where even that does not suffice.
-func (s *sensitivity) leave(before float64) (bool, error) {
+// wantSQNR by more than their standard error. All of them are taken out where even that does not suffice.
+func (s *sensitivity) leave(before *Gate) (bool, error) {
 	q := s.q
 	order := slices.Clone(s.names)
 	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(s.noise[b], s.noise[a]) })
@@ -178,13 +178,13 @@ func (s *sensitivity) leave(before float64) (bool, error) {
 	for few <= many {
 		k := (few + many) / 2
 		q.float, q.fixes, q.warnings, q.opt.Settings = float, slices.Clone(fixes), slices.Clone(warnings), base
-		db, err := s.without(order[:k])
+		g, err := s.without(order[:k])
 		if err != nil {
 			return false, err
 		}
-		if db >= wantSQNR || k == len(order) && best == nil && db > before {
+		if g.low() >= wantSQNR || k == len(order) && best == nil && g.SQNR > before.SQNR {
 			copied := *q
-			best, reached, many = &copied, db, k-1
+			best, reached, many = &copied, g, k-1
 		} else {
 			few = k + 1
 		}
@@ -198,8 +198,8 @@ func (s *sensitivity) leave(before float64) (bool, error) {
 	return true, nil
 }
 
-// without leaves layers in float, and their weights too where these make most of the noise, repairs the others and returns the SQNR.
-func (s *sensitivity) without(layers []string) (float64, error) {
+// without leaves layers in float, and their weights too where these make most of the noise, repairs the others and compares.
+func (s *sensitivity) without(layers []string) (*Gate, error) {
 	q := s.q
 	q.opt.Settings.Leave, q.opt.Settings.Light = s.left(), map[string]bool{}
 	for _, n := range layers {
@@ -207,16 +207,17 @@ func (s *sensitivity) without(layers []string) (float64, error) {
 		q.opt.Settings.Leave[n] = fmt.Sprintf("left in float: quantized alone, it brings the outputs to %.1f dB", -10*math.Log10(s.noise[n]))
 	}
 	if err := q.fit(q.opt.Settings, s.stats); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := q.after(); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return q.measure()
+	return q.compared()
 }
 
 // tell warns of the layers that were left in float.
-func (s *sensitivity) tell(before, after float64) {
+func (s *sensitivity) tell(before, after *Gate) {
+	s.q.relieved = true
 	ops := map[string]int{}
 	for _, row := range s.q.plan.Nodes {
 		if _, ok := s.q.opt.Settings.Leave[row.Name]; ok {
@@ -224,6 +225,6 @@ func (s *sensitivity) tell(before, after float64) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(ops)) {
-		s.q.warnings = append(s.q.warnings, fmt.Sprintf("%d of %d layers (%s) compute in float, for quantized the outputs reach %.1f dB only; so they reach %.1f dB", ops[name], len(s.names), name, before, after))
+		s.q.warnings = append(s.q.warnings, fmt.Sprintf("%d of %d layers (%s) compute in float, for quantized the outputs reach %v only; so they reach %v on the samples that this was chosen by", ops[name], len(s.names), name, before, after))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -41,6 +42,7 @@ type Recipe struct {
 	Keep        []Keep      `yaml:"keep,omitempty"`
 	Overrides   []Override  `yaml:"overrides,omitempty"`
 	Fix         []string    `yaml:"fix,omitempty"`
+	Budget      string      `yaml:"budget,omitempty"`   // time that repairs chosen by trial may take, estimated
 	Outliers    float64     `yaml:"outliers,omitempty"` // columns of activations beyond it stay in float
 	Trim        float64     `yaml:"trim,omitempty"`     // share of answers that trimming bits may change
 	Data        Data        `yaml:"data,omitempty"`
@@ -229,6 +231,9 @@ func (r *Recipe) Settings() (plan.Settings, error) {
 	if s.Trim = r.Trim; !(s.Trim >= 0 && s.Trim < 1) {
 		return s, fault.Invalidf("trim", "%v is no share of answers, from 0 to below 1", s.Trim)
 	}
+	if _, err := r.Time(); err != nil {
+		return s, err
+	}
 	s.Observer = calib.Lookup(r.Calibration.Observer)
 	s.Exact = r.Calibration.Scales == Exact || r.Calibration.Scales == Auto && s.Observer == nil
 	if s.Weights, err = r.Weights.over("weights", s.Mode, s.Weights); err != nil {
@@ -242,6 +247,18 @@ func (r *Recipe) Settings() (plan.Settings, error) {
 	}
 	s.Overrides, err = r.overrides(s)
 	return s, err
+}
+
+// Time returns the budget, 0 where it has none.
+func (r *Recipe) Time() (time.Duration, error) {
+	if r.Budget == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(r.Budget)
+	if err != nil || d <= 0 {
+		return 0, fault.Invalidf("budget", "%q is no time such as 5m or 90s", r.Budget)
+	}
+	return d, nil
 }
 
 func (r *Recipe) patterns() ([]plan.Pattern, error) {

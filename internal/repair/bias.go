@@ -144,7 +144,7 @@ func (c *corrector) correct(l *layer, quantized *graph.Node, fit, held []pair) (
 	}
 	t := tensor.Float32s(moved, b.Shape...)
 	c.job.Net.Graph.SetConst(l.node.In[l.bias], t)
-	c.out.add(l.name, "bias of %d of %d channels moved: mean absolute error on samples held back %.3g → %.3g", n, len(moved), before/float64(len(moved)), after/float64(len(moved)))
+	c.out.addGain(2*ratio(before, after), l.name, "bias of %d of %d channels moved: mean absolute error on samples held back %.3g → %.3g", n, len(moved), before/float64(len(moved)), after/float64(len(moved)))
 	return true, c.walk.setConst(quantized, l.bias, l.as, t, c.job.Plan)
 }
 

@@ -223,7 +223,10 @@ func (r *learner) learn(ctx context.Context, k int, p *piece) error {
 	}
 	s := r.sections[k]
 	signal := c.signal(c.held)
-	r.out.add(s.layers[len(s.layers)-1].name, "%d layers up to %q learnt together: %.1f → %.1f dB on samples held back", len(s.layers), s.out, ratio(signal, before), ratio(signal, after))
+	r.out.addGain(ratio(before, after), s.layers[len(s.layers)-1].name, "%d layers up to %q learnt together: %.1f → %.1f dB on samples held back", len(s.layers), s.out, ratio(signal, before), ratio(signal, after))
+	for _, l := range s.layers {
+		r.out.Changes[len(r.out.Changes)-1].also(l.name)
+	}
 	return c.settle(r, s)
 }
 

@@ -2,8 +2,8 @@ package repair
 
 import (
 	"context"
-	"fmt"
 	"math"
+	"slices"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/format"
@@ -35,14 +35,54 @@ var Equalize = &Repair{
 		} else {
 			factors = l.stretch(room)
 		}
-		l.report(out, factors)
-		l.Scale(factors)
-		l.scaleNorms(j.Norms, factors)
+		l.rescale(j, out, factors)
 		if len(out.Changes) == 0 {
 			out.Note = "no channel can be scaled to advantage without changing what the network computes"
 		}
+		out.Redo = func(j *Job, keep func(string) bool) *Outcome {
+			l, some := FindLanes(j.Net, j.Facts), slices.Clone(factors)
+			for root, place := range l.owners() {
+				if !keep(place) {
+					some[root] = 1
+				}
+			}
+			out := &Outcome{}
+			l.rescale(j, out, some)
+			return out
+		}
 		return out, nil
 	},
+}
+
+// rescale multiplies every lane by its factor and tells of it.
+func (l *Lanes) rescale(j *Job, out *Outcome, factors []float64) {
+	l.report(out, factors)
+	l.Scale(factors)
+	l.scaleNorms(j.Norms, factors)
+}
+
+// owners gives for each root the first of the values that report names and that it is part of.
+func (l *Lanes) owners() map[int]string {
+	of := map[int]string{}
+	l.started(func(name string, first int) {
+		for c := range l.count[name] {
+			if r := l.root(first + c); of[r] == "" {
+				of[r] = name
+			}
+		}
+	})
+	return of
+}
+
+// started calls each with the values that begin with a node, and their first lane.
+func (l *Lanes) started(each func(name string, first int)) {
+	for _, n := range l.g.Nodes {
+		for _, name := range n.Out {
+			if first, ok := l.first[name]; ok && l.x.Producer(name) == n && l.starts(n) {
+				each(name, first)
+			}
+		}
+	}
 }
 
 const (
@@ -274,23 +314,17 @@ func (l *Lanes) extremes(w span, f, in, out []float64) {
 
 // report says of each value how many of its channels were scaled.
 func (l *Lanes) report(out *Outcome, factors []float64) {
-	for _, n := range l.g.Nodes {
-		for _, name := range n.Out {
-			first, ok := l.first[name]
-			if !ok || l.x.Producer(name) != n || !l.starts(n) {
-				continue
-			}
-			scaled, lo, hi := 0, math.Inf(1), 0.0
-			for c := range l.count[name] {
-				if f := factors[l.root(first+c)]; f != 1 {
-					scaled, lo, hi = scaled+1, min(lo, f), max(hi, f)
-				}
-			}
-			if scaled > 0 {
-				out.Changes = append(out.Changes, Change{name, fmt.Sprintf("%d of %d channels scaled by %.3g to %.3g", scaled, l.count[name], lo, hi)})
+	l.started(func(name string, first int) {
+		scaled, lo, hi := 0, math.Inf(1), 0.0
+		for c := range l.count[name] {
+			if f := factors[l.root(first+c)]; f != 1 {
+				scaled, lo, hi = scaled+1, min(lo, f), max(hi, f)
 			}
 		}
-	}
+		if scaled > 0 {
+			out.add(name, "%d of %d channels scaled by %.3g to %.3g", scaled, l.count[name], lo, hi)
+		}
+	})
 }
 
 // starts says whether a node's weights make the factors of its result.

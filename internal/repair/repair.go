@@ -131,13 +131,31 @@ type Inputs = map[string]*tensor.Tensor
 type Outcome struct {
 	Changes []Change
 	Note    string // where nothing was changed, why
+
+	// Redo makes the changes of some places alone, in a copy of the network as the repair found it. nil:
+	// what was changed are constants and parameters of single nodes, which can be taken one by one.
+	Redo func(j *Job, keep func(place string) bool) *Outcome
 }
 
 // A Change is what a repair did to one value or node.
-type Change struct{ Place, What string }
+type Change struct {
+	Place, What string
+	Gain        float64  // dB by which its result errs less on samples held back; 0: not measured
+	Also        []string // other nodes that it changed too
+}
 
-func (o *Outcome) add(place, what string, args ...any) {
-	o.Changes = append(o.Changes, Change{place, fmt.Sprintf(what, args...)})
+// also adds a node to a change.
+func (c *Change) also(node string) {
+	if node != c.Place {
+		c.Also = append(c.Also, node)
+	}
+}
+
+func (o *Outcome) add(place, what string, args ...any) { o.addGain(0, place, what, args...) }
+
+// addGain adds a change that was measured.
+func (o *Outcome) addGain(gain float64, place, what string, args ...any) {
+	o.Changes = append(o.Changes, Change{Place: place, What: fmt.Sprintf(what, args...), Gain: gain})
 }
 
 // feed lets statistics read samples.

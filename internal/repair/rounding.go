@@ -182,7 +182,7 @@ func (r *rounder) solveAll(ctx context.Context, l *layer, win *window, w *tensor
 			return nil, err
 		}
 	}
-	r.out.add(l.name, "weights of %d of %d output channels rounded anew: %.1f → %.1f dB on samples held back%s", sum.rows, sum.all, ratio(sum.signal, sum.before), ratio(sum.signal, sum.after), sum.note)
+	r.out.addGain(ratio(sum.before, sum.after), l.name, "weights of %d of %d output channels rounded anew: %.1f → %.1f dB on samples held back%s", sum.rows, sum.all, ratio(sum.signal, sum.before), ratio(sum.signal, sum.after), sum.note)
 	return tensor.Float32s(b.new, w.Shape...), nil
 }
 

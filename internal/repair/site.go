@@ -104,31 +104,55 @@ func (l *Lanes) reader(j *Job, s *slot, row *plan.Node) *reader {
 	return r
 }
 
-// look collects what samples show of every reader of a site.
-func (s *site) look(ctx context.Context, j *Job) error {
-	var watch []string
-	byValue := map[string][]*reader{}
-	width := 0
+// width is how many numbers a row of each of its readers has together.
+func (s *site) width() (n int) {
 	for _, r := range s.readers {
-		name := r.slot.node.In[0]
-		if byValue[name] == nil {
-			watch = append(watch, name)
+		n += r.win.groups * r.win.k
+	}
+	return n
+}
+
+// rows is how many rows of each of so many samples are looked at.
+func (s *site) rows(samples int) int {
+	return max(1, min(sightRows, sightBytes/(4*s.width()))/samples)
+}
+
+// together returns how many of the sites fit in memory at the same time, at least one.
+func together(sites []*site, samples int) int {
+	bytes := 0
+	for n, s := range sites {
+		if bytes += 4 * s.width() * s.rows(samples) * samples; bytes > sightBytes && n > 0 {
+			return n
 		}
-		byValue[name] = append(byValue[name], r)
-		width += r.win.groups * r.win.k
+	}
+	return len(sites)
+}
+
+// look collects what samples show of every reader of some sites.
+func look(ctx context.Context, j *Job, sites []*site) error {
+	samples := slices.Concat(j.Fit, j.Held)
+	var watch []string
+	byValue, per := map[string][]*reader{}, map[*reader]int{}
+	for _, s := range sites {
+		for _, r := range s.readers {
+			name := r.slot.node.In[0]
+			if byValue[name] == nil {
+				watch = append(watch, name)
+			}
+			byValue[name] = append(byValue[name], r)
+			per[r] = s.rows(len(samples))
+		}
 	}
 	run, err := j.Compile(j.Net, watch)
 	if err != nil {
 		return err
 	}
-	samples := slices.Concat(j.Fit, j.Held)
-	per := max(1, min(sightRows, sightBytes/(4*width))/len(samples))
 	seen := make([]map[*reader][]float32, len(samples))
 	err = calib.Each(ctx, len(samples), j.Threads, func(ctx context.Context, i int) error {
 		seen[i] = map[*reader][]float32{}
 		see := func(value string, t *tensor.Tensor) {
 			for _, r := range byValue[value] {
-				seen[i][r] = r.win.patches(t, r.win.output(t.Shape), picks(r.win.elements(t.Shape), per))
+				seen[i][r] = r.win.patches(t, r.win.output(t.Shape), picks(r.win.elements(t.Shape), per[r]))
 			}
 		}
 		for _, name := range watch { // the network's own inputs are not shown
@@ -142,7 +166,7 @@ func (s *site) look(ctx context.Context, j *Job) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range s.readers {
+	for r := range per {
 		w := r.weights(tensor.Of[float32](r.slot.tensor()))
 		r.fit, r.held = r.sight(j, seen[:len(j.Fit)], w), r.sight(j, seen[len(j.Fit):], w)
 	}
@@ -313,41 +337,59 @@ func (s *site) columns(x, w func(sum, v float64) float64) (acts, weights []float
 	return acts, weights
 }
 
-// migrate scales every site by the best of the factors that propose lists for it.
-func migrate(ctx context.Context, j *Job, propose func(s *site) [][]float64) (*Outcome, error) {
-	out := &Outcome{}
-	if len(j.Fit) == 0 {
-		out.Note = "it needs samples"
-		return out, nil
-	}
-	l := FindLanes(j.Net, j.Facts)
-	all := make([]float64, len(l.parent))
+// A move is the factors that a site is scaled by.
+type move struct {
+	roots   []int
+	factors []float64
+	change  Change
+}
+
+// moved scales the lanes of a network by some moves, and tells of them.
+func (l *Lanes) moved(moves []move) *Outcome {
+	out, all := &Outcome{}, make([]float64, len(l.parent))
 	for i := range all {
 		all[i] = 1
 	}
-	sites := l.sites(j)
-	for k, s := range sites {
-		if err := s.look(ctx, j); err != nil {
-			return nil, err
+	for _, m := range moves {
+		for i, f := range m.factors {
+			all[m.roots[i]] = f
 		}
-		factors, before, after, err := s.best(ctx, j, propose(s))
+		out.Changes = append(out.Changes, m.change)
+	}
+	l.Scale(all)
+	return out
+}
+
+// migrate scales every site by the best of the factors that propose lists for it.
+func migrate(ctx context.Context, j *Job, propose func(s *site) [][]float64) (*Outcome, error) {
+	if len(j.Fit) == 0 {
+		return &Outcome{Note: "it needs samples"}, nil
+	}
+	l := FindLanes(j.Net, j.Facts)
+	sites := l.sites(j)
+	var moves []move
+	for k, left := 0, 0; k < len(sites); k, left = k+1, left-1 {
+		if left == 0 {
+			left = together(sites[k:], len(j.Fit)+len(j.Held))
+			if err := look(ctx, j, sites[k:k+left]); err != nil {
+				return nil, err
+			}
+		}
+		m, err := sites[k].move(ctx, j, propose(sites[k]))
 		if err != nil {
 			return nil, err
 		}
-		for i, f := range factors {
-			all[s.roots[i]] = f
-		}
-		if factors != nil {
-			out.add(plan.NodeName(s.readers[0].slot.node), "%d channels scaled by %.3g to %.3g in front of %d layers: %.1f → %.1f dB on samples held back", len(factors), slices.Min(factors), slices.Max(factors), len(s.readers), ratio(1, before), ratio(1, after))
-		}
-		for _, r := range s.readers {
-			r.fit, r.held = sight{}, sight{}
+		if m != nil {
+			moves = append(moves, *m)
 		}
 		if j.Progress != nil {
 			j.Progress(k+1, len(sites))
 		}
 	}
-	l.Scale(all)
+	out := l.moved(moves)
+	out.Redo = func(j *Job, keep func(string) bool) *Outcome {
+		return FindLanes(j.Net, j.Facts).moved(slices.DeleteFunc(slices.Clone(moves), func(m move) bool { return !keep(m.change.Place) }))
+	}
 	switch {
 	case len(out.Changes) > 0:
 	case len(sites) == 0:
@@ -356,4 +398,18 @@ func migrate(ctx context.Context, j *Job, propose func(s *site) [][]float64) (*O
 		out.Note = "no factors let layers err less on samples held back"
 	}
 	return out, nil
+}
+
+// move returns the best factors for a site that was looked at, nil where there are none, and forgets what was seen.
+func (s *site) move(ctx context.Context, j *Job, tries [][]float64) (*move, error) {
+	factors, before, after, err := s.best(ctx, j, tries)
+	for _, r := range s.readers {
+		r.fit, r.held = sight{}, sight{}
+	}
+	if err != nil || factors == nil {
+		return nil, err
+	}
+	var out Outcome
+	out.addGain(ratio(before, after), plan.NodeName(s.readers[0].slot.node), "%d channels scaled by %.3g to %.3g in front of %d layers: %.1f → %.1f dB on samples held back", len(factors), slices.Min(factors), slices.Max(factors), len(s.readers), ratio(1, before), ratio(1, after))
+	return &move{s.roots, factors, out.Changes[0]}, nil
 }
