@@ -173,25 +173,6 @@ func floorDims(x, y graph.Dim) graph.Dim {
 	return divDims(x, y)
 }
 
-// followZip notes in out, the result of broadcasting a and b, what f makes of their elements
-// where these are integer scalars or vectors.
-func followZip(out *Fact, a, b Fact, f func(x, y graph.Dim) graph.Dim) {
-	if !followsElems(out.Type) || !followsElems(a.Type) || !followsElems(b.Type) {
-		return
-	}
-	x, okX := elemsOf(a)
-	y, okY := elemsOf(b)
-	n := max(len(x), len(y))
-	if !okX || !okY || len(x) != n && len(x) != 1 || len(y) != n && len(y) != 1 {
-		return
-	}
-	elems := make([]graph.Dim, n)
-	for i := range elems {
-		elems[i] = f(x[i%len(x)], y[i%len(y)])
-	}
-	*out = elemsFact(out.DType, elems, len(out.Shape) == 0)
-}
-
 // eval is the Eval of a binary operator.
 func (o *arith) eval(c *Call) ([]*tensor.Tensor, error) { return one(o.apply(c.In[0], c.In[1])) }
 

@@ -7,17 +7,6 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// axisOf resolves a possibly negative axis of a tensor of the given rank.
-func axisOf(axis, rank int) (int, error) {
-	if axis < -rank || axis >= rank {
-		return 0, invalidf("axis %d is outside rank %d", axis, rank)
-	}
-	if axis < 0 {
-		axis += rank
-	}
-	return axis, nil
-}
-
 // broadcastShape returns the common shape of multidirectional broadcasting (ONNX Broadcasting.md).
 func broadcastShape(shapes ...[]int) ([]int, error) {
 	rank := 0
@@ -144,4 +133,17 @@ func inferBroadcast(d tensor.DType, in ...Fact) ([]Fact, error) {
 func inferSame(c *Inference) ([]Fact, error) {
 	f := c.Input(0)
 	return slices.Repeat([]Fact{{Type: f.Type}}, max(1, len(c.Out))), nil
+}
+
+// broadcastsTo says whether a shape broadcasts to exactly the other.
+func broadcastsTo(shape, to []int) bool {
+	if len(shape) > len(to) {
+		return false
+	}
+	for i, d := range shape {
+		if d != 1 && d != to[len(to)-len(shape)+i] {
+			return false
+		}
+	}
+	return true
 }

@@ -71,12 +71,6 @@ func (w *window) convolve(y, x, filter []float64) {
 	}
 }
 
-func fill(x []float64, v float64) {
-	for i := range x {
-		x[i] = v
-	}
-}
-
 func evalConv(c *Call) ([]*tensor.Tensor, error) {
 	x, w := c.In[0], c.In[1]
 	v, err := newConvolution(c.Node, x.Shape, w.Shape)
@@ -91,21 +85,6 @@ func evalConv(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	return one(fromFloats(x.DType, v.apply(in[0], in[1], in[2]), v.shape()))
-}
-
-// floatsOf is floats for several tensors; nil stays nil.
-func floatsOf(list ...*tensor.Tensor) ([][]float64, error) {
-	out := make([][]float64, len(list))
-	for i, t := range list {
-		if t == nil {
-			continue
-		}
-		var err error
-		if out[i], err = floats(t); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }
 
 func inferConv(c *Inference) ([]Fact, error) {

@@ -59,18 +59,6 @@ func drop(c *Call, x *tensor.Tensor, keep []bool) (*tensor.Tensor, error) {
 	return fromFloats(x.DType, y, x.Shape)
 }
 
-// flag returns the truth value of input i, false where it is absent.
-func (c *Call) flag(i int) (bool, error) {
-	t := c.Input(i)
-	if t == nil {
-		return false, nil
-	}
-	if len(t.Raw) != 1 {
-		return false, invalidf("input %d has shape %v where a single truth value is wanted", i, t.Shape)
-	}
-	return t.Raw[0] != 0, nil
-}
-
 func inferDropout(c *Inference) ([]Fact, error) {
 	data := c.Input(0).Type
 	mask := graph.Type{Kind: data.Kind, DType: tensor.Bool, Ranked: data.Ranked, Shape: data.Shape}

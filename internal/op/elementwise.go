@@ -1,7 +1,6 @@
 package op
 
 import (
-	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
@@ -76,60 +75,3 @@ func mapInts(t *tensor.Tensor, f func(int64) int64) (*tensor.Tensor, error) {
 
 // bools wraps truth values.
 func bools(v []bool, shape []int) *tensor.Tensor { return tensor.Wrap(tensor.Bool, v, shape...) }
-
-// scalarOf returns the only element of input i as a float64.
-func (c *Call) scalarOf(i int) (float64, error) {
-	t := c.Input(i)
-	if t == nil {
-		return 0, invalidf("input %d is missing", i)
-	}
-	if t.Len() != 1 {
-		return 0, invalidf("input %d has shape %v where a single element is wanted", i, t.Shape)
-	}
-	x, err := floats(t)
-	if err != nil {
-		return 0, err
-	}
-	return x[0], nil
-}
-
-// intScalarOf returns the only element of input i as an int64.
-func (c *Call) intScalarOf(i int) (int64, error) {
-	t := c.Input(i)
-	if t == nil {
-		return 0, invalidf("input %d is missing", i)
-	}
-	if t.Len() != 1 {
-		return 0, invalidf("input %d has shape %v where a single element is wanted", i, t.Shape)
-	}
-	x, err := ints(t)
-	if err != nil {
-		return 0, err
-	}
-	return x[0], nil
-}
-
-// inferAs returns the first input's shape with the element type of attribute name, or def.
-func inferAs(name string, def tensor.DType) func(c *Inference) ([]Fact, error) {
-	return func(c *Inference) ([]Fact, error) {
-		d, err := dtypeAttr(c.Node, name, def)
-		if err != nil {
-			return nil, err
-		}
-		t := c.Input(0).Type
-		if d == tensor.Undefined {
-			d = t.DType
-		}
-		t.DType = d
-		return Typed(t), nil
-	}
-}
-
-// dtypeAttr returns the element type that an attribute names, or def.
-func dtypeAttr(n *graph.Node, name string, def tensor.DType) (tensor.DType, error) {
-	v := n.Int(name, int(def))
-	if v < 0 || v > 255 || v != int(def) && !tensor.DType(v).Valid() {
-		return 0, unsupportedf("attribute %q names the unknown element type %d", name, v)
-	}
-	return tensor.DType(v), nil
-}

@@ -7,17 +7,6 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// wrapIndex resolves an index into an axis of size d, which may count from its end.
-func wrapIndex(i, d int) (int, error) {
-	if i < -d || i >= d {
-		return 0, invalidf("index %d is outside dimension %d", i, d)
-	}
-	if i < 0 {
-		i += d
-	}
-	return i, nil
-}
-
 func evalGather(c *Call) ([]*tensor.Tensor, error) {
 	x := c.In[0]
 	axis, err := axisOf(c.Int("axis", 0), x.Rank())

@@ -1,7 +1,6 @@
 package op
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -146,32 +145,6 @@ func (inf *inferer) named(t graph.Type) graph.Type {
 	return t
 }
 
-// clearShape returns t without what it says of shapes.
-func clearShape(t graph.Type) graph.Type {
-	t.Ranked, t.Shape = false, nil
-	if t.Elem != nil {
-		e := clearShape(*t.Elem)
-		t.Elem = &e
-	}
-	return t
-}
-
-// nameless returns t without the names of its dimensions, for values that exist more than once:
-// the same name may stand for another size each time.
-func nameless(t graph.Type) graph.Type {
-	t.Shape = slices.Clone(t.Shape)
-	for i, d := range t.Shape {
-		if !d.IsKnown() {
-			t.Shape[i] = graph.Unknown
-		}
-	}
-	if t.Elem != nil {
-		e := nameless(*t.Elem)
-		t.Elem = &e
-	}
-	return t
-}
-
 // fresh returns a symbol that the file does not use.
 func (inf *inferer) fresh() graph.Dim {
 	if inf.taken == nil {
@@ -191,44 +164,6 @@ func (inf *inferer) fresh() graph.Dim {
 		}
 	}
 }
-
-// refine fills what t leaves open from the declaration d.
-func refine(t, d graph.Type) graph.Type {
-	if t.Kind == graph.NoType {
-		return d
-	}
-	if t.DType == tensor.Undefined {
-		t.DType = d.DType
-	}
-	if !t.Ranked && d.Ranked {
-		t.Ranked, t.Shape = true, d.Shape
-		return t
-	}
-	if t.Ranked && d.Ranked && len(t.Shape) == len(d.Shape) {
-		shape := make([]graph.Dim, len(t.Shape))
-		for i, s := range t.Shape {
-			shape[i] = s
-			if !s.IsKnown() && (d.Shape[i].IsKnown() || s.Name == "") {
-				shape[i] = d.Shape[i]
-			}
-		}
-		t.Shape = shape
-	}
-	return t
-}
-
-func constFact(c *graph.Const) Fact {
-	if c.Tensor != nil {
-		return factOf(c.Tensor)
-	}
-	if c.Sparse != nil {
-		return Fact{Type: graph.Of(c.Sparse.Values.DType, c.Sparse.Shape...)}
-	}
-	return Fact{}
-}
-
-// factOf is everything about a tensor that exists.
-func factOf(t *tensor.Tensor) Fact { return Fact{Type: graph.TypeOf(t), Value: t} }
 
 // node infers one node, and evaluates it where its inputs are small constants.
 func (inf *inferer) node(n *graph.Node, env *factScope, fr frame) ([]Fact, error) {
@@ -367,14 +302,4 @@ func allSmall(types []Fact) bool {
 		}
 	}
 	return true
-}
-
-// invalidf is an invalid-input error of the node at hand.
-func invalidf(format string, a ...any) error {
-	return fault.Invalidf("", "%s", fmt.Sprintf(format, a...))
-}
-
-// unsupportedf is an error for what the standard allows and lowbit lacks.
-func unsupportedf(format string, a ...any) error {
-	return fault.Unsupportedf("", "%s", fmt.Sprintf(format, a...))
 }

@@ -31,14 +31,6 @@ func (b box) overlap(o box) float64 {
 	return h * w / (b.area() + o.area() - h*w)
 }
 
-// scalarOr returns the only element of input i as a number, or def where it is absent or empty.
-func (c *Call) scalarOr(i int, def float64) (float64, error) {
-	if c.operand(i) == nil {
-		return def, nil
-	}
-	return c.scalarOf(i)
-}
-
 // A suppression holds the operands of NonMaxSuppression: boxes (N,B,4), scores (N,C,B).
 type suppression struct {
 	batch, classes, count int

@@ -143,12 +143,6 @@ func evalLayerNorm(c *Call) ([]*tensor.Tensor, error) {
 	return out, nil
 }
 
-func fillInts(x []int, v int) {
-	for i := range x {
-		x[i] = v
-	}
-}
-
 // stashType returns the element type of LayerNormalization's statistics.
 func stashType(n *graph.Node) (tensor.DType, error) {
 	d := n.Int("stash_type", int(tensor.Float32))

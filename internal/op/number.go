@@ -1,6 +1,8 @@
 package op
 
 import (
+	"math"
+
 	"lowbit/internal/format"
 	"lowbit/internal/tensor"
 )
@@ -63,4 +65,34 @@ func one(t *tensor.Tensor, err error) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	return []*tensor.Tensor{t}, nil
+}
+
+// floatsOf is floats for several tensors; nil stays nil.
+func floatsOf(list ...*tensor.Tensor) ([][]float64, error) {
+	out := make([][]float64, len(list))
+	for i, t := range list {
+		if t == nil {
+			continue
+		}
+		var err error
+		if out[i], err = floats(t); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// intRange returns the smallest and the largest value of an integer type or bool. Of uint64
+// it is the part that int64 holds.
+func intRange(d tensor.DType) (lo, hi int64) {
+	bits := d.Bits()
+	switch {
+	case d == tensor.Bool:
+		return 0, 1
+	case d.Class() == tensor.ClassUint && bits < 64:
+		return 0, 1<<bits - 1
+	case d.Class() == tensor.ClassUint:
+		return 0, math.MaxInt64
+	}
+	return -1 << (bits - 1), 1<<(bits-1) - 1
 }

@@ -257,15 +257,6 @@ func (d *direction) recur(i int, h []float64) float64 {
 	return d.rb[i] + dot(d.r[i*d.hidden:][:d.hidden], h)
 }
 
-func dot(a, b []float64) float64 {
-	b = b[:len(a)]
-	s := 0.0
-	for i, v := range a {
-		s += float64(v * b[i])
-	}
-	return s
-}
-
 // evalRecurrent returns the evaluation of a recurrent operator.
 func evalRecurrent(kind cell) func(*Call) ([]*tensor.Tensor, error) {
 	return func(c *Call) ([]*tensor.Tensor, error) {

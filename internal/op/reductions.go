@@ -2,24 +2,7 @@ package op
 
 import (
 	"math"
-
-	"lowbit/internal/tensor"
 )
-
-// intRange returns the smallest and the largest value of an integer type or bool. Of uint64
-// it is the part that int64 holds.
-func intRange(d tensor.DType) (lo, hi int64) {
-	bits := d.Bits()
-	switch {
-	case d == tensor.Bool:
-		return 0, 1
-	case d.Class() == tensor.ClassUint && bits < 64:
-		return 0, 1<<bits - 1
-	case d.Class() == tensor.ClassUint:
-		return 0, math.MaxInt64
-	}
-	return -1 << (bits - 1), 1<<(bits-1) - 1
-}
 
 // total adds term(v) of all elements.
 func total[T float64 | int64](term func(T) T) func(x []T) T {
@@ -52,14 +35,6 @@ func extreme[T int64 | uint64](start T, pick func(a, b T) T) func([]T) T {
 		}
 		return v
 	}
-}
-
-func minOf(x []float64) float64 {
-	low := math.Inf(1)
-	for _, v := range x {
-		low = min(low, v)
-	}
-	return low
 }
 
 var (

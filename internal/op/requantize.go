@@ -33,19 +33,6 @@ func less(t, zero *tensor.Tensor, axis int) ([]float64, error) {
 	return zip(x, z, t.Shape, shape, t.Shape, func(x, z float64) float64 { return x - z }), nil
 }
 
-// broadcastsTo says whether a shape broadcasts to exactly the other.
-func broadcastsTo(shape, to []int) bool {
-	if len(shape) > len(to) {
-		return false
-	}
-	for i, d := range shape {
-		if d != 1 && d != to[len(to)-len(shape)+i] {
-			return false
-		}
-	}
-	return true
-}
-
 // A requant writes sums in the codes of a quantized type.
 type requant struct {
 	to     tensor.DType

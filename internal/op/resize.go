@@ -216,15 +216,6 @@ func resamplings(c *Call) ([]resampling, error) {
 	return nil, invalidf("neither scales nor sizes are given")
 }
 
-// operand returns input i, or nil where there is none or it is empty: an empty tensor stands
-// for an operand left out.
-func (c *Call) operand(i int) *tensor.Tensor {
-	if i < 0 || !c.Has(i) || c.In[i].Len() == 0 {
-		return nil
-	}
-	return c.In[i]
-}
-
 func (a *resizeArgs) readROI(rs []resampling, t *tensor.Tensor) error {
 	if !a.crop {
 		return nil

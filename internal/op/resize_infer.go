@@ -38,15 +38,6 @@ func inferResize(c *Inference) ([]Fact, error) {
 	return Typed(graph.OfDims(x.DType, dims)), err
 }
 
-// given says whether operand i is there and not an empty tensor.
-func given(c *Inference, i int) bool {
-	if i < 0 || !c.Has(i) {
-		return false
-	}
-	f := c.Input(i)
-	return !(f.Ranked && len(f.Shape) == 1 && f.Shape[0].Size == 0)
-}
-
 func (a *resizeArgs) inferSizes(dims, in []graph.Dim, sizes []int) error {
 	if len(sizes) != len(a.axes) {
 		return invalidf("%d sizes for %d axes", len(sizes), len(a.axes))

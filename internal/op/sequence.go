@@ -176,8 +176,6 @@ func evalSequenceMap(c *Call) ([]*tensor.Tensor, error) {
 	return out, nil
 }
 
-// Inference
-
 // elemType returns the type of a sequence's or optional's values, which need not agree in the
 // dimensions that are open.
 func elemType(t graph.Type) graph.Type {

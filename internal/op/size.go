@@ -1,6 +1,7 @@
 package op
 
 import (
+	"lowbit/internal/fault"
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
@@ -12,44 +13,6 @@ const maxElements = maxBytes / 8
 // sized is checkSize for a result that is computed as float64.
 func sized(shape []int) (int, error) { return checkSize(tensor.Float64, shape) }
 
-// wantRank refuses a tensor with fewer than least dimensions.
-func wantRank(what string, shape []int, least int) error {
-	if len(shape) < least {
-		return invalidf("%s of shape %v, at least %d dimensions are needed", what, shape, least)
-	}
-	return nil
-}
-
-// wantShape refuses a tensor whose shape is not the expected one.
-func wantShape(what string, t *tensor.Tensor, shape ...int) error {
-	if t == nil {
-		return nil
-	}
-	if len(t.Shape) == len(shape) {
-		same := true
-		for i, d := range shape {
-			same = same && t.Shape[i] == d
-		}
-		if same {
-			return nil
-		}
-	}
-	return invalidf("%s of shape %v, %v is needed", what, t.Shape, shape)
-}
-
-// checkSizes refuses a list of sizes of another length, or with one below 1 or too large.
-func checkSizes(name string, list []int, length int) error {
-	if len(list) != length {
-		return invalidf("%s %v, %d numbers are needed", name, list, length)
-	}
-	for _, n := range list {
-		if n < 1 || n > maxElements {
-			return invalidf("%s %v is out of range", name, list)
-		}
-	}
-	return nil
-}
-
 // product multiplies dimensions that are known to be small enough.
 func product(dims []int) int { return tensor.Elements(dims) }
 
@@ -60,4 +23,41 @@ func unknownDims(n int) []graph.Dim {
 		d[i] = graph.Unknown
 	}
 	return d
+}
+
+// maxBytes bounds a single result. Arguments that ask for more are refused before anything
+// is allocated.
+const maxBytes = 1 << 31
+
+// sizeLimit is maxBytes but in tests.
+var sizeLimit = maxBytes
+
+// checkSize returns the number of elements of a result, and refuses a shape that is negative
+// or needs more than sizeLimit bytes.
+func checkSize(d tensor.DType, shape []int) (int, error) {
+	for _, n := range shape {
+		if n < 0 {
+			return 0, invalidf("shape %v has a negative dimension", shape)
+		}
+	}
+	n, err := tensor.CheckedElements(shape)
+	if err != nil {
+		return 0, fault.Limitf("", "%v", err)
+	}
+	bits := max(d.Bits(), 8) // smaller elements take a byte each while they are moved
+	if d == tensor.String {
+		bits = 128
+	}
+	if n > sizeLimit/16 && n > sizeLimit*8/bits {
+		return 0, fault.Limitf("", "a result of shape %v and type %s is larger than %d bytes", shape, d, sizeLimit)
+	}
+	return n, nil
+}
+
+// newChecked is tensor.New behind checkSize.
+func newChecked(d tensor.DType, shape ...int) (*tensor.Tensor, error) {
+	if _, err := checkSize(d, shape); err != nil {
+		return nil, err
+	}
+	return tensor.New(d, shape...), nil
 }

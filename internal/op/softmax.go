@@ -103,33 +103,6 @@ func hardmaxRow(row []float64) {
 	row[best] = 1
 }
 
-// maxOf returns the largest element, NaN where there is one, -Inf of nothing.
-func maxOf(x []float64) float64 {
-	top := math.Inf(-1)
-	for _, v := range x {
-		if v > top || v != v {
-			top = v
-		}
-		if v != v {
-			break
-		}
-	}
-	return top
-}
-
-// logSumExp is log Σ exp(x), computed around the largest element so that nothing overflows.
-func logSumExp(x []float64) float64 {
-	top := maxOf(x)
-	if math.IsInf(top, 0) {
-		return top
-	}
-	sum := 0.0
-	for _, v := range x {
-		sum += math.Exp(v - top)
-	}
-	return top + math.Log(sum)
-}
-
 // inferSoftmax checks the axis where the rank is known.
 func inferSoftmax(c *Inference) ([]Fact, error) {
 	t := c.Input(0).Type

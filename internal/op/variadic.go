@@ -29,19 +29,6 @@ func evalMean(c *Call) ([]*tensor.Tensor, error) {
 	return one(mapFloats(sum[0], func(x float64) float64 { return x / n }))
 }
 
-// wantInputs refuses a variadic call without operands or with one left out.
-func wantInputs(c *Call) error {
-	if len(c.In) == 0 {
-		return invalidf("no inputs")
-	}
-	for i, t := range c.In {
-		if t == nil {
-			return invalidf("input %d is left out", i)
-		}
-	}
-	return nil
-}
-
 func inferFold(c *Inference) ([]Fact, error) {
 	if len(c.In) == 0 {
 		return nil, invalidf("no inputs")

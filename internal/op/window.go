@@ -222,17 +222,3 @@ func unravel(at int, shape []int) []int {
 	}
 	return idx
 }
-
-// addScaled adds w*x to y, element by element; x is read every step elements.
-func addScaled(y, x []float64, w float64, step int) {
-	if step == 1 {
-		x = x[:len(y)]
-		for i := range y {
-			y[i] += float64(w * x[i])
-		}
-		return
-	}
-	for i := range y {
-		y[i] += float64(w * x[i*step])
-	}
-}
