@@ -88,5 +88,5 @@ func inferArg(c *Inference) ([]Fact, error) {
 	}
 	reduced := make([]bool, len(t.Shape))
 	reduced[axis] = true
-	return Typed(graph.OfDims(tensor.Int64, reducedDims(t.Shape, reduced, c.Bool("keepdims", true)))), nil
+	return Typed(graph.OfDims(tensor.Int64, reducedShape(t.Shape, reduced, c.Bool("keepdims", true), graph.Known(1)))), nil
 }

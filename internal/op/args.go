@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
@@ -92,14 +93,10 @@ func (c *Call) scalarOr(i int, def float64) (float64, error) {
 
 // flag returns the truth value of input i, false where it is absent.
 func (c *Call) flag(i int) (bool, error) {
-	t := c.Input(i)
-	if t == nil {
-		return false, nil
+	if t := c.Input(i); t != nil {
+		return truth(t)
 	}
-	if len(t.Raw) != 1 {
-		return false, invalidf("input %d has shape %v where a single truth value is wanted", i, t.Shape)
-	}
-	return t.Raw[0] != 0, nil
+	return false, nil
 }
 
 // operand returns input i, or nil where there is none or it is empty: an empty tensor stands
@@ -128,19 +125,10 @@ func wantRank(what string, shape []int, least int) error {
 	return nil
 }
 
-// wantShape refuses a tensor whose shape is not the expected one.
+// wantShape refuses a tensor whose shape is not the expected one; one that is absent has any.
 func wantShape(what string, t *tensor.Tensor, shape ...int) error {
-	if t == nil {
+	if t == nil || slices.Equal(t.Shape, shape) {
 		return nil
-	}
-	if len(t.Shape) == len(shape) {
-		same := true
-		for i, d := range shape {
-			same = same && t.Shape[i] == d
-		}
-		if same {
-			return nil
-		}
 	}
 	return invalidf("%s of shape %v, %v is needed", what, t.Shape, shape)
 }

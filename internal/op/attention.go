@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
@@ -69,7 +68,6 @@ func (h *heads) after(past *heads) *heads {
 
 // attention holds the operands of one Attention node.
 type attention struct {
-	*graph.Node
 	q, k, v     *heads // k and v with the past in front
 	flat        bool   // operands and result of rank 3
 	past        int
@@ -78,10 +76,12 @@ type attention struct {
 	maskKeys    int       // keys that the mask covers; later ones are shut out
 	valid       []int     // keys that count, for each sample; nil: all
 	scale, soft float64
+	causal      bool
+	left, right int // how many keys before and behind its own place a query sees; -1: all
 }
 
 func newAttention(c *Call) (*attention, error) {
-	a := &attention{Node: c.Node, flat: c.In[0].Rank() == 3}
+	a := &attention{flat: c.In[0].Rank() == 3}
 	if c.In[1].Rank() != c.In[0].Rank() || c.In[2].Rank() != c.In[0].Rank() {
 		return nil, invalidf("Q, K and V of shapes %v, %v and %v", c.In[0].Shape, c.In[1].Shape, c.In[2].Shape)
 	}
@@ -112,7 +112,8 @@ func newAttention(c *Call) (*attention, error) {
 	if c.HasAttr("scale") {
 		a.scale = float64(c.Float("scale", 0))
 	}
-	if c.Int("left_window_size", -1) < -1 || c.Int("right_window_size", -1) < -1 {
+	a.causal = c.Bool("is_causal", false)
+	if a.left, a.right = c.Int("left_window_size", -1), c.Int("right_window_size", -1); a.left < -1 || a.right < -1 {
 		return nil, invalidf("window sizes below -1")
 	}
 	return a, a.readMask(c.Input(3))
@@ -201,8 +202,7 @@ func (a *attention) bias(n, head, i, j int) float64 {
 		}
 	}
 	at := offset + i // the absolute position of the query
-	left, right := a.Int("left_window_size", -1), a.Int("right_window_size", -1)
-	if j >= a.maskKeys || a.Bool("is_causal", false) && j > at || left >= 0 && at-j > left || right >= 0 && j-at > right {
+	if j >= a.maskKeys || a.causal && j > at || a.left >= 0 && at-j > a.left || a.right >= 0 && j-at > a.right {
 		return math.Inf(-1)
 	}
 	if a.mask == nil {

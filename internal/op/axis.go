@@ -45,3 +45,21 @@ func wrapIndex(i, d int) (int, error) {
 	}
 	return i, nil
 }
+
+// axesOf returns axes counted from the start; nil stands for all of them. One listed twice is an error.
+func axesOf(axes []int, rank int) ([]int, error) {
+	if axes == nil {
+		for i := range rank {
+			axes = append(axes, i)
+		}
+		return axes, nil
+	}
+	if _, err := axisSet(axes, rank); err != nil {
+		return nil, err
+	}
+	out := make([]int, len(axes))
+	for i, a := range axes {
+		out[i], _ = axisOf(a, rank)
+	}
+	return out, nil
+}

@@ -9,18 +9,9 @@ import (
 
 // cropAxes returns the axes that CenterCropPad changes.
 func cropAxes(n *graph.Node, rank, sizes int) ([]int, error) {
-	axes := n.Ints("axes")
-	if axes == nil {
-		for i := range rank {
-			axes = append(axes, i)
-		}
-	}
-	if len(axes) != sizes {
-		return nil, invalidf("%d sizes for %d axes", sizes, len(axes))
-	}
-	_, err := axisSet(axes, rank)
-	for i, a := range axes {
-		axes[i], _ = axisOf(a, rank)
+	axes, err := axesOf(n.Ints("axes"), rank)
+	if err == nil && len(axes) != sizes {
+		err = invalidf("%d sizes for %d axes", sizes, len(axes))
 	}
 	return axes, err
 }

@@ -53,7 +53,7 @@ func clipBounds(c *Call) (lo, hi float64, err error) {
 	return lo, hi, err
 }
 
-// inferClip keeps the type, and follows the elements of integer vectors that no bound changes.
+// inferClip keeps the type, and follows the elements of integer vectors that have a lower bound alone.
 func inferClip(c *Inference) ([]Fact, error) {
 	f := c.Input(0)
 	out := Fact{Type: f.Type}

@@ -15,14 +15,8 @@ type convolution struct {
 
 // newConvolution checks the attributes of a convolution node against the shapes of x and w.
 func newConvolution(n *graph.Node, x, w []int) (*convolution, error) {
-	if err := wantRank("input", x, 3); err != nil {
+	if err := checkFilter(n, x, w); err != nil {
 		return nil, err
-	}
-	if len(w) != len(x) {
-		return nil, invalidf("input of shape %v and weight of shape %v differ in rank", x, w)
-	}
-	if k := n.Ints("kernel_shape"); len(k) > 0 && !slices.Equal(k, w[2:]) {
-		return nil, invalidf("kernel_shape %v, but the weight is %v", k, w)
 	}
 	v := &convolution{batch: x[0], inC: x[1], outC: w[0], group: n.Int("group", 1)}
 	if v.group < 1 || v.outC%v.group != 0 || w[1]*v.group != v.inC {
@@ -37,6 +31,23 @@ func newConvolution(n *graph.Node, x, w []int) (*convolution, error) {
 	}
 	_, err = sized(v.shape())
 	return v, err
+}
+
+// checkFilter holds the weight w against the input x and attribute kernel_shape.
+func checkFilter(n *graph.Node, x, w []int) error {
+	if err := wantRank("input", x, 3); err != nil {
+		return err
+	}
+	if len(w) != len(x) {
+		return invalidf("input of shape %v and weight of shape %v differ in rank", x, w)
+	}
+	if k := n.Ints("kernel_shape"); len(k) > 0 && !slices.Equal(k, w[2:]) {
+		return invalidf("kernel_shape %v, but the weight is %v", k, w)
+	}
+	if len(x)-2 > maxSpatial {
+		return unsupportedf("%d spatial axes", len(x)-2)
+	}
+	return nil
 }
 
 // shape returns the shape of the result.
@@ -88,12 +99,16 @@ func evalConv(c *Call) ([]*tensor.Tensor, error) {
 }
 
 func inferConv(c *Inference) ([]Fact, error) {
-	x, w := c.Input(0), c.Input(1)
+	return inferConvAs(c, c.Input(0).DType, c.Input(0), c.Input(1))
+}
+
+// inferConvAs is the type of the convolution of x with w, of element type d.
+func inferConvAs(c *Inference, d tensor.DType, x, w Fact) ([]Fact, error) {
 	dims, err := convDims(c.Node, x, w)
 	if dims == nil || err != nil {
-		return Typed(graph.Unranked(x.DType)), err
+		return Typed(graph.Unranked(d)), err
 	}
-	return Typed(graph.OfDims(x.DType, dims)), nil
+	return Typed(graph.OfDims(d, dims)), nil
 }
 
 // convDims returns the shape of a convolution's result; nil where not even the rank is known.

@@ -1,8 +1,6 @@
 package op
 
 import (
-	"slices"
-
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
@@ -34,9 +32,6 @@ func spreadOf(n *graph.Node, kernel []int) (*spread, error) {
 // full returns the size of the unpadded output along axis i.
 func (t *spread) full(i, in int) int { return t.stride[i]*(in-1) + t.extra[i] + t.extent(i) }
 
-// same says whether auto_pad asks for an output of the input's size times the stride.
-func (t *spread) same() bool { return t.auto == "SAME_UPPER" || t.auto == "SAME_LOWER" }
-
 // place returns the output size along axis i and how much of the full output is cut in front.
 func (t *spread) place(i, in int) (out, front int, err error) {
 	full := t.full(i, in)
@@ -65,17 +60,11 @@ func (t *spread) place(i, in int) (out, front int, err error) {
 // newSpread returns the geometry of a ConvTranspose node as the convolution that it reverses:
 // the window's input is y, its output is x.
 func newSpread(n *graph.Node, x, w []int) (*convolution, error) {
-	if err := wantRank("input", x, 3); err != nil {
+	if err := checkFilter(n, x, w); err != nil {
 		return nil, err
 	}
-	if len(w) != len(x) {
-		return nil, invalidf("input of shape %v and weight of shape %v differ in rank", x, w)
-	}
-	if k := n.Ints("kernel_shape"); len(k) > 0 && !slices.Equal(k, w[2:]) {
-		return nil, invalidf("kernel_shape %v, but the weight is %v", k, w)
-	}
 	v := &convolution{batch: x[0], outC: x[1], group: n.Int("group", 1)}
-	if v.group < 1 || x[1] != w[0] || v.outC%v.group != 0 || len(x) > maxSpatial {
+	if v.group < 1 || x[1] != w[0] || v.outC%v.group != 0 {
 		return nil, invalidf("%d groups do not divide input channels %d as weight %v wants", v.group, x[1], w)
 	}
 	t, err := spreadOf(n, w[2:])

@@ -45,14 +45,6 @@ func inferConvInteger(c *Inference) ([]Fact, error) {
 	return inferConvAs(c, tensor.Int32, c.Input(0), c.Input(1))
 }
 
-func inferConvAs(c *Inference, d tensor.DType, x, w Fact) ([]Fact, error) {
-	dims, err := convDims(c.Node, x, w)
-	if dims == nil || err != nil {
-		return Typed(graph.Unranked(d)), err
-	}
-	return Typed(graph.OfDims(d, dims)), nil
-}
-
 // evalQLinearConv convolves quantized tensors. Inputs: x, its scale and zero point, w
 // likewise, scale and zero point of the result, bias (M) at the product of the first two scales.
 func evalQLinearConv(c *Call) ([]*tensor.Tensor, error) {

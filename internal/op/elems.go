@@ -129,7 +129,7 @@ func followZip(out *Fact, a, b Fact, f func(x, y graph.Dim) graph.Dim) {
 	x, okX := elemsOf(a)
 	y, okY := elemsOf(b)
 	n := max(len(x), len(y))
-	if !okX || !okY || len(x) != n && len(x) != 1 || len(y) != n && len(y) != 1 {
+	if !okX || !okY || !repeats(len(x), n) || !repeats(len(y), n) {
 		return
 	}
 	elems := make([]graph.Dim, n)
@@ -138,3 +138,6 @@ func followZip(out *Fact, a, b Fact, f func(x, y graph.Dim) graph.Dim) {
 	}
 	*out = elemsFact(out.DType, elems, len(out.Shape) == 0)
 }
+
+// repeats says whether a vector of so many elements broadcasts to one of n.
+func repeats(elems, n int) bool { return elems == n || elems == 1 }

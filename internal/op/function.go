@@ -69,8 +69,9 @@ func leaveOut(nodes []*graph.Node, gone map[string]bool) []*graph.Node {
 	return list
 }
 
-// bindAttrs replaces references to the attributes of a function by the values of its call.
-func bindAttrs(n *graph.Node, f *graph.Function, call *graph.Node) *graph.Node {
+// BindAttrs returns a node of f's body with its references to attributes replaced by the values
+// that call gives them, or f's defaults. It returns n itself where there are none.
+func BindAttrs(n *graph.Node, f *graph.Function, call *graph.Node) *graph.Node {
 	bound := false
 	attrs := make([]*graph.Attr, 0, len(n.Attrs))
 	for _, a := range n.Attrs {
@@ -99,7 +100,7 @@ func bindGraph(g *graph.Graph, f *graph.Function, call *graph.Node) *graph.Graph
 	c := *g
 	c.Nodes = make([]*graph.Node, len(g.Nodes))
 	for i, n := range g.Nodes {
-		c.Nodes[i] = bindAttrs(n, f, call)
+		c.Nodes[i] = BindAttrs(n, f, call)
 	}
 	return &c
 }
@@ -114,10 +115,4 @@ func functionAttr(f *graph.Function, call *graph.Node, name string) *graph.Attr 
 		}
 	}
 	return nil
-}
-
-// BindAttrs returns a node of f's body with its references to attributes replaced by the values
-// that call gives them, or f's defaults. It returns n itself where there are none.
-func BindAttrs(n *graph.Node, f *graph.Function, call *graph.Node) *graph.Node {
-	return bindAttrs(n, f, call)
 }

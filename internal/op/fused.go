@@ -95,7 +95,7 @@ func evalFusedMatMul(c *Call) ([]*tensor.Tensor, error) {
 		t := c.In[i]
 		order := fusedOrder(t.Rank(), c.Bool("trans"+side, false), c.Bool("transBatch"+side, false))
 		var err error
-		if in[i], err = permuted(t, order); err != nil {
+		if in[i], err = permute(t, order); err != nil {
 			return nil, err
 		}
 	}
@@ -113,16 +113,6 @@ func evalFusedMatMul(c *Call) ([]*tensor.Tensor, error) {
 		y[i] *= alpha
 	}
 	return one(fromFloats(in[0].DType, y, s.out))
-}
-
-// permuted returns t with its axes in another order.
-func permuted(t *tensor.Tensor, order []int) (*tensor.Tensor, error) {
-	own := strides(t.Shape)
-	shape, step := make([]int, len(order)), make([]int, len(order))
-	for i, from := range order {
-		shape[i], step[i] = t.Shape[from], own[from]
-	}
-	return strided(t, shape, 0, step)
 }
 
 func inferFusedMatMul(c *Inference) ([]Fact, error) {

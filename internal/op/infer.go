@@ -180,7 +180,7 @@ func (inf *inferer) node(n *graph.Node, env *factScope, fr frame) ([]Fact, error
 		in[i] = f
 	}
 	if fr.call != nil {
-		n = bindAttrs(n, fr.fn, fr.call)
+		n = BindAttrs(n, fr.fn, fr.call)
 	}
 	if f := inf.model.Function(n.Domain, n.Op, n.Overload); f != nil {
 		return inf.function(f, n, in)

@@ -101,8 +101,12 @@ func evalMatMul(c *Call) ([]*tensor.Tensor, error) {
 }
 
 func inferMatMul(c *Inference) ([]Fact, error) {
-	dims, err := matmulDims(c.Input(0), c.Input(1))
-	d := c.Input(0).DType
+	return inferProduct(c.Input(0).DType, c.Input(0), c.Input(1))
+}
+
+// inferProduct is the type of a matrix product of element type d.
+func inferProduct(d tensor.DType, a, b Fact) ([]Fact, error) {
+	dims, err := matmulDims(a, b)
 	if dims == nil || err != nil {
 		return Typed(graph.Unranked(d)), err
 	}

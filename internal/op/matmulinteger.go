@@ -1,7 +1,6 @@
 package op
 
 import (
-	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
@@ -35,15 +34,6 @@ func inferMatMulInteger(c *Inference) ([]Fact, error) {
 	return inferProduct(tensor.Int32, c.Input(0), c.Input(1))
 }
 
-// inferProduct is the type of a matrix product of element type d.
-func inferProduct(d tensor.DType, a, b Fact) ([]Fact, error) {
-	dims, err := matmulDims(a, b)
-	if dims == nil || err != nil {
-		return Typed(graph.Unranked(d)), err
-	}
-	return Typed(graph.OfDims(d, dims)), nil
-}
-
 // evalQLinearMatMul multiplies quantized matrices. Inputs: a, its scale and zero point, b
 // likewise, scale and zero point of the result.
 func evalQLinearMatMul(c *Call) ([]*tensor.Tensor, error) {
@@ -55,13 +45,7 @@ func evalQLinearMatMul(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	channel := perTensor
-	if n := len(r.scales); n > 1 {
-		if channel, err = matmulChannel(s, c.In[1].Len(), c.In[4].Len()); err != nil {
-			return nil, err
-		}
-	}
-	return one(r.apply(acc, s.out, channel))
+	return quantizedProduct(acc, s, r, c.In[1], c.In[4])
 }
 
 // matmulChannel finds the scale of each sum where rows of a or columns of b have their own.

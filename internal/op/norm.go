@@ -127,20 +127,24 @@ func evalLayerNorm(c *Call) ([]*tensor.Tensor, error) {
 	}
 	stats := slices.Clone(x.Shape)
 	fillInts(stats[axis:], 1)
-	if len(mean) != product(stats) { // an empty run has no mean
-		mean, inverse = make([]float64, product(stats)), make([]float64, product(stats))
-	}
 	out := make([]*tensor.Tensor, 3)
-	for i, v := range [][]float64{y, mean, inverse} {
-		d, shape := stash, stats
-		if i == 0 {
-			d, shape = x.DType, x.Shape
-		}
-		if out[i], err = fromFloats(d, v, shape); err != nil {
+	if out[0], err = fromFloats(x.DType, y, x.Shape); err != nil {
+		return nil, err
+	}
+	for i, v := range [][]float64{mean, inverse} {
+		if out[1+i], err = statistic(stash, v, stats); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// statistic stores what standardize returned of every run; empty runs have none, and count as zero.
+func statistic(d tensor.DType, v []float64, shape []int) (*tensor.Tensor, error) {
+	if len(v) != product(shape) {
+		v = make([]float64, product(shape))
+	}
+	return fromFloats(d, v, shape)
 }
 
 // stashType returns the element type of LayerNormalization's statistics.

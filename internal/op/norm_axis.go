@@ -25,7 +25,7 @@ func evalLpNorm(c *Call) ([]*tensor.Tensor, error) {
 		if p == 1 {
 			return math.Abs(v)
 		}
-		return v * v
+		return square(v)
 	})
 	norms.each(func(i, group int) {
 		n := norms.sum[group]
@@ -73,20 +73,18 @@ func evalMeanVariance(c *Call) ([]*tensor.Tensor, error) {
 	if axes == nil {
 		axes = []int{0, 2, 3}
 	}
-	for i, a := range axes {
-		var err error
-		if axes[i], err = axisOf(a, x.Rank()); err != nil {
-			return nil, err
-		}
+	axes, err := axesOf(axes, x.Rank())
+	if err != nil {
+		return nil, err
 	}
 	data, err := floats(x)
 	if err != nil {
 		return nil, err
 	}
 	y := slices.Clone(data)
-	mean := reduceOver(y, x.Shape, axes, func(v float64) float64 { return v })
+	mean := reduceOver(y, x.Shape, axes, same[float64])
 	mean.each(func(i, group int) { y[i] -= mean.sum[group] / float64(mean.count) })
-	square := reduceOver(y, x.Shape, axes, func(v float64) float64 { return v * v })
+	square := reduceOver(y, x.Shape, axes, square[float64])
 	square.each(func(i, group int) { y[i] /= math.Sqrt(square.sum[group]/float64(square.count)) + 1e-9 })
 	return one(fromFloats(x.DType, y, x.Shape))
 }

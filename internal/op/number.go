@@ -96,3 +96,6 @@ func intRange(d tensor.DType) (lo, hi int64) {
 	}
 	return -1 << (bits - 1), 1<<(bits-1) - 1
 }
+
+// number is a type in which elements are combined.
+type number interface{ int64 | uint64 | float64 }

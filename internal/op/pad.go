@@ -151,20 +151,14 @@ func padsOf(c *Call) (lo, hi []int, err error) {
 // spreadPads assigns pads (all befores, then all afters) to the axes of a shape.
 func spreadPads(pads, axes, shape []int) (lo, hi []int, err error) {
 	rank := len(shape)
-	if axes == nil {
-		for i := range rank {
-			axes = append(axes, i)
-		}
+	if axes, err = axesOf(axes, rank); err != nil {
+		return nil, nil, err
 	}
 	if len(pads) != 2*len(axes) {
 		return nil, nil, invalidf("%d pads for %d axes", len(pads), len(axes))
 	}
-	if _, err := axisSet(axes, rank); err != nil {
-		return nil, nil, err
-	}
 	lo, hi = make([]int, rank), make([]int, rank)
 	for i, a := range axes {
-		a, _ = axisOf(a, rank)
 		lo[a], hi[a] = pads[i], pads[i+len(axes)]
 		for _, p := range []int{lo[a], hi[a]} {
 			if p > maxBytes || p < -maxBytes {

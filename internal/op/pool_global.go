@@ -8,7 +8,7 @@ import (
 )
 
 // globalPool returns the evaluation of a pooling over all spatial axes of (N,C,D...); f sees one plane.
-func globalPool(f func(c *Call, plane []float64) float64) func(*Call) ([]*tensor.Tensor, error) {
+func globalPool(f func(plane []float64) float64) func(*Call) ([]*tensor.Tensor, error) {
 	return func(c *Call) ([]*tensor.Tensor, error) {
 		x := c.In[0]
 		if err := wantRank("input", x.Shape, 2); err != nil {
@@ -28,42 +28,24 @@ func globalPool(f func(c *Call, plane []float64) float64) func(*Call) ([]*tensor
 		}
 		y := make([]float64, product(shape))
 		for i := range y {
-			y[i] = f(c, data[i*size:(i+1)*size])
+			y[i] = f(data[i*size : (i+1)*size])
 		}
 		return one(fromFloats(x.DType, y, shape))
 	}
 }
 
-func meanOfPlane(_ *Call, plane []float64) float64 {
-	s := 0.0
-	for _, v := range plane {
-		s += v
-	}
-	return s / float64(len(plane))
-}
-
-func maxOfPlane(_ *Call, plane []float64) float64 {
-	m := math.Inf(-1)
-	for _, v := range plane {
-		m = max(m, v)
-	}
-	return m
-}
-
 func evalGlobalLpPool(c *Call) ([]*tensor.Tensor, error) {
-	if p := c.Int("p", 2); p < 1 {
+	p := c.Int("p", 2)
+	if p < 1 {
 		return nil, invalidf("p is %d", p)
 	}
-	return globalPool(normOfPlane)(c)
-}
-
-func normOfPlane(c *Call, plane []float64) float64 {
-	p := float64(c.Int("p", 2))
-	s := 0.0
-	for _, v := range plane {
-		s += math.Pow(math.Abs(v), p)
-	}
-	return math.Pow(s, 1/p)
+	return globalPool(func(plane []float64) float64 {
+		s := 0.0
+		for _, v := range plane {
+			s += math.Pow(math.Abs(v), float64(p))
+		}
+		return math.Pow(s, 1/float64(p))
+	})(c)
 }
 
 func inferGlobalPool(c *Inference) ([]Fact, error) {

@@ -79,36 +79,39 @@ func markAxes(n *graph.Node, axes []int, rank int) ([]bool, error) {
 
 // groups are the elements of a tensor that are reduced together.
 type groups struct {
-	dims, strides []int
-	reduced       []bool
-	kept, inner   []int // sizes of the axes that stay and that go
-	keptStride    []int
-	innerStride   []int
+	dims        []int
+	reduced     []bool
+	kept, inner []int // sizes of the axes that stay and that go
+	keptStride  []int
+	innerStride []int
 }
 
 func newGroups(shape []int, reduced []bool) *groups {
-	g := &groups{dims: shape, strides: strides(shape), reduced: reduced}
+	g, own := &groups{dims: shape, reduced: reduced}, strides(shape)
 	for i, d := range shape {
 		if reduced[i] {
 			g.inner = append(g.inner, d)
-			g.innerStride = append(g.innerStride, g.strides[i])
+			g.innerStride = append(g.innerStride, own[i])
 		} else {
 			g.kept = append(g.kept, d)
-			g.keptStride = append(g.keptStride, g.strides[i])
+			g.keptStride = append(g.keptStride, own[i])
 		}
 	}
 	return g
 }
 
-// shape returns the result's shape; axes that went are 1 or gone.
-func (g *groups) shape(keep bool) []int {
-	out := []int{}
-	for i, d := range g.dims {
+// shape returns the result's shape.
+func (g *groups) shape(keep bool) []int { return reducedShape(g.dims, g.reduced, keep, 1) }
+
+// reducedShape returns a shape without the axes that went, or with one in their places.
+func reducedShape[T any](shape []T, reduced []bool, keep bool, one T) []T {
+	out := []T{}
+	for i, d := range shape {
 		switch {
-		case !g.reduced[i]:
+		case !reduced[i]:
 			out = append(out, d)
 		case keep:
-			out = append(out, 1)
+			out = append(out, one)
 		}
 	}
 	return out
@@ -140,7 +143,7 @@ func inferReduce(c *Inference) ([]Fact, error) {
 		if err != nil {
 			return nil, err
 		}
-		return Typed(graph.OfDims(t.DType, reducedDims(t.Shape, reduced, keep))), nil
+		return Typed(graph.OfDims(t.DType, reducedShape(t.Shape, reduced, keep, graph.Known(1)))), nil
 	case t.Ranked && keep:
 		return Typed(graph.OfDims(t.DType, unknownDims(len(t.Shape)))), nil
 	case t.Ranked:
@@ -149,17 +152,4 @@ func inferReduce(c *Inference) ([]Fact, error) {
 		}
 	}
 	return Typed(out), nil
-}
-
-func reducedDims(dims []graph.Dim, reduced []bool, keep bool) []graph.Dim {
-	out := []graph.Dim{}
-	for i, d := range dims {
-		switch {
-		case !reduced[i]:
-			out = append(out, d)
-		case keep:
-			out = append(out, graph.Known(1))
-		}
-	}
-	return out
 }

@@ -5,7 +5,7 @@ import (
 )
 
 // total adds term(v) of all elements.
-func total[T float64 | int64](term func(T) T) func(x []T) T {
+func total[T number](term func(T) T) func(x []T) T {
 	return func(x []T) T {
 		var sum T
 		for _, v := range x {
@@ -17,9 +17,9 @@ func total[T float64 | int64](term func(T) T) func(x []T) T {
 
 func same[T any](v T) T { return v }
 
-func square[T float64 | int64](v T) T { return v * v }
+func square[T number](v T) T { return v * v }
 
-func product1[T float64 | int64](x []T) T {
+func multiplied[T number](x []T) T {
 	p := T(1)
 	for _, v := range x {
 		p *= v
@@ -27,7 +27,7 @@ func product1[T float64 | int64](x []T) T {
 	return p
 }
 
-func extreme[T int64 | uint64](start T, pick func(a, b T) T) func([]T) T {
+func extreme[T number](start T, pick func(a, b T) T) func([]T) T {
 	return func(x []T) T {
 		v := start
 		for _, w := range x {
@@ -43,10 +43,10 @@ var (
 
 	reduceSum       = &reduction{f: sumFloats, i: sumInts}
 	reduceSumSquare = &reduction{f: total(square[float64]), i: total(square[int64])}
-	reduceL1        = &reduction{f: total(math.Abs), i: total(func(v int64) int64 { return max(v, -v) }), u: sumUints}
+	reduceL1        = &reduction{f: total(math.Abs), i: total(func(v int64) int64 { return max(v, -v) }), u: total(same[uint64])}
 	reduceL2        = &reduction{f: func(x []float64) float64 { return math.Sqrt(total(square[float64])(x)) }}
-	reduceProd      = &reduction{f: product1[float64], i: product1[int64]}
-	reduceMean      = &reduction{f: func(x []float64) float64 { return sumFloats(x) / float64(len(x)) }}
+	reduceProd      = &reduction{f: multiplied[float64], i: multiplied[int64]}
+	reduceMean      = &reduction{f: meanOf}
 	reduceLogSum    = &reduction{f: func(x []float64) float64 { return math.Log(sumFloats(x)) }}
 
 	reduceLogSumExp = &reduction{f: logSumExp}
@@ -62,11 +62,3 @@ var (
 		u: extreme(math.MaxUint64, func(a, b uint64) uint64 { return min(a, b) }),
 	}
 )
-
-func sumUints(x []uint64) uint64 {
-	var sum uint64
-	for _, v := range x {
-		sum += v
-	}
-	return sum
-}

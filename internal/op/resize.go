@@ -152,28 +152,14 @@ type resizeArgs struct {
 }
 
 func resizeArgsOf(n *graph.Node, rank int) (*resizeArgs, error) {
-	a := &resizeArgs{axes: n.Ints("axes"), policy: n.Str("keep_aspect_ratio_policy", "stretch")}
+	a := &resizeArgs{policy: n.Str("keep_aspect_ratio_policy", "stretch")}
 	a.crop = n.Str("coordinate_transformation_mode", "") == "tf_crop_and_resize"
 	if !slices.Contains([]string{"stretch", "not_larger", "not_smaller"}, a.policy) {
 		return nil, invalidf("keep_aspect_ratio_policy %q", a.policy)
 	}
-	if a.axes == nil {
-		for i := range rank {
-			a.axes = append(a.axes, i)
-		}
-	}
-	seen := make([]bool, rank)
-	for i, axis := range a.axes {
-		k, err := axisOf(axis, rank)
-		if err != nil {
-			return nil, err
-		}
-		if seen[k] {
-			return nil, invalidf("axes %v repeat", a.axes)
-		}
-		seen[k], a.axes[i] = true, k
-	}
-	return a, nil
+	var err error
+	a.axes, err = axesOf(n.Ints("axes"), rank)
+	return a, err
 }
 
 // resizeInputs returns where a Resize node has scales and sizes: opset 10 has no roi in between.

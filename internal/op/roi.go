@@ -97,7 +97,7 @@ func evalMaxRoiPool(c *Call) ([]*tensor.Tensor, error) {
 			}
 			m := math.Inf(-1)
 			for y := top; y < bottom; y++ {
-				m = max(m, maxOfPlane(nil, plane[y*p.width+left:y*p.width+right]))
+				m = max(m, maxOf(plane[y*p.width+left:y*p.width+right]))
 			}
 			return m
 		}

@@ -31,12 +31,8 @@ func Run(m *graph.Model, in map[string]*tensor.Tensor, opt Options) (map[string]
 		return nil, err
 	}
 	env := newScope(nil)
-	for _, c := range g.Consts() {
-		t, err := DenseConst(c)
-		if err != nil {
-			return nil, fault.At(fmt.Sprintf("initializer %q", c.Name), err)
-		}
-		env.vals[c.Name] = t
+	if err := env.addConsts(g); err != nil {
+		return nil, err
 	}
 	for name, t := range in {
 		env.vals[name] = t
@@ -108,6 +104,18 @@ func (s *scope) get(name string) *tensor.Tensor {
 	return nil
 }
 
+// addConsts puts the initializers of a graph into its scope.
+func (s *scope) addConsts(g *graph.Graph) error {
+	for _, c := range g.Consts() {
+		t, err := DenseConst(c)
+		if err != nil {
+			return fault.At(fmt.Sprintf("initializer %q", c.Name), err)
+		}
+		s.vals[c.Name] = t
+	}
+	return nil
+}
+
 // graph evaluates a subgraph whose formal inputs take the values in.
 func (r *runner) graph(g *graph.Graph, outer *scope, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	if *r.depth++; *r.depth > MaxDepth {
@@ -118,12 +126,8 @@ func (r *runner) graph(g *graph.Graph, outer *scope, in []*tensor.Tensor) ([]*te
 		return nil, err
 	}
 	env := newScope(outer)
-	for _, c := range g.Consts() {
-		t, err := DenseConst(c)
-		if err != nil {
-			return nil, fault.At(fmt.Sprintf("initializer %q", c.Name), err)
-		}
-		env.vals[c.Name] = t
+	if err := env.addConsts(g); err != nil {
+		return nil, err
 	}
 	if len(in) > len(g.In) {
 		return nil, fault.Invalidf(g.Name, "subgraph takes %d inputs, not %d", len(g.In), len(in))
@@ -251,7 +255,7 @@ func eachRead(n *graph.Node, f func(string)) {
 // node evaluates one node: the model's own function of that name, else the operator.
 func (r *runner) node(n *graph.Node, opsets []graph.Opset, env *scope, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	if r.attrs != nil {
-		n = bindAttrs(n, r.fn, r.attrs)
+		n = BindAttrs(n, r.fn, r.attrs)
 	}
 	if f := r.model.Function(n.Domain, n.Op, n.Overload); f != nil {
 		return r.call(f, n, in)

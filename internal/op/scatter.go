@@ -6,9 +6,6 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// number is a type in which a reduction combines elements.
-type number interface{ int64 | uint64 | float64 }
-
 // combine returns how a reduction merges an update into an element; nil if it has no such name.
 func combine[T number](reduction string) func(a, b T) T {
 	switch reduction {

@@ -1,7 +1,7 @@
 package op
 
 import (
-	"math"
+	"slices"
 
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
@@ -24,63 +24,35 @@ func evalSkipLayerNormalization(c *Call) ([]*tensor.Tensor, error) {
 	if !broadcastsTo(skip.Shape, x.Shape) {
 		return nil, invalidf("skip of shape %v for an input of shape %v", skip.Shape, x.Shape)
 	}
-	v, err := floatsOf(x, skip, c.In[2], c.Input(3), c.Input(4))
+	v, err := floatsOf(x, skip, c.Input(4))
 	if err != nil {
 		return nil, err
 	}
 	sum := zip(v[0], v[1], x.Shape, skip.Shape, x.Shape, addArith.f)
-	if v[4] != nil {
-		sum = zip(sum, v[4], x.Shape, []int{hidden}, x.Shape, addArith.f)
+	if v[2] != nil {
+		sum = zip(sum, v[2], x.Shape, []int{hidden}, x.Shape, addArith.f)
 	}
 	total, err := fromFloats(x.DType, sum, x.Shape)
 	if err != nil {
 		return nil, err
 	}
-	rows := 0
-	if hidden > 0 {
-		rows = len(sum) / hidden
-	}
-	mean, inv := make([]float64, rows), make([]float64, rows)
-	for r := range rows {
-		mean[r], inv[r] = normalizeRow(sum[r*hidden:][:hidden], v[2], v[3], float64(c.Float("epsilon", 1e-12)))
+	mean, inverse := standardize(sum, hidden, float64(c.Float("epsilon", 1e-12)))
+	if err := affine(sum, x.Shape, c.In[2], c.Input(3)); err != nil {
+		return nil, err
 	}
 	y, err := fromFloats(x.DType, sum, x.Shape)
 	if err != nil {
 		return nil, err
 	}
-	return []*tensor.Tensor{y, columnOf(mean, x.Shape), columnOf(inv, x.Shape), total}, nil
-}
-
-// normalizeRow makes a row's mean 0 and its variance 1, scales it by gamma and adds beta,
-// which may be nil. It returns the mean and the inverse deviation.
-func normalizeRow(row, gamma, beta []float64, epsilon float64) (mean, inv float64) {
-	n := float64(len(row))
-	mean = sumFloats(row) / n
-	variance := 0.0
-	for _, v := range row {
-		variance += (v - mean) * (v - mean) / n
-	}
-	inv = 1 / math.Sqrt(variance+epsilon)
-	for i, v := range row {
-		row[i] = (v - mean) * inv * gamma[i]
-		if beta != nil {
-			row[i] += beta[i]
+	stats := slices.Clone(x.Shape)
+	stats[len(stats)-1] = 1
+	out := []*tensor.Tensor{y, nil, nil, total}
+	for i, v := range [][]float64{mean, inverse} {
+		if out[1+i], err = statistic(tensor.Float32, v, stats); err != nil {
+			return nil, err
 		}
 	}
-	return mean, inv
-}
-
-// columnOf returns a float tensor of one number for each row of a tensor of the given shape.
-func columnOf(v []float64, shape []int) *tensor.Tensor {
-	out := append([]int{}, shape...)
-	out[len(out)-1] = 1
-	t := tensor.New(tensor.Float32, out...)
-	for i := range tensor.Of[float32](t) {
-		if i < len(v) {
-			tensor.Of[float32](t)[i] = float32(v[i])
-		}
-	}
-	return t
+	return out, nil
 }
 
 func inferSkipLayerNormalization(c *Inference) ([]Fact, error) {

@@ -48,9 +48,7 @@ type sliceArg struct{ axis, start, end, step int }
 // sliceArgs pairs the bounds of a slice with the axes of a tensor of the given rank.
 func sliceArgs(starts, ends, axes, steps []int, rank int) ([]sliceArg, error) {
 	if axes == nil {
-		for i := range starts {
-			axes = append(axes, i)
-		}
+		axes, _ = axesOf(nil, len(starts))
 	}
 	if steps == nil {
 		steps = slices.Repeat([]int{1}, len(starts))
@@ -58,7 +56,8 @@ func sliceArgs(starts, ends, axes, steps []int, rank int) ([]sliceArg, error) {
 	if len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
 		return nil, invalidf("%d starts, %d ends, %d axes and %d steps", len(starts), len(ends), len(axes), len(steps))
 	}
-	if _, err := axisSet(axes, rank); err != nil {
+	axes, err := axesOf(axes, rank)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]sliceArg, len(starts))
@@ -66,7 +65,6 @@ func sliceArgs(starts, ends, axes, steps []int, rank int) ([]sliceArg, error) {
 		if steps[i] == 0 {
 			return nil, invalidf("step %d is zero", i)
 		}
-		a, _ = axisOf(a, rank)
 		out[i] = sliceArg{a, starts[i], ends[i], steps[i]}
 	}
 	return out, nil

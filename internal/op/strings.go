@@ -154,9 +154,3 @@ func evalRegexFullMatch(c *Call) ([]*tensor.Tensor, error) {
 	}
 	return []*tensor.Tensor{out}, nil
 }
-
-func inferRegexFullMatch(c *Inference) ([]Fact, error) {
-	t := c.Input(0).Type
-	t.DType = tensor.Bool
-	return Typed(t), nil
-}

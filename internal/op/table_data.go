@@ -26,7 +26,7 @@ var dataOps = []*Op{
 	{Name: "NonZero", Eval: evalNonZero, Infer: inferNonZero},
 	{Name: "OneHot", Eval: evalOneHot, Infer: inferOneHot},
 	{Name: "Pad", Eval: evalPad, Infer: inferPad, Quant: Quant{In: []Role{Act, Float}, Share: true, Unless: padsNonZero}},
-	{Name: "RegexFullMatch", Eval: evalRegexFullMatch, Infer: inferRegexFullMatch},
+	{Name: "RegexFullMatch", Eval: evalRegexFullMatch, Infer: inferTest},
 	{Name: "Reshape", Eval: evalReshape, Infer: inferReshape, Quant: moves},
 	{Name: "ReverseSequence", Eval: evalReverseSequence, Infer: inferSame, Quant: moves},
 	{Name: "Scatter", Eval: evalScatterElements, Infer: inferSame},

@@ -6,28 +6,26 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// Roles that many rows share.
+// What many rows say of quantization, besides moves and joins.
 var (
-	quantUnary  = Quant{In: []Role{Act}, Output: true}
-	quantClamp  = Quant{In: []Role{Act, Float}, Output: true, Clamp: true}
-	quantBinary = Quant{In: []Role{Act}, Output: true}
-	quantKeep   = Quant{In: []Role{Act, Float}, Share: true}
-	quantReduce = Quant{In: []Role{Act, Float}, Output: true}
-	quantUnit   = Quant{In: []Role{Act}, Output: true, Fixed: &Fixed{0, 1}}
+	computes = Quant{In: []Role{Act}, Output: true}        // all operands and the result are worth quantizing
+	reduces  = Quant{In: []Role{Act, Float}, Output: true} // the first operand and the result are
+	clamps   = Quant{In: []Role{Act, Float}, Output: true, Clamp: true}
+	inUnit   = Quant{In: []Role{Act}, Output: true, Fixed: &Fixed{0, 1}}
 )
 
 // mathOps are elementwise arithmetic, reductions, casts and random numbers.
 var mathOps = []*Op{
 	{Name: "Add", Infer: addArith.infer, Eval: addArith.eval, Quant: Quant{In: []Role{Act}, Output: true, Sum: true, Integer: "com.microsoft:QLinearAdd"}},
-	{Name: "Sub", Infer: subArith.infer, Eval: subArith.eval, Quant: quantBinary},
+	{Name: "Sub", Infer: subArith.infer, Eval: subArith.eval, Quant: computes},
 	{Name: "Mul", Infer: mulArith.infer, Eval: mulArith.eval, Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearMul"}},
 	{Name: "Div", Infer: divArith.infer, Eval: divArith.eval},
 	{Name: "Mod", Infer: floorMod.infer, Eval: evalMod},
 	{Name: "Pow", Infer: inferZip, Eval: evalPow},
-	{Name: "Max", Infer: inferFold, Eval: evalFold(maxArith), Quant: quantBinary},
-	{Name: "Min", Infer: inferFold, Eval: evalFold(minArith), Quant: quantBinary},
-	{Name: "Sum", Infer: inferFold, Eval: evalFold(addArith), Quant: quantBinary},
-	{Name: "Mean", Infer: inferFold, Eval: evalMean, Quant: quantBinary},
+	{Name: "Max", Infer: inferFold, Eval: evalFold(maxArith), Quant: computes},
+	{Name: "Min", Infer: inferFold, Eval: evalFold(minArith), Quant: computes},
+	{Name: "Sum", Infer: inferFold, Eval: evalFold(addArith), Quant: computes},
+	{Name: "Mean", Infer: inferFold, Eval: evalMean, Quant: computes},
 
 	{Name: "Equal", Infer: inferEqual, Eval: evalEqual},
 	{Name: "Greater", Infer: inferCompare, Eval: evalGreater},
@@ -44,7 +42,7 @@ var mathOps = []*Op{
 	{Name: "BitwiseNot", Infer: inferSame, Eval: evalBitwiseNot},
 	{Name: "BitShift", Infer: inferZip, Eval: evalBitShift},
 
-	{Name: "Abs", Infer: inferSame, Eval: evalAbs, Quant: quantUnary},
+	{Name: "Abs", Infer: inferSame, Eval: evalAbs, Quant: computes},
 	{Name: "Acos", Infer: inferSame, Eval: elementwise(math.Acos)},
 	{Name: "Acosh", Infer: inferSame, Eval: elementwise(math.Acosh)},
 	{Name: "Asin", Infer: inferSame, Eval: elementwise(math.Asin)},
@@ -58,7 +56,7 @@ var mathOps = []*Op{
 	{Name: "Exp", Infer: inferSame, Eval: elementwise(math.Exp)},
 	{Name: "Floor", Infer: inferSame, Eval: elementwise(math.Floor)},
 	{Name: "Log", Infer: inferSame, Eval: elementwise(math.Log)},
-	{Name: "Neg", Infer: inferSame, Eval: elementwiseInt(func(x float64) float64 { return -x }, func(x int64) int64 { return -x }), Quant: quantUnary},
+	{Name: "Neg", Infer: inferSame, Eval: elementwiseInt(func(x float64) float64 { return -x }, func(x int64) int64 { return -x }), Quant: computes},
 	{Name: "Reciprocal", Infer: inferSame, Eval: elementwise(func(x float64) float64 { return 1 / x })},
 	{Name: "Round", Infer: inferSame, Eval: elementwise(math.RoundToEven)},
 	{Name: "Sign", Infer: inferSame, Eval: evalSign},
@@ -69,33 +67,33 @@ var mathOps = []*Op{
 	{Name: "IsNaN", Infer: inferTest, Eval: evalIsNaN},
 	{Name: "IsInf", Infer: inferTest, Eval: evalIsInf},
 
-	{Name: "Celu", Infer: inferSame, Eval: activation(celu), Quant: quantUnary},
-	{Name: "Clip", Infer: inferClip, Eval: evalClip, Quant: quantClamp},
-	{Name: "Elu", Infer: inferSame, Eval: activation(elu), Quant: quantUnary},
-	{Name: "Gelu", Infer: inferSame, Eval: evalGelu, Quant: quantUnary},
-	{Name: "HardSigmoid", Infer: inferSame, Eval: activation(hardSigmoid), Quant: quantUnit},
-	{Name: "HardSwish", Infer: inferSame, Eval: elementwise(hardSwish), Quant: quantUnary},
+	{Name: "Celu", Infer: inferSame, Eval: activation(celu), Quant: computes},
+	{Name: "Clip", Infer: inferClip, Eval: evalClip, Quant: clamps},
+	{Name: "Elu", Infer: inferSame, Eval: activation(elu), Quant: computes},
+	{Name: "Gelu", Infer: inferSame, Eval: evalGelu, Quant: computes},
+	{Name: "HardSigmoid", Infer: inferSame, Eval: activation(hardSigmoid), Quant: inUnit},
+	{Name: "HardSwish", Infer: inferSame, Eval: elementwise(hardSwish), Quant: computes},
 	{Name: "LeakyRelu", Infer: inferSame, Eval: activation(leakyRelu), Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearLeakyRelu"}},
-	{Name: "Mish", Infer: inferSame, Eval: elementwise(mish), Quant: quantUnary},
-	{Name: "PRelu", Infer: inferSame, Eval: evalPRelu, Quant: quantReduce},
-	{Name: "Relu", Infer: inferSame, Eval: elementwiseInt(relu, func(x int64) int64 { return max(x, 0) }), Quant: quantClamp},
-	{Name: "Selu", Infer: inferSame, Eval: activation(selu), Quant: quantUnary},
+	{Name: "Mish", Infer: inferSame, Eval: elementwise(mish), Quant: computes},
+	{Name: "PRelu", Infer: inferSame, Eval: evalPRelu, Quant: reduces},
+	{Name: "Relu", Infer: inferSame, Eval: elementwiseInt(relu, func(x int64) int64 { return max(x, 0) }), Quant: clamps},
+	{Name: "Selu", Infer: inferSame, Eval: activation(selu), Quant: computes},
 	{Name: "Shrink", Infer: inferSame, Eval: evalShrink},
 	{Name: "Sigmoid", Infer: inferSame, Eval: elementwise(sigmoid), Quant: Quant{In: []Role{Act}, Output: true, Fixed: &Fixed{0, 1}, Integer: "com.microsoft:QLinearSigmoid"}},
 	{Name: "Softplus", Infer: inferSame, Eval: elementwise(softplus)},
 	{Name: "Softsign", Infer: inferSame, Eval: elementwise(softsign)},
 	{Name: "SwiGLU", Infer: inferSame, Eval: evalSwiGLU},
-	{Name: "Swish", Infer: inferSame, Eval: activation(swish), Quant: quantUnary},
+	{Name: "Swish", Infer: inferSame, Eval: activation(swish), Quant: computes},
 	{Name: "Tanh", Infer: inferSame, Eval: elementwise(math.Tanh), Quant: Quant{In: []Role{Act}, Output: true, Fixed: &Fixed{-1, 1}}},
 	{Name: "ThresholdedRelu", Infer: inferSame, Eval: activation(thresholdedRelu)},
 	{Name: "Softmax", Infer: inferSoftmax, Eval: alongAxis(softmaxRow), Quant: Quant{In: []Role{Act}, Output: true, Fixed: &Fixed{0, 1}, Integer: "com.microsoft:QLinearSoftmax"}},
 	{Name: "LogSoftmax", Infer: inferSoftmax, Eval: alongAxis(logSoftmaxRow)},
 	{Name: "Hardmax", Infer: inferSoftmax, Eval: alongAxis(hardmaxRow)},
 
-	{Name: "ReduceSum", Infer: inferReduce, Eval: reduceSum.eval, Quant: quantReduce},
-	{Name: "ReduceMean", Infer: inferReduce, Eval: reduceMean.eval, Quant: quantReduce},
-	{Name: "ReduceMax", Infer: inferReduce, Eval: reduceMax.eval, Quant: quantKeep},
-	{Name: "ReduceMin", Infer: inferReduce, Eval: reduceMin.eval, Quant: quantKeep},
+	{Name: "ReduceSum", Infer: inferReduce, Eval: reduceSum.eval, Quant: reduces},
+	{Name: "ReduceMean", Infer: inferReduce, Eval: reduceMean.eval, Quant: reduces},
+	{Name: "ReduceMax", Infer: inferReduce, Eval: reduceMax.eval, Quant: moves},
+	{Name: "ReduceMin", Infer: inferReduce, Eval: reduceMin.eval, Quant: moves},
 	{Name: "ReduceProd", Infer: inferReduce, Eval: reduceProd.eval},
 	{Name: "ReduceL1", Infer: inferReduce, Eval: reduceL1.eval},
 	{Name: "ReduceL2", Infer: inferReduce, Eval: reduceL2.eval},
@@ -111,7 +109,7 @@ var mathOps = []*Op{
 	{Name: "Cast", Infer: inferCast, Eval: evalCast},
 	{Name: "CastLike", Infer: inferCastLike, Eval: evalCastLike},
 	{Name: "BitCast", Infer: inferBitCast, Eval: evalBitCast},
-	{Name: "Identity", Infer: inferIdentity, Eval: evalIdentity, Quant: quantKeep},
+	{Name: "Identity", Infer: inferIdentity, Eval: evalIdentity, Quant: moves},
 	{Name: "Where", Infer: inferWhere, Eval: evalWhere, Quant: Quant{In: []Role{Float, Act, Act}, Output: true}},
 	{Name: "Range", Infer: inferRange, Eval: evalRange},
 	{Name: "BlackmanWindow", Infer: inferSignalWindow, Eval: signalWindow(0.42, -0.5, 0.08)},
@@ -119,7 +117,7 @@ var mathOps = []*Op{
 	{Name: "HannWindow", Infer: inferSignalWindow, Eval: signalWindow(0.5, -0.5)},
 	{Name: "MelWeightMatrix", Infer: inferMelWeightMatrix, Eval: evalMelWeightMatrix},
 
-	{Name: "Dropout", Infer: inferDropout, Eval: evalDropout, Quant: quantKeep, Random: true},
+	{Name: "Dropout", Infer: inferDropout, Eval: evalDropout, Quant: moves, Random: true},
 	{Name: "Bernoulli", Infer: inferAs("dtype", tensor.Undefined), Eval: evalBernoulli, Random: true},
 	{Name: "Multinomial", Infer: inferMultinomial, Eval: evalMultinomial, Random: true},
 	{Name: "RandomNormal", Infer: inferRandom, Eval: randomShape(drawNormal), Random: true},

@@ -36,13 +36,7 @@ func permOf(n *graph.Node, rank int) ([]int, error) {
 	if len(perm) != rank {
 		return nil, invalidf("perm %v does not order %d axes", perm, rank)
 	}
-	if _, err := axisSet(perm, rank); err != nil {
-		return nil, err
-	}
-	for i, p := range perm {
-		perm[i], _ = axisOf(p, rank)
-	}
-	return perm, nil
+	return axesOf(perm, rank)
 }
 
 func inferTranspose(c *Inference) ([]Fact, error) {

@@ -37,20 +37,6 @@ func fillInts(x []int, v int) {
 	}
 }
 
-// maxOf returns the largest element, NaN where there is one, -Inf of nothing.
-func maxOf(x []float64) float64 {
-	top := math.Inf(-1)
-	for _, v := range x {
-		if v > top || v != v {
-			top = v
-		}
-		if v != v {
-			break
-		}
-	}
-	return top
-}
-
 // logSumExp is log Σ exp(x), computed around the largest element so that nothing overflows.
 func logSumExp(x []float64) float64 {
 	top := maxOf(x)
@@ -64,6 +50,16 @@ func logSumExp(x []float64) float64 {
 	return top + math.Log(sum)
 }
 
+// maxOf returns the largest element, NaN where there is one, -Inf of nothing.
+func maxOf(x []float64) float64 {
+	top := math.Inf(-1)
+	for _, v := range x {
+		top = max(top, v)
+	}
+	return top
+}
+
+// minOf returns the smallest element, NaN where there is one, Inf of nothing.
 func minOf(x []float64) float64 {
 	low := math.Inf(1)
 	for _, v := range x {
@@ -71,3 +67,5 @@ func minOf(x []float64) float64 {
 	}
 	return low
 }
+
+func meanOf(x []float64) float64 { return sumFloats(x) / float64(len(x)) }

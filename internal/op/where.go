@@ -58,10 +58,7 @@ func followWhere(out *Fact, cond []bool, x, y Fact) {
 	a, okA := elemsOf(x)
 	b, okB := elemsOf(y)
 	n := max(len(cond), len(a), len(b))
-	if !okA || !okB || n == 0 || n%max(1, len(cond)) != 0 || n%max(1, len(a)) != 0 || n%max(1, len(b)) != 0 {
-		return
-	}
-	if len(cond) == 0 || len(a) == 0 || len(b) == 0 {
+	if !okA || !okB || !repeats(len(cond), n) || !repeats(len(a), n) || !repeats(len(b), n) {
 		return
 	}
 	elems := make([]graph.Dim, n)

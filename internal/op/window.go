@@ -70,6 +70,9 @@ func checkSteps(name string, list []int, length, least int) error {
 	return nil
 }
 
+// same says whether auto_pad keeps the size of the input, divided by the stride.
+func (s *slide) same() bool { return s.auto == "SAME_UPPER" || s.auto == "SAME_LOWER" }
+
 // extent returns how many input positions the dilated kernel covers along axis i.
 func (s *slide) extent(i int) int { return (s.kernel[i]-1)*s.dilation[i] + 1 }
 
@@ -78,10 +81,10 @@ func (s *slide) extent(i int) int { return (s.kernel[i]-1)*s.dilation[i] + 1 }
 func (s *slide) span(i, in int) (out, front, behind int, err error) {
 	front, behind = s.pads[i], s.pads[len(s.kernel)+i]
 	stride, extent := s.stride[i], s.extent(i)
-	switch s.auto {
-	case "VALID":
+	switch {
+	case s.auto == "VALID":
 		front, behind = 0, 0
-	case "SAME_UPPER", "SAME_LOWER":
+	case s.same():
 		out = (in + stride - 1) / stride
 		total := max(0, (out-1)*stride+extent-in)
 		front, behind = total/2, total-total/2
@@ -115,9 +118,8 @@ func (s *slide) outDims(in []graph.Dim) ([]graph.Dim, error) {
 			continue
 		}
 		out[i] = graph.Unknown
-		same := s.auto == "SAME_UPPER" || s.auto == "SAME_LOWER"
 		kept := s.auto == "NOTSET" && s.pads[i]+s.pads[len(in)+i] == s.extent(i)-1
-		if s.stride[i] == 1 && (same || kept) {
+		if s.stride[i] == 1 && (s.same() || kept) {
 			out[i] = d
 		}
 	}
