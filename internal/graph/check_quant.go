@@ -10,7 +10,8 @@ import (
 // quantized yet), its scale and its zero point (-1 where the operator has none).
 type quantOperands struct{ codes, scale, zero int }
 
-// quantOps lists the operators that take scales, each with all its quantized values.
+// quantOps lists the operators that take scales, of ONNX's domain and of ONNX Runtime's, each with
+// all its quantized values.
 var quantOps = map[string][]quantOperands{
 	"QuantizeLinear":   {{-1, 1, 2}},
 	"DequantizeLinear": {{0, 1, 2}},
@@ -25,6 +26,9 @@ var quantOps = map[string][]quantOperands{
 // them scales below zero, to reach the larger end of the codes, and zero.
 func (c *checker) quantParams(place string, s *scope) {
 	for i, n := range s.graph.Nodes {
+		if d := CanonicalDomain(n.Domain); d != "" && d != "com.microsoft" || c.functions[n.key()] != nil {
+			continue // of that name, and of another meaning
+		}
 		for _, q := range quantOps[n.Op] {
 			c.quantValue(at(place+".node", i, n.Name), s, n, q)
 		}

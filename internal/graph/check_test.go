@@ -211,6 +211,22 @@ func TestCheckScales(t *testing.T) {
 	}
 }
 
+// TestCheckForeignScales leaves operators alone that only share a name with ONNX's.
+func TestCheckForeignScales(t *testing.T) {
+	for domain, want := range map[string]bool{"": false, "com.microsoft": false, "acme": true} {
+		n := node("y = DequantizeLinear(q,s)")
+		n.Domain = domain
+		g := &Graph{Nodes: []*Node{n}}
+		g.SetConst("q", tensor.New(tensor.Int8, 1))
+		g.SetConst("s", tensor.Float32s([]float32{-1}, 1))
+		m := model(g)
+		m.SetOpset(domain, 21)
+		if err := Check(m, Limits{}).Err(); (err == nil) != want {
+			t.Errorf("domain %q: %v", domain, err)
+		}
+	}
+}
+
 // TestCheckBlockScales takes any finite scale of stored blocks.
 func TestCheckBlockScales(t *testing.T) {
 	for _, c := range []struct {
