@@ -40,34 +40,25 @@ const (
 
 func (d *decoder) sequence(b []byte) (string, *tensor.Tensor) {
 	s := tensor.NewSequence(tensor.Undefined)
-	if !d.enter("a sequence") {
-		return "", s
-	}
-	defer d.leave()
-	name := ""
-	r := d.read(b)
-	for r.next() {
-		switch r.num {
-		case 1:
-			name = r.name()
-		case 2:
-			d.elemKind(r.int())
-		case 3, 5, 7:
-			d.item(s, &r)
-		case 4, 6:
-			d.unsupported("a sequence of sparse tensors or maps")
-		}
-	}
-	return name, s
+	return d.container(s, "a sequence", b), s
 }
 
 func (d *decoder) optional(b []byte) (string, *tensor.Tensor) {
 	o := tensor.NewOptional(tensor.Undefined, nil)
-	if !d.enter("an optional") {
-		return "", o
+	name := d.container(o, "an optional", b)
+	if len(o.Items) > 1 {
+		d.invalid("an optional with %d values", len(o.Items))
+	}
+	return name, o
+}
+
+// container fills t from a SequenceProto or OptionalProto, whose fields have the same numbers, and
+// returns its name.
+func (d *decoder) container(t *tensor.Tensor, what string, b []byte) (name string) {
+	if !d.enter(what) {
+		return ""
 	}
 	defer d.leave()
-	name := ""
 	r := d.read(b)
 	for r.next() {
 		switch r.num {
@@ -76,15 +67,12 @@ func (d *decoder) optional(b []byte) (string, *tensor.Tensor) {
 		case 2:
 			d.elemKind(r.int())
 		case 3, 5, 7:
-			d.item(o, &r)
+			d.item(t, &r)
 		case 4, 6:
-			d.unsupported("an optional sparse tensor or map")
+			d.unsupported("%s of sparse tensors or maps", what)
 		}
 	}
-	if len(o.Items) > 1 {
-		d.invalid("an optional with %d values", len(o.Items))
-	}
-	return name, o
+	return name
 }
 
 func (d *decoder) elemKind(v int64) {

@@ -12,24 +12,25 @@ type attrType struct {
 	code  int32
 	name  string
 	field protowire.Number
-	zero  any // the value of a file that leaves it out; nil if it must be there
+	list  bool // the field is repeated
+	zero  any  // the value of a file that leaves it out; nil if it must be there
 }
 
 var attrTypes = []attrType{
-	{1, "FLOAT", 2, float32(0)},
-	{2, "INT", 3, int64(0)},
-	{3, "STRING", 4, ""},
-	{4, "TENSOR", 5, nil},
-	{5, "GRAPH", 6, nil},
-	{6, "FLOATS", 7, []float32{}},
-	{7, "INTS", 8, []int64{}},
-	{8, "STRINGS", 9, []string{}},
-	{9, "TENSORS", 10, []*tensor.Tensor{}},
-	{10, "GRAPHS", 11, []*graph.Graph{}},
-	{11, "SPARSE_TENSOR", 22, nil},
-	{12, "SPARSE_TENSORS", 23, []*graph.Sparse{}},
-	{13, "TYPE_PROTO", 14, nil},
-	{14, "TYPE_PROTOS", 15, []graph.Type{}},
+	{1, "FLOAT", 2, false, float32(0)},
+	{2, "INT", 3, false, int64(0)},
+	{3, "STRING", 4, false, ""},
+	{4, "TENSOR", 5, false, nil},
+	{5, "GRAPH", 6, false, nil},
+	{6, "FLOATS", 7, true, []float32{}},
+	{7, "INTS", 8, true, []int64{}},
+	{8, "STRINGS", 9, true, []string{}},
+	{9, "TENSORS", 10, true, []*tensor.Tensor{}},
+	{10, "GRAPHS", 11, true, []*graph.Graph{}},
+	{11, "SPARSE_TENSOR", 22, false, nil},
+	{12, "SPARSE_TENSORS", 23, true, []*graph.Sparse{}},
+	{13, "TYPE_PROTO", 14, false, nil},
+	{14, "TYPE_PROTOS", 15, true, []graph.Type{}},
 }
 
 func attrTypeOf(code int32) *attrType {
@@ -113,7 +114,7 @@ func (d *decoder) attrValue(a *attrState, r *reader) {
 func valueField(num protowire.Number) (known, repeated bool) {
 	for _, t := range attrTypes {
 		if t.field == num {
-			return true, t.code >= 6 && t.code <= 10 || t.code == 12 || t.code == 14
+			return true, t.list
 		}
 	}
 	return false, false

@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"bytes"
 	"math"
 
 	"lowbit/internal/fault"
@@ -20,10 +19,7 @@ func Encode(m *graph.Model) ([]byte, error) {
 	if msg.size() > math.MaxInt32 {
 		return nil, fault.Limitf("", "the model takes %s bytes, more than a protobuf message may have", commas(msg.size()))
 	}
-	var b bytes.Buffer
-	b.Grow(int(msg.size()))
-	_, err = msg.WriteTo(&b)
-	return b.Bytes(), err
+	return msg.bytes()
 }
 
 // An encoder turns a model into a protobuf message. Known fields come in the order of their

@@ -1,8 +1,6 @@
 package onnx
 
 import (
-	"bytes"
-
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"lowbit/internal/graph"
@@ -27,14 +25,12 @@ func EncodeOptional(name string, t *tensor.Tensor) ([]byte, error) {
 	return flatten(e, e.container(name, t, tensor.Optional))
 }
 
+// flatten returns a message as bytes, unless there were faults on the way.
 func flatten(e *encoder, m *message) ([]byte, error) {
 	if err := e.errs.Err(); err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	b.Grow(int(m.size()))
-	_, err := m.WriteTo(&b)
-	return b.Bytes(), err
+	return m.bytes()
 }
 
 // tensor writes a TensorProto, with raw data for everything but strings.

@@ -29,15 +29,13 @@ type Limits struct {
 	SkipChecksums  bool // do not compare external data files with the checksums in the model
 }
 
-// withDefaults returns l with every zero replaced by its default.
+// withDefaults returns l with zeros replaced by defaults, but for those that graph.Check has.
 func (l Limits) withDefaults() Limits {
 	l.ModelBytes = cmp.Or(l.ModelBytes, 8<<30)
 	l.Nodes = cmp.Or(l.Nodes, 1_000_000)
 	l.Initializers = cmp.Or(l.Initializers, 1_000_000)
 	l.Functions = cmp.Or(l.Functions, 10_000)
 	l.Nesting = cmp.Or(l.Nesting, 32)
-	l.CallDepth = cmp.Or(l.CallDepth, 100)
-	l.Inlined = cmp.Or(l.Inlined, 2_000_000)
 	l.Rank = cmp.Or(l.Rank, 16)
 	l.Dim = min(cmp.Or(l.Dim, 1<<40), math.MaxInt/64)
 	l.Elements = min(cmp.Or(l.Elements, 1<<40), math.MaxInt/64)

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"io"
 	"math"
 
@@ -106,4 +107,12 @@ func (m *message) WriteTo(w io.Writer) (int64, error) {
 		at = s.at
 	}
 	return total, put(m.buf[at:])
+}
+
+// bytes returns the message in one piece.
+func (m *message) bytes() ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(m.size()))
+	_, err := m.WriteTo(&b)
+	return b.Bytes(), err
 }

@@ -9,24 +9,24 @@ func (t *Tensor) Ints() ([]int64, error) {
 	case Int64:
 		return Of[int64](t), nil
 	case Int32:
-		return widen[int32, int64](t), nil
+		return widen[int32](t), nil
 	case Int16:
-		return widen[int16, int64](t), nil
+		return widen[int16](t), nil
 	case Int8:
-		return widen[int8, int64](t), nil
+		return widen[int8](t), nil
 	case Uint8, Bool:
 		return widenBytes(t.Raw), nil
 	case Uint16:
-		return widen[uint16, int64](t), nil
+		return widen[uint16](t), nil
 	case Uint32:
-		return widen[uint32, int64](t), nil
+		return widen[uint32](t), nil
 	case Uint64:
 		for _, v := range Of[uint64](t) {
 			if v>>63 != 0 {
 				return nil, fmt.Errorf("uint64 value %d does not fit in int64", v)
 			}
 		}
-		return widen[uint64, int64](t), nil
+		return widen[uint64](t), nil
 	case Int4, Int2:
 		out := make([]int64, t.Len())
 		for i, c := range Unpack(t) {
@@ -39,11 +39,11 @@ func (t *Tensor) Ints() ([]int64, error) {
 	return nil, fmt.Errorf("%s tensor where integers are wanted", t.DType)
 }
 
-func widen[T, U int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](t *Tensor) []U {
+func widen[T int8 | int16 | int32 | uint16 | uint32 | uint64](t *Tensor) []int64 {
 	src := Of[T](t)
-	out := make([]U, len(src))
+	out := make([]int64, len(src))
 	for i, v := range src {
-		out[i] = U(v)
+		out[i] = int64(v)
 	}
 	return out
 }
