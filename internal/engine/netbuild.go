@@ -88,12 +88,7 @@ func (g *net) add(n *graph.Node, facts op.Facts) error {
 }
 
 func opsetVersion(opsets []graph.Opset, domain string) int {
-	for _, o := range opsets {
-		if graph.CanonicalDomain(o.Domain) == graph.CanonicalDomain(domain) {
-			return o.Version
-		}
-	}
-	return 1
+	return max(1, graph.OpsetIn(opsets, domain))
 }
 
 // captured lists the names that a node's subgraphs read and do not make themselves, in order.

@@ -3,6 +3,7 @@ package graph
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"lowbit/internal/fault"
@@ -155,7 +156,7 @@ func (c *checker) node(place string, i int, n *Node, s *scope) {
 	if n.Op == "" {
 		c.invalid(here(), "a node without an operator")
 	}
-	if opsetOf(c.opsets, n.Domain) == 0 && c.functions[n.key()] == nil {
+	if OpsetIn(c.opsets, n.Domain) == 0 && c.functions[n.key()] == nil {
 		c.invalid(here(), "operator %s of domain %q, of which the model imports no version", n.Op, n.Domain)
 	}
 	for _, name := range n.In {
@@ -178,33 +179,25 @@ func (c *checker) node(place string, i int, n *Node, s *scope) {
 
 // attrs checks that names are given once, and that references name an attribute of the function.
 func (c *checker) attrs(here func() string, list []*Attr) {
+	var seen map[string]bool // in place of a look through the list, where that is long
+	if len(list) > 16 {
+		seen = make(map[string]bool, len(list))
+	}
 	for i, a := range list {
-		if i < 16 && findAttr(list[:i], a.Name) {
+		if seen[a.Name] || seen == nil && findAttr(list[:i], a.Name) {
 			c.invalid(at(here()+".attribute", i, a.Name), "a second attribute of that name")
+		}
+		if seen != nil {
+			seen[a.Name] = true
 		}
 		if a.Ref != "" && (c.inside == nil || !c.inside.declares(a.Ref)) {
 			c.invalid(at(here()+".attribute", i, a.Name), "refers to %q, which is no attribute of a function around it", a.Ref)
 		}
 	}
-	if len(list) <= 16 {
-		return
-	}
-	seen := make(map[string]bool, len(list))
-	for i, a := range list {
-		if i >= 16 && seen[a.Name] {
-			c.invalid(at(here()+".attribute", i, a.Name), "a second attribute of that name")
-		}
-		seen[a.Name] = true
-	}
 }
 
 func findAttr(list []*Attr, name string) bool {
-	for _, a := range list {
-		if a.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(a *Attr) bool { return a.Name == name })
 }
 
 func (c *checker) cycle(place string, nodes []*Node) {

@@ -34,9 +34,10 @@ type Prop struct{ Key, Value string }
 
 // Opset returns the version of a domain that m imports, 0 if it imports none.
 // "ai.onnx" and "" name the same domain.
-func (m *Model) Opset(domain string) int { return opsetOf(m.Opsets, domain) }
+func (m *Model) Opset(domain string) int { return OpsetIn(m.Opsets, domain) }
 
-func opsetOf(list []Opset, domain string) int {
+// OpsetIn returns the version of a domain among imports, 0 if it is not there.
+func OpsetIn(list []Opset, domain string) int {
 	for _, o := range list {
 		if CanonicalDomain(o.Domain) == CanonicalDomain(domain) {
 			return o.Version
@@ -109,7 +110,7 @@ type Function struct {
 }
 
 // Opset returns the version of a domain that f imports, 0 if it imports none.
-func (f *Function) Opset(domain string) int { return opsetOf(f.Opsets, domain) }
+func (f *Function) Opset(domain string) int { return OpsetIn(f.Opsets, domain) }
 
 // A Graph is a list of nodes in evaluation order with the constants they read.
 type Graph struct {

@@ -1,8 +1,9 @@
 package graph
 
 import (
-	"lowbit/internal/tensor"
 	"slices"
+
+	"lowbit/internal/tensor"
 )
 
 // maxNesting bounds graphs within graphs and types within types.

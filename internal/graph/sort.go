@@ -64,7 +64,7 @@ func evaluationOrder(nodes []*Node) (order []int, stuck int) {
 	waits := make([]int, len(nodes))
 	readers := make([][]int, len(nodes))
 	for i, n := range nodes {
-		eachRead(n, func(name string) {
+		n.EachRead(func(name string) {
 			if p, ok := producer[name]; ok {
 				waits[i]++
 				readers[p] = append(readers[p], i)
@@ -122,7 +122,7 @@ func inCycle(waits []int, readers [][]int) int {
 func inOrder(nodes []*Node, producer map[string]int) bool {
 	for i, n := range nodes {
 		ok := true
-		eachRead(n, func(name string) {
+		n.EachRead(func(name string) {
 			if p, found := producer[name]; found && p >= i {
 				ok = false
 			}
@@ -132,18 +132,6 @@ func inOrder(nodes []*Node, producer map[string]int) bool {
 		}
 	}
 	return true
-}
-
-// eachRead calls f with every name that n reads, those of its subgraphs included.
-func eachRead(n *Node, f func(string)) {
-	for _, name := range n.In {
-		if name != "" {
-			f(name)
-		}
-	}
-	for _, name := range n.Captures() {
-		f(name)
-	}
 }
 
 // An intHeap is a heap of indices, the smallest on top.

@@ -86,10 +86,6 @@ func (p *printer) items(kind string, n int, item func(i int)) {
 	p.printf("]")
 }
 
-// attrTypes are the words for AttributeProto.AttributeType, by number.
-var attrTypes = []string{"undefined", "float", "int", "string", "tensor", "graph", "floats", "ints", "strings",
-	"tensors", "graphs", "sparse_tensor", "sparse_tensors", "type_proto", "type_protos"}
-
 // tensor writes a tensor with its type, and with its name if it has one.
 func (p *printer) tensor(t *tensor.Tensor, name string) string {
 	s := t.DType.String() + shapeText(t.Shape)

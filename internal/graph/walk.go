@@ -61,6 +61,18 @@ func (n *Node) Captures() []string {
 	return list
 }
 
+// EachRead calls f with every name that the node reads, those that its subgraphs capture included.
+func (n *Node) EachRead(f func(name string)) {
+	for _, name := range n.In {
+		if name != "" {
+			f(name)
+		}
+	}
+	for _, name := range n.Captures() {
+		f(name)
+	}
+}
+
 // free calls f with every name that g reads and does not define.
 func (g *Graph) free(f func(string)) {
 	own := g.defined()

@@ -30,11 +30,5 @@ func QualifiedName(n *graph.Node) string {
 	return n.Op
 }
 
-func versionOf(opsets []graph.Opset, domain string) int {
-	for _, o := range opsets {
-		if graph.CanonicalDomain(o.Domain) == graph.CanonicalDomain(domain) {
-			return o.Version
-		}
-	}
-	return 1
-}
+// versionOf is the imported version of a node's domain; files that leave it out mean the first.
+func versionOf(opsets []graph.Opset, domain string) int { return max(1, graph.OpsetIn(opsets, domain)) }

@@ -232,24 +232,9 @@ func lastUse(list []*graph.Node, keep []string) [][]string {
 		for _, name := range list[i].Out {
 			mark(name)
 		}
-		eachRead(list[i], mark)
+		list[i].EachRead(mark)
 	}
 	return out
-}
-
-// eachRead calls f with every name that a node or its subgraphs mention as an input.
-func eachRead(n *graph.Node, f func(string)) {
-	for _, name := range n.In {
-		f(name)
-	}
-	for _, g := range n.Subgraphs() {
-		for _, m := range g.Nodes {
-			eachRead(m, f)
-		}
-		for _, v := range g.Out {
-			f(v.Name)
-		}
-	}
 }
 
 // node evaluates one node: the model's own function of that name, else the operator.

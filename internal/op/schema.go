@@ -108,7 +108,7 @@ func (s *Schema) CheckNode(n *graph.Node) error {
 			}
 			continue
 		}
-		if k := attrKind(a.Value); k != spec.Kind {
+		if k := graph.AttrKind(a.Value); k != spec.Kind {
 			return fmt.Errorf("attribute %q is of type %s, not %s", spec.Name, k, spec.Kind)
 		}
 	}
