@@ -21,8 +21,7 @@ func Contrib(m *graph.Model, p *plan.Plan) error {
 				found = true
 			}
 		}
-		w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
-		if err := w.run(); err != nil {
+		if err := q.weave(g); err != nil {
 			return err
 		}
 	}

@@ -17,9 +17,9 @@ import (
 // but have a kernel for integers read the activations' codes that way too, others, such as LSTM, floats.
 func Dynamic(m *graph.Model, p *plan.Plan) error {
 	q := newQDQ(m, p)
-	weights := map[weightKey]operands{}
+	weights := map[weightKey]operand{}
 	for g := range m.Graph.Graphs() {
-		d := &dynamic{qdq: q, g: g, inputs: map[string]operands{}, byRow: map[string]operands{}, back: map[string]string{}, weights: weights}
+		d := &dynamic{qdq: q, g: g, inputs: map[string]operand{}, byRow: map[string]operand{}, back: map[string]string{}, weights: weights}
 		var out []*graph.Node
 		for _, n := range g.Nodes {
 			v, form := d.form(n)
@@ -35,8 +35,7 @@ func Dynamic(m *graph.Model, p *plan.Plan) error {
 			delete(q.nodes, plan.NodeName(n))
 		}
 		g.Nodes = out
-		w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
-		if err := w.run(); err != nil {
+		if err := q.weave(g); err != nil {
 			return err
 		}
 	}
@@ -85,10 +84,10 @@ func gemmWeight(n *graph.Node, w *tensor.Tensor) *tensor.Tensor {
 type dynamic struct {
 	*qdq
 	g       *graph.Graph
-	inputs  map[string]operands    // of activations that were quantized before
-	byRow   map[string]operands    // of those with a scale for each row
-	back    map[string]string      // what their codes stand for, by their names
-	weights map[weightKey]operands // of every graph
+	inputs  map[string]operand    // of activations that were quantized before
+	byRow   map[string]operand    // of those with a scale for each row
+	back    map[string]string     // what their codes stand for, by their names
+	weights map[weightKey]operand // of every graph
 }
 
 // A weightKey tells apart the ways in which one weight is stored.
@@ -141,18 +140,18 @@ func (d *dynamic) dequantized(n *graph.Node) []*graph.Node {
 }
 
 // quantized returns the quantized form of an activation and the node that makes it, if it is new.
-func (d *dynamic) quantized(name string) (operands, []*graph.Node) {
+func (d *dynamic) quantized(name string) (operand, []*graph.Node) {
 	if in, ok := d.inputs[name]; ok {
 		return in, nil
 	}
-	in := operands{d.used.added(name + "_q"), d.used.added(name + "_scale"), d.used.added(name + "_zp")}
+	in := operand{d.used.added(name + "_q"), d.used.added(name + "_scale"), d.used.added(name + "_zp")}
 	d.inputs[name] = in
 	return in, []*graph.Node{{Op: "DynamicQuantizeLinear", Name: d.used.added(name + "_DynamicQ"), In: []string{name}, Out: []string{in.codes, in.scale, in.zero}}}
 }
 
 // weight stores the codes of a weight and its parameters, once for each layout: the scales in a
 // shape that multiplies the product, and one zero point, which symmetric weights share.
-func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (operands, error) {
+func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (operand, error) {
 	t := d.find(v.Name)
 	shape := []int{}
 	if t != nil && len(v.Params) > 1 {
@@ -162,13 +161,13 @@ func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (opera
 	if ops, ok := d.weights[key]; ok {
 		return ops, nil
 	}
-	codes, err := encode(t, v)
+	codes, err := Encode(t, v)
 	if err != nil {
-		return operands{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+		return operand{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
 	}
 	zero, err := format.FromInts(codes.DType, []int64{int64(v.Params[0].Zero)})
 	if err != nil {
-		return operands{}, err
+		return operand{}, err
 	}
 	if form.weight != nil {
 		codes = form.weight(n, codes)
@@ -176,10 +175,10 @@ func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (opera
 	scale := make([]float32, len(v.Params))
 	for i, p := range v.Params {
 		if scale[i] = p.Scale; p.Zero != v.Params[0].Zero {
-			return operands{}, fault.Unsupportedf(fmt.Sprintf("value %q", v.As), "its channels differ in their zero points")
+			return operand{}, fault.Unsupportedf(fmt.Sprintf("value %q", v.As), "its channels differ in their zero points")
 		}
 	}
-	ops := operands{d.constant(v.As+"_q", codes), d.constant(v.As+"_scale", tensor.Float32s(scale, shape...)), d.constant(v.As+"_zp", zero)}
+	ops := operand{d.constant(v.As+"_q", codes), d.constant(v.As+"_scale", tensor.Float32s(scale, shape...)), d.constant(v.As+"_zp", zero)}
 	d.weights[key] = ops
 	return ops, nil
 }
@@ -210,7 +209,7 @@ func (d *dynamic) node(n *graph.Node, v *plan.Value, form *dynamicForm) ([]*grap
 }
 
 // write returns the product on integers that n stands for, and what makes real numbers of its sums.
-func (form *dynamicForm) write(used names, n *graph.Node, in, w operands, bias string) []*graph.Node {
+func (form *dynamicForm) write(used names, n *graph.Node, in, w operand, bias string) []*graph.Node {
 	base := n.Out[0]
 	name := func(what string) string { return used.added(base + "_" + what) }
 	sum, wide, factor, result := name("int32"), name("float"), name("factor"), base

@@ -15,11 +15,11 @@ const (
 
 // rows returns an activation (…,M,K) quantized row by row, with scales (…,M,1), and the nodes that
 // make it, if it is new: s = max|x|/127 and codes clip(round(x/s)+128, 1, 255).
-func (d *dynamic) rows(name string) (operands, []*graph.Node) {
+func (d *dynamic) rows(name string) (operand, []*graph.Node) {
 	if in, ok := d.byRow[name]; ok {
 		return in, nil
 	}
-	in := operands{d.used.added(name + "_q"), d.used.added(name + "_scale"), d.constant(name+"_zp", tensor.Wrap(tensor.Uint8, []uint8{rowZero}))}
+	in := operand{d.used.added(name + "_q"), d.used.added(name + "_scale"), d.constant(name+"_zp", tensor.Wrap(tensor.Uint8, []uint8{rowZero}))}
 	d.byRow[name] = in
 	value := func(what string) string { return d.used.added(name + "_" + what) }
 	node := func(op, out string, in ...string) *graph.Node {

@@ -57,7 +57,7 @@ func (s *spreader) gather(n *graph.Node) bool {
 	if scale.Rank() == 1 {
 		scale = scale.Reshape(form.along(codes, scale.Len())...)
 	}
-	w := operands{d.In[0], s.newConst(d.In[1]+"_along", scale), s.newConst(d.In[0]+"_zero", one)}
-	s.out = append(s.out, form.write(s.used, n, operands{q.Out[0], q.Out[1], q.Out[2]}, w, bias)...)
+	w := operand{d.In[0], s.newConst(d.In[1]+"_along", scale), s.newConst(d.In[0]+"_zero", one)}
+	s.out = append(s.out, form.write(s.used, n, operand{q.Out[0], q.Out[1], q.Out[2]}, w, bias)...)
 	return true
 }

@@ -5,6 +5,7 @@
 package pass
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -144,3 +145,16 @@ func rename(g *graph.Graph, from, to string) {
 
 // isFloat says whether t is a float32 tensor.
 func isFloat(t *tensor.Tensor) bool { return t != nil && t.DType == tensor.Float32 }
+
+// constantOf returns the initializer of that name in graph g of a model, or in its main graph, or nil.
+func constantOf(m *graph.Model, g *graph.Graph, name string) *tensor.Tensor {
+	if t := g.ConstTensor(name); t != nil {
+		return t
+	}
+	return m.Graph.ConstTensor(name)
+}
+
+// sameBytes says whether two constants hold the same elements; false where one is nil.
+func sameBytes(a, b *tensor.Tensor) bool {
+	return a != nil && b != nil && a.DType == b.DType && bytes.Equal(a.Raw, b.Raw)
+}

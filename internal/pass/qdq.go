@@ -18,8 +18,7 @@ import (
 func QDQ(m *graph.Model, p *plan.Plan) error {
 	q := newQDQ(m, p)
 	for g := range m.Graph.Graphs() {
-		w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
-		if err := w.run(); err != nil {
+		if err := q.weave(g); err != nil {
 			return err
 		}
 	}
@@ -29,7 +28,7 @@ func QDQ(m *graph.Model, p *plan.Plan) error {
 
 // newQDQ indexes a plan for a rewrite of m.
 func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
-	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operands{}}
+	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operand{}}
 	q.writer = weight.Writer{Fresh: q.used.added, Const: func(name string, t *tensor.Tensor) { m.Graph.SetConst(name, t) }}
 	for _, v := range p.Values {
 		q.values[v.As] = v
@@ -47,12 +46,12 @@ type qdq struct {
 	used   names
 	values map[string]*plan.Value // by As
 	nodes  map[string]*plan.Node  // those that read or write quantized values
-	stored map[string]operands    // by As
+	stored map[string]operand     // by As
 	writer weight.Writer
 }
 
-// operands are the names of the constants that a value's Q and DQ read.
-type operands struct{ codes, scale, zero string }
+// An operand is a quantized value by the names of its codes, scale and zero point; "" where it has none.
+type operand struct{ codes, scale, zero string }
 
 // A weaver puts Q and DQ nodes into one graph.
 type weaver struct {
@@ -61,6 +60,12 @@ type weaver struct {
 	back  map[string]string        // by As: the name of the dequantized value
 	front []*graph.Node            // to stand before all nodes: of constants, inputs and captures
 	after map[string][]*graph.Node // to stand behind the producer of a value
+}
+
+// weave puts the Q and DQ nodes of the plan into one graph.
+func (q *qdq) weave(g *graph.Graph) error {
+	w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
+	return w.run()
 }
 
 func (w *weaver) run() error {
@@ -176,7 +181,7 @@ func (w *weaver) pair(v *plan.Value, from, to string) ([]*graph.Node, error) {
 		n := w.clip(v, f, from)
 		nodes, from = append(nodes, n), n.Out[0]
 	}
-	ops, err := w.operands(v)
+	ops, err := w.store(v)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +228,7 @@ func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
 		}
 		return w.writer.Write(c, v.As, to)
 	}
-	ops, err := w.operands(v)
+	ops, err := w.store(v)
 	n := &graph.Node{Op: "DequantizeLinear", Name: w.used.added(v.As + "_DQ"), In: []string{ops.codes, ops.scale}, Out: []string{to}}
 	if ops.zero != "" {
 		n.In = append(n.In, ops.zero)
@@ -245,15 +250,15 @@ func coded(t *tensor.Tensor, v *plan.Value) (*weight.Coded, error) {
 	return weight.Encode(t, format.Lookup(v.Format), v.Block, v.Params)
 }
 
-// operands stores a value's parameters, and a constant's codes, in the main graph, once.
-func (q *qdq) operands(v *plan.Value) (operands, error) {
+// store adds a value's parameters, and a constant's codes, in the main graph, once.
+func (q *qdq) store(v *plan.Value) (operand, error) {
 	if ops, ok := q.stored[v.As]; ok {
 		return ops, nil
 	}
 	if len(v.Params) == 0 {
-		return operands{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "has no parameters")
+		return operand{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "has no parameters")
 	}
-	var ops operands
+	var ops operand
 	elem, shape := tensor.Int32, []int{}
 	if f := format.Lookup(v.Format); f != nil {
 		elem = f.Elem
@@ -263,9 +268,9 @@ func (q *qdq) operands(v *plan.Value) (operands, error) {
 	}
 	if v.Role != plan.RoleActivation {
 		t := q.find(v.Name)
-		codes, err := encode(t, v)
+		codes, err := Encode(t, v)
 		if err != nil {
-			return operands{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+			return operand{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
 		}
 		ops.codes = q.used.added(v.As + "_q")
 		q.m.Graph.SetConst(ops.codes, codes)
@@ -281,7 +286,7 @@ func (q *qdq) operands(v *plan.Value) (operands, error) {
 	if v.Role != plan.RoleBias && !elem.IsFloat() { // where it is left out, it is zero and costs no bytes
 		zeros, err := format.FromInts(elem, zero, shape...)
 		if err != nil {
-			return operands{}, err
+			return operand{}, err
 		}
 		ops.zero = q.used.added(v.As + "_zp")
 		q.m.Graph.SetConst(ops.zero, zeros)
@@ -290,8 +295,8 @@ func (q *qdq) operands(v *plan.Value) (operands, error) {
 	return ops, nil
 }
 
-// encode returns the codes of a constant.
-func encode(t *tensor.Tensor, v *plan.Value) (*tensor.Tensor, error) {
+// Encode returns the codes of a float constant as the network of plan value v stores them.
+func Encode(t *tensor.Tensor, v *plan.Value) (*tensor.Tensor, error) {
 	if !isFloat(t) {
 		return nil, fmt.Errorf("is not a float constant of the model")
 	}

@@ -55,9 +55,6 @@ type fuser struct {
 	used names
 }
 
-// operand is a quantized value with its parameters.
-type operand struct{ codes, scale, zero string }
-
 // fuse returns the integer form of n, or nil where it has none. The Q behind n is emptied.
 func (f *fuser) fuse(n *graph.Node) *graph.Node {
 	o := op.Lookup(n.Domain, n.Op)
@@ -229,13 +226,7 @@ func (f *fuser) isZero(name string) bool {
 	return isFloat(t) && !slices.ContainsFunc(tensor.Of[float32](t), func(v float32) bool { return v != 0 })
 }
 
-// constant returns the initializer of that name in this graph or the main one, or nil.
-func (f *fuser) constant(name string) *tensor.Tensor {
-	if t := f.g.ConstTensor(name); t != nil {
-		return t
-	}
-	return f.m.Graph.ConstTensor(name)
-}
+func (f *fuser) constant(name string) *tensor.Tensor { return constantOf(f.m, f.g, name) }
 
 // takes says whether the signature of n, at the model's opset, allows the types of these constants
 // as its first operands: GlobalMaxPool has never taken integers, MaxPool not before opset 12, and
@@ -252,10 +243,7 @@ func (f *fuser) takes(n *graph.Node, operands []string) bool {
 }
 
 // equal says whether two constants hold the same bytes.
-func (f *fuser) equal(a, b string) bool {
-	x, y := f.constant(a), f.constant(b)
-	return x != nil && y != nil && x.DType == y.DType && string(x.Raw) == string(y.Raw)
-}
+func (f *fuser) equal(a, b string) bool { return sameBytes(f.constant(a), f.constant(b)) }
 
 // keepAttrs returns the attributes that the integer form has too, and false where another one says
 // something: a factor of 1, or a list of ones, such as the dilations of most pools, does not.
@@ -295,13 +283,13 @@ var arrangements = map[string]func(in []operand, bias string, out operand) []str
 	"QLinearAveragePool":       one,
 	"QLinearGlobalAveragePool": one,
 	"QLinearConcat": func(in []operand, _ string, out operand) []string {
-		return append([]string{out.scale, out.zero}, operands3(in)...)
+		return append([]string{out.scale, out.zero}, triples(in)...)
 	},
 	"QGemm": func(in []operand, bias string, out operand) []string {
 		if len(in) != 2 {
 			return nil
 		}
-		return append(append(operands3(in), bias), out.scale, out.zero)
+		return append(append(triples(in), bias), out.scale, out.zero)
 	},
 }
 
@@ -320,9 +308,9 @@ func two(in []operand, _ string, out operand) []string {
 }
 
 // flat lists codes, scale and zero point of each operand and then the output's parameters.
-func flat(in []operand, out operand) []string { return append(operands3(in), out.scale, out.zero) }
+func flat(in []operand, out operand) []string { return append(triples(in), out.scale, out.zero) }
 
-func operands3(in []operand) []string {
+func triples(in []operand) []string {
 	var list []string
 	for _, o := range in {
 		list = append(list, o.codes, o.scale, o.zero)

@@ -1,8 +1,6 @@
 package pass
 
 import (
-	"slices"
-
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
@@ -184,7 +182,7 @@ func (s *spreader) moved(n *graph.Node) bool {
 	}
 	c := cloneNode(n)
 	if n.Op == "Pad" && len(n.In) > 2 {
-		if input(n, 2) != "" && input(n, 2) != from.zero && !s.sameBytes(input(n, 2), from.zero) {
+		if input(n, 2) != "" && input(n, 2) != from.zero && !sameBytes(s.constant(input(n, 2)), s.constant(from.zero)) {
 			return false
 		}
 		c.In[2] = ""
@@ -198,17 +196,7 @@ func (s *spreader) moved(n *graph.Node) bool {
 	return true
 }
 
-func (s *spreader) sameBytes(a, b string) bool {
-	x, y := s.constant(a), s.constant(b)
-	return x != nil && y != nil && x.DType == y.DType && slices.Equal(x.Raw, y.Raw)
-}
-
-func (s *spreader) constant(name string) *tensor.Tensor {
-	if t := s.g.ConstTensor(name); t != nil {
-		return t
-	}
-	return s.m.Graph.ConstTensor(name)
-}
+func (s *spreader) constant(name string) *tensor.Tensor { return constantOf(s.m, s.g, name) }
 
 // input returns operand i of n, "" where it is left out.
 func input(n *graph.Node, i int) string {
