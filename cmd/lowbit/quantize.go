@@ -59,7 +59,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.Var(&q.trim, "trim", "take the fewest bits of dynamic fixed point (ristretto4, ristretto8) with which weights of convolutions, of matrices, and activations each change no more than this share of the answers, such as 2%; 0: none")
 	f.StringVar(&q.recipe, "recipe", "", "recipe to start from; flags change it")
 	f.StringVar(&q.saveRecipe, "save-recipe", "", "write the recipe, with all that flags changed and defaults filled in, to this file")
-	f.StringVar(&q.plan, "plan", "", "take the plan in this file instead of making one")
+	f.StringVar(&q.plan, "plan", "", "take the plan in this file instead of making one; on the samples that it was made with, and with no other flags, the model is the same")
 	f.StringVar(&q.savePlan, "save-plan", "", "write the plan to this file")
 	f.BoolVar(&q.dry, "dry-run", false, "make the plan and print it; write no model")
 	f.BoolVar(&q.again, "allow-requantize", false, "take a model that is quantized already")
@@ -68,13 +68,10 @@ func quantizeCmd(a *app) *cobra.Command {
 }
 
 // resolve lays the flags over the recipe and the defaults.
-func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe, error) {
-	r := &recipe.Recipe{Schema: recipe.Schema}
-	if q.recipe != "" {
-		var err error
-		if r, err = recipe.Read(q.recipe); err != nil {
-			return nil, err
-		}
+func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64, p *plan.Plan) (*recipe.Recipe, error) {
+	r, err := q.base(p)
+	if err != nil {
+		return nil, err
 	}
 	lay := func(p *string, v string) {
 		if v != "" {
@@ -101,10 +98,12 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe
 	if cmd.Flags().Changed("seed") {
 		r.Calibration.Seed = seed
 	}
-	for _, k := range q.keep {
-		r.Keep = append(r.Keep, recipe.Keep{Pattern: k})
+	for _, pattern := range q.keep {
+		r.Keep = withNew(r.Keep, recipe.Keep{Pattern: pattern})
 	}
-	r.Fix = append(r.Fix, q.fix...)
+	for _, name := range q.fix {
+		r.Fix = withNew(r.Fix, name)
+	}
 	if cmd.Flags().Changed("outliers") {
 		r.Outliers = q.outliers
 	}
@@ -112,6 +111,26 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64) (*recipe.Recipe
 		r.Trim = float64(q.trim)
 	}
 	return r.Filled(), nil
+}
+
+// base is the recipe that flags change: the one that is named, or the one that a plan was made from.
+func (q *quantizeFlags) base(p *plan.Plan) (*recipe.Recipe, error) {
+	switch {
+	case q.recipe != "":
+		return recipe.Read(q.recipe)
+	case p != nil && p.Recipe != nil:
+		r, err := recipe.Parse(p.Recipe)
+		return r, fault.At(q.plan+": recipe", err)
+	}
+	return &recipe.Recipe{Schema: recipe.Schema}, nil
+}
+
+// withNew adds v to a list that lacks it.
+func withNew[T comparable](list []T, v T) []T {
+	if slices.Contains(list, v) {
+		return list
+	}
+	return append(list, v)
 }
 
 // layScheme lays FORMAT[:BLOCK] over a scheme.
@@ -138,7 +157,12 @@ type quantizing struct {
 func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) error {
 	q := &quantizing{app: a, flags: flags}
 	var err error
-	if q.recipe, err = flags.resolve(cmd, a.seed); err != nil {
+	if flags.plan != "" {
+		if q.opt.Plan, err = readPlan(flags.plan); err != nil {
+			return err
+		}
+	}
+	if q.recipe, err = flags.resolve(cmd, a.seed, q.opt.Plan); err != nil {
 		return err
 	}
 	if q.opt.Settings, err = q.recipe.Settings(); err != nil {
@@ -183,11 +207,6 @@ func (q *quantizing) options() error {
 	}
 	q.opt.Tell = func(text string) { q.say("%s", text) }
 	q.opt.AllowRequantize, q.opt.Progress = q.flags.again, q.newProgress().update
-	if q.flags.plan != "" {
-		if q.opt.Plan, err = readPlan(q.flags.plan); err != nil {
-			return err
-		}
-	}
 	c := q.recipe.Calibration
 	if d := q.recipe.Data.Calib; d.Path != "" {
 		data := dataFlags{path: d.Path, labels: d.Labels, preprocess: d.Preprocess, split: d.Split, samples: *c.Samples, seed: c.Seed}
@@ -287,6 +306,10 @@ func (q *quantizing) finish(r *lowbit.Result) error {
 	q.gate = r.Gate
 	for _, w := range r.Warnings {
 		q.warn("%s", w)
+	}
+	var err error
+	if r.Plan.Recipe, err = q.recipe.Essence().JSON(); err != nil {
+		return err
 	}
 	if err := q.writeExtras(r); err != nil {
 		return err

@@ -80,6 +80,9 @@ func (p *Plan) Rescale(m *graph.Model, as string, params []format.Params) error 
 	if w == nil {
 		return fault.Invalidf(fmt.Sprintf("value %q", as), "is not in the plan")
 	}
+	if w.Fitted == nil {
+		w.Fitted = w.Params
+	}
 	w.Params = params
 	consts := constants(m)
 	for range 2 { // one bias may raise the scale that another one shares
@@ -90,6 +93,21 @@ func (p *Plan) Rescale(m *graph.Model, as string, params []format.Params) error 
 				}
 			}
 		}
+	}
+	return nil
+}
+
+// Rewind gives every weight the parameters that repairs began with, so that the same repairs may be
+// made again. m holds the constants.
+func (p *Plan) Rewind(m *graph.Model) error {
+	for _, v := range p.Values {
+		if v.Fitted == nil {
+			continue
+		}
+		if err := p.Rescale(m, v.As, slices.Clone(v.Fitted)); err != nil {
+			return err
+		}
+		v.Fitted = nil
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
@@ -24,6 +25,8 @@ type valueJSON struct {
 	Flat   bool      `json:"flat,omitempty"`
 	Scale  []float32 `json:"scale,omitempty"`
 	Zero   []int32   `json:"zero,omitempty"`
+	Begin  []float32 `json:"fitted_scale,omitempty"` // of the parameters that repairs began with
+	Middle []int32   `json:"fitted_zero,omitempty"`
 	Like   string    `json:"like,omitempty"`
 	Input  string    `json:"input,omitempty"`
 	Weight string    `json:"weight,omitempty"`
@@ -44,6 +47,7 @@ type planJSON struct {
 	Schema string            `json:"schema"`
 	Mode   Mode              `json:"mode"`
 	Target string            `json:"target"`
+	Recipe json.RawMessage   `json:"recipe,omitempty"`
 	Values []json.RawMessage `json:"values"`
 	Nodes  []json.RawMessage `json:"nodes"`
 	Fixes  []Fix             `json:"fixes,omitempty"`
@@ -52,7 +56,11 @@ type planJSON struct {
 // MarshalJSON writes the plan with one line for each value and node.
 func (p *Plan) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "{\"schema\":%q,\"mode\":%q,\"target\":%q,\n\"values\":[", Schema, p.Mode, p.Target)
+	fmt.Fprintf(&b, "{\"schema\":%q,\"mode\":%q,\"target\":%q,\n", Schema, p.Mode, p.Target)
+	if p.Recipe != nil {
+		fmt.Fprintf(&b, "\"recipe\":%s,\n", p.Recipe)
+	}
+	b.WriteString("\"values\":[")
 	for i, v := range p.Values {
 		if err := writeLine(&b, i, v.line()); err != nil {
 			return nil, err
@@ -104,11 +112,33 @@ func (v *Value) line() valueJSON {
 	if v.Block.Kind != format.Whole {
 		l.Axis, l.Flat = &v.Block.Axis, v.Block.Flat
 	}
-	for _, p := range v.Params {
-		l.Scale = append(l.Scale, p.Scale)
-		l.Zero = append(l.Zero, p.Zero)
+	l.Scale, l.Zero = columns(v.Params)
+	if !slices.Equal(v.Fitted, v.Params) {
+		l.Begin, l.Middle = columns(v.Fitted)
 	}
 	return l
+}
+
+// columns parts parameters into scales and zero points.
+func columns(list []format.Params) (scale []float32, zero []int32) {
+	for _, p := range list {
+		scale, zero = append(scale, p.Scale), append(zero, p.Zero)
+	}
+	return scale, zero
+}
+
+// joined is the inverse of columns.
+func joined(scale []float32, zero []int32) (list []format.Params, err error) {
+	if len(scale) != len(zero) {
+		return nil, fmt.Errorf("%d scales and %d zero points", len(scale), len(zero))
+	}
+	for i, s := range scale {
+		if !(s > 0) || s > 1e38 {
+			return nil, fmt.Errorf("scale %v is not positive and finite", s)
+		}
+		list = append(list, format.Params{Scale: s, Zero: zero[i]})
+	}
+	return list, nil
 }
 
 // UnmarshalJSON reads the form that MarshalJSON writes. Unknown keys are errors.
@@ -120,7 +150,7 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	if in.Schema != Schema {
 		return fault.Invalidf("plan", "schema %q is not %q", in.Schema, Schema)
 	}
-	*p = Plan{Mode: in.Mode, Target: in.Target, Fixes: in.Fixes}
+	*p = Plan{Mode: in.Mode, Target: in.Target, Recipe: in.Recipe, Fixes: in.Fixes}
 	for i, raw := range in.Values {
 		v, err := parseValue(raw)
 		if err != nil {
@@ -160,14 +190,14 @@ func parseValue(raw []byte) (*Value, error) {
 	if v.Role != RoleBias && format.Lookup(v.Format) == nil {
 		return nil, fmt.Errorf("%q: unknown format %q", l.Value, l.Format)
 	}
-	if len(l.Scale) != len(l.Zero) {
-		return nil, fmt.Errorf("%q: %d scales and %d zero points", l.Value, len(l.Scale), len(l.Zero))
+	if v.Params, err = joined(l.Scale, l.Zero); err == nil {
+		v.Fitted, err = joined(l.Begin, l.Middle)
 	}
-	for i, s := range l.Scale {
-		if !(s > 0) || s > 1e38 {
-			return nil, fmt.Errorf("%q: scale %v is not positive and finite", l.Value, s)
-		}
-		v.Params = append(v.Params, format.Params{Scale: s, Zero: l.Zero[i]})
+	if err != nil {
+		return nil, fmt.Errorf("%q: %v", l.Value, err)
+	}
+	if v.Fitted != nil && len(v.Fitted) != len(v.Params) {
+		return nil, fmt.Errorf("%q: %d scales and %d fitted scales", l.Value, len(v.Params), len(v.Fitted))
 	}
 	return v, nil
 }

@@ -6,6 +6,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,9 +30,10 @@ const (
 type Plan struct {
 	Mode   Mode
 	Target string
-	Values []*Value // in the order of the graph
-	Nodes  []*Node  // those that could compute in few bits, in the order of the graph
-	Fixes  []Fix    // what repairs changed in the network that the plan is for
+	Recipe json.RawMessage // what it was made from, as JSON; nil where that is not known
+	Values []*Value        // in the order of the graph
+	Nodes  []*Node         // those that could compute in few bits, in the order of the graph
+	Fixes  []Fix           // what repairs changed in the network that the plan is for
 }
 
 // A Fix is what one repair changed at one value or node.
@@ -85,6 +87,7 @@ type Value struct {
 	Format string
 	Block  format.Block
 	Params []format.Params // empty until fitted
+	Fitted []format.Params // those that repairs began with, where they gave a weight others; else nil
 	Like   string          // takes the parameters of the value of that name
 	Input  string          // of a bias: the activation whose scale it multiplies
 	Weight string          // of a bias: the weight whose scale it multiplies

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,10 +24,33 @@ func fitted(t *testing.T) *Plan {
 	return p
 }
 
+// TestRewind moves the scales of a weight as repairs do, twice, and takes that back.
+func TestRewind(t *testing.T) {
+	p, m := fitted(t), parse(t, chain)
+	w, b := p.Value("w"), p.Value("b")
+	scales, biases := slices.Clone(w.Params), slices.Clone(b.Params)
+	for _, by := range []float32{2, 3} {
+		moved := slices.Clone(w.Params)
+		for i := range moved {
+			moved[i].Scale *= by
+		}
+		if err := p.Rescale(m, "w", moved); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(w.Fitted, scales) || slices.Equal(w.Params, scales) || slices.Equal(b.Params, biases) {
+		t.Fatalf("moved: %v and %v, first %v", w.Params, b.Params, w.Fitted)
+	}
+	if err := p.Rewind(m); err != nil || !slices.Equal(w.Params, scales) || !slices.Equal(b.Params, biases) || w.Fitted != nil {
+		t.Errorf("back: %v and %v, %v", w.Params, b.Params, err)
+	}
+}
+
 func TestJSON(t *testing.T) {
 	p := fitted(t)
 	p.Values = append(p.Values, &Value{Name: "w", As: "w_2", Role: RoleWeight, Format: "int4",
-		Block: format.Block{Kind: format.Group, Axis: 1, Size: 2}, Params: []format.Params{{Scale: 0.5}, {Scale: 0.25}}, Reason: "by hand <>&"})
+		Block: format.Block{Kind: format.Group, Axis: 1, Size: 2}, Params: []format.Params{{Scale: 0.5}, {Scale: 0.25}}, Fitted: []format.Params{{Scale: 0.5}, {Scale: 1, Zero: 3}}, Reason: "by hand <>&"})
+	p.Recipe = json.RawMessage(`{"scheme":"W8A8"}`)
 	text, err := p.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -49,10 +73,10 @@ func TestJSON(t *testing.T) {
 		t.Errorf("written again as %s (%v)", again, err)
 	}
 	lines := strings.Count(string(text), "\n")
-	if want := 4 + len(p.Values) + len(p.Nodes); lines != want {
+	if want := 5 + len(p.Values) + len(p.Nodes); lines != want {
 		t.Errorf("%d lines, want one for each value and node, %d", lines, want)
 	}
-	for _, want := range []string{`{"value":"x","role":"activation","format":"uint8","block":"tensor","scale":[0.007843138],"zero":[127],`,
+	for _, want := range []string{`"fitted_scale":[0.5,1],"fitted_zero":[0,3]`, `{"value":"x","role":"activation","format":"uint8","block":"tensor","scale":[0.007843138],"zero":[127],`,
 		`{"value":"b","role":"bias","format":"int32","block":"channel","axis":0,`, `"input":"x","weight":"w"`,
 		`{"node":"a","op":"Gemm","quantized":true,"inputs":["x","w","b"],`} {
 		if !strings.Contains(string(text), want) {

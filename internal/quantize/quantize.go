@@ -281,12 +281,17 @@ func (q *quantization) given() error {
 	if names := q.opt.Plan.Repairs(); len(names) > 0 && !q.judged() {
 		return fault.Invalidf("plan", "was made with the repairs %s, which need the samples", strings.Join(names, ", ")).WithHint("give the same --data")
 	}
-	q.plan = q.opt.Plan
+	q.plan = q.opt.Plan.Clone()
 	if err := q.before(); err != nil {
 		return err
 	}
 	if err := q.plan.Check(q.float); err != nil {
 		return err
+	}
+	if len(q.plan.Fixes) > 0 {
+		if err := q.plan.Rewind(q.float); err != nil {
+			return err
+		}
 	}
 	return q.after()
 }

@@ -3,6 +3,7 @@
 package recipe
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -175,6 +176,15 @@ func (r *Recipe) Tree() (map[string]any, error) {
 		return nil, fmt.Errorf("recipe: %w", err)
 	}
 	return tree, nil
+}
+
+// JSON returns the recipe on one line, which Parse reads back.
+func (r *Recipe) JSON() ([]byte, error) {
+	tree, err := r.Tree()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(tree)
 }
 
 // Essence returns a copy without what cannot change the numbers of an output: where the samples
