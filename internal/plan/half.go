@@ -23,7 +23,7 @@ var single = []struct{ ops, why string }{
 		"the squares of its differences leave the range"},
 	{"Resize Upsample GridSample AffineGrid RoiAlign NonMaxSuppression Range Bernoulli Multinomial", "positions need more than eleven bits"},
 	{"LSTM GRU RNN", "errors of its state add up from step to step"},
-	{"Cast CastLike QuantizeLinear DequantizeLinear DynamicQuantizeLinear", "changes types itself"},
+	{"Cast CastLike BitCast QuantizeLinear DequantizeLinear DynamicQuantizeLinear", "changes types itself"},
 }
 
 // divide is the operator that stays in float32 unless it divides by a constant.
@@ -127,6 +127,12 @@ func (h *halver) obstacle(n *graph.Node) string {
 	if len(n.Subgraphs()) > 0 {
 		return "its subgraphs compute in float32"
 	}
+	if why := h.untyped(n); why != "" {
+		return why
+	}
+	if n.Str("reduction", "none") != "none" {
+		return "few runtimes combine updates of 16 bits"
+	}
 	if n.Op == divide && h.constant(n.In[1]) == nil {
 		return "a divisor too small for 16 bits would be zero"
 	}
@@ -150,6 +156,27 @@ func (h *halver) obstacle(n *graph.Node) string {
 	for _, name := range n.Out {
 		if why := h.leaves(name); h.isFloat(name) && why != "" {
 			return why
+		}
+	}
+	return ""
+}
+
+// untyped says which operand or result of n is not a tensor, whose type would have to change as a whole, or
+// has a type that none of the operands given settles.
+func (h *halver) untyped(n *graph.Node) string {
+	for _, name := range slices.Concat(n.In, n.Out) {
+		if f := h.facts[name]; name != "" && f.Type.Kind != graph.TensorType {
+			return fmt.Sprintf("%q is %s", name, f.Type)
+		}
+	}
+	opset := h.model.Opset(n.Domain)
+	for i, name := range n.Out {
+		s := signature(n, opset)
+		if !h.isFloat(name) || s == nil || HalvesOut(n, opset, i) {
+			continue
+		}
+		if p, ok := op.Operand(s.Out, i); ok && s.Allows(p, tensor.Float16) && s.Allows(p, tensor.Float32) {
+			return fmt.Sprintf("no operand says what type its result %q has", name)
 		}
 	}
 	return ""

@@ -1,0 +1,46 @@
+package plan
+
+import (
+	"testing"
+
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// TestHalvesOnlyTensors converts one node, and none that makes a sequence, takes the bits of its operand, whose
+// result has a type of its own, or that combines updates.
+func TestHalvesOnlyTensors(t *testing.T) {
+	for _, c := range []struct {
+		op    string
+		in    []string
+		attrs []any
+		want  bool
+	}{
+		{"Relu", []string{"x"}, nil, true},
+		{"SequenceConstruct", []string{"x"}, nil, false},
+		{"BitCast", []string{"x"}, []any{"to", int64(tensor.Int32)}, false},
+		{"EyeLike", []string{"x"}, nil, false},
+		{"ScatterElements", []string{"x", "i", "x"}, nil, true},
+		{"ScatterElements", []string{"x", "i", "x"}, []any{"reduction", "add"}, false},
+	} {
+		n := &graph.Node{Op: c.op, In: c.in, Out: []string{"y"}}
+		for i := 0; i < len(c.attrs); i += 2 {
+			n.SetAttr(c.attrs[i].(string), c.attrs[i+1])
+		}
+		g := &graph.Graph{
+			In:    []*graph.Value{{Name: "x", Type: graph.Of(tensor.Float32, 2, 2)}, {Name: "i", Type: graph.Of(tensor.Int64, 2, 2)}},
+			Nodes: []*graph.Node{n}, Out: []*graph.Value{{Name: "y"}},
+		}
+		m := &graph.Model{IR: 13, Opsets: []graph.Opset{{Version: 26}}, Graph: g}
+		facts, err := op.Infer(m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := Halve(m, facts, Settings{Target: &Target{}, Weights: Scheme{Format: format.Lookup("fp16")}}, nil)
+		if len(p.Nodes) != 1 || p.Nodes[0].Quantized != c.want {
+			t.Errorf("%s %v: %+v", c.op, c.attrs, p.Nodes[0])
+		}
+	}
+}
