@@ -186,11 +186,14 @@ var plants = []struct {
 	}},
 	{"overflow", "a", func(t *testing.T) sick {
 		m := longSums(t)
-		return sick{m, quantizeFor(t, m, positive(1, m, 4), "W8A8", nil).Model, positive(2, m, 4)}
+		return sick{m, quantizeFor(t, m, positive(1, m, 4), "W8A8", func(o *QuantizeOptions) { override(t, o, "a", &o.Settings.Weights, nil) }).Model, positive(2, m, 4)}
 	}},
 	{"overflow", "a", func(t *testing.T) sick {
 		m := longSums(t)
-		return sick{m, quantizeFor(t, m, nil, "W8A8", func(o *QuantizeOptions) { o.Settings.Mode = plan.Dynamic }).Model, positive(2, m, 4)}
+		return sick{m, quantizeFor(t, m, nil, "W8A8", func(o *QuantizeOptions) {
+			o.Settings.Mode = plan.Dynamic
+			override(t, o, "a", &o.Settings.Weights, nil)
+		}).Model, positive(2, m, 4)}
 	}},
 	{"unsupported or unfused placement", "block2.point", func(t *testing.T) sick {
 		m := demoModel(t)

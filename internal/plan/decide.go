@@ -177,7 +177,7 @@ func (d *decider) obstacle(n *graph.Node, q *op.Quant) string {
 	if len(n.Out) == 0 || d.unseen[n.Out[0]] {
 		return "calibration never reached it"
 	}
-	return ""
+	return d.overflow(n, q)
 }
 
 // flows says whether n multiplies two values that flow, which the target computes in float.

@@ -10,6 +10,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
+	"lowbit/internal/tensor"
 )
 
 func parse(t *testing.T, text string) *graph.Model {
@@ -349,6 +350,48 @@ func TestFitBias(t *testing.T) {
 	for i, s := range p.Value("d").Params {
 		if s.Scale < 0x1p-126 {
 			t.Errorf("scale %d of a bias of tiny weights is %v", i, s.Scale)
+		}
+	}
+}
+
+// TestLongSums leaves products in float whose sums may leave 32 bits, unless they are asked for: 70,000 weights
+// of one size are all the largest code, those of many sizes are not.
+func TestLongSums(t *testing.T) {
+	m := parse(t, `g (float[1,70000] x) => (float[1,2] y) {
+  [a] h = MatMul (x, w)
+  [b] y = MatMul (h, v)
+}`)
+	m.Graph.SetConst("v", tensor.Float32s([]float32{1, 2, 3, 4}, 2, 2))
+	for _, c := range []struct {
+		name string
+		of   func(i int) float32
+		left bool
+	}{{"equal", func(int) float32 { return 1 }, true}, {"unlike", func(i int) float32 { return float32(i%100) - 50 }, false}} {
+		x := make([]float32, 140000)
+		for i := range x {
+			x[i] = c.of(i / 2)
+		}
+		m.Graph.SetConst("w", tensor.Float32s(x, 70000, 2))
+		for _, mode := range []Mode{Static, Dynamic} {
+			set := settings(t, "W8A8")
+			set.Mode = mode
+			a := decide(t, m, set).Nodes[0]
+			if a.Quantized == c.left || strings.Contains(a.Reason, "32 bits hold 2147483647") != c.left {
+				t.Errorf("%s, %s: quantized %v, %s", c.name, mode, a.Quantized, a.Reason)
+			}
+			match, err := ParsePattern("a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			set.Overrides = []Override{{Match: match, Weights: &set.Weights}}
+			if a = decide(t, m, set).Nodes[0]; !a.Quantized {
+				t.Errorf("%s, %s, asked for: %s", c.name, mode, a.Reason)
+			}
+		}
+		set := settings(t, "W8A8")
+		set.Mode = Weights
+		if a := decide(t, m, set).Nodes[0]; !a.Quantized {
+			t.Errorf("%s, with activations in float: %s", c.name, a.Reason)
 		}
 	}
 }

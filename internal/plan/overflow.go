@@ -1,0 +1,65 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
+)
+
+// overflow says that sums of a node's products may leave 32 bits, which is where runtimes add them; ""
+// where they cannot, or where an override asks for the weights that the node has.
+func (d *decider) overflow(n *graph.Node, q *op.Quant) string {
+	weights, acts := d.schemes(n)
+	w := weightInput(q)
+	if w < 0 || w >= len(n.In) || d.set.Mode == Weights || d.overridden(n) || !weights.bytes() || !acts.bytes() || weights.Block.Kind == format.Group {
+		return ""
+	}
+	t := d.constant(n.In[w])
+	if t == nil || t.Rank() < 2 {
+		return ""
+	}
+	span := int64(acts.Format.Hi - acts.Format.Lo)
+	products := int64(t.Len() / max(1, d.channels(n, q, t)))
+	if products*span*int64(max(-weights.Format.Lo, weights.Format.Hi)) <= math.MaxInt32 {
+		return ""
+	}
+	if most := span * weights.largestSum(t, channelAxis(n, q, t)); most > math.MaxInt32 {
+		return fmt.Sprintf("sums of its %d products may reach %d, 32 bits hold %d", products, most, math.MaxInt32)
+	}
+	return ""
+}
+
+// overridden says whether an override names the weights of a node.
+func (d *decider) overridden(n *graph.Node) bool {
+	return slices.ContainsFunc(d.set.Overrides, func(o Override) bool { return o.Weights != nil && o.Match.Match(n) })
+}
+
+// bytes says whether values of the scheme are whole numbers of at most eight bits.
+func (s Scheme) bytes() bool {
+	return s.Format != nil && s.Format.Lo < s.Format.Hi && s.Format.Bits <= 8
+}
+
+// largestSum is the largest sum of the magnitudes of the codes of an output channel of a weight.
+func (s Scheme) largestSum(t *tensor.Tensor, channel int) int64 {
+	block := weightBlock(s, t, channel)
+	p, err := s.Format.FitTensor(tensor.Of[float32](t), t.Shape, block)
+	if err != nil {
+		return 0 // it shows where the weight is fitted
+	}
+	codes, err := s.Format.QuantizeCodes(t, block, p)
+	if err != nil {
+		return 0
+	}
+	run, owners := tensor.Elements(t.Shape[channel+1:]), block.Owners(t.Shape)
+	sums := make([]int64, t.Shape[channel])
+	for i, c := range codes {
+		v := int64(c - p[owners[i]].Zero)
+		sums[i/run%len(sums)] += max(v, -v)
+	}
+	return slices.Max(sums)
+}
