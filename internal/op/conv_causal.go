@@ -40,13 +40,12 @@ func evalCausalConv(c *Call) ([]*tensor.Tensor, error) {
 		}
 		copy(row[k-1:], in[0][i*length:(i+1)*length])
 		copy(carry[i*(k-1):(i+1)*(k-1)], row[length:])
-		ch := i % channels
+		ch, bias := i%channels, 0.0
+		if in[2] != nil {
+			bias = in[2][ch]
+		}
 		for t := range length {
-			v := dot(in[1][ch*k:(ch+1)*k], row[t:t+k])
-			if in[2] != nil {
-				v += in[2][ch]
-			}
-			y[i*length+t] = act(v)
+			y[i*length+t] = act(dot(in[1][ch*k:(ch+1)*k], row[t:t+k]) + bias)
 		}
 	}
 	out, err := fromFloats(x.DType, y, x.Shape)

@@ -146,22 +146,28 @@ func (s *dftShape) transform(z spectrum) spectrum {
 	return z
 }
 
+// inferDFTAxis returns the axis that a DFT node gives, false where it is not known.
+func inferDFTAxis(c *Inference) (axis int, known bool) {
+	switch {
+	case c.Opset < 20:
+		return c.Int("axis", 1), true
+	case !c.Has(2):
+		return -2, true
+	}
+	v, known := c.Ints(2)
+	if len(v) == 1 {
+		return v[0], known
+	}
+	return -2, known
+}
+
 func inferDFT(c *Inference) ([]Fact, error) {
 	x := c.Input(0)
 	if !x.Ranked {
 		return Typed(graph.Unranked(x.DType)), nil
 	}
 	rank := len(x.Shape)
-	axis, known := c.Int("axis", 1), true
-	if c.Opset >= 20 {
-		axis = -2
-		if c.Has(2) {
-			var v []int
-			if v, known = c.Ints(2); known && len(v) == 1 {
-				axis = v[0]
-			}
-		}
-	}
+	axis, known := inferDFTAxis(c)
 	if !known {
 		return Typed(graph.OfDims(x.DType, unknownDims(rank))), nil
 	}

@@ -7,12 +7,7 @@ import (
 
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
-	"lowbit/internal/tensor"
 )
-
-// foldLimit is the largest number of elements that inference computes ahead: enough for
-// shape arithmetic, too little to evaluate weights.
-const foldLimit = 1 << 12
 
 // Facts maps the values of one graph to what is known of them.
 type Facts map[string]Fact
@@ -256,50 +251,4 @@ func (inf *inferer) function(f *graph.Function, n *graph.Node, in []Fact) ([]Fac
 		out[i], _ = env.get(name)
 	}
 	return out, nil
-}
-
-// fold evaluates a node whose inputs are all small constants.
-func (inf *inferer) fold(o *Op, n *graph.Node, version int, in []Fact) ([]Fact, bool) {
-	if o.Random || len(n.Subgraphs()) > 0 || len(in) == 0 && n.Op != "Constant" {
-		return nil, false
-	}
-	args := make([]*tensor.Tensor, len(in))
-	for i, f := range in {
-		if n.In[i] == "" {
-			continue
-		}
-		if f.Value == nil || f.Value.Len() > foldLimit {
-			return nil, false
-		}
-		args[i] = f.Value
-	}
-	// a small constant may still ask for a huge result
-	types, err := o.Infer(&Inference{Node: n, Opset: version, In: in})
-	if err != nil || !allSmall(types) {
-		return nil, false
-	}
-	out, err := o.Eval(&Call{Node: n, Opset: version, In: args, run: &runner{model: inf.model, depth: new(int)}})
-	if err != nil {
-		return nil, false
-	}
-	facts := make([]Fact, len(out))
-	for i, t := range out {
-		if t != nil {
-			facts[i] = factOf(t)
-		}
-	}
-	return facts, true
-}
-
-func allSmall(types []Fact) bool {
-	for _, f := range types {
-		shape, ok := f.Static()
-		if !ok {
-			return false
-		}
-		if n, err := tensor.CheckedElements(shape); err != nil || n > foldLimit {
-			return false
-		}
-	}
-	return true
 }

@@ -7,42 +7,16 @@ import (
 
 // evalSTFT transforms frames of signal (N,L,parts), weighed by the window: (N,frames,bins,2).
 func evalSTFT(c *Call) ([]*tensor.Tensor, error) {
-	x := c.In[0]
-	if x.Rank() != 3 || x.Shape[2] != 1 && x.Shape[2] != 2 {
-		return nil, invalidf("signal of shape %v", x.Shape)
-	}
-	step, err := c.intScalarOf(1)
+	f, err := newFrames(c)
 	if err != nil {
 		return nil, err
 	}
-	length := x.Shape[1]
-	if c.Has(2) {
-		length = c.In[2].Len()
-	}
-	if c.operand(3) != nil {
-		v, err := c.intScalarOf(3)
-		if err != nil {
-			return nil, err
-		}
-		length = int(v)
-	}
-	if length < 1 || length > x.Shape[1] || step < 1 || step > maxStep {
-		return nil, invalidf("frames of %d every %d in a signal of shape %v", length, step, x.Shape)
-	}
-	if err := wantShape("window", c.Input(2), length); err != nil {
-		return nil, err
-	}
-	in, err := floatsOf(x, c.Input(2))
-	if err != nil {
-		return nil, err
-	}
-	f := &frames{length: length, step: int(step), signal: x.Shape[1], parts: x.Shape[2], x: in[0], window: in[1]}
-	bins := length
+	bins := f.length
 	if c.Bool("onesided", true) {
-		bins = length/2 + 1
+		bins = f.length/2 + 1
 	}
-	count := (x.Shape[1]-length)/f.step + 1
-	shape := []int{x.Shape[0], count, bins, 2}
+	count := (f.signal-f.length)/f.step + 1
+	shape := []int{c.In[0].Shape[0], count, bins, 2}
 	if _, err := sized(shape); err != nil {
 		return nil, err
 	}
@@ -53,13 +27,48 @@ func evalSTFT(c *Call) ([]*tensor.Tensor, error) {
 			y = append(y, z.re[k], z.im[k])
 		}
 	}
-	return one(fromFloats(x.DType, y, shape))
+	return one(fromFloats(c.In[0].DType, y, shape))
 }
 
 // frames are the windows that STFT cuts from its signal.
 type frames struct {
 	length, step, signal, parts int
 	x, window                   []float64
+}
+
+// newFrames reads the operands of an STFT node. A frame is as long as input 3 says, else as the
+// window, else as the signal.
+func newFrames(c *Call) (*frames, error) {
+	x := c.In[0]
+	if x.Rank() != 3 || x.Shape[2] != 1 && x.Shape[2] != 2 {
+		return nil, invalidf("signal of shape %v", x.Shape)
+	}
+	step, err := c.intScalarOf(1)
+	if err != nil {
+		return nil, err
+	}
+	length := int64(x.Shape[1])
+	if c.Has(2) {
+		length = int64(c.In[2].Len())
+	}
+	if c.operand(3) != nil {
+		if length, err = c.intScalarOf(3); err != nil {
+			return nil, err
+		}
+	}
+	if length < 1 || length > int64(x.Shape[1]) || step < 1 || step > maxStep {
+		return nil, invalidf("frames of %d every %d in a signal of shape %v", length, step, x.Shape)
+	}
+	f := &frames{length: int(length), step: int(step), signal: x.Shape[1], parts: x.Shape[2]}
+	if err := wantShape("window", c.Input(2), f.length); err != nil {
+		return nil, err
+	}
+	in, err := floatsOf(x, c.Input(2))
+	if err != nil {
+		return nil, err
+	}
+	f.x, f.window = in[0], in[1]
+	return f, nil
 }
 
 // frame returns frame i of signal n, weighed.

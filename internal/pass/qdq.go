@@ -206,17 +206,6 @@ func (w *weaver) clip(v *plan.Value, f *format.Format, from string) *graph.Node 
 	return &graph.Node{Op: "Clip", Name: w.used.added(v.As + "_Clip"), In: []string{from, least, most}, Out: []string{w.used.added(v.As + "_clipped")}}
 }
 
-// flowing is the element type of the codes of a value that flows.
-func flowing(f *format.Format) tensor.DType {
-	switch {
-	case f.Bits >= 8:
-		return f.Elem
-	case f.Lo < 0:
-		return tensor.Int8
-	}
-	return tensor.Uint8
-}
-
 // constant makes the nodes behind a constant's codes: a DequantizeLinear with its zero point where
 // the codes are whole numbers of eight bits or more, as integer operators want it, else those that
 // spell the format.
@@ -240,94 +229,4 @@ func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
 		n.SetAttr("block_size", int64(v.Block.Size))
 	}
 	return []*graph.Node{n}, err
-}
-
-// coded returns a constant in the format of its line.
-func coded(t *tensor.Tensor, v *plan.Value) (*weight.Coded, error) {
-	if !isFloat(t) {
-		return nil, fmt.Errorf("is not a float constant of the model")
-	}
-	return weight.Encode(t, format.Lookup(v.Format), v.Block, v.Params)
-}
-
-// store adds a value's parameters, and a constant's codes, in the main graph, once.
-func (q *qdq) store(v *plan.Value) (operand, error) {
-	if ops, ok := q.stored[v.As]; ok {
-		return ops, nil
-	}
-	if len(v.Params) == 0 {
-		return operand{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "has no parameters")
-	}
-	var ops operand
-	elem, shape := tensor.Int32, []int{}
-	if f := format.Lookup(v.Format); f != nil {
-		elem = f.Elem
-	}
-	if v.Role == plan.RoleActivation || v.Role == plan.RoleConstant {
-		elem = flowing(format.Lookup(v.Format))
-	}
-	if v.Role != plan.RoleActivation {
-		t := q.find(v.Name)
-		codes, err := Encode(t, v)
-		if err != nil {
-			return operand{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
-		}
-		ops.codes = q.used.added(v.As + "_q")
-		q.m.Graph.SetConst(ops.codes, codes)
-		shape = v.Block.ParamShape(t.Shape)
-	}
-	scale := make([]float32, len(v.Params))
-	zero := make([]int64, len(v.Params))
-	for i, p := range v.Params {
-		scale[i], zero[i] = p.Scale, int64(p.Zero)
-	}
-	ops.scale = q.used.added(v.As + "_scale")
-	q.m.Graph.SetConst(ops.scale, tensor.Wrap(tensor.Float32, scale, shape...))
-	if v.Role != plan.RoleBias && !elem.IsFloat() { // where it is left out, it is zero and costs no bytes
-		zeros, err := format.FromInts(elem, zero, shape...)
-		if err != nil {
-			return operand{}, err
-		}
-		ops.zero = q.used.added(v.As + "_zp")
-		q.m.Graph.SetConst(ops.zero, zeros)
-	}
-	q.stored[v.As] = ops
-	return ops, nil
-}
-
-// Encode returns the codes of a float constant as the network of plan value v stores them.
-func Encode(t *tensor.Tensor, v *plan.Value) (*tensor.Tensor, error) {
-	if !isFloat(t) {
-		return nil, fmt.Errorf("is not a float constant of the model")
-	}
-	if n := tensor.Elements(v.Block.ParamShape(t.Shape)); n != len(v.Params) {
-		return nil, fmt.Errorf("has %d parameters, %s by %s needs %d", len(v.Params), t, v.Block, n)
-	}
-	if v.Role != plan.RoleBias {
-		f := format.Lookup(v.Format)
-		list, err := f.QuantizeCodes(t, v.Block, v.Params)
-		if err != nil {
-			return nil, err
-		}
-		if v.Role == plan.RoleWeight {
-			return f.CodeTensor(list, t.Shape)
-		}
-		return format.FromInts(flowing(f), list, t.Shape...)
-	}
-	codes := tensor.New(tensor.Int32, t.Shape...)
-	out := tensor.Of[int32](codes)
-	for i, e := range tensor.Of[float32](t) {
-		out[i] = format.Int32.Code(float64(e), v.Params[min(i, len(v.Params)-1)])
-	}
-	return codes, nil
-}
-
-// find returns the constant of that name in any graph of the model.
-func (q *qdq) find(name string) *tensor.Tensor {
-	for g := range q.m.Graph.Graphs() {
-		if t := g.ConstTensor(name); t != nil {
-			return t
-		}
-	}
-	return nil
 }
