@@ -137,11 +137,15 @@ func (s *spreader) quantize(c *graph.Node, to operand) {
 // back writes the DequantizeLinear of an operand, and returns the value that it makes.
 func (s *spreader) back(o operand, axis func(rank int) int) string {
 	name := s.used.fresh(o.codes + "_dq")
+	scale, zero := s.constant(o.scale), s.constant(o.zero)
+	if scale != nil && zero != nil && zero.Len() == 1 && scale.Len() > 1 {
+		o.zero = s.newConst(o.zero+"_vector", filled(zero, scale.Shape))
+	}
 	n := &graph.Node{Op: "DequantizeLinear", Name: s.used.fresh(o.codes + "_DQ"), In: []string{o.codes, o.scale}, Out: []string{name}}
 	if o.zero != "" {
 		n.In = append(n.In, o.zero)
 	}
-	if t := s.constant(o.scale); t != nil && t.Len() > 1 {
+	if scale != nil && scale.Len() > 1 {
 		if w := s.constant(o.codes); w != nil {
 			n.SetAttr("axis", int64(axis(w.Rank())))
 		}

@@ -153,19 +153,21 @@ func (s *spreader) vectors(w operand, c int) operand {
 		w.scale = s.newConst(w.scale+"_vector", scale.Reshape(shape...))
 	}
 	z := s.constant(w.zero)
-	if z == nil {
+	if z == nil || z.Len() != 1 && z.Len() != scale.Len() {
 		return w
 	}
-	switch {
-	case z.Len() == scale.Len():
-		z = z.Reshape(shape...)
-	case z.Len() == 1:
-		raw := z.Raw
-		z = tensor.New(z.DType, shape...)
-		for i := range z.Raw {
-			z.Raw[i] = raw[i%len(raw)]
-		}
-	}
-	w.zero = s.newConst(w.zero+"_vector", z)
+	w.zero = s.newConst(w.zero+"_vector", filled(z, shape))
 	return w
+}
+
+// filled returns a constant in another shape, of whose elements a single one fills all of it.
+func filled(t *tensor.Tensor, shape []int) *tensor.Tensor {
+	if t.Len() != 1 {
+		return t.Reshape(shape...)
+	}
+	out := tensor.New(t.DType, shape...)
+	for i := range out.Raw {
+		out.Raw[i] = t.Raw[i%len(t.Raw)]
+	}
+	return out
 }

@@ -16,7 +16,7 @@ import (
 func TestSpread(t *testing.T) {
 	m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 13, "com.microsoft" : 1]>
 g (float[1,2,4,4] x) => (float[1,2,2,2] y) <
-  float s = {0.02}, uint8 z = {128}, float[3] ws = {0.01, 0.02, 0.005}, int8[3] wz = {0, 0, 0}, int32[3] b = {100, -50, 7},
+  float s = {0.02}, uint8 z = {128}, float[3] ws = {0.01, 0.02, 0.005}, int8 wz = {0}, int32[3] b = {100, -50, 7},
   float t = {0.05}, uint8 tz = {100}, int8[3,2,1,1] w = {50, -70, 127, 3, -9, 80}, int64[1] from = {0}, int64[1] to = {2}, int64[1] axis = {1}
 > {
   c = QuantizeLinear (x, s, z)
