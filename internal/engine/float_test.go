@@ -271,7 +271,10 @@ func TestMoves(t *testing.T) {
 		{"Resize", []*tensor.Tensor{nil, tensor.Float32s([]float32{1, 1, 2, 2}, 4)}, []any{"mode", "linear", "coordinate_transformation_mode", "align_corners"}},
 		{"Trilu", nil, nil}, {"Identity", nil, nil}, {"Unsqueeze", []*tensor.Tensor{vec(1)}, nil},
 	}
-	var cases []floatCase
+	cases := []floatCase{{"Pad by attributes", func(k *maker) string {
+		k.m.Opsets[0].Version = 10
+		return k.node("Pad", []string{k.input(k.floats(2, 3))}, "pads", []int64{-1, 1, 1, 1}, "value", float32(2))
+	}, nil}}
 	for _, m := range moves {
 		build := func(conv bool) func(k *maker) string {
 			return func(k *maker) string {

@@ -170,6 +170,13 @@ func TestQLinear(t *testing.T) {
 			in := append(append(x(k), w...), out(k)...)
 			return append(in, k.constant(k.codes(tensor.Int32, -2000, 2000, 9))), nil
 		}},
+		{"QLinearConv with one zero point", func(k *maker) ([]string, []any) {
+			w := []string{k.constant(k.codes(tensor.Int8, -127, 127, 9, 6, 3, 3)), k.constant(k.positive(9)), k.constant(tensor.Wrap(tensor.Int8, []int8{3}))}
+			for i := range tensor.Of[float32](k.m.Graph.ConstTensor(w[1])) {
+				tensor.Of[float32](k.m.Graph.ConstTensor(w[1]))[i] *= 0.01
+			}
+			return append(append(x(k), w...), out(k)...), nil
+		}},
 		{"QLinearMatMul", func(k *maker) ([]string, []any) {
 			a := []string{k.input(k.codes(tensor.Uint8, 0, 255, 5, 20)), k.scalar(inScale), u8(k, 120)}
 			w := []string{k.constant(k.codes(tensor.Int8, -127, 127, 20, 9)), k.constant(tensor.Scalar(0.004)), k.constant(tensor.New(tensor.Int8))}
@@ -186,7 +193,8 @@ func TestQLinear(t *testing.T) {
 		t.Run(c.op, func(t *testing.T) {
 			k := newMaker(8)
 			in, attrs := c.build(k)
-			domain, name := cutDomain(c.op)
+			op, _, _ := strings.Cut(c.op, " ")
+			domain, name := cutDomain(op)
 			n := &graph.Node{Op: name, Domain: domain, In: in, Out: []string{"y"}}
 			for i := 0; i < len(attrs); i += 2 {
 				n.SetAttr(attrs[i].(string), attrs[i+1])

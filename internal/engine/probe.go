@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -95,7 +96,7 @@ func (lw *lowerer) probe(n *node, l layout) []int32 {
 	if n.kind == "Pad" && len(args) > 2 && args[2] != nil {
 		args[2] = tensor.Scalar(fromPad)
 	}
-	e, err := lw.net.evaluator(n, 0)
+	e, err := lw.net.evaluator(padded(n), 0)
 	if err != nil || e.hosted != nil {
 		return nil
 	}
@@ -112,6 +113,19 @@ func (lw *lowerer) probe(n *node, l layout) []int32 {
 		from[i] = int32(v)
 	}
 	return from
+}
+
+// padded returns a Pad before opset 11, whose value is an attribute, with fromPad in its place, and
+// other nodes as they are.
+func padded(n *node) *node {
+	if n.kind != "Pad" || n.onnx.Float("value", 0) == 0 {
+		return n
+	}
+	c, o := *n, *n.onnx
+	o.Attrs = slices.DeleteFunc(slices.Clone(o.Attrs), func(a *graph.Attr) bool { return a.Name == "value" })
+	o.SetAttr("value", float32(fromPad))
+	c.onnx = &o
+	return &c
 }
 
 // numbered returns a tensor whose elements are numbered from 1 in memory order.

@@ -57,7 +57,11 @@ func (g *net) expandQ(n *node, q qoperator) {
 	var in []*value
 	for i := range groups {
 		at := q.first + 3*i
-		in = append(in, g.dequantized(n, q.axis(i, n), n.input(at), n.input(at+1), n.input(at+2)))
+		zero, ok := g.zeroFor(n.input(at+1), n.input(at+2))
+		if !ok {
+			return
+		}
+		in = append(in, g.dequantized(n, q.axis(i, n), n.input(at), n.input(at+1), zero))
 	}
 	if b := n.input(q.bias); q.bias > 0 && b != nil {
 		scale := g.biasScale(n.input(1), n.input(4))
@@ -108,6 +112,22 @@ func (g *net) dequantized(n *node, axis int, codes, scale, zero *value) *value {
 	}
 	g.insertOp(n, "DequantizeLinear", qdqVersion, attrs, in, f)
 	return f
+}
+
+// zeroFor returns a zero point with as many elements as its scale, as DequantizeLinear wants it: operators
+// on codes take one for many scales. It is false where that one is not constant.
+func (g *net) zeroFor(scale, zero *value) (*value, bool) {
+	if zero == nil || tensor.Elements(zero.shape) == tensor.Elements(scale.shape) {
+		return zero, true
+	}
+	if zero.konst == nil || zero.konst.Len() != 1 {
+		return nil, false
+	}
+	t := tensor.New(zero.dtype, scale.shape...)
+	for i := range t.Raw {
+		t.Raw[i] = zero.konst.Raw[i%len(zero.konst.Raw)]
+	}
+	return g.constant(zero.name+"·"+scale.name, t), true
 }
 
 // biasScale returns the product of two constant scales, nil where they are not constant.
