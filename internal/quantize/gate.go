@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -183,24 +184,47 @@ func (g *Gate) unsure(before *Gate) bool {
 // improves says whether after is better than before. Where the samples that judge cannot tell, more
 // of those are asked that were calibrated on but that no repair is fitted to.
 func (q *quantization) improves(before, after *Gate, many bool) (bool, error) {
-	if many || len(q.more) == 0 || after.better(before) || !after.unsure(before) {
+	if many || len(q.second.numbers) == 0 || after.better(before) || !after.unsure(before) {
 		return after.better(before), nil
 	}
-	if q.second == nil {
-		var err error
-		if q.second, err = newJudge(q.ctx, q.plain, q.opt.Data, q.more, q.opt.Threads); err != nil {
-			return false, err
+	b, err := q.widened(before)
+	if err != nil {
+		return false, err
+	}
+	a, err := q.widened(after)
+	return err == nil && a.better(b), err
+}
+
+// A secondJudge is asked where the first one is not enough.
+type secondJudge struct {
+	numbers []int // of its samples: those calibrated on that no repair is fitted to
+	judge   *judge
+}
+
+// second picks the samples of a second judge; there may be none.
+func second(s share) secondJudge {
+	n := len(s.calibrate)
+	if len(s.fresh) == 0 || n <= fitMost {
+		return secondJudge{}
+	}
+	return secondJudge{numbers: s.calibrate[fitMost:min(n, fitMost+moreMost)]}
+}
+
+// widened is the comparison with the samples of the second judge too.
+func (q *quantization) widened(g *Gate) (*Gate, error) {
+	if g.wide != nil || len(q.second.numbers) == 0 {
+		return cmp.Or(g.wide, g), nil
+	}
+	var err error
+	if q.second.judge == nil {
+		if q.second.judge, err = newJudge(q.ctx, q.plain, q.opt.Data, q.second.numbers, q.opt.Threads); err != nil {
+			return nil, err
 		}
 	}
-	for _, g := range []*Gate{before, after} {
-		if g.wide != nil {
-			continue
-		}
-		more, err := q.second.compare(g.net)
-		if err != nil {
-			return false, err
-		}
-		g.wide = newGate(slices.Concat(g.each, more.each), 0)
+	more, err := q.second.judge.compare(g.net)
+	if err != nil {
+		return nil, err
 	}
-	return after.wide.better(before.wide), nil
+	g.wide = newGate(slices.Concat(g.each, more.each), 0)
+	return g.wide, nil
 }

@@ -103,9 +103,8 @@ type quantization struct {
 	plan     *plan.Plan
 	plain    *graph.Model // prepared, before anything changed what it computes
 	judge    *judge       // nil where there is no data
-	more     []int        // further samples that are asked where those that judge cannot tell
-	second   *judge       // by them; nil until then
-	fresh    []int        // samples that nothing is chosen by
+	second   secondJudge
+	fresh    []int // samples that nothing is chosen by
 	out      *graph.Model
 	gate     *Gate
 	last     known // what was compared last
@@ -235,9 +234,7 @@ func (q *quantization) decide() error {
 		if err = q.splitOutliers(); err != nil {
 			return err
 		}
-		if n := len(share.calibrate); n > fitMost && len(share.fresh) > 0 {
-			q.more = share.calibrate[fitMost:min(n, fitMost+moreMost)]
-		}
+		q.second = second(share)
 		q.many = forRepairs(calibrate, share.judge, manyMost)
 		calibrate = slices.Sorted(slices.Values(calibrate)) // neighbours on the disk are read one after the other
 	}
@@ -350,6 +347,9 @@ func (q *quantization) lastWord(judged *Gate) (*Gate, error) {
 	g, err := j.compare(q.out)
 	if err == nil {
 		g.Fresh = true
+		if n := g.Samples; n < fewSamplesTell {
+			q.warnings = append(q.warnings, fmt.Sprintf("%d samples are few to tell what the network is worth: rare ones may come out far worse. Of %d samples or more, a tenth tells", n, 10*fewSamplesTell))
+		}
 		if q.relieved && g.SQNR < wantSQNR {
 			q.warnings = append(q.warnings, fmt.Sprintf("on %d samples that nothing was chosen by the outputs reach %v only: more samples than %d would tell better which layers to leave in float", g.Samples, g, q.opt.Data.Len()))
 		}

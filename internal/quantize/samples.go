@@ -62,7 +62,8 @@ const (
 	fitBytes = 48 << 20 // their bytes at most, but for the first few
 	fitLeast = 4
 
-	moreMost = 64 // samples that are asked where those that judge cannot tell
+	moreMost       = 64 // samples that are asked where those that judge cannot tell
+	fewSamplesTell = 10 // fewer than these do not tell much
 
 	manyMost  = 256 // for repairs that gain by many
 	manyBytes = 192 << 20

@@ -167,7 +167,7 @@ func (s *sensitivity) left() map[string]string {
 }
 
 // leave takes the fewest of the noisiest layers out with which the outputs, repaired again, reach
-// wantSQNR by more than their standard error. All of them are taken out where even that does not suffice.
+// wantSQNR. All of them are taken out where even that does not suffice.
 func (s *sensitivity) leave(before *Gate) (bool, error) {
 	q := s.q
 	order := slices.Clone(s.names)
@@ -182,7 +182,11 @@ func (s *sensitivity) leave(before *Gate) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if g.low() >= wantSQNR || k == len(order) && best == nil && g.SQNR > before.SQNR {
+		enough, err := s.enough(g)
+		if err != nil {
+			return false, err
+		}
+		if enough || k == len(order) && best == nil && g.SQNR > before.SQNR {
 			copied := *q
 			best, reached, many = &copied, g, k-1
 		} else {
@@ -196,6 +200,16 @@ func (s *sensitivity) leave(before *Gate) (bool, error) {
 	*q = *best
 	s.tell(before, reached)
 	return true, nil
+}
+
+// enough says whether outputs reach wantSQNR on the samples that judge, by more than their standard
+// error, and also together with those of the second judge: rare samples may make most of the noise.
+func (s *sensitivity) enough(g *Gate) (bool, error) {
+	if g.low() < wantSQNR {
+		return false, nil
+	}
+	wide, err := s.q.widened(g)
+	return err == nil && wide.SQNR >= wantSQNR, err
 }
 
 // without leaves layers in float, and their weights too where these make most of the noise, repairs the others and compares.
