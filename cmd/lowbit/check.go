@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,17 @@ func targetNames() []string {
 	return names
 }
 
+// shownNodes is how many nodes a line names.
+const shownNodes = 5
+
+// shortened lists the first of many names.
+func shortened(names []string) string {
+	if len(names) <= shownNodes {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more (--json names all)", strings.Join(names[:shownNodes], ", "), len(names)-shownNodes)
+}
+
 func (a *app) check(path, target string) error {
 	if target != "" {
 		if err := oneOf("--target", target, targetNames()...); err != nil {
@@ -44,9 +56,16 @@ func (a *app) check(path, target string) error {
 	if err != nil {
 		return fault.At(path, err)
 	}
+	saturate := []string{}
 	if t := plan.LookupTarget(target); t != nil {
 		if lacks := t.Missing(m.Graph()); len(lacks) > 0 {
 			return fault.Unsupportedf(path, "%s lacks operators, with the number of their nodes: %s", t.Name, strings.Join(lacks, ", "))
+		}
+		if t.Pairs != "" {
+			saturate = saturating(m.Graph(), types)
+		}
+		if len(saturate) > 0 {
+			a.warn("%s adds products of uint8 and int8 in pairs of 16 bits on %s, which may saturate in %d nodes: %s; with --weights uint8 it does not", t.Name, t.Pairs, len(saturate), shortened(saturate))
 		}
 	}
 	outs := []valueJSON{}
@@ -54,7 +73,7 @@ func (a *app) check(path, target string) error {
 		outs = append(outs, valueJSON{v.Name, types[v.Name].Type.String()})
 	}
 	if a.json {
-		err = a.printJSON(map[string]any{"schema": "lowbit.check/v1", "ok": true, "outputs": outs})
+		err = a.printJSON(map[string]any{"schema": "lowbit.check/v1", "ok": true, "outputs": outs, "may_saturate": saturate})
 	} else {
 		err = a.printf("%s: sound; every operator is supported\n", path)
 	}

@@ -20,6 +20,9 @@ type Target struct {
 	Acts string
 	// Lacks lists operators that it cannot run, each from one of its versions on.
 	Lacks map[string]int
+	// Pairs says on which machines it adds products of uint8 and int8 in pairs of 16 bits, which may be too
+	// few; "" where it does nowhere. bench/ort_pairs.py shows it.
+	Pairs string
 	// Timed is set where each node is timed on this machine, and stays in float unless that is slower.
 	Timed bool
 }
@@ -42,7 +45,7 @@ var ortLacks = map[string]int{
 
 // Targets lists the targets in the order that help prints them.
 var Targets = []*Target{
-	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Lacks: ortLacks},
+	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Lacks: ortLacks, Pairs: "CPUs without VNNI"},
 	{Name: "this", Doc: "lowbit's own engine on this machine: nodes that are slower in few bits stay in float", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Timed: true},
 }
 
