@@ -36,8 +36,10 @@ type amxArgs struct {
 	tile      [mostTiles]int // bytes from the rows of the first tile to those of each
 	part      [mostTiles]int // the same for their sums
 	add       unsafe.Pointer
-	ldAdd     int // bytes
-	all       int // 1 where all codes of uint8 are stored as they come
+	ldAdd     int            // bytes
+	all       int            // 1 where all codes of uint8 are stored as they come
+	wait      [mostTiles]int // rows of the last block up to which none is finished behind each product
+	share     [mostTiles]int // slotRow times the rows that are finished there, and the number of the product
 }
 
 // tileConfig is the operand of LDTILECFG.
@@ -66,6 +68,8 @@ const (
 	tileWidth  = 16
 	mostTiles  = 4                                            // of rows in a call
 	manyTiles  = 3                                            // of rows in a call where more follow
+	finishRows = 4                                            // that are finished together, twice as many where all codes are stored
+	slotRow    = 16                                           // a row in share
 	amxSums    = 2*mostTiles*tileHeight*tileWidth + tileWidth // int32 of two blocks, and a bias
 
 	// amxBudget bounds the bytes of B that take their turn with all rows: half of
@@ -140,11 +144,30 @@ func runTiles[T uint8 | uint16](s *scratch, sh *shape, a *rows[T], r Range, kern
 		for m := r.M0; m < r.M1; m += t.rows {
 			tiles := l.take(m, r.M1)
 			result(m)
+			t.pace(tiles)
 			from[tiles-1](t)
 			from = &kernels.near
 		}
 	}
 	s.amx = amxArgs{}
+}
+
+// pace spreads the rows of a block, which are finished while the next one is
+// multiplied, over the products of all its steps.
+func (t *amxArgs) pace(tiles int) {
+	chunk := finishRows
+	if t.all != 0 {
+		chunk *= 2
+	}
+	steps := t.taps * t.steps
+	chunks := (tiles*tileHeight + chunk*steps - 1) / (chunk * steps)
+	for i := range tiles {
+		n := (chunks + tiles - 1 - i) / tiles
+		t.wait[i], t.share[i] = 0, n*chunk*slotRow+i
+		if n == 0 {
+			t.wait[i] = tiles * tileHeight
+		}
+	}
 }
 
 // amxFactors points at v from column n0 on, or at what stands for all columns

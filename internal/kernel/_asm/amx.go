@@ -36,13 +36,15 @@ const (
 	amxAdd       = 256
 	amxLdAdd     = 264
 	amxAll       = 272
+	amxWait      = 280
+	amxShare     = 312
 )
 
 func init() {
 	register("gemm_amx", func(f *file) {
 		f.words("transpose4", transpose4...)
-		eachTiles("gemmAMX", tiles{file: f, dot: f.tileDotU8S8, load: loadInt, next: nextInt, finish: finishInt})
-		eachTiles("gemmBF16AMX", tiles{file: f, dot: f.tileDotBF16, load: loadFloat, next: nextFloat, finish: finishFloat})
+		eachTiles("gemmAMX", tiles{file: f, dot: f.tileDotU8S8, load: loadInt, start: startInt, next: nextInt, finish: finishInt})
+		eachTiles("gemmBF16AMX", tiles{file: f, dot: f.tileDotBF16, load: loadFloat, start: startFloat, next: nextFloat, finish: finishFloat})
 		f.gather("gatherAVX512", 1)
 		f.gather("gatherWordsAVX512", 2)
 	})
@@ -62,9 +64,9 @@ func eachTiles(name string, k tiles) {
 // threads of a core share the registers behind tiles, and a load waits for a
 // free one: with few tiles in use, loads and products still overlap where the
 // other thread runs. Sums leave through memory, those of two blocks in turn. While
-// the tiles multiply the next block, vectors finish this one, finishRows rows at
-// each step of 64 bytes, and what is left of it once the next one's sums are on
-// their way. Tile state is made and dropped within the call, during which a
+// the tiles multiply the next block, vectors finish this one: some rows behind each
+// product, since a register of tiles is free again only when all instructions before
+// its last use are done, and what is left once the next block's sums are on their way. Tile state is made and dropped within the call, during which a
 // goroutine cannot change threads.
 type tiles struct {
 	*file
@@ -72,6 +74,7 @@ type tiles struct {
 	far    bool // B is not in the second cache
 	dot    func(c, a, b byte)
 	load   func(*tiles) // loads constants, once
+	start  func(*tiles) // fills the sums of a block
 	next   func(*tiles) // loads the factors of the block that finishes
 	finish func(*tiles) // from sums at DX to memory at DI, finishRows rows
 }
@@ -97,6 +100,7 @@ const (
 	amxCurAdd   = "add-48(SP)"
 	amxRowAdd   = "row-56(SP)"
 	amxTurn     = "turn-64(SP)"
+	amxCurOff   = "off-72(SP)"
 )
 
 // Masks of the columns of the block that finishes, and of the block that begins.
@@ -107,7 +111,7 @@ func (k *tiles) emit(name string) {
 	if k.far {
 		name, doc = name+"Far", "multiplies rows by blocks of 16 columns that it fetches ahead."
 	}
-	k.text(doc, fmt.Sprintf("%s%d", name, k.mt*16), "t *amxArgs", 64, 8)
+	k.text(doc, fmt.Sprintf("%s%d", name, k.mt*16), "t *amxArgs", 80, 8)
 	k.p("MOVQ t+0(FP), R13")
 	k.p("MOVQ %d(R13), AX", amxCfg)
 	k.tileConfig("AX")
@@ -131,6 +135,7 @@ func (k *tiles) emit(name string) {
 	k.multiply()
 	k.store()
 	k.p("drain:")
+	k.p("MOVQ $%d, SI", slotDrain)
 	k.p("TESTQ R15, R15")
 	k.p("JG finish")
 	k.p("CMPQ %s, $0", amxLeft)
@@ -138,50 +143,60 @@ func (k *tiles) emit(name string) {
 	k.follow()
 	k.p("DECQ %s", amxLeft)
 	k.p("JNE block")
-	k.p("XORQ CX, CX")
 	k.p("JMP drain")
-	k.p("finish:")
-	k.finish(k)
-	k.p("ADDQ $%d, DX", finishRows*sumPitch)
-	k.p("LEAQ (DI)(R9*%d), DI", finishRows)
-	k.p("SUBQ $%d, R15", finishRows)
-	k.p("TESTQ CX, CX") // the steps that are left: none when drained
-	k.p("JNE finished")
-	k.p("JMP drain")
+	k.finishing()
 	k.p("end:")
 	k.tileRelease()
 	k.ret()
 }
 
-// begin fills the sums with the bias.
+// SI names the place to go on behind some finished rows: the number of a tile, behind
+// whose product it is, or slotDrain. Multiples of slotRow above it are the rows to finish.
+const (
+	slotDrain = 15
+	slotRow   = 16
+)
+
+// finishing does rows, finishRows at a time, and goes on where SI says.
+func (k *tiles) finishing() {
+	k.p("finish:")
+	k.finish(k)
+	k.p("ADDQ $%d, DX", finishRows*sumPitch)
+	k.p("LEAQ (DI)(R9*%d), DI", finishRows)
+	k.p("SUBQ $%d, SI", finishRows*slotRow)
+	k.p("SUBQ $%d, R15", finishRows)
+	k.p("JLE leave")
+	k.p("CMPQ SI, $%d", slotRow)
+	k.p("JGE finish")
+	k.p("leave:")
+	k.p("ANDQ $%d, SI", slotRow-1)
+	for t := range k.mt {
+		k.p("CMPQ SI, $%d", t)
+		k.p("JEQ slot%d", t)
+	}
+	k.p("JMP drain")
+}
+
+// begin starts a block.
 func (k *tiles) begin() {
-	k.p("MOVQ %s, R11", amxCurBias)
-	k.p("MOVQ %d(R13), AX", amxBiasStep)
-	k.p("ADDQ R11, AX")
-	k.p("MOVQ AX, %s", amxCurBias)
 	k.p("CMPQ %s, $1", amxLeft)
 	k.p("JNE whole")
 	k.p("MOVL %d(R13), AX", amxMask)
 	k.p("KMOVW AX, %s", maskNext)
-	k.p("VMOVDQU32.Z (R11), %s, Z0", maskNext)
-	k.p("MOVQ %d(R13), R11", amxSums)
-	k.p("VMOVDQU64 Z0, %d(R11)", biasRow)
-	k.p("ADDQ $%d, R11", biasRow)
 	k.p("whole:")
-	k.p("XORQ CX, CX")
-	for t := range byte(k.mt) {
-		k.tileLoad(t, "R11", "CX", 0)
-	}
-	k.p("MOVQ %d(R13), SI", amxOff)
+	k.start(k)
+	k.p("MOVQ %d(R13), AX", amxOff)
+	k.p("MOVQ AX, %s", amxCurOff)
 	k.p("MOVQ %d(R13), R14", amxTaps)
 }
 
 // multiply runs through the taps of a block.
 func (k *tiles) multiply() {
 	k.p("tap:")
-	k.p("MOVLQSX (SI), R11")
+	k.p("MOVQ %s, AX", amxCurOff)
+	k.p("MOVLQSX (AX), R11")
 	k.p("ADDQ %d(R13), R11", amxA)
-	k.p("ADDQ $4, SI")
+	k.p("ADDQ $4, %s", amxCurOff)
 	k.p("MOVQ %d(R13), CX", amxSteps)
 	k.p("PCALIGN $32")
 	k.p("loop:")
@@ -195,12 +210,13 @@ func (k *tiles) multiply() {
 		}
 		k.tileLoad(tileA, a, "R8", 0)
 		k.dot(t, tileA, tileB)
+		k.p("MOVQ %d(R13), SI", amxShare+8*int(t))
+		k.p("CMPQ R15, %d(R13)", amxWait+8*int(t))
+		k.p("JGT finish")
+		k.p("slot%d:", t)
 	}
 	k.p("ADDQ $64, R11")
 	k.p("ADDQ $%d, BX", tileBytes)
-	k.p("TESTQ R15, R15")
-	k.p("JG finish")
-	k.p("finished:")
 	k.p("DECQ CX")
 	k.p("JNE loop")
 	k.p("DECQ R14")
@@ -248,7 +264,7 @@ func (k *tiles) follow() {
 	k.next(k)
 }
 
-// Registers of the factors of the block that finishes: scale, then shift.
+// Registers of the factors of the block that finishes: scale, shift, bias.
 // Those from tileConsts on hold constants.
 const (
 	tileFactors = 28
@@ -277,14 +293,20 @@ func (k *tiles) each(done string, f func(r int, addr string)) {
 	}
 }
 
-// nextInt loads scale and shift. It sets R12 where the store may be plain: whole
+func startInt(k *tiles) {
+	for t := range byte(k.mt) {
+		k.tileZero(t)
+	}
+}
+
+// nextInt loads scale, shift and bias. It sets R12 where the store may be plain: whole
 // blocks, every code of uint8, and scales below 1, so that no product leaves
 // int32 and the packing clamps.
 func nextInt(k *tiles) {
 	for i, c := range []struct {
 		cur  string
 		step int
-	}{{amxCurScale, amxScaleStep}, {amxCurShift, amxShiftStep}} {
+	}{{amxCurScale, amxScaleStep}, {amxCurShift, amxShiftStep}, {amxCurBias, amxBiasStep}} {
 		k.p("MOVQ %s, AX", c.cur)
 		k.p("VMOVUPS.Z (AX), %s, %s", maskDone, reg(64, tileFactors+i))
 		k.p("ADDQ %d(R13), AX", c.step)
@@ -320,10 +342,13 @@ func finishInt(k *tiles) {
 	k.p("JMP stored")
 	k.p("any:")
 	k.p("MOVQ %d(R13), AX", amxKind)
-	k.p("CMPQ AX, $%d", kindI32)
-	k.p("JEQ raw")
 	for v := range finishRows {
-		k.p("VCVTDQ2PS %d(DX), %s", v*sumPitch, reg(64, v))
+		k.biased(v)
+	}
+	k.p("CMPQ AX, $%d", kindI32)
+	k.p("JEQ whole32")
+	for v := range finishRows {
+		k.p("VCVTDQ2PS %s, %s", reg(64, v), reg(64, v))
 		k.p("VMULPS %s, %s, %s", reg(64, tileFactors), reg(64, v), reg(64, v))
 	}
 	k.p("CMPQ AX, $%d", kindF32)
@@ -334,14 +359,14 @@ func finishInt(k *tiles) {
 	for v := range finishRows {
 		k.p("VADDPS %s, %s, %s", reg(64, tileFactors+1), reg(64, v), reg(64, v))
 	}
-	k.p("JMP whole32")
-	k.p("raw:")
-	for v := range finishRows {
-		k.p("VMOVDQU64 %d(DX), %s", v*sumPitch, reg(64, v))
-	}
 	k.p("whole32:")
 	k.storeRows("stored")
 	k.p("stored:")
+}
+
+// biased takes row v of the sums and adds the bias.
+func (k *tiles) biased(v int) {
+	k.p("VPADDD %d(DX), %s, %s", v*sumPitch, reg(64, tileFactors+2), reg(64, v))
 }
 
 // storeRows writes the registers 0 to 3 as rows.
@@ -381,7 +406,8 @@ func (k *tiles) codes() {
 // clamping or masking.
 func (k *tiles) plain() {
 	for v := range 2 * finishRows {
-		k.p("VCVTDQ2PS %d(DX), %s", v*sumPitch, reg(64, v))
+		k.biased(v)
+		k.p("VCVTDQ2PS %s, %s", reg(64, v), reg(64, v))
 		k.p("VMULPS %s, %s, %s", reg(64, tileFactors), reg(64, v), reg(64, v))
 		k.p("VCVTPS2DQ %s, %s", reg(64, v), reg(64, v))
 	}
@@ -403,12 +429,32 @@ func (k *tiles) plain() {
 	}
 	k.p("LEAQ (DI)(R9*%d), DI", finishRows)
 	k.p("ADDQ $%d, DX", finishRows*sumPitch)
+	k.p("SUBQ $%d, SI", finishRows*slotRow)
 	k.p("SUBQ $%d, R15", finishRows)
 }
 
 func loadFloat(k *tiles) {
 	k.p("VBROADCASTSS %d(R13), %s", amxLo, reg(64, tileConsts))
 	k.p("VBROADCASTSS %d(R13), %s", amxHi, reg(64, tileConsts+1))
+}
+
+// startFloat begins sums with the bias, as the definition does.
+func startFloat(k *tiles) {
+	k.p("MOVQ %s, R11", amxCurBias)
+	k.p("MOVQ %d(R13), AX", amxBiasStep)
+	k.p("ADDQ R11, AX")
+	k.p("MOVQ AX, %s", amxCurBias)
+	k.p("CMPQ %s, $1", amxLeft)
+	k.p("JNE readable")
+	k.p("VMOVDQU32.Z (R11), %s, Z0", maskNext)
+	k.p("MOVQ %d(R13), R11", amxSums)
+	k.p("VMOVDQU64 Z0, %d(R11)", biasRow)
+	k.p("ADDQ $%d, R11", biasRow)
+	k.p("readable:")
+	k.p("XORQ CX, CX")
+	for t := range byte(k.mt) {
+		k.tileLoad(t, "R11", "CX", 0)
+	}
 }
 
 // nextFloat goes on to the residual of the block.
