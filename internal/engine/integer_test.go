@@ -297,6 +297,58 @@ func TestDynamicCodes(t *testing.T) {
 	}
 }
 
+// TestParts runs products of codes with weights whose marks take two whole numbers each: on integers where the level
+// has dot products of bytes, for static and dynamic codes. Weights of a few thousand numbers are
+// known before.
+func TestParts(t *testing.T) {
+	for _, f := range []*format.Format{format.Log5, format.Log4Sqrt2} {
+		for _, c := range []struct {
+			name, op, kernel string
+			x, shape         []int
+			block            format.Block
+			attrs            []any
+			bias             int // its length; 0: none
+			dynamic          bool
+		}{
+			{"conv", "Conv", "u8s8 conv 3x3 to f32", []int{2, 20, 6, 5}, []int{24, 20, 3, 3}, format.Block{Kind: format.Channel}, []any{"pads", []int64{1, 1, 1, 1}}, 24, false},
+			{"whole", "MatMul", "u8s8 gemm to f32", []int{17, 211}, []int{211, 20}, format.Block{}, nil, 0, false},
+			{"columns", "MatMul", "u8s8 gemm to f32", []int{2, 9, 211}, []int{211, 20}, format.Block{Kind: format.Channel, Axis: 1}, nil, 0, false},
+			{"turned", "Gemm", "u8s8 gemm to f32", []int{17, 211}, []int{20, 211}, format.Block{Kind: format.Channel}, []any{"transB", int64(1)}, 20, false},
+			{"dynamic", "MatMul", "u8s8 dynamic gemm", []int{17, 211}, []int{211, 20}, format.Block{Kind: format.Channel, Axis: 1}, nil, 0, true},
+		} {
+			t.Run(f.Name+" "+c.name, func(t *testing.T) {
+				k := newMaker(9)
+				k.m.Opsets[0].Version = 21
+				codes, scale, zero := "", k.scalar(inScale), k.constant(&tensor.Tensor{DType: tensor.Uint8, Raw: []byte{99}})
+				if x := k.input(k.floats(c.x...)); c.dynamic {
+					codes, scale, zero = "q", "s", "z"
+					k.m.Graph.Nodes = append(k.m.Graph.Nodes, &graph.Node{Op: "DynamicQuantizeLinear", In: []string{x}, Out: []string{codes, scale, zero}})
+				} else {
+					codes = k.node("QuantizeLinear", []string{x, scale, zero})
+				}
+				in := []string{k.node("DequantizeLinear", []string{codes, scale, zero}), k.coded(t, f, c.block, c.shape...)}
+				if c.bias > 0 {
+					in = append(in, k.constant(k.floats(c.bias)))
+				}
+				k.output(k.node(c.op, in, c.attrs...))
+				for _, l := range levels() {
+					parts := 0
+					_, steps := k.evaluate(t, runs{l, 1}, nil)
+					for _, s := range steps {
+						if s.Kernel == c.kernel {
+							parts++
+						}
+					}
+					if want := map[bool]int{true: 2}[l.DotsBytes()]; parts != want {
+						t.Errorf("%v: %d products of integers", l, parts)
+					}
+				}
+				k.checkFloat(t)
+			})
+		}
+	}
+}
+
 // TestIntegerSums runs products whose sums something else reads: codes and zero points of either sign,
 // weights whose zero points differ by column and whose differences leave int8.
 func TestIntegerSums(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"lowbit/internal/graph"
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
@@ -101,6 +102,7 @@ type net struct {
 	watch  []*value
 	bf16   map[*graph.Node]bool // those whose first two operands are bfloat16 in the file
 	fresh  int
+	level  kernel.Level
 }
 
 // newValue adds a value that the file does not name.

@@ -126,6 +126,7 @@ func (s *Session) compile(types map[string]graph.Type, override []string) (*prog
 	if err != nil {
 		return nil, err
 	}
+	g.level = s.level
 	for _, p := range passes {
 		p.run(g)
 	}

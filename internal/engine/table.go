@@ -52,6 +52,7 @@ type pass struct {
 // passes lists the rewrites in the order in which they run.
 var passes = []pass{
 	{"note weights of few bits", noteFewBits},
+	{"split weights into parts of eight bits", splitParts},
 	{"simplify", simplify},
 	{"compute in float32 on 16-bit floats", findHalves},
 	{"look stored codes up", findStored},

@@ -65,6 +65,7 @@ type Format struct {
 	Via    Via          // how ONNX spells the way back
 	Zero   bool         // the ruler may shift: the zero point is fitted
 	Opset  int          // first default-domain opset that can write it
+	Parts  []Part       // whole numbers that marks are made of, where they are not of eight bits themselves
 	Acts   []string     // activation formats that its kernels pair with; none: dequantize
 
 	// Fit returns the scale for the values of one block; nil covers the range, and where Search
@@ -78,6 +79,12 @@ type Format struct {
 	Mid    func(a, b float32) float32  // where neighbouring marks part; nil: halfway between them
 
 	ruler // made from the marks on first use
+}
+
+// A Part is one of several whole numbers of which each mark is the sum, every one times its unit.
+type Part struct {
+	Unit  float32
+	Marks []int8 // by code
 }
 
 // Params places the ruler over one group of values.

@@ -245,3 +245,29 @@ func TestEncodeBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestParts adds the whole numbers that marks are made of up to the marks, exactly.
+func TestParts(t *testing.T) {
+	n := 0
+	for _, f := range All {
+		if len(f.Parts) == 0 {
+			continue
+		}
+		n++
+		for c, m := range f.Marks {
+			sum := 0.0
+			for _, p := range f.Parts {
+				if len(p.Marks) != len(f.Marks) {
+					t.Fatalf("%s: %d numbers for %d marks", f.Name, len(p.Marks), len(f.Marks))
+				}
+				sum += float64(p.Unit) * float64(p.Marks[c])
+			}
+			if m == m && sum != float64(m) || m != m && sum != 0 {
+				t.Errorf("%s: code %d is %v, its parts %v", f.Name, c, m, sum)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no format has parts")
+	}
+}

@@ -17,12 +17,14 @@ var Log4 = &Format{
 // Log4Sqrt2 has half the steps of Log4: 0 and ±√2ᵏ for k = 0…6.
 var Log4Sqrt2 = &Format{
 	Name: "log4-sqrt2", Bits: 4, Kind: Logarithmic, Marks: powers(4, 0.5), Elem: tensor.Uint4, Via: Table, Opset: 21,
+	Parts: rootParts(powers(4, 0.5)), Acts: []string{"uint8"},
 	Search: true, Snap: powerAbove, Mid: logMiddle,
 }
 
 // Log5 has an exponent of four bits: 0 and ±2ᵏ for k = 0…14.
 var Log5 = &Format{
 	Name: "log5", Bits: 5, Kind: Logarithmic, Marks: powers(5, 1), Elem: tensor.Uint8, Via: Pick, Opset: 21,
+	Parts: byteParts(powers(5, 1)), Acts: []string{"uint8"},
 	Search: true, Snap: powerAbove, Mid: logMiddle,
 }
 
@@ -37,6 +39,33 @@ func powers(bits int, step float64) []float32 {
 	}
 	m[half] = float32(math.NaN())
 	return m
+}
+
+// byteParts splits whole numbers of sixteen bits into 256 times one and another of eight.
+func byteParts(marks []float32) []Part {
+	high, low := make([]int8, len(marks)), make([]int8, len(marks))
+	for c, m := range marks {
+		if m == m {
+			low[c] = int8(int(m))
+			high[c] = int8((int(m) - int(low[c])) >> 8)
+		}
+	}
+	return []Part{{1, low}, {256, high}}
+}
+
+// rootParts splits powers of √2 into whole ones and such times √2.
+func rootParts(marks []float32) []Part {
+	whole, root := make([]int8, len(marks)), make([]int8, len(marks))
+	for c, m := range marks {
+		switch {
+		case m != m:
+		case m == float32(int8(m)):
+			whole[c] = int8(m)
+		default:
+			root[c] = int8(math.Round(float64(m) / math.Sqrt2))
+		}
+	}
+	return []Part{{1, whole}, {math.Sqrt2, root}}
 }
 
 // logMiddle is halfway between two marks in the log domain. Next to zero it is zero: the

@@ -87,5 +87,8 @@ func Best() (Level, error) {
 	return l[len(l)-1], envErr
 }
 
+// DotsBytes says whether this level has an instruction for the dot product of bytes.
+func (l Level) DotsBytes() bool { return l.use(AVXVNNI) || l.use(VNNI) }
+
 // use says whether code written for v may run under the level l.
 func (l Level) use(v Level) bool { return l >= v && have[v] }

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"slices"
+
+	"lowbit/internal/format"
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
+)
+
+// partsRows is how many rows a product has at least whose weights are split: of fewer, reading the weights takes the time.
+const partsRows = 16
+
+// splitParts writes products of codes with weights whose marks are sums of whole numbers, each times a unit, as sums of
+// products with these: each adds up exactly, and the results are floats that are added.
+func splitParts(g *net) {
+	if !g.level.DotsBytes() {
+		return
+	}
+	for _, n := range slices.Clone(g.nodes) {
+		axis, ok := weightAxis(n)
+		if !ok || !n.static() || !readsCodes(n.in[0]) || len(n.in[1].shape) < 2 || n.out[0].elems() < partsRows*n.in[1].shape[axis] {
+			continue
+		}
+		c := weight.Read(known{g}, n.names[1])
+		if c == nil || len(c.Format.Parts) == 0 || c.Block.Kind != format.Whole && (c.Block.Kind != format.Channel || c.Block.Axis != axis) {
+			continue
+		}
+		if parts := partsOf(c); parts != nil {
+			g.sumOfParts(n, axis, parts)
+		}
+	}
+	g.sweep()
+}
+
+// weightAxis is the axis of output channels in the weights of a product.
+func weightAxis(n *node) (axis int, ok bool) {
+	switch n.kind {
+	case "Conv":
+		return 0, true
+	case "MatMul":
+		return 1, n.in[1] != nil && len(n.in[1].shape) == 2
+	case "Gemm":
+		if n.onnx.Bool("transB", false) {
+			return 0, true
+		}
+		return 1, true
+	}
+	return 0, false
+}
+
+// readsCodes says whether v is what codes of eight bits stand for that are not known before a run.
+func readsCodes(v *value) bool {
+	d := v.def
+	return d != nil && d.kind == "DequantizeLinear" && d.in[0].dtype.Bits() == 8 && d.in[0].konst == nil
+}
+
+// A weightPart is one of several int8 weights whose sum a weight is, and its scales.
+type weightPart struct{ codes, scale *tensor.Tensor }
+
+// partsOf splits a weight; it is nil where a unit times a scale is no float32.
+func partsOf(c *weight.Coded) []weightPart {
+	var list []weightPart
+	for _, p := range c.Format.Parts {
+		codes := tensor.New(tensor.Int8, c.Shape...)
+		for i, v := range c.Codes {
+			tensor.Of[int8](codes)[i] = p.Marks[v]
+		}
+		shape := []int{}
+		if c.Block.Kind == format.Channel {
+			shape = []int{len(c.Params)}
+		}
+		scale := tensor.New(tensor.Float32, shape...)
+		for i, q := range c.Params {
+			s := q.Scale * p.Unit
+			if float64(s) != float64(q.Scale)*float64(p.Unit) || q.Zero != 0 {
+				return nil
+			}
+			tensor.Of[float32](scale)[i] = s
+		}
+		list = append(list, weightPart{codes, scale})
+	}
+	return list
+}
+
+// sumOfParts makes n the sum of its products with two parts; a bias stays with the first.
+func (g *net) sumOfParts(n *node, axis int, parts []weightPart) {
+	var sums []*value
+	for i, p := range parts {
+		name := n.in[1].name + "·part" + itoa(i)
+		w := g.dequantized(n, axis, g.constant(name, p.codes), g.constant(name+"·scale", p.scale), nil)
+		in := []*value{n.in[0], w}
+		if i == 0 {
+			in = append(in, n.in[2:]...)
+		}
+		y := g.newValue(n.out[0], tensor.Float32, n.out[0].shape)
+		g.insertOp(n, n.kind, n.version, n.onnx.Attrs, in, y)
+		sums = append(sums, y)
+	}
+	a, b := sums[0], sums[1]
+	n.onnx = &graph.Node{Op: "Add", Name: n.onnx.Name, In: []string{a.name, b.name}, Out: n.onnx.Out}
+	n.version = opsetVersion(g.model.Opsets, "")
+	n.become("Add", nil, a, b)
+}
