@@ -143,11 +143,22 @@ func (q *quantization) prepare() error {
 	if err := pass.Upgrade(q.float, q.opset()); err != nil {
 		return err
 	}
+	if err := q.lower(); err != nil {
+		return err
+	}
 	align(q.float)
 	q.tellDrawn()
 	var err error
 	q.facts, err = op.Infer(q.float, nil)
 	return err
+}
+
+// lower takes the opset back to one that the target can run quantized, where there is a target.
+func (q *quantization) lower() error {
+	if t := q.opt.Settings.Target; t != nil && q.opt.Settings.Mode != plan.Convert {
+		return t.Lower(q.float)
+	}
+	return nil
 }
 
 // alignMost is how many bytes of constants are copied to where they can be read in place.
