@@ -109,7 +109,7 @@ func (w *work) weights() (n float64) {
 func (w *work) measure() float64 { return w.judge*w.macs + makeWork*w.weights() }
 
 // trial is the work of finding ranges and mean errors on the samples to repair on and comparing twice.
-func (w *work) trial() float64 { return 2*w.fit*w.macs + 2*w.measure() }
+func (w *work) trial() float64 { return (w.fit+min(w.fit, meansOf))*w.macs + 2*w.measure() }
 
 // makeWork is what quantizing and packing one weight takes, in multiply-adds.
 const makeWork = 200

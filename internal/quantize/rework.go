@@ -153,6 +153,9 @@ func (q *quantization) trial(likely bool) (*Gate, error) {
 	return q.unbiased()
 }
 
+// meansOf is how many samples tell the mean errors that a trial takes out of biases.
+const meansOf = 12
+
 // unbiased compares the network with biases that take up the mean error of each layer's weights, where the
 // repair of biases is to follow: what that mends does not count.
 func (q *quantization) unbiased() (*Gate, error) {
@@ -166,7 +169,9 @@ func (q *quantization) unbiased() (*Gate, error) {
 		return nil, err
 	}
 	q.float, q.plan = pass.Clone(was.float), was.plan.Clone()
-	if _, err := once.Run(q.ctx, q.job(once)); err != nil {
+	j := q.job(once)
+	j.Fit = j.Fit[:min(len(j.Fit), meansOf)]
+	if _, err := once.Run(q.ctx, j); err != nil {
 		return nil, err
 	}
 	return q.compared()
