@@ -28,8 +28,8 @@ func evalAffineGrid(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	corners := c.Bool("align_corners", false)
-	y := make([]float64, 0, product(shape))
-	points := product(size[2:])
+	y := make([]float64, 0, tensor.Elements(shape))
+	points := tensor.Elements(size[2:])
 	for i := range size[0] * points {
 		idx := unravel(i%points, size[2:])
 		t := m[i/points*rank*(rank+1):]

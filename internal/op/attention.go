@@ -215,13 +215,13 @@ func evalAttention(c *Call) ([]*tensor.Tensor, error) {
 	if _, err := sized(y.shape()); err != nil {
 		return nil, err
 	}
-	y.data = make([]float64, product(y.shape()))
+	y.data = make([]float64, tensor.Elements(y.shape()))
 	scores := &heads{a.q.batch, a.q.count, a.q.rows, a.k.rows, nil}
 	if c.Wants(3) {
 		if _, err := sized(scores.shape()); err != nil {
 			return nil, err
 		}
-		scores.data = make([]float64, product(scores.shape()))
+		scores.data = make([]float64, tensor.Elements(scores.shape()))
 	}
 	for i := range a.q.batch * a.q.count {
 		n, head := i/a.q.count, i%a.q.count

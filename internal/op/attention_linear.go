@@ -59,7 +59,7 @@ func newLinearAttention(c *Call) (*linearAttention, error) {
 		return nil, err
 	}
 	a.q, a.k, a.v, a.decay, a.beta = in[0], in[1], in[2], in[4], in[5]
-	a.state = make([]float64, product(a.stateShape()))
+	a.state = make([]float64, tensor.Elements(a.stateShape()))
 	copy(a.state, in[3])
 	return a, nil
 }
@@ -133,7 +133,7 @@ func evalLinearAttention(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	shape := []int{a.batch, a.steps, a.qHeads * a.dv}
-	y := make([]float64, product(shape))
+	y := make([]float64, tensor.Elements(shape))
 	share := a.qHeads / a.kvHeads
 	for i := range a.batch * a.kvHeads {
 		n, head := i/a.kvHeads, i%a.kvHeads

@@ -22,9 +22,9 @@ func newBatchNorm(c *Call) (*batchNorm, error) {
 	b := &batchNorm{batch: x[0], channels: 1, inner: 1, stats: []int{1}}
 	switch {
 	case len(x) > 1 && c.Opset < 9 && !c.Bool("spatial", true):
-		b.channels, b.stats = product(x[1:]), slices.Clone(x[1:])
+		b.channels, b.stats = tensor.Elements(x[1:]), slices.Clone(x[1:])
 	case len(x) > 1:
-		b.channels, b.inner, b.stats = x[1], product(x[2:]), []int{x[1]}
+		b.channels, b.inner, b.stats = x[1], tensor.Elements(x[2:]), []int{x[1]}
 	}
 	for i, name := range []string{"scale", "bias", "mean", "variance"} {
 		if err := wantShape(name, c.In[1+i], b.stats...); err != nil {

@@ -29,9 +29,9 @@ func newFolding(n *graph.Node, x, image, block []int) (*folding, error) {
 	if _, err := sized(block); err != nil {
 		return nil, err
 	}
-	taps := product(block)
-	if x[1]%taps != 0 || x[2] != product(w.out) {
-		return nil, invalidf("columns of shape %v, %d rows for a block and %d blocks are needed", x, taps, product(w.out))
+	taps := tensor.Elements(block)
+	if x[1]%taps != 0 || x[2] != tensor.Elements(w.out) {
+		return nil, invalidf("columns of shape %v, %d rows for a block and %d blocks are needed", x, taps, tensor.Elements(w.out))
 	}
 	f := &folding{w, x[0], x[1] / taps}
 	_, err = sized(f.shape())
@@ -58,8 +58,8 @@ func evalCol2Im(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	y := make([]float64, product(f.shape()))
-	in, out, taps := product(f.in), product(f.out), product(f.kernel)
+	y := make([]float64, tensor.Elements(f.shape()))
+	in, out, taps := tensor.Elements(f.in), tensor.Elements(f.out), tensor.Elements(f.kernel)
 	step := f.step()
 	for i := range f.batch * f.channels {
 		plane := y[i*in : (i+1)*in]

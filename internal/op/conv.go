@@ -55,9 +55,9 @@ func (v *convolution) shape() []int { return append([]int{v.batch, v.outC}, v.ou
 
 // apply convolves x with w. bias (M) may be nil.
 func (v *convolution) apply(x, w, bias []float64) []float64 {
-	y := make([]float64, product(v.shape()))
+	y := make([]float64, tensor.Elements(v.shape()))
 	win := v.flat()
-	in, out, taps := product(v.in), product(v.out), product(v.kernel)
+	in, out, taps := tensor.Elements(v.in), tensor.Elements(v.out), tensor.Elements(v.kernel)
 	perIn, perOut := v.inC/v.group, v.outC/v.group
 	for i := range v.batch * v.outC {
 		n, m := i/v.outC, i%v.outC

@@ -31,7 +31,7 @@ func evalCausalConv(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	y, carry := make([]float64, x.Len()), make([]float64, product(state))
+	y, carry := make([]float64, x.Len()), make([]float64, tensor.Elements(state))
 	row := make([]float64, k-1+length) // the past, then the input
 	for i := range batch * channels {
 		clear(row)

@@ -25,11 +25,11 @@ func newDeformed(c *Call) (*deformed, error) {
 	if d.offsetGroups < 1 || v.inC%d.offsetGroups != 0 {
 		return nil, invalidf("%d offset groups do not divide %d channels", d.offsetGroups, v.inC)
 	}
-	taps, rank := product(v.kernel), len(v.in)
+	taps, rank := tensor.Elements(v.kernel), len(v.in)
 	if _, err := sized([]int{d.offsetGroups, taps, rank}); err != nil {
 		return nil, err
 	}
-	if _, err := sized([]int{v.inC, taps, product(v.out)}); err != nil {
+	if _, err := sized([]int{v.inC, taps, tensor.Elements(v.out)}); err != nil {
 		return nil, err
 	}
 	for _, want := range []struct {
@@ -55,7 +55,7 @@ func newDeformed(c *Call) (*deformed, error) {
 
 // columns gathers the sampled input of image n: (inC, taps, outputs).
 func (d *deformed) columns(n int) []float64 {
-	in, out, taps := product(d.in), product(d.out), product(d.kernel)
+	in, out, taps := tensor.Elements(d.in), tensor.Elements(d.out), tensor.Elements(d.kernel)
 	col := make([]float64, d.inC*taps*out)
 	perGroup := d.inC / d.offsetGroups
 	for g := range d.offsetGroups {
@@ -81,7 +81,7 @@ func (d *deformed) columns(n int) []float64 {
 
 // sample interpolates linearly along every axis; positions outside the input read as zero.
 func (d *deformed) sample(n, g, tap, o int) sample {
-	out, taps, rank := product(d.out), product(d.kernel), len(d.in)
+	out, taps, rank := tensor.Elements(d.out), tensor.Elements(d.kernel), len(d.in)
 	kernel, pos := unravel(tap, d.kernel), unravel(o, d.out)
 	s := sample{at: []int{0}, weight: []float64{1}}
 	for i, size := range d.in {
@@ -115,9 +115,9 @@ func evalDeformConv(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	w, bias := in[0], in[1]
-	y := make([]float64, product(d.shape()))
-	out, rows := product(d.out), d.outC/d.group
-	depth := d.inC / d.group * product(d.kernel)
+	y := make([]float64, tensor.Elements(d.shape()))
+	out, rows := tensor.Elements(d.out), d.outC/d.group
+	depth := d.inC / d.group * tensor.Elements(d.kernel)
 	for n := range d.batch {
 		col := d.columns(n)
 		for g := range d.group {

@@ -89,7 +89,7 @@ func newSpread(n *graph.Node, x, w []int) (*convolution, error) {
 
 // reverse computes ConvTranspose of x with w. bias (M) may be nil.
 func (v *convolution) reverse(x, w, bias []float64) []float64 {
-	in, out, taps := product(v.in), product(v.out), product(v.kernel)
+	in, out, taps := tensor.Elements(v.in), tensor.Elements(v.out), tensor.Elements(v.kernel)
 	perIn, perOut := v.inC/v.group, v.outC/v.group
 	y := make([]float64, v.batch*v.inC*in)
 	for i := range v.batch * v.inC {

@@ -64,7 +64,7 @@ func evalQLinearConv(c *Call) ([]*tensor.Tensor, error) {
 		if n != v.outC {
 			return nil, invalidf("%d weight scales for %d output channels", n, v.outC)
 		}
-		plane := product(v.out)
+		plane := tensor.Elements(v.out)
 		channel = func(i int) int { return i / plane % v.outC }
 	}
 	return one(r.apply(acc, v.shape(), channel))

@@ -22,7 +22,7 @@ func evalDet(c *Call) ([]*tensor.Tensor, error) {
 	if _, err := sized(x.Shape[:r-2]); err != nil {
 		return nil, err
 	}
-	y := make([]float64, product(x.Shape[:r-2]))
+	y := make([]float64, tensor.Elements(x.Shape[:r-2]))
 	for i := range y {
 		y[i] = determinant(slices.Clone(data[i*n*n:(i+1)*n*n]), n)
 	}

@@ -69,7 +69,7 @@ func newDFT(c *Call) (*dftShape, error) {
 		return nil, err
 	}
 	last := len(x) - 1
-	s := &dftShape{outer: product(x[:axis]), in: x[axis], inner: product(x[axis+1 : last]), parts: x[last], axis: axis}
+	s := &dftShape{outer: tensor.Elements(x[:axis]), in: x[axis], inner: tensor.Elements(x[axis+1 : last]), parts: x[last], axis: axis}
 	s.inverse, s.onesided = c.Bool("inverse", false), c.Bool("onesided", false)
 	if s.parts != 1 && s.parts != 2 {
 		return nil, invalidf("input of shape %v, the last axis is 1 or 2", x)
@@ -96,7 +96,7 @@ func evalDFT(c *Call) ([]*tensor.Tensor, error) {
 	}
 	shape := slices.Clone(c.In[0].Shape)
 	shape[s.axis], shape[len(shape)-1] = s.out, s.outParts
-	y := make([]float64, product(shape))
+	y := make([]float64, tensor.Elements(shape))
 	for o := range s.outer {
 		for i := range s.inner {
 			z := s.transform(s.read(x, o, i))

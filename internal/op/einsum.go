@@ -192,7 +192,7 @@ func evalEinsum(c *Call) ([]*tensor.Tensor, error) {
 // sumProducts computes for every position of shape the sum over the positions of inner of the
 // product of all operands.
 func sumProducts[T float64 | int64](in [][]T, steps [][]int, shape, inner []int) []T {
-	y := make([]T, product(shape))
+	y := make([]T, tensor.Elements(shape))
 	outer, within := make([][]int, len(in)), make([][]int, len(in))
 	for i, s := range steps {
 		outer[i], within[i] = s[:len(shape)], s[len(shape):]

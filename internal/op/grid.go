@@ -36,7 +36,7 @@ func newGridSampler(c *Call) (*gridSampler, error) {
 	if len(s.spatial) > 6 {
 		return nil, unsupportedf("%d spatial axes", len(s.spatial))
 	}
-	if product(s.spatial) == 0 {
+	if tensor.Elements(s.spatial) == 0 {
 		return nil, invalidf("input of shape %v is empty", x)
 	}
 	return s, nil
@@ -138,8 +138,8 @@ func evalGridSample(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	size, points, channels := product(s.spatial), product(shape[2:]), x.Shape[1]
-	y := make([]float64, product(shape))
+	size, points, channels := tensor.Elements(s.spatial), tensor.Elements(shape[2:]), x.Shape[1]
+	y := make([]float64, tensor.Elements(shape))
 	for i := range x.Shape[0] * points {
 		n, o := i/points, i%points
 		p := s.point(in[1][i*rank : (i+1)*rank])

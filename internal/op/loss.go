@@ -23,7 +23,7 @@ func newClassLoss(c *Call) (*classLoss, error) {
 	if err := wantRank("input", x.Shape, 2); err != nil {
 		return nil, err
 	}
-	l := &classLoss{classes: x.Shape[1], inner: product(x.Shape[2:]), ignored: func(int) bool { return false }}
+	l := &classLoss{classes: x.Shape[1], inner: tensor.Elements(x.Shape[2:]), ignored: func(int) bool { return false }}
 	l.shape = slices.Delete(slices.Clone(x.Shape), 1, 2)
 	if err := wantShape("labels", labels, l.shape...); err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ func newMatmul(a, b []int) (*matmulShape, error) {
 
 // multiply returns the product of a and b.
 func multiply[T float64 | int64](s *matmulShape, a, b []T) []T {
-	y := make([]T, product(s.out))
+	y := make([]T, tensor.Elements(s.out))
 	size := s.m * s.n
 	eachIndex(s.batch, [][]int{s.a, s.b}, func(i int, off []int) {
 		addProduct(y[i*size:][:size], a[off[0]:][:s.m*s.k], b[off[1]:][:s.k*s.n], s.k, s.n)

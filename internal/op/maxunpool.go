@@ -55,7 +55,7 @@ func evalMaxUnpool(c *Call) ([]*tensor.Tensor, error) {
 	}
 	src, st := cellsOf(x), strides(shape)
 	for i, p := range at {
-		if p < 0 || p >= product(implied) {
+		if p < 0 || p >= tensor.Elements(implied) {
 			return nil, invalidf("index %d is outside shape %v", p, implied)
 		}
 		to := 0

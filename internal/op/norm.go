@@ -96,8 +96,8 @@ func normalizeGroups(c *Call, groups, factors int) ([]*tensor.Tensor, error) {
 	}
 	y := slices.Clone(in[0])
 	if len(y) > 0 {
-		standardize(y, product(x.Shape[1:])/groups, float64(c.Float("epsilon", 1e-5)))
-		size := product(x.Shape[1:]) / factors
+		standardize(y, tensor.Elements(x.Shape[1:])/groups, float64(c.Float("epsilon", 1e-5)))
+		size := tensor.Elements(x.Shape[1:]) / factors
 		for i := range y {
 			f := i / size % factors
 			y[i] = float64(y[i]*in[1][f]) + in[2][f]
@@ -121,7 +121,7 @@ func evalLayerNorm(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	y := slices.Clone(data)
-	mean, inverse := standardize(y, product(x.Shape[axis:]), float64(c.Float("epsilon", 1e-5)))
+	mean, inverse := standardize(y, tensor.Elements(x.Shape[axis:]), float64(c.Float("epsilon", 1e-5)))
 	if err := affine(y, x.Shape, c.In[1], c.Input(2)); err != nil {
 		return nil, err
 	}
@@ -141,8 +141,8 @@ func evalLayerNorm(c *Call) ([]*tensor.Tensor, error) {
 
 // statistic stores what standardize returned of every run; empty runs have none, and count as zero.
 func statistic(d tensor.DType, v []float64, shape []int) (*tensor.Tensor, error) {
-	if len(v) != product(shape) {
-		v = make([]float64, product(shape))
+	if len(v) != tensor.Elements(shape) {
+		v = make([]float64, tensor.Elements(shape))
 	}
 	return fromFloats(d, v, shape)
 }
@@ -189,7 +189,7 @@ func evalRMSNorm(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	y := slices.Clone(data)
-	size, eps := product(x.Shape[axis:]), float64(c.Float("epsilon", 1e-5))
+	size, eps := tensor.Elements(x.Shape[axis:]), float64(c.Float("epsilon", 1e-5))
 	for at := 0; at < len(y); at += size {
 		run := y[at : at+size]
 		inv := 1 / math.Sqrt(dot(run, run)/float64(size)+eps)

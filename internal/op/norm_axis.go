@@ -54,7 +54,7 @@ func reduceOver(x []float64, shape, axes []int, f func(float64) float64) *axisSu
 	for _, a := range axes {
 		kept[a] = 1
 	}
-	r := &axisSum{shape: shape, step: broadcastStrides(kept, shape), sum: make([]float64, product(kept))}
+	r := &axisSum{shape: shape, step: broadcastStrides(kept, shape), sum: make([]float64, tensor.Elements(kept))}
 	r.count = len(x) / max(1, len(r.sum))
 	r.each(func(i, group int) { r.sum[group] += f(x[i]) })
 	return r
@@ -103,7 +103,7 @@ func evalLRN(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	alpha, beta, bias := float64(c.Float("alpha", 1e-4)), float64(c.Float("beta", 0.75)), float64(c.Float("bias", 1))
-	channels, inner := x.Shape[1], product(x.Shape[2:])
+	channels, inner := x.Shape[1], tensor.Elements(x.Shape[2:])
 	y := make([]float64, len(data))
 	for i := range data {
 		ch := i / inner % channels

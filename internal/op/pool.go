@@ -17,7 +17,7 @@ func poolWindow(n *graph.Node, x []int) (*window, error) {
 	if err != nil {
 		return nil, err
 	}
-	if product(x[2:]) == 0 {
+	if tensor.Elements(x[2:]) == 0 {
 		return nil, invalidf("input of shape %v has no elements to pool", x)
 	}
 	w, err := s.over(x[2:])
@@ -89,10 +89,10 @@ func evalMaxPool(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	shape := poolShape(x.Shape, w)
-	y := make([]float64, product(shape))
+	y := make([]float64, tensor.Elements(shape))
 	at := make([]int64, len(y))
 	fill(y, lowest(x.DType))
-	in, out := product(w.in), product(w.out)
+	in, out := tensor.Elements(w.in), tensor.Elements(w.out)
 	columns := c.Bool("storage_order", false)
 	planes(data, y, in, out, func(i int, x, y []float64) {
 		idx := at[i*out : (i+1)*out]
@@ -114,7 +114,7 @@ func evalMaxPool(c *Call) ([]*tensor.Tensor, error) {
 // maximum raises y to the largest element under the window and notes where the first one is.
 func (w *window) maximum(y, x []float64, at []int64) {
 	step := w.step()
-	for tap := range product(w.kernel) {
+	for tap := range tensor.Elements(w.kernel) {
 		w.runs(tap, func(o, i, n int) {
 			for j := range n {
 				if v := x[i+j*step]; v > y[o+j] || v != v {
@@ -155,7 +155,7 @@ func evalAveragePool(c *Call) ([]*tensor.Tensor, error) {
 	count := w.counts(c.Bool("count_include_pad", false))
 	return poolPlanes(x, w, func(x, y []float64) {
 		step := w.step()
-		for tap := range product(w.kernel) {
+		for tap := range tensor.Elements(w.kernel) {
 			w.runs(tap, func(o, i, n int) { addScaled(y[o:o+n], x[i:], 1, step) })
 		}
 		for i := range y {
@@ -171,8 +171,8 @@ func poolPlanes(x *tensor.Tensor, w *window, f func(x, y []float64)) ([]*tensor.
 		return nil, err
 	}
 	shape := poolShape(x.Shape, w)
-	y := make([]float64, product(shape))
-	planes(data, y, product(w.in), product(w.out), func(_ int, x, y []float64) { f(x, y) })
+	y := make([]float64, tensor.Elements(shape))
+	planes(data, y, tensor.Elements(w.in), tensor.Elements(w.out), func(_ int, x, y []float64) { f(x, y) })
 	return one(fromFloats(x.DType, y, shape))
 }
 
@@ -225,7 +225,7 @@ func evalLpPool(c *Call) ([]*tensor.Tensor, error) {
 	}
 	return poolPlanes(x, w, func(x, y []float64) {
 		step := w.step()
-		for tap := range product(w.kernel) {
+		for tap := range tensor.Elements(w.kernel) {
 			w.runs(tap, func(o, i, n int) {
 				for j := range n {
 					y[o+j] += math.Pow(math.Abs(x[i+j*step]), float64(p))

@@ -14,7 +14,7 @@ func globalPool(f func(plane []float64) float64) func(*Call) ([]*tensor.Tensor, 
 		if err := wantRank("input", x.Shape, 2); err != nil {
 			return nil, err
 		}
-		size := product(x.Shape[2:])
+		size := tensor.Elements(x.Shape[2:])
 		if size == 0 {
 			return nil, invalidf("input of shape %v has no elements to pool", x.Shape)
 		}
@@ -26,7 +26,7 @@ func globalPool(f func(plane []float64) float64) func(*Call) ([]*tensor.Tensor, 
 		for i := range shape[2:] {
 			shape[2+i] = 1
 		}
-		y := make([]float64, product(shape))
+		y := make([]float64, tensor.Elements(shape))
 		for i := range y {
 			y[i] = f(data[i*size : (i+1)*size])
 		}

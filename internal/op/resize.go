@@ -79,7 +79,7 @@ func resample(x *tensor.Tensor, rs []resampling, s *sampler, outside float64) (*
 		if _, err := sized(done); err != nil {
 			return nil, err
 		}
-		data = blendAxis(data, plan[k], product(done[:k]), rs[k].in, product(done[k+1:]))
+		data = blendAxis(data, plan[k], tensor.Elements(done[:k]), rs[k].in, tensor.Elements(done[k+1:]))
 	}
 	if s.crop {
 		data = slices.Clone(data)
@@ -110,7 +110,7 @@ func pick(x *tensor.Tensor, plan [][]sample, shape []int) (*tensor.Tensor, error
 	}
 	src, st := cellsOf(x), strides(x.Shape)
 	idx := make([]int, len(shape))
-	for i := range product(shape) {
+	for i := range tensor.Elements(shape) {
 		from := 0
 		for k, p := range idx {
 			from += plan[k][p].at[0] * st[k]

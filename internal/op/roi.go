@@ -55,7 +55,7 @@ func (p *roiPool) plane(n, c int) []float64 {
 // run computes every region: f prepares region r, which lies in the image that it returns, and
 // then gives the value of output cell (i,j) on a plane.
 func (p *roiPool) run(d tensor.DType, f func(r int) (image int, cell func(plane []float64, i, j int) float64)) ([]*tensor.Tensor, error) {
-	y := make([]float64, 0, product(p.shape()))
+	y := make([]float64, 0, tensor.Elements(p.shape()))
 	for r := range p.count {
 		image, cell := f(r)
 		if image < 0 || image >= p.batch {

@@ -6,25 +6,6 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// maxElements bounds what a result may hold whose size attributes alone decide, so that its
-// float64 form stays within maxBytes.
-const maxElements = maxBytes / 8
-
-// sized is checkSize for a result that is computed as float64.
-func sized(shape []int) (int, error) { return checkSize(tensor.Float64, shape) }
-
-// product multiplies dimensions that are known to be small enough.
-func product(dims []int) int { return tensor.Elements(dims) }
-
-// unknownDims returns n dimensions of which nothing is known.
-func unknownDims(n int) []graph.Dim {
-	d := make([]graph.Dim, n)
-	for i := range d {
-		d[i] = graph.Unknown
-	}
-	return d
-}
-
 // maxBytes bounds a single result. Arguments that ask for more are refused before anything
 // is allocated.
 const maxBytes = 1 << 31
@@ -60,4 +41,20 @@ func newChecked(d tensor.DType, shape ...int) (*tensor.Tensor, error) {
 		return nil, err
 	}
 	return tensor.New(d, shape...), nil
+}
+
+// maxElements bounds what a result may hold whose size attributes alone decide, so that its
+// float64 form stays within maxBytes.
+const maxElements = maxBytes / 8
+
+// sized is checkSize for a result that is computed as float64.
+func sized(shape []int) (int, error) { return checkSize(tensor.Float64, shape) }
+
+// unknownDims returns n dimensions of which nothing is known.
+func unknownDims(n int) []graph.Dim {
+	d := make([]graph.Dim, n)
+	for i := range d {
+		d[i] = graph.Unknown
+	}
+	return d
 }

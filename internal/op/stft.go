@@ -20,7 +20,7 @@ func evalSTFT(c *Call) ([]*tensor.Tensor, error) {
 	if _, err := sized(shape); err != nil {
 		return nil, err
 	}
-	y := make([]float64, 0, product(shape))
+	y := make([]float64, 0, tensor.Elements(shape))
 	for i := range shape[0] * count {
 		z := fourier(f.frame(i/count, i%count), -1)
 		for k := range bins {

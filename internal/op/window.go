@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
 )
 
 // A slide is how a kernel moves along the spatial axes, as the attributes strides, dilations,
@@ -164,7 +165,7 @@ func (w *window) flat() *window {
 			return w
 		}
 	}
-	one, zero, n := []int{1}, []int{0}, []int{product(w.in)}
+	one, zero, n := []int{1}, []int{0}, []int{tensor.Elements(w.in)}
 	return &window{in: n, out: n, kernel: one, stride: one, dilation: one, front: zero, behind: zero}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
 )
 
 // TestWindowRuns holds the runs against a search through all outputs and kernel positions.
@@ -48,7 +49,7 @@ func tapPairs(w *window, tap int) (list [][2]int) {
 
 func searchPairs(w *window, tap int) (list [][2]int) {
 	k := unravel(tap, w.kernel)
-	for o := range product(w.out) {
+	for o := range tensor.Elements(w.out) {
 		at, inside := 0, true
 		for i, p := range unravel(o, w.out) {
 			pos := p*w.stride[i] + k[i]*w.dilation[i] - w.front[i]
