@@ -80,11 +80,16 @@ func ramp(name string, shape ...int) string {
 }
 
 // TestRandomNetworks writes random networks in every form: the result is sound, keeps its inputs
-// and outputs, and gives numbers near those of the float network; both integer forms agree.
+// and outputs, and gives numbers near those of the float network; both integer forms of one plan agree.
 func TestRandomNetworks(t *testing.T) {
-	forms := []struct{ arg, style string }{
-		{"mode: static", "qdq"}, {"mode: static", "qoperator"}, {"mode: dynamic", ""}, {"mode: weights", ""},
-		{"mode: static, weights: {block: tensor}", "qdq"}, {"mode: static, activations: {format: int8}", "qoperator"},
+	type form struct {
+		arg, style string
+		codes      bool // the plan is for operators on codes
+	}
+	pairs, codes := form{"mode: static", "qdq", true}, form{"mode: static", "qoperator", true} // of one plan
+	forms := []form{
+		{"mode: static", "qdq", false}, pairs, codes, {"mode: dynamic", "", false}, {"mode: weights", "", false},
+		{"mode: static, weights: {block: tensor}", "qdq", false}, {"mode: static, activations: {format: int8}", "qoperator", true},
 	}
 	rapid.Check(t, func(r *rapid.T) {
 		text := randomNetwork(r)
@@ -97,10 +102,10 @@ func TestRandomNetworks(t *testing.T) {
 		if err != nil {
 			r.Fatalf("%v\n%s", err, text)
 		}
-		answers := map[string]map[string]*tensor.Tensor{}
+		answers := map[form]map[string]*tensor.Tensor{}
 		for _, f := range forms {
 			m := pass.Clone(float)
-			if err := quantizeCase(t, m, f.arg, f.style); err != nil {
+			if err := quantizeForm(t, m, f.arg, f.style, f.codes); err != nil {
 				r.Fatalf("%s %s: %v\n%s", f.arg, f.style, err, text)
 			}
 			if l := graph.Check(m, graph.Limits{}); l.Len() > 0 {
@@ -110,12 +115,12 @@ func TestRandomNetworks(t *testing.T) {
 			if err != nil {
 				r.Fatalf("%s %s: %v\n%s", f.arg, f.style, err, m.Text(graph.TextOptions{}))
 			}
-			answers[f.arg+f.style] = got
+			answers[f] = got
 			if db := ratio(float, want, got); db < 12 {
 				r.Fatalf("%s %s: %.1f dB\n%s\n%s", f.arg, f.style, db, text, m.Text(graph.TextOptions{Elide: 8}))
 			}
 		}
-		if db := ratio(float, answers["mode: staticqdq"], answers["mode: staticqoperator"]); db < 35 {
+		if db := ratio(float, answers[pairs], answers[codes]); db < 35 {
 			r.Fatalf("the integer forms differ: %.1f dB\n%s", db, text)
 		}
 	})

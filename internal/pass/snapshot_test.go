@@ -252,6 +252,12 @@ func feedFor(m *graph.Model, seed int) map[string]*tensor.Tensor {
 // quantizeCase calibrates m on four inputs and writes it quantized. arg is the inside of a recipe.
 func quantizeCase(t *testing.T, m *graph.Model, arg, style string) error {
 	t.Helper()
+	return quantizeForm(t, m, arg, style, style == "qoperator")
+}
+
+// quantizeForm is quantizeCase by a plan that is made for operators on codes, whatever the style.
+func quantizeForm(t *testing.T, m *graph.Model, arg, style string, codes bool) error {
+	t.Helper()
 	r, err := recipe.Parse([]byte("{schema: " + recipe.Schema + ", calibration: {observer: minmax}, " + arg + "}"))
 	if err != nil {
 		t.Fatal(err)
@@ -260,7 +266,7 @@ func quantizeCase(t *testing.T, m *graph.Model, arg, style string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set.Codes = style == "qoperator"
+	set.Codes = codes
 	facts, err := op.Infer(m, nil)
 	if err != nil {
 		t.Fatal(err)
