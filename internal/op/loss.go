@@ -14,7 +14,8 @@ type classLoss struct {
 	shape          []int // of the labels
 	labels         []int
 	weights        []float64 // nil: all one
-	ignored        func(label int) bool
+	ignore         int       // a label that does not count, where hasIgnore is set
+	hasIgnore      bool
 	reduction      string
 }
 
@@ -23,7 +24,7 @@ func newClassLoss(c *Call) (*classLoss, error) {
 	if err := wantRank("input", x.Shape, 2); err != nil {
 		return nil, err
 	}
-	l := &classLoss{classes: x.Shape[1], inner: tensor.Elements(x.Shape[2:]), ignored: func(int) bool { return false }}
+	l := &classLoss{classes: x.Shape[1], inner: tensor.Elements(x.Shape[2:])}
 	l.shape = slices.Delete(slices.Clone(x.Shape), 1, 2)
 	if err := wantShape("labels", labels, l.shape...); err != nil {
 		return nil, err
@@ -35,10 +36,7 @@ func newClassLoss(c *Call) (*classLoss, error) {
 	if l.reduction, err = lossReduction(c.Node); err != nil {
 		return nil, err
 	}
-	if c.HasAttr("ignore_index") {
-		ignore := c.Int("ignore_index", 0)
-		l.ignored = func(label int) bool { return label == ignore }
-	}
+	l.ignore, l.hasIgnore = c.Int("ignore_index", 0), c.HasAttr("ignore_index")
 	if l.labels, err = indices(labels); err != nil {
 		return nil, err
 	}
@@ -56,18 +54,18 @@ func lossReduction(n *graph.Node) (string, error) {
 	return r, nil
 }
 
-// weight returns how much label number i counts; 0 where it is ignored.
-func (l *classLoss) weight(i int) (float64, error) {
+// weight returns how much label number i counts, false where it is ignored.
+func (l *classLoss) weight(i int) (w float64, counts bool, err error) {
 	k := l.labels[i]
 	switch {
-	case l.ignored(k):
-		return 0, nil
+	case l.hasIgnore && k == l.ignore:
+		return 0, false, nil
 	case k < 0 || k >= l.classes:
-		return 0, invalidf("label %d, there are %d classes", k, l.classes)
+		return 0, false, invalidf("label %d, there are %d classes", k, l.classes)
 	case l.weights != nil:
-		return l.weights[k], nil
+		return l.weights[k], true, nil
 	}
-	return 1, nil
+	return 1, true, nil
 }
 
 // compute returns the reduced loss of log-probabilities and its shape.
@@ -75,11 +73,11 @@ func (l *classLoss) compute(logp []float64) (loss []float64, shape []int, err er
 	loss = make([]float64, len(l.labels))
 	sum, total := 0.0, 0.0
 	for i := range loss {
-		w, err := l.weight(i)
+		w, counts, err := l.weight(i)
 		if err != nil {
 			return nil, nil, err
 		}
-		if l.ignored(l.labels[i]) {
+		if !counts {
 			continue
 		}
 		n, at := i/l.inner, i%l.inner

@@ -63,12 +63,12 @@ func (in *inliner) graph(g *graph.Graph, depth int) error {
 
 func (in *inliner) list(nodes []*graph.Node, depth int) ([]*graph.Node, error) {
 	if depth > maxInlineDepth {
-		return nil, fault.Invalidf("functions", "call one another deeper than %d", maxInlineDepth)
+		return nil, fault.Limitf("functions", "call one another deeper than %d", maxInlineDepth)
 	}
 	var out []*graph.Node
 	for _, n := range nodes {
 		if in.nodes++; in.nodes > maxInlineNodes {
-			return nil, fault.Invalidf("functions", "expand to more than %d nodes", maxInlineNodes)
+			return nil, fault.Limitf("functions", "expand to more than %d nodes", maxInlineNodes)
 		}
 		for _, s := range n.Subgraphs() {
 			if err := in.graph(s, depth); err != nil {
