@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
@@ -22,15 +24,17 @@ func (lw *lowerer) body(n *node, attr string, st *step) (*body, bool) {
 	if g == nil {
 		return nil, false
 	}
-	g = closed(n.onnx, g)
 	c := copyConsts(g)
-	c.In = append([]*graph.Value(nil), g.In...)
 	b := &body{formal: g.In, out: valueNames(g.Out)}
+	if n.kind == "If" {
+		b.formal = nil // it feeds nothing
+	}
+	c.In = slices.Clone(b.formal)
 	reads := map[string]*value{}
 	for i, v := range n.in[n.formal:] {
 		reads[n.names[n.formal+i]] = v
 	}
-	for _, name := range freeNames(g) {
+	for _, name := range n.onnx.Free(g) {
 		v := reads[name]
 		if v == nil {
 			return nil, false

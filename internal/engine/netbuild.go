@@ -67,7 +67,7 @@ func (g *net) add(n *graph.Node, facts op.Facts) error {
 		}
 		in = append(in, v)
 	}
-	for _, name := range captured(n) {
+	for _, name := range n.Captures() {
 		if v := g.values[name]; v != nil {
 			in, m.names = append(in, v), append(m.names, name)
 		}
@@ -89,63 +89,4 @@ func (g *net) add(n *graph.Node, facts op.Facts) error {
 
 func opsetVersion(opsets []graph.Opset, domain string) int {
 	return max(1, graph.OpsetIn(opsets, domain))
-}
-
-// captured lists the names that a node's subgraphs read and do not make themselves, in order.
-func captured(n *graph.Node) []string {
-	var list []string
-	seen := map[string]bool{}
-	for _, g := range n.Subgraphs() {
-		for _, name := range freeNames(closed(n, g)) {
-			if !seen[name] {
-				seen[name] = true
-				list = append(list, name)
-			}
-		}
-	}
-	return list
-}
-
-// closed returns a subgraph of n whose declared inputs are those that n feeds: an If feeds none, so that what
-// its branches declare are values from outside.
-func closed(n *graph.Node, g *graph.Graph) *graph.Graph {
-	if n.Op != "If" || len(g.In) == 0 {
-		return g
-	}
-	c := copyConsts(g)
-	c.In = nil
-	return c
-}
-
-// freeNames lists the names that g reads from the graphs around it.
-func freeNames(g *graph.Graph) []string {
-	own := map[string]bool{"": true}
-	var list []string
-	read := func(name string) {
-		if !own[name] {
-			own[name] = true
-			list = append(list, name)
-		}
-	}
-	for _, v := range g.In {
-		own[v.Name] = true
-	}
-	for _, c := range g.Consts() {
-		own[c.Name] = true
-	}
-	for _, n := range g.Nodes {
-		for _, name := range n.In {
-			read(name)
-		}
-		for _, name := range captured(n) {
-			read(name)
-		}
-		for _, name := range n.Out {
-			own[name] = true
-		}
-	}
-	for _, v := range g.Out {
-		read(v.Name)
-	}
-	return list
 }

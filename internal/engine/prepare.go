@@ -204,17 +204,17 @@ func renamed(n *graph.Node, names map[string]string) *graph.Node {
 	for i, a := range n.Attrs {
 		if g, ok := a.Value.(*graph.Graph); ok {
 			b := *a
-			b.Value = renamedGraph(g, names)
+			b.Value = renamedGraph(n, g, names)
 			c.Attrs[i] = &b
 		}
 	}
 	return &c
 }
 
-// renamedGraph renames what a subgraph reads from outside; names of its own hide outer ones.
-func renamedGraph(g *graph.Graph, names map[string]string) *graph.Graph {
+// renamedGraph renames what a subgraph of n reads from outside; names of its own hide outer ones.
+func renamedGraph(n *graph.Node, g *graph.Graph, names map[string]string) *graph.Graph {
 	inner := map[string]string{}
-	for _, name := range freeNames(g) {
+	for _, name := range n.Free(g) {
 		if to, ok := names[name]; ok {
 			inner[name] = to
 		}

@@ -48,10 +48,16 @@ func (n *Node) Captures() []string {
 	if len(subs) == 0 {
 		return nil
 	}
+	return n.Free(subs...)
+}
+
+// Free returns the names that some subgraphs of n read from the graphs around them. The branches of an If,
+// which feeds them nothing, read from outside what they declare as inputs.
+func (n *Node) Free(subs ...*Graph) []string {
 	var list []string
 	seen := map[string]bool{}
 	for _, s := range subs {
-		s.free(func(name string) {
+		s.free(n.Op != "If", func(name string) {
 			if !seen[name] {
 				seen[name] = true
 				list = append(list, name)
@@ -73,9 +79,9 @@ func (n *Node) EachRead(f func(name string)) {
 	}
 }
 
-// free calls f with every name that g reads and does not define.
-func (g *Graph) free(f func(string)) {
-	own := g.defined()
+// free calls f with every name that g, whose inputs may be fed, reads and does not define.
+func (g *Graph) free(fed bool, f func(string)) {
+	own := g.defined(fed)
 	read := func(name string) {
 		if name != "" && !own[name] {
 			f(name)
@@ -86,7 +92,7 @@ func (g *Graph) free(f func(string)) {
 			read(name)
 		}
 		for _, s := range n.Subgraphs() {
-			s.free(read)
+			s.free(n.Op != "If", read)
 		}
 	}
 	for _, v := range g.Out {
@@ -94,11 +100,11 @@ func (g *Graph) free(f func(string)) {
 	}
 }
 
-// defined returns the names of g's inputs, initializers and node outputs.
-func (g *Graph) defined() map[string]bool {
+// defined returns the names of g's initializers, node outputs and, where they are fed, inputs.
+func (g *Graph) defined(fed bool) map[string]bool {
 	own := make(map[string]bool, len(g.Nodes)+len(g.In)+len(g.consts))
 	for _, v := range g.In {
-		own[v.Name] = true
+		own[v.Name] = fed
 	}
 	for _, c := range g.consts {
 		own[c.Name] = true

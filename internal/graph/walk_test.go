@@ -88,7 +88,7 @@ func TestWalk(t *testing.T) {
 	deep := &Graph{Nodes: nodes("d = F(x,s,o)"), Out: values("d")}
 	inner := &Graph{In: values("o"), Nodes: []*Node{node("s = F(x,k)"), with(node("j = If(s)"), "b", deep)}, Out: values("j", "a")}
 	inner.SetConst("k", tensor.Scalar(1))
-	outer := with(node("i = If(x)"), "b", inner)
+	outer := with(node("i = Loop(x)"), "b", inner)
 	outer.SetAttr("more", []*Graph{{Nodes: nodes("m = F(y)"), Out: values("m")}})
 	g := &Graph{In: values("x"), Nodes: []*Node{node("a = F(x,x)"), node("y = F(x)"), outer}, Out: values("i", "y")}
 
@@ -110,6 +110,9 @@ func TestWalk(t *testing.T) {
 	}
 	if got := strings.Join(outer.Captures(), " "); got != "x a y" {
 		t.Errorf("captures: %q", got)
+	}
+	if got := strings.Join((&Node{Op: "If"}).Free(inner), " "); got != "x o a" {
+		t.Errorf("captures of a branch, which is fed nothing: %q", got)
 	}
 
 	x := g.Index()

@@ -31,7 +31,7 @@ func Read(src Source, name string) *Coded {
 	case "Mul":
 		c = r.table(n)
 	}
-	if c == nil || len(c.Codes) != tensor.Elements(c.Shape) || len(c.Params) != tensor.Elements(c.Block.ParamShape(c.Shape)) {
+	if c == nil || c.Block.Kind != format.Whole && (c.Block.Axis < 0 || c.Block.Axis >= len(c.Shape)) || len(c.Codes) != tensor.Elements(c.Shape) || len(c.Params) != tensor.Elements(c.Block.ParamShape(c.Shape)) {
 		return nil
 	}
 	return c
@@ -111,7 +111,7 @@ func (r *reader) shapes(n *graph.Node) *graph.Node {
 		default:
 			return n
 		}
-		n = r.node(n.In[0])
+		n = r.node(r.input(n, 0))
 	}
 	return nil
 }
