@@ -20,7 +20,7 @@ func saturating(m *graph.Model, facts op.Facts) []string {
 	names := []string{}
 	x := m.Graph.Index()
 	for _, f := range weight.Find(m) {
-		if f.Format == format.Int8 && readsBytes(x, f.Node, facts) && !depthwise(f) && exceeds(f.Coded) {
+		if f.Format.Elem == tensor.Int8 && f.Format.Via == format.Dequantize && len(f.Shape) > 1 && readsBytes(x, f.Node, facts) && !depthwise(f) && exceeds(f.Coded) {
 			names = append(names, plan.NodeName(f.Node))
 		}
 	}

@@ -3,32 +3,50 @@ package main
 import (
 	"testing"
 
-	"lowbit/internal/format"
-	"lowbit/internal/weight"
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+	"lowbit/internal/tensor"
 )
 
-// TestExceeds holds pairs of weights against 16 bits: 255·64 + 255·64 fits, 255·65 + 255·64 does not.
-func TestExceeds(t *testing.T) {
-	channel := format.Block{Kind: format.Channel}
+// TestSaturating names products of matrices whose codes are large, and neither those without a pair nor constants
+// that are no matrix.
+func TestSaturating(t *testing.T) {
 	for _, c := range []struct {
-		name  string
+		op    string
+		code  int8
 		shape []int
-		block format.Block
-		codes []int32
-		want  bool
+		rows  int
+		want  int
 	}{
-		{"fits", []int{2, 3}, format.Block{}, []int32{64, -64, 127, 64, -64, -64}, false},
-		{"a column", []int{3, 2}, format.Block{}, []int32{65, 0, 64, 0, 0, 0}, true},
-		{"two columns", []int{3, 2}, format.Block{}, []int32{65, 64, 0, 0, 0, 0}, false},
-		{"below zero", []int{3, 1}, format.Block{}, []int32{-64, 5, -65}, true},
-		{"signs apart", []int{3, 1}, format.Block{}, []int32{127, -127, 1}, false},
-		{"a filter", []int{2, 2, 1, 1}, channel, []int32{1, 2, 100, 100}, true},
-		{"two filters", []int{2, 2, 1, 1}, channel, []int32{100, 2, 100, 2}, false},
-		{"one channel", []int{1, 1, 2, 2}, channel, []int32{127, 127, 127, 127}, true},
-		{"a row", []int{2}, format.Block{}, []int32{127, 127}, false},
+		{"MatMul", 127, []int{4, 3}, 4, 1},
+		{"MatMul", 64, []int{4, 3}, 4, 0},
+		{"MatMul", 127, []int{1, 3}, 1, 0},
+		{"MatMul", 127, []int{4, 0}, 4, 0},
+		{"MatMul", 127, []int{4}, 4, 0},
+		{"Mul", 127, nil, 4, 0},
 	} {
-		if got := exceeds(&weight.Coded{Format: format.Int8, Shape: c.shape, Block: c.block, Codes: c.codes}); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
+		w := tensor.New(tensor.Int8, c.shape...)
+		for i := range w.Len() {
+			tensor.Of[int8](w)[i] = c.code
+		}
+		g := &graph.Graph{
+			In: []*graph.Value{{Name: "q", Type: graph.Of(tensor.Uint8, 1, c.rows)}},
+			Nodes: []*graph.Node{
+				{Op: "DequantizeLinear", In: []string{"q", "s"}, Out: []string{"x"}},
+				{Op: "DequantizeLinear", In: []string{"w", "s"}, Out: []string{"v"}},
+				{Op: c.op, In: []string{"x", "v"}, Out: []string{"y"}},
+			},
+			Out: []*graph.Value{{Name: "y"}},
+		}
+		g.SetConst("s", tensor.Scalar(0.5))
+		g.SetConst("w", w)
+		m := &graph.Model{IR: 8, Opsets: []graph.Opset{{Version: 17}}, Graph: g}
+		facts, err := op.Infer(m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := saturating(m, facts); len(got) != c.want {
+			t.Errorf("%s by %v of %d: %v", c.op, c.shape, c.code, got)
 		}
 	}
 }

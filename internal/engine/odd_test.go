@@ -92,7 +92,8 @@ func spoiltAttr(r *rand.Rand, v any) any {
 }
 
 // agree says where the engine and the definitions differ: in whether they refuse the network, or in more
-// than one in fifty of the results by more than a twentieth of the largest.
+// than one in fifty of the results by more than a twentieth of the largest: ties of codes may fall to either
+// side, and later nodes spread that.
 func (k *maker) agree() (err error) {
 	defer func() {
 		if p := recover(); p != nil {

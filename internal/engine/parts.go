@@ -24,7 +24,7 @@ func splitParts(g *net) {
 			continue
 		}
 		c := weight.Read(known{g}, n.names[1])
-		if c == nil || len(c.Format.Parts) == 0 || c.Block.Kind != format.Whole && (c.Block.Kind != format.Channel || c.Block.Axis != axis) {
+		if c == nil || len(c.Format.Parts) != 2 || c.Block.Kind != format.Whole && (c.Block.Kind != format.Channel || c.Block.Axis != axis) {
 			continue
 		}
 		if parts := partsOf(c); parts != nil {

@@ -13,7 +13,8 @@ func lowerScatterND(lw *lowerer, n *node) bool {
 	if !ok || len(idx) == 0 || !movable(x.dtype) || n.onnx.Str("reduction", "none") != "none" || y.elems() == 0 || n.in[2].elems() == 0 {
 		return false
 	}
-	rows, depth := cutLast(n.in[1].shape)
+	last := len(n.in[1].shape) - 1
+	rows, depth := n.in[1].shape[:last], n.in[1].shape[last]
 	if depth > len(x.shape) || !sameShape(n.in[2].shape, slices.Concat(rows, x.shape[depth:])) {
 		return false
 	}
@@ -44,10 +45,4 @@ func lowerScatterND(lw *lowerer, n *node) bool {
 		return nil
 	}})
 	return true
-}
-
-// cutLast parts a shape into its last dimension and those before.
-func cutLast(shape []int) (rows []int, last int) {
-	k := len(shape) - 1
-	return shape[:k], shape[k]
 }

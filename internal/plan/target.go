@@ -58,6 +58,14 @@ func LookupTarget(name string) *Target {
 	return Targets[i]
 }
 
+// Newest is the newest opset up to that given at which the target has an operator.
+func (t *Target) Newest(name string, opset int) int {
+	if from := t.Lacks[name]; from > 0 {
+		return min(opset, from-1)
+	}
+	return opset
+}
+
 // Missing names the operators of m that the target lacks, each with its version and the number of its nodes.
 func (t *Target) Missing(m *graph.Model) []string {
 	count := map[string]int{}

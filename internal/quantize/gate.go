@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
-	"sync/atomic"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/engine"
 	"lowbit/internal/graph"
@@ -136,24 +135,13 @@ func (j *judge) run(m *graph.Model, each func(i int, out map[string]*tensor.Tens
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(j.ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(j.threads, len(j.samples)) {
-		wg.Go(func() {
-			for i := int(next.Add(1) - 1); i < len(j.samples) && ctx.Err() == nil; i = int(next.Add(1) - 1) {
-				out, err := s.Run(ctx, j.samples[i])
-				if err != nil {
-					cancel(err)
-					return
-				}
-				each(i, out)
-			}
-		})
-	}
-	wg.Wait()
-	return context.Cause(ctx)
+	return calib.Each(j.ctx, len(j.samples), j.threads, func(ctx context.Context, i int) error {
+		out, err := s.Run(ctx, j.samples[i])
+		if err == nil {
+			each(i, out)
+		}
+		return err
+	})
 }
 
 // compare runs a quantized network over the samples.

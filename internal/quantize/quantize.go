@@ -156,7 +156,7 @@ func (q *quantization) prepare() error {
 // lower takes the opset back to one that the target can run quantized, where there is a target.
 func (q *quantization) lower() error {
 	if t := q.opt.Settings.Target; t != nil && q.opt.Settings.Mode != plan.Convert {
-		return t.Lower(q.float)
+		return pass.Lower(q.float, t)
 	}
 	return nil
 }

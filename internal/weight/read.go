@@ -168,6 +168,9 @@ func (r *reader) dequantize(n *graph.Node) *Coded {
 			return nil
 		}
 	}
+	if len(c.Codes) == 0 {
+		return nil
+	}
 	c.Shape = r.shape(fold)
 	c.Block = blockOf(n, fold, dims, c.Shape)
 	if c.Format == nil {

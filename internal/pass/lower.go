@@ -1,17 +1,18 @@
-package plan
+package pass
 
 import (
 	"slices"
 
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
+	"lowbit/internal/plan"
 )
 
 // Lower takes the opset of m, whose functions are inlined, back to the newest whose QuantizeLinear and DequantizeLinear
-// the target has, where every node means the same there.
-func (t *Target) Lower(m *graph.Model) error {
+// a target has, where every node means the same there.
+func Lower(m *graph.Model, t *plan.Target) error {
 	from := m.Opset("")
-	to := min(t.newestOf("QuantizeLinear", from), t.newestOf("DequantizeLinear", from))
+	to := min(t.Newest("QuantizeLinear", from), t.Newest("DequantizeLinear", from))
 	if to == from || len(m.Functions) > 0 {
 		return nil
 	}
@@ -26,14 +27,6 @@ func (t *Target) Lower(m *graph.Model) error {
 	}
 	m.SetOpset("", to)
 	return nil
-}
-
-// newestOf is the newest opset up to that given at which the target has an operator.
-func (t *Target) newestOf(name string, opset int) int {
-	if from := t.Lacks[name]; from > 0 {
-		return min(opset, from-1)
-	}
-	return opset
 }
 
 // sameAt says whether a node means the same at an earlier opset: its operator has not changed, or but for
