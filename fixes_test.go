@@ -135,6 +135,23 @@ func TestRelieve(t *testing.T) {
 	}
 }
 
+// TestRelieveBudget leaves no layer in float where the budget has no time to find out which, and says so.
+func TestRelieveBudget(t *testing.T) {
+	m := hopelessModel(t)
+	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: defaults(t), Data: noise(m, 40), Budget: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told := strings.Join(r.Warnings, "\n"); !strings.Contains(told, "more than the budget has left") {
+		t.Errorf("warnings: %q", told)
+	}
+	for _, n := range r.Plan.Nodes {
+		if n.Op == "Conv" && !n.Quantized {
+			t.Errorf("%s: %s", n.Name, n.Reason)
+		}
+	}
+}
+
 func TestFixes(t *testing.T) {
 	m := hopelessModel(t)
 	set := defaults(t)

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
+	"time"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/format"
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
+	"lowbit/internal/repair"
 )
 
 const (
@@ -30,12 +33,15 @@ type sensitivity struct {
 	noise map[string]float64
 	heavy map[string]bool // layers whose weights make most of their noise
 	tried int
+	most  int           // networks to try with few layers quantized
+	cost  time.Duration // of one of them, estimated
+	check time.Duration // of one on all samples that judge
 }
 
 // improve makes the repairs of a fitted plan. Where none was asked for, and the outputs still do not
 // reach wantSQNR, the layers that cost most go back to float and the others are repaired again.
 func (q *quantization) improve(stats map[string]*calib.Stats) error {
-	float, plan, fixes := q.float, q.plan, len(q.fixes)
+	was, fixes := q.state(), len(q.fixes)
 	if err := q.after(); err != nil || q.opt.Fix != nil || !q.judged() || q.exotic() {
 		return err
 	}
@@ -43,12 +49,16 @@ func (q *quantization) improve(stats map[string]*calib.Stats) error {
 	if err != nil || before.SQNR >= wantSQNR {
 		return err
 	}
-	repaired := *q
-	q.float, q.plan, q.fixes = float, plan, q.fixes[:fixes:fixes]
+	repaired, start := *q, time.Now()
+	q.restore(was)
+	q.fixes = q.fixes[:fixes:fixes]
 	relieved, err := q.relieve(stats, before)
+	spent, warnings := q.effort.Spent, q.warnings
 	if err == nil && !relieved {
 		*q = repaired
+		q.warnings = warnings
 	}
+	q.effort.Spent, q.effort.Took = spent, repaired.effort.Took+time.Since(start)
 	return err
 }
 
@@ -78,6 +88,9 @@ func (q *quantization) relieve(stats map[string]*calib.Stats, before *Gate) (boo
 	if len(s.names) < 2 {
 		return false, nil
 	}
+	if ok, err := s.affordable(before); !ok {
+		return false, err
+	}
 	if err := q.lookAround(stats); err != nil {
 		return false, err
 	}
@@ -85,6 +98,30 @@ func (q *quantization) relieve(stats map[string]*calib.Stats, before *Gate) (boo
 		return false, err
 	}
 	return s.leave(before)
+}
+
+// affordable finds out how many probes the budget has time for, and says whether they are enough to begin with.
+func (s *sensitivity) affordable(before *Gate) (bool, error) {
+	q := s.q
+	w, err := q.count()
+	if err != nil {
+		return false, err
+	}
+	s.cost = seconds(float64(len(s.judge.samples))*w.macs + makeWork*w.weights())
+	s.check = seconds(2 * w.measure())
+	round := s.check // of leaving some layers out
+	for _, r := range q.wishes {
+		if r.Stage == repair.After {
+			round += r.work
+		}
+	}
+	left := q.opt.Budget - q.effort.Spent - time.Duration(bits.Len(uint(len(s.names))))*round
+	s.most = min(probes, int(left/max(1, s.cost)))
+	if s.most >= runs {
+		return true, nil
+	}
+	q.warnings = append(q.warnings, fmt.Sprintf("the outputs reach %v only; to find which layers to leave in float takes about %s more than the budget has left", before, shortSeconds(runs*s.cost-left)))
+	return false, nil
 }
 
 // isLayer says whether a plan's node multiplies by weights.
@@ -106,7 +143,7 @@ func (s *sensitivity) probe() error {
 		}
 		for _, name := range run {
 			s.noise[name] = noise / float64(len(run))
-			if s.noise[name] < share || s.tried >= probes {
+			if s.noise[name] < share || s.tried+2 > s.most {
 				continue
 			}
 			if err := s.single(name, len(run) == 1); err != nil {
@@ -142,6 +179,7 @@ func (s *sensitivity) alone(names []string, weights bool) (float64, error) {
 		set.Light[n] = weights && slices.Contains(names, n)
 	}
 	s.tried++
+	q.effort.Spent += s.cost
 	q.opt.Progress("sensitivity", s.tried, max(s.tried, len(s.names)+runs))
 	kept, warnings := q.plan, q.warnings
 	defer func() { q.plan, q.warnings = kept, warnings }()
@@ -193,11 +231,13 @@ func (s *sensitivity) leave(before *Gate) (bool, error) {
 			few = k + 1
 		}
 	}
+	spent := q.effort.Spent
 	if best == nil {
 		q.float, q.fixes, q.warnings, q.opt.Settings = float, fixes, warnings, base
 		return false, nil
 	}
 	*q = *best
+	q.effort.Spent = spent
 	s.tell(before, reached)
 	return true, nil
 }
@@ -226,6 +266,7 @@ func (s *sensitivity) without(layers []string) (*Gate, error) {
 	if err := q.after(); err != nil {
 		return nil, err
 	}
+	q.effort.Spent += s.check
 	return q.compared()
 }
 
