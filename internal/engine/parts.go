@@ -20,7 +20,7 @@ func splitParts(g *net) {
 	}
 	for _, n := range slices.Clone(g.nodes) {
 		axis, ok := weightAxis(n)
-		if !ok || !n.static() || !readsCodes(n.in[0]) || len(n.in[1].shape) < 2 || n.out[0].elems() < partsRows*n.in[1].shape[axis] {
+		if !ok || !n.static() || !readsCodes(n.in[0]) || storesCodes(n.in[1]) || len(n.in[1].shape) < 2 || n.out[0].elems() < partsRows*n.in[1].shape[axis] {
 			continue
 		}
 		c := weight.Read(known{g}, n.names[1])
@@ -54,6 +54,12 @@ func weightAxis(n *node) (axis int, ok bool) {
 func readsCodes(v *value) bool {
 	d := v.def
 	return d != nil && d.kind == "DequantizeLinear" && d.in[0].dtype.Bits() == 8 && d.in[0].konst == nil
+}
+
+// storesCodes says whether the file has the codes of v as they are, each of which is one whole number.
+func storesCodes(v *value) bool {
+	d := v.def
+	return d != nil && d.kind == "DequantizeLinear" && d.in[0].def == nil
 }
 
 // A weightPart is one of several int8 weights whose sum a weight is, and its scales.

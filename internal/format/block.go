@@ -222,6 +222,18 @@ func (f *Format) TensorCodes(t *tensor.Tensor) ([]int32, error) {
 		}
 		return out, nil
 	}
+	switch t.DType {
+	case tensor.Int8:
+		for i, c := range tensor.Of[int8](t) {
+			out[i] = int32(c)
+		}
+		return out, nil
+	case tensor.Uint8:
+		for i, c := range t.Raw {
+			out[i] = int32(c)
+		}
+		return out, nil
+	}
 	wide, err := t.Ints()
 	for i := range wide {
 		out[i] = int32(wide[i])

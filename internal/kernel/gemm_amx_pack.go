@@ -71,12 +71,22 @@ func (t *tiles[T]) line(dword int) []T { return t.data[dword*t.row:][:t.row] }
 
 // columns writes n columns that lie one after the other, ld apart.
 func (t *tiles[T]) columns(dword int, src []T, k, n, ld int) {
-	for i := 0; i < k; i += t.per {
+	whole := 0
+	if ld%t.per == 0 {
+		whole = k / t.per
+		TransposePitch(AMX, dwords(t.data[dword*t.row:], t.per), dwords(src, t.per), n, whole, tileWidth, ld/t.per)
+	}
+	for i := whole * t.per; i < k; i += t.per {
 		line, most := t.line(dword+i/t.per), min(t.per, k-i)
 		for j := range n {
 			copy(line[j*t.per:][:t.per], src[j*ld+i:][:most])
 		}
 	}
+}
+
+// dwords returns the whole dwords of x, per elements each.
+func dwords[T any](x []T, per int) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/per)
 }
 
 // lines writes n columns whose elements are o.K apart.
