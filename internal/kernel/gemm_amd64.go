@@ -42,6 +42,8 @@ type microArgs struct {
 	addSkip int
 	next    unsafe.Pointer // the panel after this one, to be brought nearer
 	nextLen int            // its bytes
+	pace    int            // those that each dword brings
+	touch   int            // 1 where the lines of results are fetched before they are made
 }
 
 // microKernel is one body: rows by columns of its tile.
@@ -117,6 +119,7 @@ func over[T any](s *scratch, a *rows[T], ks []microKernel, m0, m1 int, ready fun
 	main := ks[0]
 	work := max(1, a.taps*s.kb) * main.mr
 	chunk := max(1, callBudget/work) * main.mr
+	s.setPace((m1 - m0) / main.mr * a.taps * s.kb / 4)
 	for m := m0; m < m1; {
 		k, n := main, min(chunk, (m1-m)/main.mr*main.mr)
 		if n == 0 {
@@ -138,12 +141,28 @@ func over[T any](s *scratch, a *rows[T], ks []microKernel, m0, m1 int, ready fun
 	}
 }
 
+// setPace spreads the next panel over the first half of so many dwords.
+func (s *scratch) setPace(dwords int) { s.pace = min(64, 2*s.nextLen/max(1, dwords)+1) }
+
+// touchBytes is the length of a row from which a tile takes long enough for its
+// results to be fetched meanwhile: in shorter time they would jam what it reads.
+const touchBytes = 512
+
+// setTouch chooses whether the lines of results are fetched before they are made:
+// where they are far, more than stay near.
+func (s *scratch) setTouch(far bool) {
+	s.touch = 0
+	if far && s.taps*s.kb >= touchBytes {
+		s.touch = 1
+	}
+}
+
 // A block of rows takes its turn with all panels. turnBytes is about how much of
-// A it has: half of a small second cache. Where all of B, nearBytes at most, stays
+// A it has: less than half of a small second cache. Where all of B, nearBytes at most, stays
 // there too, it is what the first cache holds, nearRows: results are then written
 // line by line, not panel by panel over many pages.
 const (
-	turnBytes = 512 << 10
+	turnBytes = 384 << 10
 	nearBytes = 1 << 20
 	nearRows  = 32 << 10
 )

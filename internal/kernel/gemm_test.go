@@ -293,6 +293,18 @@ func checkGemmU8S8(t *testing.T, l Level, r *rand.Rand, kind string, m, n, k int
 	}, fmt.Sprintf("%s %dx%dx%d", kind, m, n, k))
 }
 
+// TestGemmFar has more results than stay near: rows take turns in blocks, and the lines
+// of results are fetched.
+func TestGemmFar(t *testing.T) {
+	const m, n = 250, 1090
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(29, 30))
+		checkGemmU8S8(t, l, r, "i32", m, n, 517)
+		checkGemmU8S8(t, l, r, "f32", m, n, 21)
+		checkGemmF32(t, l, r, m, n, 131)
+	})
+}
+
 // TestGemmExtremes holds the greatest products: 255 times -128 in every place.
 func TestGemmExtremes(t *testing.T) {
 	const m, n, k = 13, 70, 1000

@@ -142,14 +142,29 @@ func (p *PackedU8S8) runBytes(s *scratch, a *rows[uint8], pad uint8, out *OutU8S
 		s.zero = unsafe.Pointer(&s.pad[0])
 	}
 	last, safe := s.slack(a, r.M0, r.M1)
-	for pi := r.P0; pi < r.P1; pi++ {
-		if p.panels[pi].wide {
-			continue
-		}
-		p.column(s, pi, out)
-		tilesInt(p, s, a, 0, pi, out, r.M0, safe)
-		tilesInt(p, s, &last, safe, pi, out, safe, r.M1)
+	step, far := r.M1-r.M0, out.far(r.M1-r.M0)
+	s.setTouch(far)
+	if far || len(p.data) > nearBytes {
+		step = blockRows(step, p.taps*s.kb, len(p.data))
 	}
+	for m := r.M0; m < r.M1; m += step {
+		end := min(r.M1, m+step)
+		for pi := r.P0; pi < r.P1; pi++ {
+			if p.panels[pi].wide {
+				continue
+			}
+			p.column(s, pi, out)
+			tilesInt(p, s, a, 0, pi, out, m, min(safe, end))
+			tilesInt(p, s, &last, safe, pi, out, max(m, safe), end)
+		}
+	}
+}
+
+// far says whether so many rows of results are more than stay near. Codes are not:
+// a tile makes whole lines of them, one to a row.
+func (o *OutU8S8) far(rows int) bool {
+	_, size := o.at(0)
+	return size > 1 && rows*o.Ldc*size > nearBytes
 }
 
 // slack makes it safe to read whole dwords of the rows m0 to m1-1 where a has

@@ -111,9 +111,11 @@ taploop:
 	CMOVQLT DX, R13
 	ADDQ $4, tap-56(SP)
 	MOVQ t+0(FP), AX
+	MOVQ 232(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ next-64(SP), SI
 	MOVQ 56(AX), AX
 	NEGQ AX
-	MOVQ next-64(SP), SI
 	MOVQ t+0(FP), DX
 	MOVQ 136(DX), R14
 piece:
@@ -507,9 +509,11 @@ taploop:
 	CMOVQLT DX, R9
 	ADDQ $4, tap-56(SP)
 	MOVQ t+0(FP), AX
+	MOVQ 232(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ next-64(SP), SI
 	MOVQ 56(AX), AX
 	NEGQ AX
-	MOVQ next-64(SP), SI
 	MOVQ t+0(FP), DX
 	MOVQ 136(DX), R14
 piece:

@@ -69,9 +69,11 @@ taploop:
 	CMOVQLT DX, R11
 	ADDQ $4, tap-56(SP)
 	MOVQ t+0(FP), AX
+	MOVQ 232(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ next-64(SP), SI
 	MOVQ 56(AX), AX
 	NEGQ AX
-	MOVQ next-64(SP), SI
 	PCALIGN $32
 loop:
 	VPBROADCASTD 0(R8)(AX*1), Y9
@@ -465,9 +467,11 @@ taploop:
 	CMOVQLT DX, R9
 	ADDQ $4, tap-56(SP)
 	MOVQ t+0(FP), AX
+	MOVQ 232(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ next-64(SP), SI
 	MOVQ 56(AX), AX
 	NEGQ AX
-	MOVQ next-64(SP), SI
 	PCALIGN $32
 loop:
 	VPBROADCASTD 0(R8)(AX*1), Y9
@@ -889,9 +893,11 @@ taploop:
 	CMOVQLT DX, R11
 	ADDQ $4, tap-56(SP)
 	MOVQ t+0(FP), AX
+	MOVQ 232(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ next-64(SP), SI
 	MOVQ 56(AX), AX
 	NEGQ AX
-	MOVQ next-64(SP), SI
 	PCALIGN $32
 loop:
 	VPBROADCASTD 0(R8)(AX*1), Y9
@@ -1165,9 +1171,11 @@ taploop:
 	CMOVQLT DX, R9
 	ADDQ $4, tap-56(SP)
 	MOVQ t+0(FP), AX
+	MOVQ 232(AX), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ next-64(SP), SI
 	MOVQ 56(AX), AX
 	NEGQ AX
-	MOVQ next-64(SP), SI
 	PCALIGN $32
 loop:
 	VPBROADCASTD 0(R8)(AX*1), Y9

@@ -68,9 +68,7 @@ func (b bitTile) steps() {
 	b.prefetch(1)
 	b.pair()
 	b.p("ADDQ $%d, BX", 2*b.nv*64)
-	if b.fetches() {
-		b.p("ADDQ $128, SI")
-	}
+	b.fetched(2)
 	b.p("ADDQ $8, AX")
 	b.p("JLE loop")
 	b.p("tail:")

@@ -14,6 +14,7 @@ var layouts = []struct {
 		"mask": argMask, "add": argAdd, "ldAdd": argLdAdd, "lo": argLo, "hi": argHi, "scale": argScale,
 		"shift": argShift, "kind": argKind, "z": argZ, "qlo": argQLo, "qhi": argQHi, "flip": argFlip,
 		"maskV": argMaskV, "lines": argLines, "aSkip": argASkip, "cSkip": argCSkip, "addSkip": argAddSkip, "next": argNext, "nextLen": argNextLen,
+		"pace": argPace, "touch": argTouch,
 	}},
 	{"blockArgs", map[string]int{
 		"codes": blkCodes, "scale": blkScale, "zero": blkZero, "step": blkStep, "a": blkA, "lda": blkLda,

@@ -40,6 +40,8 @@ const (
 	argAddSkip = 208
 	argNext    = 216
 	argNextLen = 224
+	argPace    = 232
+	argTouch   = 240
 )
 
 type micro struct {
@@ -119,6 +121,7 @@ func (m *micro) emit(doc string) {
 // product is the usual fill: bias plus A times B.
 func product(m *micro) {
 	m.start()
+	m.touch()
 	m.p("taploop:")
 	m.addresses()
 	m.steps()
@@ -145,8 +148,26 @@ func (m *micro) start() {
 	m.p("MOVQ AX, %s", curTap)
 }
 
+// touch asks for the lines of a tile of results of four bytes, where they are
+// too many to be near: they arrive while the tile is made.
+func (m *micro) touch() {
+	m.p("CMPQ %d(DI), $0", argTouch)
+	m.p("JEQ touched")
+	m.p("MOVQ %s, SI", curC)
+	m.p("MOVQ %d(DI), DX", argLdc)
+	for r := range m.mr {
+		if r > 0 {
+			m.p("ADDQ DX, SI")
+		}
+		for line := 0; line < m.nv*m.width; line += 64 {
+			m.p("PREFETCHT1 %d(SI)", line)
+		}
+	}
+	m.p("touched:")
+}
+
 // addresses finds the end of each row at this tap; AX becomes minus the bytes
-// of a row.
+// of a row. What is fetched lies at SI, and CX from dword to dword; DX is 3·CX.
 func (m *micro) addresses() {
 	m.p("MOVQ t+0(FP), AX")
 	m.p("MOVQ %d(AX), DI", argKB)
@@ -180,28 +201,38 @@ func (m *micro) addresses() {
 		m.p("MOVQ %s, %s", spill(r), rowRegs[r])
 	}
 	m.p("MOVQ t+0(FP), AX")
-	m.p("MOVQ %d(AX), AX", argKB)
-	m.p("NEGQ AX")
 	if m.fetches() {
+		m.p("MOVQ %d(AX), CX", argPace)
+		m.p("LEAQ (CX)(CX*2), DX")
 		m.p("MOVQ %s, SI", curNext)
 	}
+	m.p("MOVQ %d(AX), AX", argKB)
+	m.p("NEGQ AX")
 }
 
 // fetches says whether the next panel of B is brought nearer: it is where
 // several tiles share the work and a register is left.
 func (m *micro) fetches() bool { return m.mr > 1 && m.mr <= 8 }
 
-// prefetch belongs to dword u of a loop: a line of the next panel, or of this
-// one ahead where a single row reads it once.
+// prefetch belongs to dword u of a loop, the first of four: the next panel, whose
+// lines are spread over the tiles so that they do not jam the way to this one, or
+// this panel ahead where a single row reads it once.
 func (m *micro) prefetch(u int) {
 	const ahead = 4096
 	if m.fetches() {
-		m.p("PREFETCHT1 %d(SI)", u*64)
+		m.p("PREFETCHT1 %s", []string{"(SI)", "(SI)(CX*1)", "(SI)(CX*2)", "(SI)(DX*1)"}[u])
 	}
 	if m.mr == 1 {
 		for v := 0; v < m.nv; v += 64 / m.width {
 			m.p("PREFETCHT0 %d(BX)", (u*m.nv+v)*m.width+ahead)
 		}
+	}
+}
+
+// fetched steps over what n dwords have fetched.
+func (m *micro) fetched(n int) {
+	if m.fetches() {
+		m.p("LEAQ (SI)(CX*%d), SI", n)
 	}
 }
 
@@ -217,9 +248,7 @@ func (m *micro) steps() {
 		m.dword(u, u*4-span)
 	}
 	m.p("ADDQ $%d, BX", m.unroll*m.nv*m.width)
-	if m.fetches() {
-		m.p("ADDQ $%d, SI", 64*m.unroll)
-	}
+	m.fetched(m.unroll)
 	m.p("ADDQ $%d, AX", span)
 	m.p("JLE loop")
 	m.p("tail:")
