@@ -28,9 +28,9 @@ func (p *PackedBits) pack(w []int8, o Order) {
 	case l.use(AVX512) && cpu.X86.HasAVX512VPOPCNTDQ:
 		p.lanes, p.set = 16, &microBits
 		p.packWords(w, o, widthsZ)
-	case l.use(AVX2) && fitsLookup((p.k+7)/8*2, p.taps):
-		p.look = &lookup{group: 4, kd: (p.k + 7) / 8 * 2, tables: signTables, factor: 2}
-		p.look.pack(&p.shape, w, o, func(w int8) uint8 { return uint8(w) >> 7 })
+	case l.use(AVX2) && fitsLookup(lookupSteps(p.k), p.taps):
+		p.look = &lookup{kd: lookupSteps(p.k)}
+		p.look.pack(&p.shape, w, o)
 	default:
 		p.packGeneric(w, o)
 	}
@@ -72,8 +72,7 @@ func (p *PackedBits) signBase(in int32) int32 {
 	if p.look == nil {
 		return in * int32(p.k)
 	}
-	filled := int32(p.look.kd * 4)
-	return in*(int32(p.k)-2*filled) - (int32(p.taps)-in)*filled
+	return in * int32(p.k-2*lookupGroup*p.look.kd)
 }
 
 // bases lists base for the rows of a range, in s.sums.

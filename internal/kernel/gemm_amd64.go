@@ -73,6 +73,7 @@ type scratch struct {
 	tapBytes []int32 // from the first tap to each
 	sums     []int32
 	pad      []uint8
+	none     []int32 // offsets below 0
 	wide     []int16
 	block    []uint8
 	apart    []float32

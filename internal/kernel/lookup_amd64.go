@@ -4,20 +4,25 @@
 
 package kernel
 
-// lookup6x64 counts tiles of 6 rows by 64 columns.
+// lookup6x64 adds up counts of 6 rows by 64 columns.
 //
 //go:noescape
 func lookup6x64(t *microArgs)
 
-// lookup2x64 counts tiles of 2 rows by 64 columns.
+// lookup2x64 adds up counts of 2 rows by 64 columns.
 //
 //go:noescape
 func lookup2x64(t *microArgs)
 
-// lookup1x64 counts tiles of 1 rows by 64 columns.
+// lookup1x64 adds up counts of 1 rows by 64 columns.
 //
 //go:noescape
 func lookup1x64(t *microArgs)
+
+// pairSteps writes x + 17·y for the steps x and y of two rows, size bytes at each of some taps, a multiple of 8; offsets below 0 mean zero.
+//
+//go:noescape
+func pairSteps(dst, a, zero *uint8, x, y *int32, taps, size int)
 
 // countsToRows writes rows of 16 sums, plus bias, as the kind of output says.
 //
