@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,8 @@ func doctorCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor FLOAT QUANTIZED --data DIR", Short: "Find out why a quantized model is worse, and mend it", Args: positional("FLOAT", "QUANTIZED"),
 		Long: "doctor takes what is quantized out of a model piece by piece, whatever tool put it in, and names what is wrong where that costs most.\n" +
-			"With --apply it writes a copy in which the faulty layers are quantized anew from the float model.",
+			"With --apply it writes a copy in which the faulty layers are quantized anew from the float model, and beside it\n" +
+			"OUT" + reportSuffix + " with what --json prints.",
 		Example: "  lowbit doctor model.onnx model.int8.onnx --data val/ --preprocess imagenet\n  lowbit doctor model.onnx model.int8.onnx --data val/ --labels val.csv --apply -o fixed.onnx",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args[0], args[1], d) },
 	}
@@ -38,7 +40,9 @@ func doctorCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-// doctorJSON is what doctor prints with --json.
+const doctorSchema = "lowbit.doctor/v1"
+
+// doctorJSON is what doctor prints with --json, and what the report beside a mended model holds.
 type doctorJSON struct {
 	Schema  string      `json:"schema"`
 	Healthy bool        `json:"healthy"`
@@ -81,6 +85,8 @@ type lossJSON struct {
 
 type fixedJSON struct {
 	Output string   `json:"output,omitempty"`
+	Bytes  int64    `json:"bytes,omitempty"`
+	SHA256 string   `json:"sha256,omitempty"`
 	SQNR   float64  `json:"sqnr_db"`
 	Metric *float64 `json:"metric,omitempty"`
 	Made   []string `json:"made"`
@@ -162,7 +168,10 @@ func (d *doctorFlags) check(a *app, float, quantized string) error {
 	case !d.apply && d.out != "":
 		return fault.Invalidf("-o", "names a file, but nothing is to be written").WithHint("add --apply")
 	case d.apply:
-		return atomicfile.Check(d.out, atomicfile.Options{Force: a.force, Sources: []string{float, quantized, d.data.path}})
+		if err := atomicfile.Check(d.out, atomicfile.Options{Force: a.force, Sources: []string{float, quantized, d.data.path}}); err != nil {
+			return err
+		}
+		return atomicfile.Check(d.out+reportSuffix, a.reportOptions(d.out))
 	}
 	return nil
 }
@@ -203,7 +212,7 @@ func (a *app) scoreBy(src *dataset.Source, m *metric, offset int) func(ctx conte
 
 // diagnosed is a diagnosis as it is printed.
 func diagnosed(d *doctor.Diagnosis, m *metric, samples int) *doctorJSON {
-	out := &doctorJSON{Schema: "lowbit.doctor/v1", Healthy: d.Healthy, Samples: samples, SQNR: d.SQNR, Causes: []causeJSON{}, Layers: []lossJSON{}, Notes: []string{}}
+	out := &doctorJSON{Schema: doctorSchema, Healthy: d.Healthy, Samples: samples, SQNR: d.SQNR, Causes: []causeJSON{}, Layers: []lossJSON{}, Notes: []string{}}
 	out.Notes = append(out.Notes, d.Warnings...)
 	if d.Score != nil {
 		out.Metric = &metricJSON{m.name, d.Score[0], d.Score[1]}
@@ -229,14 +238,19 @@ func diagnosed(d *doctor.Diagnosis, m *metric, samples int) *doctorJSON {
 	return out
 }
 
-// applyDoctor writes the mended model where that is asked for.
+// applyDoctor writes the mended model and its report where that is asked for.
 func (a *app) applyDoctor(d *doctorFlags, diagnosis *doctor.Diagnosis, out *doctorJSON, float, quantized string) error {
 	if !d.apply || diagnosis.Fixed == nil {
 		return nil
 	}
-	out.Fixed.Output = d.out
 	m := lowbit.FromGraph(diagnosis.Fixed.Model, quantized)
-	return m.Save(d.out, lowbit.SaveOptions{Force: a.force, Sources: []string{float, quantized, d.data.path}})
+	o := lowbit.SaveOptions{Force: a.force, Sources: []string{float, quantized, d.data.path}}
+	err := a.saveTold(m, d.out, o, func(sum string, size int64) any {
+		out.Fixed.Output, out.Fixed.SHA256, out.Fixed.Bytes = filepath.Base(d.out), sum, size
+		return out
+	})
+	out.Fixed.Output = d.out
+	return err
 }
 
 func (a *app) printDoctor(d *doctorJSON) error {

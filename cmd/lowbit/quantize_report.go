@@ -1,12 +1,7 @@
 package main
 
 import (
-	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -15,9 +10,6 @@ import (
 	"lowbit/internal/fault"
 	"lowbit/internal/plan"
 )
-
-// reportSuffix follows the name of an output in that of its report.
-const reportSuffix = ".report.json"
 
 const quantizeSchema = "lowbit.quantize/v1"
 
@@ -152,21 +144,11 @@ func (q *quantizing) checkOutputs(model string) error {
 	if q.flags.dry {
 		return nil
 	}
-	return atomicfile.Check(q.flags.out+reportSuffix, q.reportOptions())
+	return atomicfile.Check(q.flags.out+reportSuffix, q.reportOptions(q.flags.out))
 }
 
 func (q *quantizing) writeOptions(model string) atomicfile.Options {
 	return atomicfile.Options{Force: q.force, Sources: []string{model, q.flags.recipe, q.flags.plan, q.recipe.Data.Calib.Path}}
-}
-
-// reportOptions let a report be replaced that lost its model: a run was killed between the two.
-func (q *quantizing) reportOptions() atomicfile.Options {
-	o := atomicfile.Options{Force: q.force}
-	if _, err := os.Lstat(q.flags.out); errors.Is(err, fs.ErrNotExist) {
-		_, err := readReport(q.flags.out + reportSuffix)
-		o.Force = o.Force || err == nil
-	}
-	return o
 }
 
 // writeExtras writes the recipe and the plan where they are asked for.
@@ -191,8 +173,7 @@ func (q *quantizing) writeExtras(r *lowbit.Result) error {
 	return atomicfile.Write(q.flags.savePlan, text(string(b)), o)
 }
 
-// save writes the model and its report. The report gets its name first: the model is what tells
-// that all is done.
+// save writes the model and its report.
 func (q *quantizing) save(r *lowbit.Result) (*quantizeJSON, error) {
 	before, err := q.model.Bytes()
 	if err != nil {
@@ -214,45 +195,12 @@ func (q *quantizing) save(r *lowbit.Result) (*quantizeJSON, error) {
 		rep.Layers = append(rep.Layers, layerOf(r.Plan, n))
 	}
 	start := time.Now()
-	path, written := q.flags.out+reportSuffix, false
 	o := lowbit.SaveOptions{Force: q.force, Sources: q.writeOptions(q.model.Path()).Sources}
-	o.Before = func(sum []byte, size int64) error {
-		rep.SHA256, rep.BytesAfter = hex.EncodeToString(sum), size
-		b, err := json.MarshalIndent(rep, "", "  ")
-		if err != nil {
-			return err
-		}
-		written = true
-		err = atomicfile.Write(path, text(string(b)+"\n"), q.reportOptions())
-		if errors.Is(err, atomicfile.ErrInPlace) {
-			return &fault.Error{Kind: fault.KindOf(err), Place: path, Msg: "cannot be brought to the disk"} // of the model, nothing is in place
-		}
-		return err
-	}
-	err = r.Model.Save(q.flags.out, o)
-	if err != nil && written && !errors.Is(err, atomicfile.ErrInPlace) {
-		os.Remove(path) // it tells of a model that is not there
-	}
+	err = q.saveTold(r.Model, q.flags.out, o, func(sum string, size int64) any {
+		rep.SHA256, rep.BytesAfter = sum, size
+		return rep
+	})
 	seconds := (r.Elapsed + time.Since(start)).Seconds()
 	rep.Seconds, rep.Output = &seconds, q.flags.out
 	return rep, err
-}
-
-// maxReport bounds the reports that are read.
-const maxReport = 256 << 20
-
-// readReport reads the report beside an output.
-func readReport(path string) (*quantizeJSON, error) {
-	b, err := readLimited(path, maxReport)
-	if err != nil {
-		return nil, err
-	}
-	r := &quantizeJSON{}
-	if err := json.Unmarshal(b, r); err != nil {
-		return nil, fault.Invalidf(path, "%v", err)
-	}
-	if r.Schema != quantizeSchema {
-		return nil, fault.Invalidf(path, "schema %q is not %q", r.Schema, quantizeSchema)
-	}
-	return r, nil
 }

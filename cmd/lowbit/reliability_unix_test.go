@@ -142,7 +142,7 @@ func wholeOrAbsent(t *testing.T, what, dir, sum string) (present bool) {
 		t.Errorf("%s: the output is %s, undisturbed %s", what, got, sum)
 	}
 	if rep := filepath.Join(dir, "out.onnx"+reportSuffix); got != "" && hashOf(t, rep) != "" {
-		if r, err := readReport(rep); err != nil || r.SHA256 != got {
+		if r, err := readReport(rep); err != nil || r.(*quantizeJSON).SHA256 != got {
 			t.Errorf("%s: the report tells of another file: %v", what, err)
 		}
 	}
@@ -259,7 +259,7 @@ func TestEveryStepFails(t *testing.T) {
 			if got != sum && (got != oldSum || code == 0) {
 				t.Errorf("%s: status %d, the output became %s", place, code, got)
 			}
-			if r, err := readReport("out.onnx" + reportSuffix); err == nil && (got != r.SHA256) {
+			if r, err := readReport("out.onnx" + reportSuffix); err == nil && got != r.(*quantizeJSON).SHA256 {
 				t.Errorf("%s: there is a report of another model", place)
 			}
 			if strings.Contains(words, "goroutine") {

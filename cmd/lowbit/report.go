@@ -20,7 +20,7 @@ func reportCmd(a *app) *cobra.Command {
 	out := ""
 	cmd := &cobra.Command{
 		Use: "report DIR -o OUT", Short: "Write a page on the quantized models in a folder", Args: positional("DIR"),
-		Long: "report reads every NAME" + reportSuffix + " that quantize wrote into a folder, and every NAME" + compareSuffix + " that holds what\n" +
+		Long: "report reads every NAME" + reportSuffix + " that quantize or doctor wrote into a folder, and every NAME" + compareSuffix + " that holds what\n" +
 			"compare --per-layer --json printed, and writes one self-contained HTML page.",
 		Example: "  lowbit report run/ -o report.html\n  lowbit report . -o report.html --force",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.report(args[0], out) },
@@ -51,18 +51,18 @@ func (a *app) report(dir, out string) error {
 	if a.json {
 		return a.printJSON(map[string]any{"schema": "lowbit.report/v1", "models": len(list), "output": out})
 	}
-	a.next("bench", filepath.Join(dir, list[0].Output))
+	a.next("bench", filepath.Join(dir, list[0].row()[0]))
 	return a.printf("%s: %d models\n", out, len(list))
 }
 
 // readReports reads the reports in a folder, by name.
-func readReports(dir string) ([]*quantizeJSON, error) {
+func readReports(dir string) ([]told, error) {
 	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+strings.TrimPrefix(reportSuffix, ".")))
 	if err != nil {
 		return nil, fault.Invalidf(dir, "%v", err)
 	}
 	slices.Sort(paths)
-	var list []*quantizeJSON
+	var list []told
 	for _, p := range paths {
 		r, err := readReport(p)
 		if err != nil {
@@ -112,19 +112,16 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "*", `\*`, "?", `\?`).Replace(path)
 }
 
-func reportPage(list []*quantizeJSON) (*report.Page, error) {
-	all := report.Section{Heading: "Models", Header: []string{"model", "bytes", "of the original %", "SQNR dB", "nodes quantized"}}
+// reportPage tells of the quantized models of some reports, and of the mended ones.
+func reportPage(list []told) (*report.Page, error) {
 	page := &report.Page{Title: "lowbit report", Lead: "What quantization made of each model. SQNR is signal to quantization noise: of a model, at its outputs; of a layer, of its weights."}
+	all := report.Section{Heading: "Models", Header: []string{"model", "bytes", "of the original %", "SQNR dB", "nodes quantized"}}
 	var names []string
 	var kilobytes []float64
 	for _, r := range list {
-		sqnr := ""
-		if r.SQNR != nil {
-			sqnr = fmt.Sprintf("%.2f", *r.SQNR)
-		}
-		all.Rows = append(all.Rows, []string{r.Output, fmt.Sprint(r.BytesAfter), fmt.Sprintf("%.1f", 100*float64(r.BytesAfter)/float64(max(1, r.BytesBefore))),
-			sqnr, fmt.Sprintf("%d of %d", r.Quantized, len(r.Layers))})
-		names, kilobytes = append(names, r.Output), append(kilobytes, float64(r.BytesAfter)/1e3)
+		row, bytes := r.row(), r.size()
+		all.Rows = append(all.Rows, row)
+		names, kilobytes = append(names, row[0]), append(kilobytes, float64(bytes)/1e3)
 	}
 	plot, err := report.Bars("Size", "kB", names, kilobytes)
 	if err != nil {
@@ -133,7 +130,7 @@ func reportPage(list []*quantizeJSON) (*report.Page, error) {
 	all.AddPlot(plot)
 	page.Sections = append(page.Sections, all)
 	for _, r := range list {
-		sec, err := layerSection(r)
+		sec, err := r.section()
 		if err != nil {
 			return nil, err
 		}
@@ -142,11 +139,38 @@ func reportPage(list []*quantizeJSON) (*report.Page, error) {
 	return page, nil
 }
 
+func (r *quantizeJSON) size() int64 { return r.BytesAfter }
+
+func (r *quantizeJSON) row() []string {
+	sqnr := ""
+	if r.SQNR != nil {
+		sqnr = fmt.Sprintf("%.2f", *r.SQNR)
+	}
+	part := fmt.Sprintf("%.1f", 100*float64(r.BytesAfter)/float64(max(1, r.BytesBefore)))
+	return []string{r.Output, fmt.Sprint(r.BytesAfter), part, sqnr, fmt.Sprintf("%d of %d", r.Quantized, len(r.Layers))}
+}
+
+func (d *doctorJSON) size() int64 { return d.Fixed.Bytes }
+
+func (d *doctorJSON) row() []string {
+	return []string{d.Fixed.Output, fmt.Sprint(d.Fixed.Bytes), "", fmt.Sprintf("%.2f", d.Fixed.SQNR), ""}
+}
+
+// section lists what doctor found wrong with the model that it mended.
+func (d *doctorJSON) section() (*report.Section, error) {
+	sec := &report.Section{Heading: d.Fixed.Output, Header: []string{"cause", "node", "operator", "evidence", "effect", "fix"}}
+	sec.Text = fmt.Sprintf("Mended by doctor: %.2f → %.2f dB at the outputs over %d samples. %s", d.SQNR, d.Fixed.SQNR, d.Samples, strings.Join(d.Fixed.Made, "; "))
+	for _, c := range d.Causes {
+		sec.Rows = append(sec.Rows, []string{c.Cause, c.Name, c.Op, c.Evidence, c.Effect, c.Fix})
+	}
+	return sec, nil
+}
+
 // plottedLayers is how many of the layers with the noisiest weights a page plots.
 const plottedLayers = 20
 
-// layerSection lists a model's layers and plots the noisiest.
-func layerSection(r *quantizeJSON) (*report.Section, error) {
+// section lists a model's layers and plots the noisiest.
+func (r *quantizeJSON) section() (*report.Section, error) {
 	sec := &report.Section{Heading: r.Output, Text: strings.Join(r.Warnings, "; "), Header: []string{"node", "operator", "weights", "activations", "SQNR dB", "reason"}}
 	var noisy []layerJSON
 	for _, l := range r.Layers {

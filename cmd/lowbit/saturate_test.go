@@ -23,6 +23,9 @@ func TestSaturating(t *testing.T) {
 		{"MatMul", 127, []int{1, 3}, 1, 0},
 		{"MatMul", 127, []int{4, 0}, 4, 0},
 		{"MatMul", 127, []int{4}, 4, 0},
+		{"MatMul", 127, []int{2, 4, 3}, 4, 1},
+		{"MatMul", 127, []int{4, 1, 3}, 1, 0}, // one product each
+		{"Add", 127, []int{4, 4}, 4, 0},
 		{"Mul", 127, nil, 4, 0},
 	} {
 		w := tensor.New(tensor.Int8, c.shape...)

@@ -116,17 +116,27 @@ func Halves(t *tensor.Tensor) *Coded {
 // An integerRow says where an operator on codes has its weight.
 type integerRow struct {
 	codes, scale, zero int // operands; -1 where there is none
-	axis               int // of the output channels
+	axis               int // of the output channels, negative from the end
 }
 
 var integers = map[string]integerRow{
 	"QLinearConv":           {3, 4, 5, 0},
-	"QLinearMatMul":         {3, 4, 5, 1},
-	"QGemm":                 {3, 4, 5, 1},
+	"QLinearMatMul":         {3, 4, 5, -1},
+	"QGemm":                 {3, 4, 5, -1},
 	"ConvInteger":           {1, -1, 3, 0},
-	"MatMulInteger":         {1, -1, 3, 1},
-	"MatMulIntegerToFloat":  {1, 3, 5, 1},
-	"DynamicQuantizeMatMul": {1, 2, 3, 1},
+	"MatMulInteger":         {1, -1, 3, -1},
+	"MatMulIntegerToFloat":  {1, 3, 5, -1},
+	"DynamicQuantizeMatMul": {1, 2, 3, -1},
+}
+
+// Channels returns the axis of the output channels of the weight that a node on codes multiplies by,
+// negative from the end; false where it is no such node.
+func Channels(n *graph.Node) (axis int, ok bool) {
+	row, ok := integers[n.Op]
+	if ok && n.Bool("transB", false) {
+		return -2, true
+	}
+	return row.axis, ok
 }
 
 // integer reads the weight of an operator on codes. Where the scale stands elsewhere, it is one.
@@ -159,7 +169,8 @@ func (f *finder) integer(n *graph.Node, row integerRow) *Coded {
 		}
 	}
 	if len(c.Params) > 1 {
-		c.Block = format.Block{Kind: format.Channel, Axis: row.axis}
+		axis, _ := Channels(n)
+		c.Block = format.Block{Kind: format.Channel, Axis: (axis + t.Rank()) % t.Rank()}
 	}
 	codes, err := c.Format.TensorCodes(t)
 	if err != nil || len(c.Params) != tensor.Elements(c.Block.ParamShape(c.Shape)) {
