@@ -67,7 +67,11 @@ func (q *quantization) chosen() ([]wish, error) {
 	case !q.judged():
 	case q.drawn():
 		for _, r := range dataFree(q.norms) {
-			q.wishes = append(q.wishes, wish{Repair: r, prove: true})
+			w := wish{Repair: r, prove: true}
+			if r.Stage == repair.Before { // drawn samples tell little: a rewrite has to help by more than chance
+				w.tries = siftMost
+			}
+			q.wishes = append(q.wishes, w)
 		}
 	default:
 		q.wishes, err = q.affordable()

@@ -14,7 +14,8 @@ import (
 // Absorb moves what a channel nearly always exceeds out of the bias before its activation into the
 // biases of the layers that read it, so that its values take less room: c = max(0, β−3γ) in front of a
 // ReLU, where 99.865 % of the values are above c and change nothing, and c = β where nothing clamps
-// (Nagel et al. 2019, section 4.1.3). β and γ are what BatchNormalization tells of the channel, or
+// (Nagel et al. 2019, section 4.1.3). Where the clamp has a bound above too, a channel is moved only if
+// β+3γ stays below that, so that it is a ReLU to it. β and γ are what BatchNormalization tells of the channel, or
 // else its mean and deviation over samples. A reader that pads would add the moved amount at its
 // border too, so only those that do not are moved to.
 var Absorb = &Repair{
@@ -120,7 +121,7 @@ func (a *absorber) node(n *graph.Node) {
 	g := a.job.Net.Graph
 	l := layerOf(g, a.x, n)
 	v, known := a.norms[n.Out[0]]
-	if l == nil || l.bias == 0 || !known || !math.IsInf(l.hi, 1) || l.lo != 0 && !math.IsInf(l.lo, -1) {
+	if l == nil || l.bias == 0 || !known || l.lo != 0 && !(math.IsInf(l.lo, -1) && math.IsInf(l.hi, 1)) {
 		return
 	}
 	b := g.ConstTensor(n.In[l.bias])
@@ -134,9 +135,7 @@ func (a *absorber) node(n *graph.Node) {
 	}
 	c, some := make([]float64, len(v.Mean)), 0
 	for i := range c {
-		if c[i] = -v.Mean[i]; !math.IsInf(l.lo, -1) {
-			c[i] = -math.Max(0, v.Mean[i]-float64(absorbDevs*v.Dev[i]))
-		}
+		c[i] = -l.spare(v.Mean[i], v.Dev[i])
 		if c[i] != 0 {
 			some++
 		}
@@ -158,14 +157,25 @@ func (a *absorber) node(n *graph.Node) {
 	a.out.add(n.Out[0], "the biases of %d of %d channels moved to the layers behind", some, len(c))
 }
 
-// readers lists the layers that read n's result, behind its ReLU, if all that read it are layers with
+// spare is what a channel of that mean and deviation hardly ever goes below.
+func (l *layer) spare(mean, dev float64) float64 {
+	switch {
+	case math.IsInf(l.lo, -1):
+		return mean
+	case mean+float64(absorbDevs*dev) > l.hi:
+		return 0
+	}
+	return math.Max(0, mean-float64(absorbDevs*dev))
+}
+
+// readers lists the layers that read n's result, behind its clamp, if all that read it are layers with
 // biases that can take something in.
 func (a *absorber) readers(n *graph.Node, channels int) ([]*layer, bool) {
 	g := a.job.Net.Graph
 	name := n.Out[0]
 	for {
 		u := a.x.OnlyUse(name)
-		if u == nil || u.Op != "Relu" {
+		if u == nil || !(&layer{lo: math.Inf(-1), hi: math.Inf(1)}).narrow(g, u) {
 			break
 		}
 		name = u.Out[0]

@@ -177,3 +177,25 @@ func TestDataFreeSteps(t *testing.T) {
 	}
 	step("analytic", 0.5, func() { repaired(Analytic) })
 }
+
+// TestAbsorbBelowAClamp moves what a channel exceeds where a bound above is out of its reach, and leaves
+// those that meet the bound.
+func TestAbsorbBelowAClamp(t *testing.T) {
+	m := parse(t, header+`g (float[1,1,1,1] x) => (float[1,1,1,1] y) <float[2,1,1,1] w = {1, 1}, float[2] b = {3, 3}, float[1,2,1,1] v = {1, 2}, float[1] vb = {0}, float lo = {0}, float hi = {6}> {
+  a = Conv (x, w, b)
+  c = Clip (a, lo, hi)
+  y = Conv (c, v, vb)
+}`)
+	j := jobFor(t, pass.Clone(m), w8a8(t), nil, nil)
+	j.Norms = map[string]pass.Norm{"a": {Mean: []float64{3, 3}, Dev: []float64{0.5, 1.5}}}
+	out, err := Absorb.Run(context.Background(), j)
+	if err != nil || len(out.Changes) != 1 {
+		t.Fatal(out, err)
+	}
+	if b, vb := floats(j.Net, "b"), floats(j.Net, "vb"); b[0] != 1.5 || b[1] != 3 || vb[0] != 1.5 {
+		t.Errorf("biases %v and %v, want [1.5 3] and [1.5]", b, vb)
+	}
+	if got := j.Norms["a"].Mean; got[0] != 1.5 || got[1] != 3 {
+		t.Errorf("means %v", got)
+	}
+}

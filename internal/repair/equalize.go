@@ -184,7 +184,8 @@ const (
 
 // balance makes the largest weight that writes a lane as large as the largest one that reads it:
 // a factor of √(r₂/r₁), over all lanes until little changes. A lane that a clamp bounds above takes
-// no factor below 1, and none above its room.
+// none above its room; and none below 1, which would let it pass the bound, but where samples stay so
+// far below that the clamp may as well be a ReLU.
 func (l *Lanes) balance(room []float64) []float64 {
 	f := make([]float64, len(l.parent))
 	for i := range f {
@@ -203,7 +204,10 @@ func (l *Lanes) balance(room []float64) []float64 {
 			}
 			next := f[i] * math.Sqrt(out[i]/in[i])
 			if l.limit[i] != 0 {
-				next = max(1, min(next, max(1, room[i])))
+				next = min(next, max(1, room[i]))
+				if room[i] <= 1 {
+					next = max(1, next)
+				}
 			}
 			next = max(1.0/mostFactor, min(mostFactor, next))
 			most = max(most, math.Abs(next/f[i]-1))

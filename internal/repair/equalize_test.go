@@ -10,6 +10,7 @@ import (
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/pass"
+	"lowbit/internal/tensor"
 )
 
 // block is an inverted bottleneck: (8) → 32 → depthwise → 8 channels, clamped at 6.
@@ -129,5 +130,30 @@ func TestEqualizeLeavesWhatCannotGain(t *testing.T) {
 	}
 	if len(out.Changes) != 0 || out.Note == "" {
 		t.Errorf("%d changes, note %q", len(out.Changes), out.Note)
+	}
+}
+
+// TestBalanceBelowAClamp scales channels down that stay far below their clamp, for which it is a ReLU, and no
+// channel that comes near it.
+func TestBalanceBelowAClamp(t *testing.T) {
+	m := parse(t, header+`g (float[1,2,1,1] x) => (float[1,1,1,1] y) <float[2,2,1,1] w = {8, 0, 0, 8}, float[1,2,1,1] v = {0.5, 0.5}, float lo = {0}, float hi = {6}> {
+  a = Conv (x, w)
+  c = Clip (a, lo, hi)
+  y = Conv (c, v)
+}`)
+	sample := func(x ...float32) Inputs { return Inputs{"x": tensor.Float32s(x, 1, 2, 1, 1)} }
+	set := w8a8(t)
+	set.Weights.Block = format.Block{}
+	samples := []Inputs{sample(0.3, 0.6), sample(0.1, -1)} // 8·0.3 = 2.4, 8·0.6 = 4.8
+	j := jobFor(t, pass.Clone(m), set, samples, nil)
+	if _, err := Equalize.Run(context.Background(), j); err != nil {
+		t.Fatal(err)
+	}
+	w := floats(j.Net, "w")
+	if math.Abs(float64(w[0])-2) > 0.01 || w[3] != 8 {
+		t.Errorf("weights of 8 become %g below the clamp and %g near it, want 2 and 8", w[0], w[3])
+	}
+	if db := sqnr(t, m, j.Net, append(samples, sample(-0.2, 3))); db < 100 {
+		t.Errorf("the network changes by %.1f dB", db)
 	}
 }
