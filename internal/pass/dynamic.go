@@ -196,23 +196,23 @@ func (d *dynamic) node(n *graph.Node, v *plan.Value, form *dynamicForm) ([]*grap
 	if err != nil {
 		return nil, err
 	}
-	quantized := d.quantized
+	quantized, scaled := d.quantized, bothScales
 	if d.nodes[plan.NodeName(n)].Rows {
-		quantized = d.rows
+		quantized, scaled = d.rows, weightsThenRows
 	}
 	in, nodes := quantized(n.In[0])
 	bias := ""
 	if len(n.In) > 2 && n.In[2] != "" {
 		bias = d.biasAlong(n.In[2], d.find(v.Name), form)
 	}
-	return append(nodes, form.write(d.used, n, in, w, bias)...), nil
+	return append(nodes, form.write(d.used, n, in, w, bias, scaled)...), nil
 }
 
 // write returns the product on integers that n stands for, and what makes real numbers of its sums.
-func (form *dynamicForm) write(used names, n *graph.Node, in, w operand, bias string) []*graph.Node {
+func (form *dynamicForm) write(used names, n *graph.Node, in, w operand, bias string, scaled scaling) []*graph.Node {
 	base := n.Out[0]
 	name := func(what string) string { return used.added(base + "_" + what) }
-	sum, wide, factor, result := name("int32"), name("float"), name("factor"), base
+	sum, wide, result := name("int32"), name("float"), base
 	if bias != "" {
 		result = name("scaled")
 	}
@@ -224,13 +224,31 @@ func (form *dynamicForm) write(used names, n *graph.Node, in, w operand, bias st
 	}
 	cast := &graph.Node{Op: "Cast", Name: name("Cast"), In: []string{sum}, Out: []string{wide}}
 	cast.SetAttr("to", int64(tensor.Float32))
-	nodes := []*graph.Node{product, cast,
-		{Op: "Mul", Name: name("Factor"), In: []string{in.scale, w.scale}, Out: []string{factor}},
-		{Op: "Mul", Name: name("Scale"), In: []string{wide, factor}, Out: []string{result}}}
+	nodes := append([]*graph.Node{product, cast}, scaled(name, wide, in.scale, w.scale, result)...)
 	if bias != "" {
 		nodes = append(nodes, &graph.Node{Op: "Add", Name: name("Bias"), In: []string{result, bias}, Out: []string{base}})
 	}
 	return nodes
+}
+
+// A scaling multiplies sums by the scales of activations and weights.
+type scaling func(name func(what string) string, sums, acts, weights, result string) []*graph.Node
+
+// bothScales multiplies by the product of the scales, which ONNX Runtime fuses with the operator on integers.
+func bothScales(name func(what string) string, sums, acts, weights, result string) []*graph.Node {
+	factor := name("factor")
+	return []*graph.Node{
+		{Op: "Mul", Name: name("Factor"), In: []string{acts, weights}, Out: []string{factor}},
+		{Op: "Mul", Name: name("Scale"), In: []string{sums, factor}, Out: []string{result}}}
+}
+
+// weightsThenRows multiplies by one after the other, for scales of rows: bothScales would be fused as well, with the
+// scale of the first row for all (ONNX Runtime 1.32, MatMulIntegerToFloat).
+func weightsThenRows(name func(what string) string, sums, rows, weights, result string) []*graph.Node {
+	columns := name("columns")
+	return []*graph.Node{
+		{Op: "Mul", Name: name("Columns"), In: []string{sums, weights}, Out: []string{columns}},
+		{Op: "Mul", Name: name("Rows"), In: []string{columns, rows}, Out: []string{result}}}
 }
 
 // biasAlong returns the name of a bias shaped to be added along the output channels.

@@ -86,6 +86,9 @@ func TestDynamicRows(t *testing.T) {
 			if err := pass.Dynamic(m, p); err != nil {
 				t.Fatal(err)
 			}
+			if rows {
+				checkScaledInTurn(t, m.Graph)
+			}
 			got, err := op.Run(m, in, op.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -98,6 +101,26 @@ func TestDynamicRows(t *testing.T) {
 				t.Errorf("opset %s: with one scale the small row is off by %v only", opset, y[2])
 			}
 		}
+	}
+}
+
+// checkScaledInTurn holds sums to be multiplied by a constant first: a runtime that finds them multiplied by the
+// product of two scales may take that of the activations to be one for all rows.
+func checkScaledInTurn(t *testing.T, g *graph.Graph) {
+	t.Helper()
+	x, seen := g.Index(), 0
+	for _, n := range g.Nodes {
+		if n.Op != "MatMulInteger" {
+			continue
+		}
+		seen++
+		mul := x.OnlyUse(x.OnlyUse(n.Out[0]).Out[0])
+		if mul.Op != "Mul" || g.ConstTensor(mul.In[1]) == nil {
+			t.Errorf("%s: its sums go through %s of %v", n.Name, mul.Op, mul.In)
+		}
+	}
+	if seen == 0 {
+		t.Error("no product on integers")
 	}
 }
 

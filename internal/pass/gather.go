@@ -58,6 +58,6 @@ func (s *spreader) gather(n *graph.Node) bool {
 		scale = scale.Reshape(form.along(codes, scale.Len())...)
 	}
 	w := operand{d.In[0], s.newConst(d.In[1]+"_along", scale), s.newConst(d.In[0]+"_zero", one)}
-	s.out = append(s.out, form.write(s.used, n, operand{q.Out[0], q.Out[1], q.Out[2]}, w, bias)...)
+	s.out = append(s.out, form.write(s.used, n, operand{q.Out[0], q.Out[1], q.Out[2]}, w, bias, bothScales)...)
 	return true
 }
