@@ -133,6 +133,9 @@ func (h *halver) obstacle(n *graph.Node) string {
 	if n.Str("reduction", "none") != "none" {
 		return "few runtimes combine updates of 16 bits"
 	}
+	if h.rotatesRows(n) {
+		return "ONNX Runtime fails on products of matrices behind it in 16 bits"
+	}
 	if n.Op == divide && h.constant(n.In[1]) == nil {
 		return "a divisor too small for 16 bits would be zero"
 	}
@@ -159,6 +162,22 @@ func (h *halver) obstacle(n *graph.Node) string {
 		}
 	}
 	return ""
+}
+
+// rotatesRows says whether n moves the first axis of at least three to where the last but one was and a product reads
+// that, a pair which ONNX Runtime 1.32 fuses, whatever Casts are between, and crashes on.
+func (h *halver) rotatesRows(n *graph.Node) bool {
+	perm := n.Ints("perm")
+	last := len(perm) - 1
+	if n.Op != "Transpose" || last < 2 || perm[last] != last || perm[last-1] != 0 {
+		return false
+	}
+	for i, a := range perm[:last-1] {
+		if a != i+1 {
+			return false
+		}
+	}
+	return slices.ContainsFunc(h.x.Uses(n.Out[0]), func(u graph.Use) bool { return u.Node.Op == "MatMul" })
 }
 
 // untyped says which operand or result of n is not a tensor, whose type would have to change as a whole, or

@@ -44,3 +44,26 @@ func TestHalvesOnlyTensors(t *testing.T) {
 		}
 	}
 }
+
+// TestHalvesNoRotatedRows keeps the Transpose in front of a product in float32 that turns steps × batch × features round.
+func TestHalvesNoRotatedRows(t *testing.T) {
+	for perm, want := range map[string]bool{"1, 0, 2": false, "0, 2, 1": true, "2, 0, 1": true} {
+		m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]>
+g (float[4,4,4] x) => (float[4,4,4] y) <float[4,4] w> {
+  a = Transpose <perm = [` + perm + `]> (x)
+  y = MatMul (a, w)
+}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Graph.SetConst("w", tensor.Float32s(make([]float32, 16), 4, 4))
+		facts, err := op.Infer(m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := Halve(m, facts, Settings{Target: &Target{}, Weights: Scheme{Format: format.Lookup("fp16")}}, nil)
+		if p.Nodes[0].Quantized != want || !p.Nodes[1].Quantized {
+			t.Errorf("[%s]: %+v, %+v", perm, p.Nodes[0], p.Nodes[1])
+		}
+	}
+}
