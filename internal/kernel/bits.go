@@ -159,11 +159,12 @@ func (p *PackedBits) packGeneric(w []int8, o Order) {
 // padded says whether row i reads padding at a tap.
 func (a *rows[T]) padded(i, tap int) bool { return a.ix != nil && a.ix.off[i*a.taps+tap] < 0 }
 
-// within counts the taps of each row that lie in the image.
-func (a *rows[T]) within(i int) (n int32) {
-	for tap := range a.taps {
-		if !a.padded(i, tap) {
-			n++
+// within counts the taps of a row that lie in the image.
+func (a *rows[T]) within(i int) int32 {
+	n := int32(a.taps)
+	if a.ix != nil && !a.ix.inside {
+		for _, o := range a.ix.off[i*a.taps:][:a.taps] {
+			n += o >> 31 // -1 below 0
 		}
 	}
 	return n

@@ -57,7 +57,7 @@ func (p *PackedBits) runFast(a *rows[uint8], out *OutU8S8, r Range) bool {
 	s := scratches.Get().(*scratch)
 	s.setOutput(out)
 	if p.look != nil {
-		p.look.run(s, &p.shape, a, out, r, p.signBase)
+		p.look.run(s, &p.shape, a, out, r, p.tapBase())
 	} else {
 		p.countBits(s, a, out, r)
 	}
@@ -66,24 +66,20 @@ func (p *PackedBits) runFast(a *rows[uint8], out *OutU8S8, r Range) bool {
 	return true
 }
 
-// signBase is the sum of a row for a count of 0, where in of its taps lie in the image. Tables
-// count the equal signs, those past the last channel included.
-func (p *PackedBits) signBase(in int32) int32 {
+// tapBase is what a tap in the image adds to a sum beside what is counted. Tables count the equal signs, those past
+// the last channel included.
+func (p *PackedBits) tapBase() int32 {
 	if p.look == nil {
-		return in * int32(p.k)
+		return int32(p.k)
 	}
-	return in * int32(p.k-2*lookupGroup*p.look.kd)
+	return int32(p.k - 2*lookupGroup*p.look.kd)
 }
 
-// bases lists base for the rows of a range, in s.sums.
-func (s *scratch) bases(a *rows[uint8], r Range, base func(in int32) int32) {
+// bases lists the sums for a count of 0 of the rows of a range, in s.sums.
+func (s *scratch) bases(a *rows[uint8], r Range, tap int32) {
 	s.sums = grow(s.sums, r.M1-r.M0+spareRows)
 	for i := range s.sums {
-		in := int32(a.taps)
-		if a.ix != nil {
-			in = a.within(min(r.M0+i, r.M1-1))
-		}
-		s.sums[i] = base(in)
+		s.sums[i] = a.within(min(r.M0+i, r.M1-1)) * tap
 	}
 }
 
@@ -91,7 +87,7 @@ func (p *PackedBits) countBits(s *scratch, a *rows[uint8], out *OutU8S8, r Range
 	s.taps, s.kb = p.taps, p.kd*4
 	s.pad = grow(s.pad, s.kb)
 	s.zero = unsafe.Pointer(&s.pad[0])
-	s.bases(a, r, p.signBase)
+	s.bases(a, r, p.tapBase())
 	s.ldAdd = 4
 	for pi := r.P0; pi < r.P1; pi++ {
 		pn, next := p.panels[pi], p.panels[min(pi+1, len(p.panels)-1)]

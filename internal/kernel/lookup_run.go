@@ -33,8 +33,8 @@ func lookupAt(column int) int { return column&^31 | column%16*2 | column/16%2 }
 // lookupRows is the number of rows whose counts are kept at a time.
 const lookupRows = 48
 
-func (k *lookup) run(s *scratch, w *shape, a *rows[uint8], out *OutU8S8, r Range, base func(in int32) int32) {
-	s.bases(a, r, base)
+func (k *lookup) run(s *scratch, w *shape, a *rows[uint8], out *OutU8S8, r Range, tapBase int32) {
+	s.bases(a, r, tapBase)
 	k.setPadding(s, a.taps)
 	for m := r.M0; m < r.M1; m += lookupRows {
 		end := min(r.M1, m+lookupRows)
