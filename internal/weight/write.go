@@ -18,7 +18,8 @@ type Writer struct {
 	tables map[string]string // initializers that constants share, by what they hold
 }
 
-// Write returns the nodes that compute c as the value out. New names begin with name.
+// Write returns the nodes that compute c as the value out. New constants and the last node are named after name, nodes
+// before it after their operators alone, since each of their names is in the file three times.
 func (w *Writer) Write(c *Coded, name, out string) ([]*graph.Node, error) {
 	s := &spelling{Writer: w, c: c, name: name, fold: c.Block.Fold(c.Shape)}
 	v, err := spellings[c.Format.Via](s)
@@ -28,7 +29,8 @@ func (w *Writer) Write(c *Coded, name, out string) ([]*graph.Node, error) {
 	if !slices.Equal(s.shape, c.Shape) {
 		s.reshape(v, c.Shape)
 	}
-	s.nodes[len(s.nodes)-1].Out[0] = out
+	last := s.nodes[len(s.nodes)-1]
+	last.Out[0], last.Name = out, s.Fresh(name+"_"+short(last.Op))
 	return s.nodes, nil
 }
 
@@ -50,13 +52,17 @@ var spellings = map[format.Via]func(s *spelling) (string, error){
 	format.Table:      (*spelling).table,
 }
 
+// short is an operator in names.
+func short(op string) string {
+	if op == "DequantizeLinear" {
+		return "DQ"
+	}
+	return op
+}
+
 // node adds a node with one result, both named after the operator.
 func (s *spelling) node(op string, in ...string) *graph.Node {
-	what := op
-	if op == "DequantizeLinear" {
-		what = "DQ"
-	}
-	name := s.Fresh(s.name + "_" + what)
+	name := s.Fresh(short(op))
 	n := &graph.Node{Op: op, Name: name, In: in, Out: []string{name}}
 	s.nodes = append(s.nodes, n)
 	return n
