@@ -22,6 +22,7 @@ kernel:        golang.org/x/sys
 testdata:
 strictyaml:    fault go.yaml.in/yaml/v4
 atomicfile:    fault golang.org/x/sys
+journal:       fault
 npz:           fault tensor
 graph:         fault tensor
 format:        tensor kernel

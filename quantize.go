@@ -2,11 +2,17 @@ package lowbit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
 	"time"
 
 	"lowbit/internal/fault"
+	"lowbit/internal/onnx"
 	"lowbit/internal/plan"
 	"lowbit/internal/quantize"
+	"lowbit/internal/repair"
 )
 
 // QuantizeOptions say how a model is quantized. The zero value of a field means its default.
@@ -35,6 +41,15 @@ type Result struct {
 // Quantize returns a quantized copy of m. It does not change m, whose tensors the copy shares.
 func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error) {
 	start := time.Now()
+	if open := o.Journal; open != nil {
+		o.Journal = func(work string) (repair.Journal, error) {
+			sum, err := m.workSum(work)
+			if err != nil {
+				return nil, err
+			}
+			return open(sum)
+		}
+	}
 	r, err := quantize.Run(ctx, m.graph, o)
 	if err != nil {
 		return nil, fault.At(m.path, err)
@@ -47,4 +62,29 @@ func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error)
 		r.Graph.SetMeta("lowbit.source_sha256", sum)
 	}
 	return &Result{Model: FromGraph(r.Graph, m.path), Plan: r.Plan, Gate: r.Gate, Fixes: r.Fixes, Effort: r.Effort, Warnings: r.Warnings, Elapsed: time.Since(start)}, nil
+}
+
+// workSum names a piece of work on the model by this program.
+func (m *Model) workSum(work string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, work)
+	var paths []string
+	if m.file != nil {
+		paths = m.file.Paths()
+	} else if b, err := onnx.Encode(m.graph); err != nil {
+		return "", err
+	} else {
+		h.Write(b)
+	}
+	if program, err := os.Executable(); err == nil {
+		paths = append(paths, program)
+	}
+	for _, p := range paths {
+		sum, err := fileSum(p)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, sum)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

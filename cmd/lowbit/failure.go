@@ -28,7 +28,7 @@ func (a *app) finish(err error) int {
 	}
 	f := &errorJSON{Schema: "lowbit.error/v1", Message: err.Error(), Hint: fault.HintOf(err), Code: a.exitCode(err), Faults: faultsOf(err)}
 	if sig, ok := signalled(err); ok {
-		f.Message, f.Hint, f.Code = sig.Error(), "start again with: "+commandLine(a.args), sig.code()
+		f.Message, f.Hint, f.Code = sig.Error(), a.resumption(), sig.code()
 	}
 	if a.json && !a.out.written {
 		_ = a.printJSON(f) // the exit status tells of the failure in any case

@@ -28,7 +28,7 @@ type quantizeFlags struct {
 	outliers                                float64
 	trim                                    share
 	budget                                  string
-	dry, again                              bool
+	dry, again, resume                      bool
 	data                                    dataFlags
 }
 
@@ -62,6 +62,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVar(&q.plan, "plan", "", "take the plan in this file instead of making one; on the samples that it was made with, and with no other flags, the model is the same")
 	f.StringVar(&q.savePlan, "save-plan", "", "write the plan to this file")
 	f.BoolVar(&q.dry, "dry-run", false, "make the plan and print it; write no model")
+	f.BoolVar(&q.resume, "resume", true, "take up the long repairs of a run that was interrupted where they were, as OUT"+journalSuffix+" has them; =false starts over")
 	f.BoolVar(&q.again, "allow-requantize", false, "take a model that is quantized already")
 	q.data.add(cmd, *recipe.Default().Calibration.Samples)
 	return cmd
@@ -152,6 +153,7 @@ type quantizing struct {
 	model  *lowbit.Model
 	opt    lowbit.QuantizeOptions
 	gate   *lowbit.Gate
+	diary  *diary // of long repairs; nil until one begins
 }
 
 func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) error {
@@ -185,10 +187,14 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 		return err
 	}
 	r, err := lowbit.Quantize(cmd.Context(), q.model, q.opt)
+	if err == nil {
+		err = q.finish(r)
+	}
 	if err != nil {
+		q.closeJournal()
 		return err
 	}
-	return q.finish(r)
+	return q.removeJournal()
 }
 
 // options gathers what Quantize is told.
@@ -206,6 +212,9 @@ func (q *quantizing) options() error {
 		return err
 	}
 	q.opt.Tell = func(text string) { q.say("%s", text) }
+	if !q.flags.dry {
+		q.opt.Journal = q.openJournal
+	}
 	q.opt.AllowRequantize, q.opt.Progress = q.flags.again, q.newProgress().update
 	c := q.recipe.Calibration
 	if d := q.recipe.Data.Calib; d.Path != "" {

@@ -8,6 +8,7 @@ import (
 	"lowbit"
 	"lowbit/internal/atomicfile"
 	"lowbit/internal/fault"
+	"lowbit/internal/journal"
 	"lowbit/internal/plan"
 )
 
@@ -143,6 +144,9 @@ func (q *quantizing) checkOutputs(model string) error {
 	}
 	if q.flags.dry {
 		return nil
+	}
+	if err := journal.Check(q.flags.out + journalSuffix); err != nil {
+		return err
 	}
 	return atomicfile.Check(q.flags.out+reportSuffix, q.reportOptions(q.flags.out))
 }

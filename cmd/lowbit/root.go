@@ -23,8 +23,9 @@ type app struct {
 	out     *stdout
 	err     io.Writer
 	args    []string
-	started bool  // a verb has begun to work
-	unknown error // help was asked for on a command that there is not
+	started bool   // a verb has begun to work
+	unknown error  // help was asked for on a command that there is not
+	kept    *diary // of what is done, if anything is
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 

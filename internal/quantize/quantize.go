@@ -18,6 +18,7 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
+	"lowbit/internal/repair"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
@@ -37,6 +38,9 @@ type Options struct {
 	AllowRequantize bool
 	// Tell is called with what people may want to know before long work begins.
 	Tell func(text string)
+	// Journal opens what keeps the steps of long repairs of the work that is named, so that a later run takes them
+	// up; nil keeps none. It is asked for once, when the first such repair begins.
+	Journal func(work string) (repair.Journal, error)
 	// Progress is called with the stage at work and how much of it is done.
 	Progress func(stage string, done, total int)
 }
@@ -73,7 +77,7 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	q := &quantization{ctx: ctx, in: m, opt: o, observed: o.Settings.Observer != nil}
+	q := &quantization{ctx: ctx, in: m, opt: o, observed: o.Settings.Observer != nil, book: &book{open: o.Journal}}
 	q.opt.Settings.Own()
 	if told != "" {
 		q.warnings = append(q.warnings, "trim: "+told)
@@ -118,6 +122,7 @@ type quantization struct {
 	wishes   []wish // repairs to make; nil until they are chosen
 	effort   Effort
 	relieved bool // layers stay in float for the sake of the outputs
+	book     *book
 }
 
 // prepare makes the float network that the plan is about.

@@ -52,7 +52,6 @@ const (
 // A corrector moves the biases of one network.
 type corrector struct {
 	*track
-	few int // layers of which too little is seen
 }
 
 func (c *corrector) run(ctx context.Context) error {

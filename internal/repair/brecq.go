@@ -198,10 +198,21 @@ func (r *learner) learn(ctx context.Context, k int, p *piece) error {
 	if err := r.float(ctx, k); err != nil {
 		return err
 	}
+	defer func() {
+		for i := range r.bySample {
+			delete(r.bySample[i], r.sections[k].out)
+		}
+	}()
+	rec := &recorder{job: r.job, out: r.out, walk: r.walk, counts: []*int{&r.left}, set: func(l *layer, in int, as string, t *tensor.Tensor) error {
+		return r.walk.setConst(r.nodes[l.node], in, as, t, r.job.Plan)
+	}}
+	_, err := rec.once(r.sections[k].out, r.sections[k].layers, func() (bool, error) { return true, r.teach(ctx, k, p) })
+	return err
+}
+
+// teach learns section k, whose result in float is known.
+func (r *learner) teach(ctx context.Context, k int, p *piece) error {
 	c := r.course(k, p)
-	for i := range r.bySample {
-		delete(r.bySample[i], r.sections[k].out)
-	}
 	if c == nil {
 		r.left++
 		return nil

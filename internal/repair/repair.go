@@ -114,6 +114,7 @@ type Job struct {
 	Level    kernel.Level
 	Threads  int
 	Progress func(done, total int)
+	Journal  Journal // of what an earlier run of the same work did; nil: none is kept
 }
 
 // origin is the float network that repaired ones have to come near to.

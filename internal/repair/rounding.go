@@ -63,8 +63,7 @@ const (
 
 type rounder struct {
 	*corrector
-	solve  solver
-	fallen int // layers whose solver fell back
+	solve solver
 }
 
 func (r *rounder) piece(ctx context.Context, p *piece, l *layer, want [][]float32) ([]map[string]*tensor.Tensor, bool, error) {

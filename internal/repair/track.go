@@ -34,6 +34,8 @@ type track struct {
 	want      []map[string][]float32 // by sample and layer: (C,per); of the layers that come next
 	per, most int                    // elements of each channel kept of each sample; no more than most, unless it is 0
 	bytes     int                    // what they may take
+	few       int                    // layers of which too little is seen
+	fallen    int                    // layers whose solver fell back
 }
 
 func newTrack(j *Job) *track {
@@ -99,7 +101,15 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 				want[i] = w[l.name]
 				delete(w, l.name)
 			}
-			if left, again, err = do(ctx, p, l, want); err != nil {
+			made, err := c.recorder(p).once(l.name, []*layer{l}, func() (bool, error) {
+				left, again, err = do(ctx, p, l, want)
+				return again, err
+			})
+			if err == nil && made != nil && !made.Stale {
+				again = false
+				left, err = made.left(ctx, c.walk, p)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -114,6 +124,13 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 		}
 	}
 	return nil
+}
+
+// recorder keeps what is done to the layer of a piece.
+func (c *track) recorder(p *piece) *recorder {
+	return &recorder{job: c.job, out: c.out, walk: c.walk, counts: []*int{&c.few, &c.fallen}, set: func(_ *layer, in int, as string, t *tensor.Tensor) error {
+		return c.walk.setConst(p.layer, in, as, t, c.job.Plan)
+	}}
 }
 
 // float runs the float network, unless the results of the layer of piece k are known, and keeps the

@@ -19,6 +19,7 @@ type walk struct {
 	samples []Inputs
 	values  []map[string]*tensor.Tensor // of each sample: what the pieces done so far leave
 	pieces  []*piece
+	watched []string // by the last run
 }
 
 // A piece is a run of consecutive nodes that ends with the quantized result of one layer.
@@ -183,6 +184,7 @@ func (w *walk) model(p *piece) *graph.Model {
 
 // run evaluates a piece on every sample, shows the watched values, and returns what it leaves.
 func (w *walk) run(ctx context.Context, p *piece, watch []string, see func(sample int, value string, t *tensor.Tensor)) ([]map[string]*tensor.Tensor, error) {
+	w.watched = watch
 	r, err := w.job.Compile(w.model(p), watch)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,175 @@
+package repair
+
+import (
+	"context"
+	"slices"
+
+	"lowbit/internal/format"
+	"lowbit/internal/plan"
+	"lowbit/internal/tensor"
+)
+
+// A Journal keeps what is done of a repair, so that a later run of the same work need not do it again.
+type Journal interface {
+	Recall(key string, v any) bool // fills v with what was kept, false where there is nothing
+	Keep(key string, v any) error
+}
+
+// A kept is what a repair did to some layers at a time, as a journal keeps it.
+type kept struct {
+	Consts  map[string]stored // of the float network, that changed
+	Values  []fitted          // of the plan, that changed
+	Changes []Change
+	Counts  []int    // of the repair
+	Stale   bool     // what the layers yield was not computed since
+	Watched []string // with which values watched it was
+}
+
+// stored is a constant in float32.
+type stored struct {
+	Shape []int
+	Raw   []byte
+}
+
+// fitted is what repairs change of a value in a plan.
+type fitted struct {
+	As             string
+	Params, Fitted []format.Params
+	Reason         string
+}
+
+func fittedOf(v *plan.Value) fitted {
+	return fitted{v.As, slices.Clone(v.Params), slices.Clone(v.Fitted), v.Reason}
+}
+
+func (f *fitted) equal(o *fitted) bool {
+	return slices.Equal(f.Params, o.Params) && slices.Equal(f.Fitted, o.Fitted) && f.Reason == o.Reason
+}
+
+// A recorder keeps the steps of one repair in the job's journal.
+type recorder struct {
+	job    *Job
+	out    *Outcome
+	walk   *walk
+	counts []*int                                                    // of the repair
+	set    func(l *layer, in int, as string, t *tensor.Tensor) error // puts a constant into the quantized network
+}
+
+// once does something to some layers and keeps what it did; stale says that what the layers yield has to be
+// computed again. Where that was kept by an earlier run, it is made again, and returned.
+func (r *recorder) once(key string, layers []*layer, do func() (stale bool, err error)) (made *kept, err error) {
+	if r.job.Journal == nil {
+		_, err := do()
+		return nil, err
+	}
+	s := &kept{}
+	if r.job.Journal.Recall(key, s) && r.fits(s) {
+		return s, r.replay(s, layers)
+	}
+	was := r.state(layers)
+	stale, err := do()
+	if err != nil {
+		return nil, err
+	}
+	s = r.since(was)
+	s.Stale, s.Watched = stale, r.walk.watched
+	return nil, r.job.Journal.Keep(key, s)
+}
+
+// A state is what a step may change.
+type state struct {
+	consts  map[string]*tensor.Tensor
+	values  []fitted
+	changes int
+	counts  []int
+}
+
+func (r *recorder) state(layers []*layer) *state {
+	b := &state{consts: map[string]*tensor.Tensor{}, changes: len(r.out.Changes)}
+	for _, l := range layers {
+		b.consts[l.node.In[l.weight]] = r.job.Net.Graph.ConstTensor(l.node.In[l.weight])
+		if l.bias > 0 {
+			b.consts[l.node.In[l.bias]] = r.job.Net.Graph.ConstTensor(l.node.In[l.bias])
+		}
+		for _, v := range r.job.Plan.Values {
+			if v.As == l.stored || v.Weight == l.stored {
+				b.values = append(b.values, fittedOf(v))
+			}
+		}
+	}
+	for _, c := range r.counts {
+		b.counts = append(b.counts, *c)
+	}
+	return b
+}
+
+// since is what was done since a state.
+func (r *recorder) since(b *state) *kept {
+	s := &kept{Consts: map[string]stored{}, Changes: r.out.Changes[b.changes:]}
+	for name, was := range b.consts {
+		if t := r.job.Net.Graph.ConstTensor(name); t != was {
+			s.Consts[name] = stored{t.Shape, t.Raw}
+		}
+	}
+	for _, was := range b.values {
+		if f := fittedOf(r.job.Plan.Value(was.As)); !f.equal(&was) {
+			s.Values = append(s.Values, f)
+		}
+	}
+	for i, c := range r.counts {
+		s.Counts = append(s.Counts, *c-b.counts[i])
+	}
+	return s
+}
+
+// fits says whether a kept step is one of this network.
+func (r *recorder) fits(s *kept) bool {
+	for _, f := range s.Values {
+		if v := r.job.Plan.Value(f.As); v == nil || len(v.Params) != len(f.Params) {
+			return false
+		}
+	}
+	for name, c := range s.Consts {
+		if t := r.job.Net.Graph.ConstTensor(name); t == nil || !slices.Equal(t.Shape, c.Shape) || len(t.Raw) != len(c.Raw) {
+			return false
+		}
+	}
+	return len(s.Counts) == len(r.counts)
+}
+
+// replay makes a kept step again.
+func (r *recorder) replay(s *kept, layers []*layer) error {
+	for _, f := range s.Values {
+		v := r.job.Plan.Value(f.As)
+		v.Params, v.Fitted, v.Reason = f.Params, f.Fitted, f.Reason
+	}
+	put := func(l *layer, in int, as string) error {
+		c, ok := s.Consts[l.node.In[in]]
+		if !ok {
+			return nil
+		}
+		t := &tensor.Tensor{DType: tensor.Float32, Shape: c.Shape, Raw: c.Raw}
+		r.job.Net.Graph.SetConst(l.node.In[in], t)
+		return r.set(l, in, as, t)
+	}
+	for _, l := range layers {
+		if err := put(l, l.weight, l.stored); err != nil {
+			return err
+		}
+		if l.bias > 0 {
+			if err := put(l, l.bias, l.as); err != nil {
+				return err
+			}
+		}
+	}
+	r.out.Changes = append(r.out.Changes, s.Changes...)
+	for i, n := range s.Counts {
+		*r.counts[i] += n
+	}
+	return nil
+}
+
+// left computes what a piece leaves behind a step that was made again, as it was computed then.
+func (s *kept) left(ctx context.Context, w *walk, p *piece) ([]map[string]*tensor.Tensor, error) {
+	return w.run(ctx, p, s.Watched, func(int, string, *tensor.Tensor) {})
+}
