@@ -70,7 +70,8 @@ type scratch struct {
 	shiftF32 [64]float32
 	tile     [tileRows * 16]int32
 	amx      amxArgs
-	tapBytes []int32 // from the first tap to each
+	tapBytes []int32         // from the first tap to each
+	groupA   [mostGroups]int // bytes from the first group of rows to each
 	sums     []int32
 	pad      []uint8
 	none     []int32 // offsets below 0

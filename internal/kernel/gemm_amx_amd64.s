@@ -15,30 +15,21 @@ DATA transpose4<>+56(SB)/8, $0x0000000f0000000b
 GLOBL transpose4<>(SB), RODATA|NOPTR, $64
 
 // func gemmAMX16(t *amxArgs)
-TEXT ·gemmAMX16(SB), NOSPLIT, $80-8
+TEXT ·gemmAMX16(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
-	MOVQ 72(R13), AX
-	MOVQ AX, bias-8(SP)
-	MOVQ 88(R13), AX
-	MOVQ AX, scale-16(SP)
-	MOVQ 104(R13), AX
-	MOVQ AX, shift-24(SP)
 	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
-	MOVQ 56(R13), AX
-	MOVQ AX, blocks-40(SP)
+	MOVQ AX, rows-96(SP)
 	MOVQ 256(R13), AX
-	MOVQ AX, add-48(SP)
+	MOVQ AX, residual-104(SP)
 	MOVQ 24(R13), R8
 	MOVQ 128(R13), R9
-	MOVQ 48(R13), BX
 	MOVQ $64, R10
 	XORQ R15, R15
 	MOVQ R15, turn-64(SP)
-	KXNORW K2, K2, K2
+	MOVQ R15, group-88(SP)
 	VPBROADCASTD 168(R13), Z16
 	VPBROADCASTD 172(R13), Z17
 	VPBROADCASTD 176(R13), Z18
@@ -47,6 +38,30 @@ TEXT ·gemmAMX16(SB), NOSPLIT, $80-8
 	VMOVDQU64 transpose4<>(SB), Z21
 	MOVL $0x3f800000, AX
 	VPBROADCASTD AX, Z22
+rows:
+	MOVQ 72(R13), AX
+	MOVQ AX, bias-8(SP)
+	MOVQ 88(R13), AX
+	MOVQ AX, scale-16(SP)
+	MOVQ 104(R13), AX
+	MOVQ AX, shift-24(SP)
+	MOVQ 56(R13), AX
+	MOVQ AX, blocks-40(SP)
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
+	MOVQ AX, add-48(SP)
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
+	MOVQ 48(R13), BX
+	KXNORW K2, K2, K2
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -61,7 +76,7 @@ whole:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -123,6 +138,10 @@ drain:
 chosen:
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	TESTQ R12, R12
@@ -277,30 +296,21 @@ end:
 	RET
 
 // func gemmAMXFar16(t *amxArgs)
-TEXT ·gemmAMXFar16(SB), NOSPLIT, $80-8
+TEXT ·gemmAMXFar16(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
-	MOVQ 72(R13), AX
-	MOVQ AX, bias-8(SP)
-	MOVQ 88(R13), AX
-	MOVQ AX, scale-16(SP)
-	MOVQ 104(R13), AX
-	MOVQ AX, shift-24(SP)
 	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
-	MOVQ 56(R13), AX
-	MOVQ AX, blocks-40(SP)
+	MOVQ AX, rows-96(SP)
 	MOVQ 256(R13), AX
-	MOVQ AX, add-48(SP)
+	MOVQ AX, residual-104(SP)
 	MOVQ 24(R13), R8
 	MOVQ 128(R13), R9
-	MOVQ 48(R13), BX
 	MOVQ $64, R10
 	XORQ R15, R15
 	MOVQ R15, turn-64(SP)
-	KXNORW K2, K2, K2
+	MOVQ R15, group-88(SP)
 	VPBROADCASTD 168(R13), Z16
 	VPBROADCASTD 172(R13), Z17
 	VPBROADCASTD 176(R13), Z18
@@ -309,6 +319,30 @@ TEXT ·gemmAMXFar16(SB), NOSPLIT, $80-8
 	VMOVDQU64 transpose4<>(SB), Z21
 	MOVL $0x3f800000, AX
 	VPBROADCASTD AX, Z22
+rows:
+	MOVQ 72(R13), AX
+	MOVQ AX, bias-8(SP)
+	MOVQ 88(R13), AX
+	MOVQ AX, scale-16(SP)
+	MOVQ 104(R13), AX
+	MOVQ AX, shift-24(SP)
+	MOVQ 56(R13), AX
+	MOVQ AX, blocks-40(SP)
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
+	MOVQ AX, add-48(SP)
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
+	MOVQ 48(R13), BX
+	KXNORW K2, K2, K2
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -323,7 +357,7 @@ whole:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -401,6 +435,10 @@ drain:
 chosen:
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	TESTQ R12, R12
@@ -555,30 +593,21 @@ end:
 	RET
 
 // func gemmAMX32(t *amxArgs)
-TEXT ·gemmAMX32(SB), NOSPLIT, $80-8
+TEXT ·gemmAMX32(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
-	MOVQ 72(R13), AX
-	MOVQ AX, bias-8(SP)
-	MOVQ 88(R13), AX
-	MOVQ AX, scale-16(SP)
-	MOVQ 104(R13), AX
-	MOVQ AX, shift-24(SP)
 	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
-	MOVQ 56(R13), AX
-	MOVQ AX, blocks-40(SP)
+	MOVQ AX, rows-96(SP)
 	MOVQ 256(R13), AX
-	MOVQ AX, add-48(SP)
+	MOVQ AX, residual-104(SP)
 	MOVQ 24(R13), R8
 	MOVQ 128(R13), R9
-	MOVQ 48(R13), BX
 	MOVQ $64, R10
 	XORQ R15, R15
 	MOVQ R15, turn-64(SP)
-	KXNORW K2, K2, K2
+	MOVQ R15, group-88(SP)
 	VPBROADCASTD 168(R13), Z16
 	VPBROADCASTD 172(R13), Z17
 	VPBROADCASTD 176(R13), Z18
@@ -587,6 +616,30 @@ TEXT ·gemmAMX32(SB), NOSPLIT, $80-8
 	VMOVDQU64 transpose4<>(SB), Z21
 	MOVL $0x3f800000, AX
 	VPBROADCASTD AX, Z22
+rows:
+	MOVQ 72(R13), AX
+	MOVQ AX, bias-8(SP)
+	MOVQ 88(R13), AX
+	MOVQ AX, scale-16(SP)
+	MOVQ 104(R13), AX
+	MOVQ AX, shift-24(SP)
+	MOVQ 56(R13), AX
+	MOVQ AX, blocks-40(SP)
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
+	MOVQ AX, add-48(SP)
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
+	MOVQ 48(R13), BX
+	KXNORW K2, K2, K2
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -603,7 +656,7 @@ whole:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -680,6 +733,10 @@ drain:
 chosen:
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	TESTQ R12, R12
@@ -836,30 +893,21 @@ end:
 	RET
 
 // func gemmAMXFar32(t *amxArgs)
-TEXT ·gemmAMXFar32(SB), NOSPLIT, $80-8
+TEXT ·gemmAMXFar32(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
-	MOVQ 72(R13), AX
-	MOVQ AX, bias-8(SP)
-	MOVQ 88(R13), AX
-	MOVQ AX, scale-16(SP)
-	MOVQ 104(R13), AX
-	MOVQ AX, shift-24(SP)
 	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
-	MOVQ 56(R13), AX
-	MOVQ AX, blocks-40(SP)
+	MOVQ AX, rows-96(SP)
 	MOVQ 256(R13), AX
-	MOVQ AX, add-48(SP)
+	MOVQ AX, residual-104(SP)
 	MOVQ 24(R13), R8
 	MOVQ 128(R13), R9
-	MOVQ 48(R13), BX
 	MOVQ $64, R10
 	XORQ R15, R15
 	MOVQ R15, turn-64(SP)
-	KXNORW K2, K2, K2
+	MOVQ R15, group-88(SP)
 	VPBROADCASTD 168(R13), Z16
 	VPBROADCASTD 172(R13), Z17
 	VPBROADCASTD 176(R13), Z18
@@ -868,6 +916,30 @@ TEXT ·gemmAMXFar32(SB), NOSPLIT, $80-8
 	VMOVDQU64 transpose4<>(SB), Z21
 	MOVL $0x3f800000, AX
 	VPBROADCASTD AX, Z22
+rows:
+	MOVQ 72(R13), AX
+	MOVQ AX, bias-8(SP)
+	MOVQ 88(R13), AX
+	MOVQ AX, scale-16(SP)
+	MOVQ 104(R13), AX
+	MOVQ AX, shift-24(SP)
+	MOVQ 56(R13), AX
+	MOVQ AX, blocks-40(SP)
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
+	MOVQ AX, add-48(SP)
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
+	MOVQ 48(R13), BX
+	KXNORW K2, K2, K2
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -884,7 +956,7 @@ whole:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -977,6 +1049,10 @@ drain:
 chosen:
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	TESTQ R12, R12
@@ -1133,30 +1209,21 @@ end:
 	RET
 
 // func gemmAMX48(t *amxArgs)
-TEXT ·gemmAMX48(SB), NOSPLIT, $80-8
+TEXT ·gemmAMX48(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
-	MOVQ 72(R13), AX
-	MOVQ AX, bias-8(SP)
-	MOVQ 88(R13), AX
-	MOVQ AX, scale-16(SP)
-	MOVQ 104(R13), AX
-	MOVQ AX, shift-24(SP)
 	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
-	MOVQ 56(R13), AX
-	MOVQ AX, blocks-40(SP)
+	MOVQ AX, rows-96(SP)
 	MOVQ 256(R13), AX
-	MOVQ AX, add-48(SP)
+	MOVQ AX, residual-104(SP)
 	MOVQ 24(R13), R8
 	MOVQ 128(R13), R9
-	MOVQ 48(R13), BX
 	MOVQ $64, R10
 	XORQ R15, R15
 	MOVQ R15, turn-64(SP)
-	KXNORW K2, K2, K2
+	MOVQ R15, group-88(SP)
 	VPBROADCASTD 168(R13), Z16
 	VPBROADCASTD 172(R13), Z17
 	VPBROADCASTD 176(R13), Z18
@@ -1165,6 +1232,30 @@ TEXT ·gemmAMX48(SB), NOSPLIT, $80-8
 	VMOVDQU64 transpose4<>(SB), Z21
 	MOVL $0x3f800000, AX
 	VPBROADCASTD AX, Z22
+rows:
+	MOVQ 72(R13), AX
+	MOVQ AX, bias-8(SP)
+	MOVQ 88(R13), AX
+	MOVQ AX, scale-16(SP)
+	MOVQ 104(R13), AX
+	MOVQ AX, shift-24(SP)
+	MOVQ 56(R13), AX
+	MOVQ AX, blocks-40(SP)
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
+	MOVQ AX, add-48(SP)
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
+	MOVQ 48(R13), BX
+	KXNORW K2, K2, K2
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -1183,7 +1274,7 @@ whole:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -1275,6 +1366,10 @@ drain:
 chosen:
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	TESTQ R12, R12
@@ -1433,30 +1528,21 @@ end:
 	RET
 
 // func gemmAMXFar48(t *amxArgs)
-TEXT ·gemmAMXFar48(SB), NOSPLIT, $80-8
+TEXT ·gemmAMXFar48(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
-	MOVQ 72(R13), AX
-	MOVQ AX, bias-8(SP)
-	MOVQ 88(R13), AX
-	MOVQ AX, scale-16(SP)
-	MOVQ 104(R13), AX
-	MOVQ AX, shift-24(SP)
 	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
-	MOVQ 56(R13), AX
-	MOVQ AX, blocks-40(SP)
+	MOVQ AX, rows-96(SP)
 	MOVQ 256(R13), AX
-	MOVQ AX, add-48(SP)
+	MOVQ AX, residual-104(SP)
 	MOVQ 24(R13), R8
 	MOVQ 128(R13), R9
-	MOVQ 48(R13), BX
 	MOVQ $64, R10
 	XORQ R15, R15
 	MOVQ R15, turn-64(SP)
-	KXNORW K2, K2, K2
+	MOVQ R15, group-88(SP)
 	VPBROADCASTD 168(R13), Z16
 	VPBROADCASTD 172(R13), Z17
 	VPBROADCASTD 176(R13), Z18
@@ -1465,6 +1551,30 @@ TEXT ·gemmAMXFar48(SB), NOSPLIT, $80-8
 	VMOVDQU64 transpose4<>(SB), Z21
 	MOVL $0x3f800000, AX
 	VPBROADCASTD AX, Z22
+rows:
+	MOVQ 72(R13), AX
+	MOVQ AX, bias-8(SP)
+	MOVQ 88(R13), AX
+	MOVQ AX, scale-16(SP)
+	MOVQ 104(R13), AX
+	MOVQ AX, shift-24(SP)
+	MOVQ 56(R13), AX
+	MOVQ AX, blocks-40(SP)
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
+	MOVQ AX, add-48(SP)
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
+	MOVQ 48(R13), BX
+	KXNORW K2, K2, K2
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -1483,7 +1593,7 @@ whole:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -1591,6 +1701,10 @@ drain:
 chosen:
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	TESTQ R12, R12
@@ -1749,30 +1863,21 @@ end:
 	RET
 
 // func gemmAMX64(t *amxArgs)
-TEXT ·gemmAMX64(SB), NOSPLIT, $80-8
+TEXT ·gemmAMX64(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
-	MOVQ 72(R13), AX
-	MOVQ AX, bias-8(SP)
-	MOVQ 88(R13), AX
-	MOVQ AX, scale-16(SP)
-	MOVQ 104(R13), AX
-	MOVQ AX, shift-24(SP)
 	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
-	MOVQ 56(R13), AX
-	MOVQ AX, blocks-40(SP)
+	MOVQ AX, rows-96(SP)
 	MOVQ 256(R13), AX
-	MOVQ AX, add-48(SP)
+	MOVQ AX, residual-104(SP)
 	MOVQ 24(R13), R8
 	MOVQ 128(R13), R9
-	MOVQ 48(R13), BX
 	MOVQ $64, R10
 	XORQ R15, R15
 	MOVQ R15, turn-64(SP)
-	KXNORW K2, K2, K2
+	MOVQ R15, group-88(SP)
 	VPBROADCASTD 168(R13), Z16
 	VPBROADCASTD 172(R13), Z17
 	VPBROADCASTD 176(R13), Z18
@@ -1781,6 +1886,30 @@ TEXT ·gemmAMX64(SB), NOSPLIT, $80-8
 	VMOVDQU64 transpose4<>(SB), Z21
 	MOVL $0x3f800000, AX
 	VPBROADCASTD AX, Z22
+rows:
+	MOVQ 72(R13), AX
+	MOVQ AX, bias-8(SP)
+	MOVQ 88(R13), AX
+	MOVQ AX, scale-16(SP)
+	MOVQ 104(R13), AX
+	MOVQ AX, shift-24(SP)
+	MOVQ 56(R13), AX
+	MOVQ AX, blocks-40(SP)
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
+	MOVQ AX, add-48(SP)
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
+	MOVQ 48(R13), BX
+	KXNORW K2, K2, K2
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -1801,7 +1930,7 @@ whole:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -1908,6 +2037,10 @@ drain:
 chosen:
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	TESTQ R12, R12
@@ -2068,30 +2201,21 @@ end:
 	RET
 
 // func gemmAMXFar64(t *amxArgs)
-TEXT ·gemmAMXFar64(SB), NOSPLIT, $80-8
+TEXT ·gemmAMXFar64(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
-	MOVQ 72(R13), AX
-	MOVQ AX, bias-8(SP)
-	MOVQ 88(R13), AX
-	MOVQ AX, scale-16(SP)
-	MOVQ 104(R13), AX
-	MOVQ AX, shift-24(SP)
 	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
-	MOVQ 56(R13), AX
-	MOVQ AX, blocks-40(SP)
+	MOVQ AX, rows-96(SP)
 	MOVQ 256(R13), AX
-	MOVQ AX, add-48(SP)
+	MOVQ AX, residual-104(SP)
 	MOVQ 24(R13), R8
 	MOVQ 128(R13), R9
-	MOVQ 48(R13), BX
 	MOVQ $64, R10
 	XORQ R15, R15
 	MOVQ R15, turn-64(SP)
-	KXNORW K2, K2, K2
+	MOVQ R15, group-88(SP)
 	VPBROADCASTD 168(R13), Z16
 	VPBROADCASTD 172(R13), Z17
 	VPBROADCASTD 176(R13), Z18
@@ -2100,6 +2224,30 @@ TEXT ·gemmAMXFar64(SB), NOSPLIT, $80-8
 	VMOVDQU64 transpose4<>(SB), Z21
 	MOVL $0x3f800000, AX
 	VPBROADCASTD AX, Z22
+rows:
+	MOVQ 72(R13), AX
+	MOVQ AX, bias-8(SP)
+	MOVQ 88(R13), AX
+	MOVQ AX, scale-16(SP)
+	MOVQ 104(R13), AX
+	MOVQ AX, shift-24(SP)
+	MOVQ 56(R13), AX
+	MOVQ AX, blocks-40(SP)
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
+	MOVQ AX, add-48(SP)
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
+	MOVQ 48(R13), BX
+	KXNORW K2, K2, K2
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -2120,7 +2268,7 @@ whole:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -2243,6 +2391,10 @@ drain:
 chosen:
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	TESTQ R12, R12
@@ -2403,32 +2555,47 @@ end:
 	RET
 
 // func gemmBF16AMX16(t *amxArgs)
-TEXT ·gemmBF16AMX16(SB), NOSPLIT, $80-8
+TEXT ·gemmBF16AMX16(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ 120(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ 256(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ 24(R13), R8
+	MOVQ 128(R13), R9
+	MOVQ $64, R10
+	XORQ R15, R15
+	MOVQ R15, turn-64(SP)
+	MOVQ R15, group-88(SP)
+	VBROADCASTSS 188(R13), Z16
+	VBROADCASTSS 168(R13), Z17
+rows:
 	MOVQ 72(R13), AX
 	MOVQ AX, bias-8(SP)
 	MOVQ 88(R13), AX
 	MOVQ AX, scale-16(SP)
 	MOVQ 104(R13), AX
 	MOVQ AX, shift-24(SP)
-	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
 	MOVQ 56(R13), AX
 	MOVQ AX, blocks-40(SP)
-	MOVQ 256(R13), AX
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
 	MOVQ AX, add-48(SP)
-	MOVQ 24(R13), R8
-	MOVQ 128(R13), R9
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
 	MOVQ 48(R13), BX
-	MOVQ $64, R10
-	XORQ R15, R15
-	MOVQ R15, turn-64(SP)
 	KXNORW K2, K2, K2
-	VBROADCASTSS 188(R13), Z16
-	VBROADCASTSS 168(R13), Z17
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -2455,7 +2622,7 @@ readable:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -2501,6 +2668,10 @@ drain:
 	MOVQ AX, add-48(SP)
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	VMOVUPS 0(DX), Z0
@@ -2565,32 +2736,47 @@ end:
 	RET
 
 // func gemmBF16AMXFar16(t *amxArgs)
-TEXT ·gemmBF16AMXFar16(SB), NOSPLIT, $80-8
+TEXT ·gemmBF16AMXFar16(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ 120(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ 256(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ 24(R13), R8
+	MOVQ 128(R13), R9
+	MOVQ $64, R10
+	XORQ R15, R15
+	MOVQ R15, turn-64(SP)
+	MOVQ R15, group-88(SP)
+	VBROADCASTSS 188(R13), Z16
+	VBROADCASTSS 168(R13), Z17
+rows:
 	MOVQ 72(R13), AX
 	MOVQ AX, bias-8(SP)
 	MOVQ 88(R13), AX
 	MOVQ AX, scale-16(SP)
 	MOVQ 104(R13), AX
 	MOVQ AX, shift-24(SP)
-	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
 	MOVQ 56(R13), AX
 	MOVQ AX, blocks-40(SP)
-	MOVQ 256(R13), AX
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
 	MOVQ AX, add-48(SP)
-	MOVQ 24(R13), R8
-	MOVQ 128(R13), R9
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
 	MOVQ 48(R13), BX
-	MOVQ $64, R10
-	XORQ R15, R15
-	MOVQ R15, turn-64(SP)
 	KXNORW K2, K2, K2
-	VBROADCASTSS 188(R13), Z16
-	VBROADCASTSS 168(R13), Z17
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -2617,7 +2803,7 @@ readable:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -2679,6 +2865,10 @@ drain:
 	MOVQ AX, add-48(SP)
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	VMOVUPS 0(DX), Z0
@@ -2743,32 +2933,47 @@ end:
 	RET
 
 // func gemmBF16AMX32(t *amxArgs)
-TEXT ·gemmBF16AMX32(SB), NOSPLIT, $80-8
+TEXT ·gemmBF16AMX32(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ 120(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ 256(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ 24(R13), R8
+	MOVQ 128(R13), R9
+	MOVQ $64, R10
+	XORQ R15, R15
+	MOVQ R15, turn-64(SP)
+	MOVQ R15, group-88(SP)
+	VBROADCASTSS 188(R13), Z16
+	VBROADCASTSS 168(R13), Z17
+rows:
 	MOVQ 72(R13), AX
 	MOVQ AX, bias-8(SP)
 	MOVQ 88(R13), AX
 	MOVQ AX, scale-16(SP)
 	MOVQ 104(R13), AX
 	MOVQ AX, shift-24(SP)
-	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
 	MOVQ 56(R13), AX
 	MOVQ AX, blocks-40(SP)
-	MOVQ 256(R13), AX
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
 	MOVQ AX, add-48(SP)
-	MOVQ 24(R13), R8
-	MOVQ 128(R13), R9
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
 	MOVQ 48(R13), BX
-	MOVQ $64, R10
-	XORQ R15, R15
-	MOVQ R15, turn-64(SP)
 	KXNORW K2, K2, K2
-	VBROADCASTSS 188(R13), Z16
-	VBROADCASTSS 168(R13), Z17
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -2797,7 +3002,7 @@ readable:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -2858,6 +3063,10 @@ drain:
 	MOVQ AX, add-48(SP)
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	VMOVUPS 0(DX), Z0
@@ -2924,32 +3133,47 @@ end:
 	RET
 
 // func gemmBF16AMXFar32(t *amxArgs)
-TEXT ·gemmBF16AMXFar32(SB), NOSPLIT, $80-8
+TEXT ·gemmBF16AMXFar32(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ 120(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ 256(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ 24(R13), R8
+	MOVQ 128(R13), R9
+	MOVQ $64, R10
+	XORQ R15, R15
+	MOVQ R15, turn-64(SP)
+	MOVQ R15, group-88(SP)
+	VBROADCASTSS 188(R13), Z16
+	VBROADCASTSS 168(R13), Z17
+rows:
 	MOVQ 72(R13), AX
 	MOVQ AX, bias-8(SP)
 	MOVQ 88(R13), AX
 	MOVQ AX, scale-16(SP)
 	MOVQ 104(R13), AX
 	MOVQ AX, shift-24(SP)
-	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
 	MOVQ 56(R13), AX
 	MOVQ AX, blocks-40(SP)
-	MOVQ 256(R13), AX
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
 	MOVQ AX, add-48(SP)
-	MOVQ 24(R13), R8
-	MOVQ 128(R13), R9
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
 	MOVQ 48(R13), BX
-	MOVQ $64, R10
-	XORQ R15, R15
-	MOVQ R15, turn-64(SP)
 	KXNORW K2, K2, K2
-	VBROADCASTSS 188(R13), Z16
-	VBROADCASTSS 168(R13), Z17
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -2978,7 +3202,7 @@ readable:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -3055,6 +3279,10 @@ drain:
 	MOVQ AX, add-48(SP)
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	VMOVUPS 0(DX), Z0
@@ -3121,32 +3349,47 @@ end:
 	RET
 
 // func gemmBF16AMX48(t *amxArgs)
-TEXT ·gemmBF16AMX48(SB), NOSPLIT, $80-8
+TEXT ·gemmBF16AMX48(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ 120(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ 256(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ 24(R13), R8
+	MOVQ 128(R13), R9
+	MOVQ $64, R10
+	XORQ R15, R15
+	MOVQ R15, turn-64(SP)
+	MOVQ R15, group-88(SP)
+	VBROADCASTSS 188(R13), Z16
+	VBROADCASTSS 168(R13), Z17
+rows:
 	MOVQ 72(R13), AX
 	MOVQ AX, bias-8(SP)
 	MOVQ 88(R13), AX
 	MOVQ AX, scale-16(SP)
 	MOVQ 104(R13), AX
 	MOVQ AX, shift-24(SP)
-	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
 	MOVQ 56(R13), AX
 	MOVQ AX, blocks-40(SP)
-	MOVQ 256(R13), AX
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
 	MOVQ AX, add-48(SP)
-	MOVQ 24(R13), R8
-	MOVQ 128(R13), R9
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
 	MOVQ 48(R13), BX
-	MOVQ $64, R10
-	XORQ R15, R15
-	MOVQ R15, turn-64(SP)
 	KXNORW K2, K2, K2
-	VBROADCASTSS 188(R13), Z16
-	VBROADCASTSS 168(R13), Z17
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -3177,7 +3420,7 @@ readable:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -3253,6 +3496,10 @@ drain:
 	MOVQ AX, add-48(SP)
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	VMOVUPS 0(DX), Z0
@@ -3321,32 +3568,47 @@ end:
 	RET
 
 // func gemmBF16AMXFar48(t *amxArgs)
-TEXT ·gemmBF16AMXFar48(SB), NOSPLIT, $80-8
+TEXT ·gemmBF16AMXFar48(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ 120(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ 256(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ 24(R13), R8
+	MOVQ 128(R13), R9
+	MOVQ $64, R10
+	XORQ R15, R15
+	MOVQ R15, turn-64(SP)
+	MOVQ R15, group-88(SP)
+	VBROADCASTSS 188(R13), Z16
+	VBROADCASTSS 168(R13), Z17
+rows:
 	MOVQ 72(R13), AX
 	MOVQ AX, bias-8(SP)
 	MOVQ 88(R13), AX
 	MOVQ AX, scale-16(SP)
 	MOVQ 104(R13), AX
 	MOVQ AX, shift-24(SP)
-	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
 	MOVQ 56(R13), AX
 	MOVQ AX, blocks-40(SP)
-	MOVQ 256(R13), AX
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
 	MOVQ AX, add-48(SP)
-	MOVQ 24(R13), R8
-	MOVQ 128(R13), R9
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
 	MOVQ 48(R13), BX
-	MOVQ $64, R10
-	XORQ R15, R15
-	MOVQ R15, turn-64(SP)
 	KXNORW K2, K2, K2
-	VBROADCASTSS 188(R13), Z16
-	VBROADCASTSS 168(R13), Z17
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -3377,7 +3639,7 @@ readable:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -3469,6 +3731,10 @@ drain:
 	MOVQ AX, add-48(SP)
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	VMOVUPS 0(DX), Z0
@@ -3537,32 +3803,47 @@ end:
 	RET
 
 // func gemmBF16AMX64(t *amxArgs)
-TEXT ·gemmBF16AMX64(SB), NOSPLIT, $80-8
+TEXT ·gemmBF16AMX64(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ 120(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ 256(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ 24(R13), R8
+	MOVQ 128(R13), R9
+	MOVQ $64, R10
+	XORQ R15, R15
+	MOVQ R15, turn-64(SP)
+	MOVQ R15, group-88(SP)
+	VBROADCASTSS 188(R13), Z16
+	VBROADCASTSS 168(R13), Z17
+rows:
 	MOVQ 72(R13), AX
 	MOVQ AX, bias-8(SP)
 	MOVQ 88(R13), AX
 	MOVQ AX, scale-16(SP)
 	MOVQ 104(R13), AX
 	MOVQ AX, shift-24(SP)
-	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
 	MOVQ 56(R13), AX
 	MOVQ AX, blocks-40(SP)
-	MOVQ 256(R13), AX
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
 	MOVQ AX, add-48(SP)
-	MOVQ 24(R13), R8
-	MOVQ 128(R13), R9
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
 	MOVQ 48(R13), BX
-	MOVQ $64, R10
-	XORQ R15, R15
-	MOVQ R15, turn-64(SP)
 	KXNORW K2, K2, K2
-	VBROADCASTSS 188(R13), Z16
-	VBROADCASTSS 168(R13), Z17
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -3595,7 +3876,7 @@ readable:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -3686,6 +3967,10 @@ drain:
 	MOVQ AX, add-48(SP)
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	VMOVUPS 0(DX), Z0
@@ -3756,32 +4041,47 @@ end:
 	RET
 
 // func gemmBF16AMXFar64(t *amxArgs)
-TEXT ·gemmBF16AMXFar64(SB), NOSPLIT, $80-8
+TEXT ·gemmBF16AMXFar64(SB), NOSPLIT, $104-8
 	MOVQ t+0(FP), R13
 	MOVQ 0(R13), AX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ 120(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ 256(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ 24(R13), R8
+	MOVQ 128(R13), R9
+	MOVQ $64, R10
+	XORQ R15, R15
+	MOVQ R15, turn-64(SP)
+	MOVQ R15, group-88(SP)
+	VBROADCASTSS 188(R13), Z16
+	VBROADCASTSS 168(R13), Z17
+rows:
 	MOVQ 72(R13), AX
 	MOVQ AX, bias-8(SP)
 	MOVQ 88(R13), AX
 	MOVQ AX, scale-16(SP)
 	MOVQ 104(R13), AX
 	MOVQ AX, shift-24(SP)
-	MOVQ 120(R13), AX
-	MOVQ AX, c-32(SP)
 	MOVQ 56(R13), AX
 	MOVQ AX, blocks-40(SP)
-	MOVQ 256(R13), AX
+	MOVQ rows-96(SP), AX
+	MOVQ AX, c-32(SP)
+	ADDQ 360(R13), AX
+	MOVQ AX, rows-96(SP)
+	MOVQ residual-104(SP), AX
 	MOVQ AX, add-48(SP)
-	MOVQ 24(R13), R8
-	MOVQ 128(R13), R9
+	ADDQ 368(R13), AX
+	MOVQ AX, residual-104(SP)
+	MOVQ group-88(SP), CX
+	MOVQ 352(R13), AX
+	MOVQ (AX)(CX*8), AX
+	ADDQ 8(R13), AX
+	MOVQ AX, a-80(SP)
 	MOVQ 48(R13), BX
-	MOVQ $64, R10
-	XORQ R15, R15
-	MOVQ R15, turn-64(SP)
 	KXNORW K2, K2, K2
-	VBROADCASTSS 188(R13), Z16
-	VBROADCASTSS 168(R13), Z17
 block:
 	CMPQ blocks-40(SP), $1
 	JNE whole
@@ -3814,7 +4114,7 @@ readable:
 tap:
 	MOVQ off-72(SP), AX
 	MOVLQSX (AX), R11
-	ADDQ 8(R13), R11
+	ADDQ a-80(SP), R11
 	ADDQ $4, off-72(SP)
 	MOVQ 40(R13), CX
 	PCALIGN $32
@@ -3921,6 +4221,10 @@ drain:
 	MOVQ AX, add-48(SP)
 	DECQ blocks-40(SP)
 	JNE block
+	INCQ group-88(SP)
+	MOVQ group-88(SP), AX
+	CMPQ AX, 344(R13)
+	JLT rows
 	JMP drain
 finish:
 	VMOVUPS 0(DX), Z0

@@ -56,10 +56,13 @@ func tilesOf(rows int) int { return (rows + tileHeight - 1) / tileHeight }
 // tilePixels divides a row of pixels evenly among tiles.
 func tilePixels(ow int) int { return (ow + tilesOf(ow) - 1) / tilesOf(ow) }
 
-// take points at rows from m on, m1 at most, sets their number, and returns that of tiles.
-func (l *left[T]) take(m, m1 int) int {
+// take points at rows from m on, m1 at most, in groups of as many, sets their number,
+// and returns that of the tiles of a group. Rows that are copied come in one group.
+func (l *left[T]) take(m, m1, groups int) int {
+	t := &l.amx
+	t.groups, t.groupA = 1, &l.groupA[0]
 	if l.image != nil {
-		if tiles, ok := l.pixels(m, m1); ok {
+		if tiles, ok := l.pixels(m, m1, groups); ok {
 			return tiles
 		}
 	}
@@ -69,26 +72,47 @@ func (l *left[T]) take(m, m1 int) int {
 	}
 	n := min(m1-m, tiles*tileHeight)
 	height := (n + tiles - 1) / tiles
-	l.matrix(m, n, tiles*height)
-	t := &l.amx
 	for i := range tiles {
-		t.tile[i], t.part[i] = i*height*t.lda, i*height*tileWidth*4
+		t.part[i] = i * height * tileWidth * 4
 	}
 	t.rows, t.cfg = n, &tileConfigs[height]
+	if l.matrix(m, n, tiles*height) {
+		l.moreRows(m, m1, tiles*height, groups)
+	}
+	for i := range tiles {
+		t.tile[i] = i * height * t.lda
+	}
 	return tiles
 }
 
-// matrix points at n rows, of which all are read, where they are or copied.
-func (l *left[T]) matrix(m, n, all int) {
+// moreRows adds groups of rows of a matrix that is read where it is, of which each
+// reads all. The last tiles come in one call, whatever their number.
+func (l *left[T]) moreRows(m, m1, all, groups int) {
+	t := &l.amx
+	for m += t.rows; t.groups < groups && tilesOf(m1-m) > mostTiles && l.readable(m, all); m += t.rows {
+		l.groupA[t.groups] = t.groups * t.rows * t.lda
+		t.groups++
+	}
+}
+
+// matrix points at n rows, of which all are read, where they are, or else copied.
+func (l *left[T]) matrix(m, n, all int) (inPlace bool) {
 	t, a, length := &l.amx, l.rows, l.sh.steps*64
 	t.taps, t.steps, t.off = 1, l.sh.steps, &noOffset
-	if l.exact() && a.ix == nil && (m+all-1)*a.lda*l.size+length <= cap(a.x)*l.size {
+	if l.readable(m, all) {
 		t.a, t.lda = unsafe.Pointer(&a.x[m*a.lda]), a.lda*l.size
-		return
+		return true
 	}
 	l.block = grow(l.block, all*length+64)
 	gather(l.scratch, l.sh, a, m, n)
 	t.a, t.lda = unsafe.Pointer(&l.block[0]), length
+	return false
+}
+
+// readable says whether all rows of a matrix from m on can be read where they are.
+func (l *left[T]) readable(m, all int) bool {
+	a := l.rows
+	return l.exact() && a.ix == nil && (m+all-1)*a.lda*l.size+l.sh.steps*64 <= cap(a.x)*l.size
 }
 
 // nearTiles is what rows may take of the first cache, which they share with
@@ -106,30 +130,58 @@ func (s *shape) tilesApiece() int {
 
 var noOffset int32
 
-// pixels points at rows of pixels, one to a tile. It fails where a tile would
-// read beyond the image.
-func (l *left[T]) pixels(m, m1 int) (tiles int, ok bool) {
+// pixels points at rows of pixels, one to a tile, in groups. It fails where a tile
+// would read beyond the image.
+func (l *left[T]) pixels(m, m1, groups int) (tiles int, ok bool) {
 	t, w := &l.amx, &l.image.win
-	steps := l.sh.steps / l.sh.taps
-	t.lda, t.taps, t.steps = w.StrideW*w.Pitch*l.size, l.sh.taps, steps
+	t.lda, t.taps, t.steps = w.StrideW*w.Pitch*l.size, l.sh.taps, l.sh.steps/l.sh.taps
 	t.off = &l.tapBytes[0]
-	first := w.first(m/w.OW, m%w.OW, 0) * l.size
-	height, n := 0, 0
-	for ; tiles < mostTiles && m+n < m1; tiles++ {
-		if tiles == manyTiles && m1-m-n > l.width {
-			break
-		}
-		x := (m + n) % w.OW
-		at, rows := w.first((m+n)/w.OW, x, 0)*l.size, min(l.width-x%l.width, w.OW-x, m1-m-n)
-		t.tile[tiles], t.part[tiles] = at-first, n*tileWidth*4
-		height, n = max(height, rows), n+rows
-	}
-	last := first + t.tile[tiles-1] + int(l.tapBytes[l.sh.taps-1]) + (height-1)*t.lda + steps*64
-	if last > cap(l.rows.x)*l.size {
+	g := l.group(m, m1)
+	if g.end > cap(l.rows.x)*l.size {
 		return 0, false
 	}
-	t.a, t.rows, t.cfg = unsafe.Pointer(&l.rows.x[first/l.size]), n, &tileConfigs[height]
-	return tiles, true
+	t.tile, t.part = g.tile, g.part
+	t.a, t.rows, t.cfg = unsafe.Pointer(&l.rows.x[g.first/l.size]), g.rows, &tileConfigs[g.height]
+	for m += g.rows; t.groups < groups && m < m1; m += g.rows {
+		next := l.group(m, m1)
+		if next.tiling != g.tiling || next.end > cap(l.rows.x)*l.size {
+			break
+		}
+		l.groupA[t.groups] = next.first - g.first
+		t.groups++
+	}
+	return g.tiles, true
+}
+
+// tiling is the shape of some tiles of pixels.
+type tiling struct {
+	tiles, rows int
+	height      int            // of the highest
+	tile, part  [mostTiles]int // as in amxArgs
+}
+
+// group is some tiles of pixels: bytes from the image to the first pixel, and to behind
+// what is read.
+type group struct {
+	tiling
+	first, end int
+}
+
+// group takes rows of pixels from row m of the output on.
+func (l *left[T]) group(m, m1 int) (g group) {
+	t, w := &l.amx, &l.image.win
+	g.first = w.first(m/w.OW, m%w.OW, 0) * l.size
+	for ; g.tiles < mostTiles && m+g.rows < m1; g.tiles++ {
+		if g.tiles == manyTiles && m1-m-g.rows > l.width {
+			break
+		}
+		x := (m + g.rows) % w.OW
+		at, rows := w.first((m+g.rows)/w.OW, x, 0)*l.size, min(l.width-x%l.width, w.OW-x, m1-m-g.rows)
+		g.tile[g.tiles], g.part[g.tiles] = at-g.first, g.rows*tileWidth*4
+		g.height, g.rows = max(g.height, rows), g.rows+rows
+	}
+	g.end = g.first + g.tile[g.tiles-1] + int(l.tapBytes[l.sh.taps-1]) + (g.height-1)*t.lda + t.steps*64
+	return g
 }
 
 // gather copies n rows from m on to the block, their taps side by side, and

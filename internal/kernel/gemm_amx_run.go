@@ -40,6 +40,10 @@ type amxArgs struct {
 	all       int            // 1 where all codes of uint8 are stored as they come
 	wait      [mostTiles]int // rows of the last block up to which none is finished behind each product
 	share     [mostTiles]int // slotRow times the rows that are finished there, and the number of the product
+	groups    int            // of rows, with the same tiles, that come one after the other
+	groupA    *int           // for each group, the bytes from a to its rows
+	groupC    int            // bytes from group to group
+	groupAdd  int
 }
 
 // tileConfig is the operand of LDTILECFG.
@@ -140,16 +144,30 @@ func runTiles[T uint8 | uint16](s *scratch, sh *shape, a *rows[T], r Range, kern
 		columns(p0, p1)
 		t.blocks = p1 - p0
 		t.mask = 1<<(sh.panels[p1-1].n1-sh.panels[p1-1].n0) - 1
-		from := &kernels.far
-		for m := r.M0; m < r.M1; m += t.rows {
-			tiles := l.take(m, r.M1)
+		from, groups := &kernels.far, 1
+		for m := r.M0; m < r.M1; m += t.groups * t.rows {
+			tiles := l.take(m, r.M1, groups)
 			result(m)
+			t.groupC, t.groupAdd = t.rows*t.ldc, t.rows*t.ldAdd
 			t.pace(tiles)
 			from[tiles-1](t)
-			from = &kernels.near
+			from, groups = &kernels.near, sh.groupsOf(tiles*t.blocks)
 		}
 	}
 	s.amx = amxArgs{}
+}
+
+// A call takes about amxCycles at most, some 50 µs: a product of tiles takes a
+// cycle for each row, and what finishes its sums about finishCycles.
+const (
+	amxCycles    = 100_000
+	finishCycles = 64
+	mostGroups   = 128
+)
+
+// groupsOf is the number of groups of rows in a call, each with so many tiles of sums.
+func (s *shape) groupsOf(sums int) int {
+	return min(mostGroups, max(1, amxCycles/(sums*(s.steps*tileHeight+finishCycles))))
 }
 
 // pace spreads the rows of a block, which are finished while the next one is

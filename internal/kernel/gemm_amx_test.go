@@ -14,25 +14,27 @@ import (
 // add goes through the bytes of a row and the tiles of a column, and finish
 // stores the sum.
 func tilesInGo[S any](t *amxArgs, tiles int, add func(sum S, row, b unsafe.Pointer, j int) S, finish func(c unsafe.Pointer, sum S, i, blk, j int)) {
-	at := 0
-	for i := range t.rows {
-		if at+1 < tiles && i*64 == t.part[at+1] {
-			at++
-		}
-		for blk := range t.blocks {
-			columns := 16
-			if blk == t.blocks-1 {
-				columns = bits.Len64(t.mask)
+	for g, from := range unsafe.Slice(t.groupA, t.groups) {
+		at := 0
+		for i := range t.rows {
+			if at+1 < tiles && i*64 == t.part[at+1] {
+				at++
 			}
-			for j := range columns {
-				sum := *amxElement[S](t.bias, blk*t.biasStep, j)
-				for tap, off := range unsafe.Slice(t.off, t.taps) {
-					for step := range t.steps {
-						row := unsafe.Add(t.a, int(off)+t.tile[at]+(i-t.part[at]/64)*t.lda+step*64)
-						sum = add(sum, row, unsafe.Add(t.b, ((blk*t.taps+tap)*t.steps+step)*tileBytes), j)
-					}
+			for blk := range t.blocks {
+				columns := 16
+				if blk == t.blocks-1 {
+					columns = bits.Len64(t.mask)
 				}
-				finish(unsafe.Add(t.c, i*t.ldc+blk*t.cStep), sum, i, blk, j)
+				for j := range columns {
+					sum := *amxElement[S](t.bias, blk*t.biasStep, j)
+					for tap, off := range unsafe.Slice(t.off, t.taps) {
+						for step := range t.steps {
+							row := unsafe.Add(t.a, from+int(off)+t.tile[at]+(i-t.part[at]/64)*t.lda+step*64)
+							sum = add(sum, row, unsafe.Add(t.b, ((blk*t.taps+tap)*t.steps+step)*tileBytes), j)
+						}
+					}
+					finish(unsafe.Add(t.c, g*t.groupC+i*t.ldc+blk*t.cStep), sum, g*t.rows+i, blk, j)
+				}
 			}
 		}
 	}
@@ -111,7 +113,7 @@ func TestGemmAMX(t *testing.T) {
 	withTiles(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(17, 18))
 		for kind := range intKinds {
-			for _, s := range [][3]int{{1, 1, 1}, {31, 100, 4}, {1, 1, 1600}, {16, 32, 64}, {17, 33, 65}, {32, 64, 128}, {33, 130, 63}, {48, 31, 64}, {64, 600, 60}, {70, 1100, 129}, {5, 63, 200}, {100, 48, 48}, {131, 100, 6000}} {
+			for _, s := range [][3]int{{1, 1, 1}, {31, 100, 4}, {1, 1, 1600}, {16, 32, 64}, {17, 33, 65}, {32, 64, 128}, {33, 130, 63}, {48, 31, 64}, {64, 600, 60}, {70, 1100, 129}, {5, 63, 200}, {100, 48, 48}, {131, 100, 6000}, {500, 70, 70}, {334, 20, 96}} {
 				checkGemmU8S8(t, AMX, r, kind, s[0], s[1], s[2])
 			}
 		}
@@ -139,7 +141,7 @@ func checkInsideU8S8(t *testing.T, l Level, r *rand.Rand, c, n int) {
 	t.Helper()
 	w := randWindow(r, c+64*r.IntN(2))
 	w.Top, w.Left = 0, 0
-	w.OH, w.OW = 1+r.IntN(4), 12+r.IntN(21)
+	w.OH, w.OW = 1+r.IntN(12), 12+r.IntN(21)
 	w.H = (w.OH-1)*w.StrideH + (w.KH-1)*w.DilH + 1 + r.IntN(2)
 	w.W = (w.OW-1)*w.StrideW + (w.KW-1)*w.DilW + 1 + r.IntN(2)
 	taps, m := w.KH*w.KW, w.OH*w.OW
@@ -164,7 +166,7 @@ func checkInsideU8S8(t *testing.T, l Level, r *rand.Rand, c, n int) {
 func TestBF16AMX(t *testing.T) {
 	withTiles(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(33, 34))
-		for _, s := range [][3]int{{1, 1, 1}, {16, 32, 32}, {17, 33, 64}, {32, 64, 33}, {33, 130, 96}, {48, 31, 31}, {64, 600, 60}, {70, 100, 129}, {5, 63, 200}, {131, 100, 320}} {
+		for _, s := range [][3]int{{1, 1, 1}, {16, 32, 32}, {17, 33, 64}, {32, 64, 33}, {33, 130, 96}, {48, 31, 31}, {64, 600, 60}, {70, 100, 129}, {5, 63, 200}, {131, 100, 320}, {301, 40, 64}} {
 			checkGemmBF16(t, AMX, r, s[0], s[1], s[2])
 		}
 		for range 60 {

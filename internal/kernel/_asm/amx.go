@@ -38,6 +38,10 @@ const (
 	amxAll       = 272
 	amxWait      = 280
 	amxShare     = 312
+	amxGroups    = 344
+	amxGroupA    = 352
+	amxGroupC    = 360
+	amxGroupAdd  = 368
 )
 
 func init() {
@@ -90,7 +94,7 @@ const (
 	biasRow      = 2 * turnBytes         // in the memory of sums, behind them
 )
 
-// Frame: cursors that advance from block to block.
+// Frame: cursors that advance from block to block; then those from group to group.
 const (
 	amxCurBias  = "bias-8(SP)"
 	amxCurScale = "scale-16(SP)"
@@ -101,6 +105,11 @@ const (
 	amxRowAdd   = "row-56(SP)"
 	amxTurn     = "turn-64(SP)"
 	amxCurOff   = "off-72(SP)"
+	amxCurA     = "a-80(SP)"
+	amxGroup    = "group-88(SP)"
+	amxFirstC   = "rows-96(SP)"
+	amxFirstAdd = "residual-104(SP)"
+	amxFrame    = 104
 )
 
 // Masks of the columns of the block that finishes, and of the block that begins.
@@ -111,25 +120,20 @@ func (k *tiles) emit(name string) {
 	if k.far {
 		name, doc = name+"Far", "multiplies rows by blocks of 16 columns that it fetches ahead."
 	}
-	k.text(doc, fmt.Sprintf("%s%d", name, k.mt*16), "t *amxArgs", 80, 8)
+	k.text(doc, fmt.Sprintf("%s%d", name, k.mt*16), "t *amxArgs", amxFrame, 8)
 	k.p("MOVQ t+0(FP), R13")
 	k.p("MOVQ %d(R13), AX", amxCfg)
 	k.tileConfig("AX")
-	for _, c := range []struct {
-		arg int
-		to  string
-	}{{amxBias, amxCurBias}, {amxScale, amxCurScale}, {amxShift, amxCurShift}, {amxC, amxCurC}, {amxBlocks, amxLeft}, {amxAdd, amxCurAdd}} {
-		k.p("MOVQ %d(R13), AX", c.arg)
-		k.p("MOVQ AX, %s", c.to)
-	}
+	k.cursors([]cursor{{amxC, amxFirstC}, {amxAdd, amxFirstAdd}})
 	k.p("MOVQ %d(R13), R8", amxLda)
 	k.p("MOVQ %d(R13), R9", amxLdc)
-	k.p("MOVQ %d(R13), BX", amxB)
 	k.p("MOVQ $64, R10")
 	k.p("XORQ R15, R15")
 	k.p("MOVQ R15, %s", amxTurn)
-	k.p("KXNORW %s, %s, %s", maskNext, maskNext, maskNext)
+	k.p("MOVQ R15, %s", amxGroup)
 	k.load(k)
+	k.p("rows:")
+	k.rows()
 	k.p("block:")
 	k.begin()
 	k.multiply()
@@ -143,11 +147,50 @@ func (k *tiles) emit(name string) {
 	k.follow()
 	k.p("DECQ %s", amxLeft)
 	k.p("JNE block")
+	k.p("INCQ %s", amxGroup)
+	k.p("MOVQ %s, AX", amxGroup)
+	k.p("CMPQ AX, %d(R13)", amxGroups)
+	k.p("JLT rows")
 	k.p("JMP drain")
 	k.finishing()
 	k.p("end:")
 	k.tileRelease()
 	k.ret()
+}
+
+// cursor is a place in the frame, and the argument that it begins with.
+type cursor struct {
+	arg int
+	to  string
+}
+
+func (k *tiles) cursors(list []cursor) {
+	for _, c := range list {
+		k.p("MOVQ %d(R13), AX", c.arg)
+		k.p("MOVQ AX, %s", c.to)
+	}
+}
+
+// rows begins a group of rows: all blocks of columns come again, while the last one of
+// the group before finishes.
+func (k *tiles) rows() {
+	k.cursors([]cursor{{amxBias, amxCurBias}, {amxScale, amxCurScale}, {amxShift, amxCurShift}, {amxBlocks, amxLeft}})
+	for _, c := range []struct {
+		first, cur string
+		step       int
+	}{{amxFirstC, amxCurC, amxGroupC}, {amxFirstAdd, amxCurAdd, amxGroupAdd}} {
+		k.p("MOVQ %s, AX", c.first)
+		k.p("MOVQ AX, %s", c.cur)
+		k.p("ADDQ %d(R13), AX", c.step)
+		k.p("MOVQ AX, %s", c.first)
+	}
+	k.p("MOVQ %s, CX", amxGroup)
+	k.p("MOVQ %d(R13), AX", amxGroupA)
+	k.p("MOVQ (AX)(CX*8), AX")
+	k.p("ADDQ %d(R13), AX", amxA)
+	k.p("MOVQ AX, %s", amxCurA)
+	k.p("MOVQ %d(R13), BX", amxB)
+	k.p("KXNORW %s, %s, %s", maskNext, maskNext, maskNext)
 }
 
 // SI names the place to go on behind some finished rows: the number of a tile, behind
@@ -195,7 +238,7 @@ func (k *tiles) multiply() {
 	k.p("tap:")
 	k.p("MOVQ %s, AX", amxCurOff)
 	k.p("MOVLQSX (AX), R11")
-	k.p("ADDQ %d(R13), R11", amxA)
+	k.p("ADDQ %s, R11", amxCurA)
 	k.p("ADDQ $4, %s", amxCurOff)
 	k.p("MOVQ %d(R13), CX", amxSteps)
 	k.p("PCALIGN $32")
