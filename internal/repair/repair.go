@@ -43,7 +43,7 @@ const (
 )
 
 // All lists the repairs in the order in which they are made, whatever the order of the request.
-var All = []*Repair{Equalize, Absorb, Smooth, AWQ, HQQ, KQuant, AWQClip, GPTQ, AdaRound, BRECQ, Analytic, Bias}
+var All = []*Repair{Rotate, Equalize, Absorb, Smooth, AWQ, HQQ, KQuant, AWQClip, GPTQ, AdaRound, BRECQ, Analytic, Bias}
 
 // None is the word that stands for no repair at all.
 const None = "none"
