@@ -5,26 +5,35 @@ import (
 
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
 
-// partsRows is how many rows a product has at least whose weights are split: of fewer, reading the weights takes the time.
-const partsRows = 16
+const (
+	partsRows   = 16 // of a product whose time its sums take; of fewer, reading the weights does
+	storedMarks = 16 // of a format that products of floats read as the file stores it
+)
+
+// partsPay says whether two products of integers may outrun one of floats.
+func partsPay(l kernel.Level, rows int) bool {
+	return l.DotsBytes() || rows < partsRows && l >= kernel.AVX2
+}
 
 // splitParts writes products of codes with weights whose marks are sums of whole numbers, each times a unit, as sums of
 // products with these: each adds up exactly, and the results are floats that are added.
 func splitParts(g *net) {
-	if !g.level.DotsBytes() {
-		return
-	}
 	for _, n := range slices.Clone(g.nodes) {
 		axis, ok := weightAxis(n)
-		if !ok || !n.static() || !readsCodes(n.in[0]) || storesCodes(n.in[1]) || len(n.in[1].shape) < 2 || n.out[0].elems() < partsRows*n.in[1].shape[axis] {
+		if !ok || !n.static() || !readsCodes(n.in[0]) || storesCodes(n.in[1]) || len(n.in[1].shape) < 2 {
+			continue
+		}
+		rows := n.out[0].elems() / max(1, n.in[1].shape[axis])
+		if !partsPay(g.level, rows) {
 			continue
 		}
 		c := weight.Read(known{g}, n.names[1])
-		if c == nil || len(c.Format.Parts) != 2 || c.Block.Kind != format.Whole && (c.Block.Kind != format.Channel || c.Block.Axis != axis) {
+		if c == nil || len(c.Format.Parts) != 2 || rows < partsRows && len(c.Format.Marks) <= storedMarks || c.Block.Kind != format.Whole && (c.Block.Kind != format.Channel || c.Block.Axis != axis) {
 			continue
 		}
 		if parts := partsOf(c); parts != nil {
