@@ -46,6 +46,7 @@ type Quant struct {
 	FloatOut  bool   // its integer form may also write float, so that the output need not be quantized
 	CodesOut  bool   // but not its form in QOperator style
 	Sum       bool   // adds its operands
+	Halves    bool   // its results are often halves of a step, which runtimes round before or after they add the zero point
 	ShapeOnly bool   // reads its input's shape and not its elements
 	Integer   string // the ONNX operator that computes it on integers (QOperator style); "com.microsoft:" in front where needed
 	Fixed     *Fixed // the output's parameters where the operator's range is known

@@ -18,7 +18,7 @@ var (
 var mathOps = []*Op{
 	{Name: "Add", Infer: addArith.infer, Eval: addArith.eval, Quant: Quant{In: []Role{Act}, Output: true, Sum: true, Integer: "com.microsoft:QLinearAdd"}},
 	{Name: "Sub", Infer: subArith.infer, Eval: subArith.eval, Quant: computes},
-	{Name: "Mul", Infer: mulArith.infer, Eval: mulArith.eval, Quant: Quant{In: []Role{Act}, Output: true, Integer: "com.microsoft:QLinearMul"}},
+	{Name: "Mul", Infer: mulArith.infer, Eval: mulArith.eval, Quant: Quant{In: []Role{Act}, Output: true, Halves: true, Integer: "com.microsoft:QLinearMul"}},
 	{Name: "Div", Infer: divArith.infer, Eval: divArith.eval},
 	{Name: "Mod", Infer: floorMod.infer, Eval: evalMod},
 	{Name: "Pow", Infer: inferZip, Eval: evalPow},

@@ -62,7 +62,7 @@ func (d *decider) output(n *graph.Node, q *op.Quant, row *Node, acts Scheme) {
 		return
 	}
 	as := d.activation(name, acts, "written by "+n.Label())
-	row.output, row.sum = as, q.Sum
+	row.output, row.sum, row.halves = as, q.Sum, q.Halves
 	if f := q.Fixed; f != nil && name == n.Out[0] {
 		v := d.values[as]
 		v.Params = []format.Params{acts.Format.Cover(float64(f.Lo), float64(f.Hi), d.set.Symmetric)}

@@ -31,6 +31,7 @@ func (p *Plan) shorten(fitted []*Value, byAs map[string]*Value) {
 		}
 	}
 	p.untie(fitted, byAs)
+	p.even(fitted, byAs)
 	near := p.neighbours(byAs)
 	for _, v := range fitted {
 		pairs, met := near[v.As]
@@ -73,6 +74,28 @@ func (p *Plan) untie(fitted []*Value, byAs map[string]*Value) {
 			v.Params[0].Scale, settled[v] = wholeUnits(v.Params[0].Scale, math.Ldexp(1, exp), 0), true
 		}
 	}
+}
+
+// even gives the results of products and means even zero points. Their quotients often end in one half,
+// since the scales are ratios of small numbers; rounded to even, such a one comes out alike whether the zero
+// point is added before or after, if that is even.
+func (p *Plan) even(fitted []*Value, byAs map[string]*Value) {
+	for _, n := range p.Nodes {
+		if v := source(byAs, n.output); n.halves && v != nil && v.eightBits() && slices.Contains(fitted, v) {
+			v.Params[0].Zero = evenZero(v.Params[0].Zero, format.Lookup(v.Format))
+		}
+	}
+}
+
+// evenZero moves an odd zero point by one, so that the longer side loses a code.
+func evenZero(zero int32, f *format.Format) int32 {
+	switch {
+	case zero&1 == 0:
+		return zero
+	case int(zero) < (f.Lo+f.Hi)/2:
+		return zero + 1
+	}
+	return zero - 1
 }
 
 // wholeUnits returns the least whole number of units that is not below a scale, or with odd one the

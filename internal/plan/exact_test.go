@@ -168,6 +168,44 @@ func sumTies(t *testing.T, round ...string) (n int) {
 	return n
 }
 
+// TestProductsRoundAlike looks at every pair of codes that a Mul may meet: whether the zero point is added before or after
+// rounding makes no difference, though many quotients are ties.
+func TestProductsRoundAlike(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	m := parse(t, `g (float[1,2] x) => (float[1,2] z) <float[2,2] w = {1, 2, 3, 4}, float[2] b = {1, 2}, float[2,2] v = {5, 6, 7, 8}> {
+		[a] s = Gemm (x, w, b)
+		[b] u = Gemm (x, v, b)
+		[c] y = Mul (s, u)
+		[d] z = MatMul (y, w)
+	}`)
+	ties, odd := 0, 0
+	for range 30 {
+		set := settings(t, "W8A8")
+		set.Exact = true
+		p := decide(t, m, set)
+		wide := func(least float32) *calib.Stats { return seen(-r.Float32(), least+r.Float32()/2) }
+		if err := p.Fit(m, map[string]*calib.Stats{"x": wide(1), "s": wide(1), "u": wide(1), "y": wide(2), "z": wide(9)}, set, 1); err != nil {
+			t.Fatal(err)
+		}
+		s, u, y := p.Value("s").Params[0], p.Value("u").Params[0], p.Value("y").Params[0]
+		odd += int(s.Zero & 1)
+		for a := range int32(256) {
+			for b := range int32(256) {
+				q := float64(a-s.Zero) * float64(s.Scale) * float64(b-u.Zero) * float64(u.Scale) / float64(y.Scale)
+				if q-math.Floor(q) == 0.5 {
+					ties++
+				}
+				if z := float64(y.Zero); math.RoundToEven(q)+z != math.RoundToEven(q+z) {
+					t.Fatalf("%v · %v in %v: code %v or %v", s, u, y, math.RoundToEven(q)+z, math.RoundToEven(q+z))
+				}
+			}
+		}
+	}
+	if ties == 0 || odd == 0 {
+		t.Errorf("%d ties, %d odd zero points of operands: the test shows nothing", ties, odd)
+	}
+}
+
 // TestExactWhereItHelps leaves the scales of weights alone where their products are not exact anyway.
 func TestExactWhereItHelps(t *testing.T) {
 	for _, c := range []struct {

@@ -113,6 +113,7 @@ type Node struct {
 
 	output string // the value that it writes, by As; "" where that is not quantized
 	sum    bool   // it adds its operands
+	halves bool   // its results are often halves of a step
 }
 
 // Value returns the line that nodes call by that name, or nil.

@@ -63,7 +63,7 @@ func TestJSON(t *testing.T) {
 		v.observer, v.idle = nil, false
 	}
 	for _, n := range p.Nodes {
-		n.output, n.sum = "", false
+		n.output, n.sum, n.halves = "", false, false
 	}
 	if !reflect.DeepEqual(&back, p) {
 		t.Errorf("read back as %s", text)
