@@ -15,10 +15,11 @@ import (
 // products are MatMulInteger and ConvInteger, and their int32 results are scaled back to float.
 // Nodes without such a form read their weights through DequantizeLinear: those whose weights are no codes of 8 bits
 // but have a kernel for integers read the activations' codes that way too, others, such as LSTM, floats.
-func Dynamic(m *graph.Model, p *plan.Plan) error {
-	q := newQDQ(m, p)
+func Dynamic(m *graph.Model, p *plan.Plan) error { return newQDQ(m, p).dynamic() }
+
+func (q *qdq) dynamic() error {
 	weights := map[weightKey]operand{}
-	for g := range m.Graph.Graphs() {
+	for g := range q.m.Graph.Graphs() {
 		d := &dynamic{qdq: q, g: g, inputs: map[string]operand{}, byRow: map[string]operand{}, back: map[string]string{}, weights: weights}
 		var out []*graph.Node
 		for _, n := range g.Nodes {
@@ -39,7 +40,7 @@ func Dynamic(m *graph.Model, p *plan.Plan) error {
 			return err
 		}
 	}
-	dropUnusedConsts(m.Graph)
+	dropUnusedConsts(q.m.Graph)
 	return nil
 }
 
@@ -184,9 +185,9 @@ func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (opera
 }
 
 // constant adds an initializer to the main graph and returns its name.
-func (d *dynamic) constant(name string, t *tensor.Tensor) string {
-	name = d.used.added(name)
-	d.m.Graph.SetConst(name, t)
+func (q *qdq) constant(name string, t *tensor.Tensor) string {
+	name = q.used.added(name)
+	q.m.Graph.SetConst(name, t)
 	return name
 }
 

@@ -18,11 +18,14 @@ type style struct {
 // styles lists the styles in the order that help prints them; the first is the default.
 var styles = []style{{"qdq", QDQ}, {"qoperator", QOperator}, {"contrib", Contrib}}
 
-// Quantize writes a plan into the graph in the given style, "" for the default. A dynamic plan,
-// or one to convert, has one form whatever the style.
+// Quantize writes a plan into the graph in the given style, "" for the default. A dynamic plan differs in
+// style contrib alone; one to convert has one form whatever the style.
 func Quantize(m *graph.Model, p *plan.Plan, name string) error {
 	switch p.Mode {
 	case plan.Dynamic:
+		if name == "contrib" {
+			return DynamicContrib(m, p)
+		}
 		return Dynamic(m, p)
 	case plan.Convert:
 		return Convert(m, p)
