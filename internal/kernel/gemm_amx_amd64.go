@@ -44,6 +44,26 @@ func gemmAMX64(t *amxArgs)
 //go:noescape
 func gemmAMXFar64(t *amxArgs)
 
+// gemmAMX16x32 multiplies rows by pairs of blocks of 16 columns.
+//
+//go:noescape
+func gemmAMX16x32(t *amxArgs)
+
+// gemmAMXFar16x32 multiplies rows by pairs of blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmAMXFar16x32(t *amxArgs)
+
+// gemmAMX32x32 multiplies rows by pairs of blocks of 16 columns.
+//
+//go:noescape
+func gemmAMX32x32(t *amxArgs)
+
+// gemmAMXFar32x32 multiplies rows by pairs of blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmAMXFar32x32(t *amxArgs)
+
 // gemmBF16AMX16 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
@@ -83,6 +103,26 @@ func gemmBF16AMX64(t *amxArgs)
 //
 //go:noescape
 func gemmBF16AMXFar64(t *amxArgs)
+
+// gemmBF16AMX16x32 multiplies rows by pairs of blocks of 16 columns.
+//
+//go:noescape
+func gemmBF16AMX16x32(t *amxArgs)
+
+// gemmBF16AMXFar16x32 multiplies rows by pairs of blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmBF16AMXFar16x32(t *amxArgs)
+
+// gemmBF16AMX32x32 multiplies rows by pairs of blocks of 16 columns.
+//
+//go:noescape
+func gemmBF16AMX32x32(t *amxArgs)
+
+// gemmBF16AMXFar32x32 multiplies rows by pairs of blocks of 16 columns that it fetches ahead.
+//
+//go:noescape
+func gemmBF16AMXFar32x32(t *amxArgs)
 
 // gatherAVX512 copies the taps of rows side by side; whole vectors are written.
 //

@@ -16,6 +16,7 @@ type left[T uint8 | uint16] struct {
 	size  int       // of T
 	image *Indirect // where pixels are read in place
 	width int       // of a tile of pixels
+	most  int       // tiles of rows in a group
 }
 
 func newLeft[T uint8 | uint16](s *scratch, sh *shape, a *rows[T]) *left[T] {
@@ -66,11 +67,14 @@ func (l *left[T]) take(m, m1, groups int) int {
 			return tiles
 		}
 	}
-	tiles := tilesOf(m1 - m)
-	if tiles > mostTiles {
-		tiles = l.sh.tilesApiece()
+	n := m1 - m
+	tiles := tilesOf(n)
+	if tiles > l.most {
+		// As many rows in each group, in whole chunks that are finished together.
+		chunks := (tiles + l.most - 1) / l.most * finishRows
+		n = (n + chunks - 1) / chunks * finishRows
+		tiles = l.most
 	}
-	n := min(m1-m, tiles*tileHeight)
 	height := (n + tiles - 1) / tiles
 	for i := range tiles {
 		t.part[i] = i * height * tileWidth * 4
@@ -86,10 +90,10 @@ func (l *left[T]) take(m, m1, groups int) int {
 }
 
 // moreRows adds groups of rows of a matrix that is read where it is, of which each
-// reads all. The last tiles come in one call, whatever their number.
+// reads all.
 func (l *left[T]) moreRows(m, m1, all, groups int) {
 	t := &l.amx
-	for m += t.rows; t.groups < groups && tilesOf(m1-m) > mostTiles && l.readable(m, all); m += t.rows {
+	for m += t.rows; t.groups < groups && m+t.rows <= m1 && l.readable(m, all); m += t.rows {
 		l.groupA[t.groups] = t.groups * t.rows * t.lda
 		t.groups++
 	}
@@ -113,19 +117,6 @@ func (l *left[T]) matrix(m, n, all int) (inPlace bool) {
 func (l *left[T]) readable(m, all int) bool {
 	a := l.rows
 	return l.exact() && a.ix == nil && (m+all-1)*a.lda*l.size+l.sh.steps*64 <= cap(a.x)*l.size
-}
-
-// nearTiles is what rows may take of the first cache, which they share with
-// what passes by.
-const nearTiles = 36 << 10
-
-// tilesApiece is the number of tiles of a call where more follow: long rows
-// leave the first cache before all columns have met them.
-func (s *shape) tilesApiece() int {
-	if manyTiles*tileHeight*s.steps*64 > nearTiles {
-		return manyTiles - 1
-	}
-	return manyTiles
 }
 
 var noOffset int32
@@ -171,10 +162,7 @@ type group struct {
 func (l *left[T]) group(m, m1 int) (g group) {
 	t, w := &l.amx, &l.image.win
 	g.first = w.first(m/w.OW, m%w.OW, 0) * l.size
-	for ; g.tiles < mostTiles && m+g.rows < m1; g.tiles++ {
-		if g.tiles == manyTiles && m1-m-g.rows > l.width {
-			break
-		}
+	for ; g.tiles < l.most && m+g.rows < m1; g.tiles++ {
 		x := (m + g.rows) % w.OW
 		at, rows := w.first((m+g.rows)/w.OW, x, 0)*l.size, min(l.width-x%l.width, w.OW-x, m1-m-g.rows)
 		g.tile[g.tiles], g.part[g.tiles] = at-g.first, g.rows*tileWidth*4

@@ -13,7 +13,7 @@ type amxArgs struct {
 	taps      int
 	steps     int // of 64 bytes in a tap
 	b         unsafe.Pointer
-	blocks    int            // of 16 columns
+	blocks    int            // of 16 columns, or pairs of them
 	sums      unsafe.Pointer // amxSums elements
 	bias      unsafe.Pointer
 	biasStep  int // bytes from block to block: 64, or 0 where one block stands for all
@@ -40,7 +40,8 @@ type amxArgs struct {
 	all       int            // 1 where all codes of uint8 are stored as they come
 	wait      [mostTiles]int // rows of the last block up to which none is finished behind each product
 	share     [mostTiles]int // slotRow times the rows that are finished there, and the number of the product
-	groups    int            // of rows, with the same tiles, that come one after the other
+	bStep     int            // bytes from the tiles of a block of columns to those of the next
+	groups    int            // of rows, all with these tiles, that come one after the other
 	groupA    *int           // for each group, the bytes from a to its rows
 	groupC    int            // bytes from group to group
 	groupAdd  int
@@ -62,7 +63,7 @@ var tileConfigs = func() (list [tileHeight + 1]tileConfig) {
 		for i := range 8 {
 			c.rowBytes[i], c.rows[i] = 64, byte(rows)
 		}
-		c.rows[mostTiles+1] = tileHeight
+		c.rows[mostTiles+1], c.rows[mostTiles+3] = tileHeight, tileHeight
 	}
 	return list
 }()
@@ -70,30 +71,34 @@ var tileConfigs = func() (list [tileHeight + 1]tileConfig) {
 const (
 	tileHeight = 16
 	tileWidth  = 16
-	mostTiles  = 4                                            // of rows in a call
-	manyTiles  = 3                                            // of rows in a call where more follow
-	finishRows = 4                                            // that are finished together, twice as many where all codes are stored
+	mostTiles  = 4                                            // of sums in a call
+	pairTiles  = 2                                            // of rows beside pairs of blocks
+	finishRows = 4                                            // that are finished together, at least
 	slotRow    = 16                                           // a row in share
-	amxSums    = 2*mostTiles*tileHeight*tileWidth + tileWidth // int32 of two blocks, and a bias
+	amxSums    = 2*mostTiles*tileHeight*tileWidth + tileWidth // int32 of two turns, and a bias
 
 	// amxBudget bounds the bytes of B that take their turn with all rows: half of
 	// a second cache, which one call reads within 100 µs.
 	amxBudget = 1 << 20
 )
 
-// amxSet holds the kernels for one to four tiles of rows: far ones fetch B ahead,
-// near ones find it in the second cache and leave the first to the rows.
-type amxSet struct{ near, far [mostTiles]func(*amxArgs) }
+// amxBodies holds kernels: those that take one block of columns in a turn, for one to
+// four tiles of rows, and those that take two, for one and two.
+type amxBodies [2][]func(*amxArgs)
+
+// amxSet holds the kernels that find B in the second cache and leave the first to the
+// rows, and those that fetch it ahead.
+type amxSet struct{ near, far amxBodies }
 
 // The kernels of a level; tests put Go in their place.
 var (
 	amxKernels = amxSet{
-		near: [mostTiles]func(*amxArgs){gemmAMX16, gemmAMX32, gemmAMX48, gemmAMX64},
-		far:  [mostTiles]func(*amxArgs){gemmAMXFar16, gemmAMXFar32, gemmAMXFar48, gemmAMXFar64},
+		near: amxBodies{{gemmAMX16, gemmAMX32, gemmAMX48, gemmAMX64}, {gemmAMX16x32, gemmAMX32x32}},
+		far:  amxBodies{{gemmAMXFar16, gemmAMXFar32, gemmAMXFar48, gemmAMXFar64}, {gemmAMXFar16x32, gemmAMXFar32x32}},
 	}
 	amxKernelsBF16 = amxSet{
-		near: [mostTiles]func(*amxArgs){gemmBF16AMX16, gemmBF16AMX32, gemmBF16AMX48, gemmBF16AMX64},
-		far:  [mostTiles]func(*amxArgs){gemmBF16AMXFar16, gemmBF16AMXFar32, gemmBF16AMXFar48, gemmBF16AMXFar64},
+		near: amxBodies{{gemmBF16AMX16, gemmBF16AMX32, gemmBF16AMX48, gemmBF16AMX64}, {gemmBF16AMX16x32, gemmBF16AMX32x32}},
+		far:  amxBodies{{gemmBF16AMXFar16, gemmBF16AMXFar32, gemmBF16AMXFar48, gemmBF16AMXFar64}, {gemmBF16AMXFar16x32, gemmBF16AMXFar32x32}},
 	}
 )
 
@@ -129,32 +134,57 @@ func everyCode(o *OutU8S8) int {
 // runTiles takes some tiles of rows at a time through all columns: the rows
 // stay in the first cache, and each result line is written once. columns points
 // at the weights and factors of the panels p0 to p1-1; result at row m of the
-// output.
+// output, from the first of their columns on.
 func runTiles[T uint8 | uint16](s *scratch, sh *shape, a *rows[T], r Range, kernels *amxSet, columns func(p0, p1 int), result func(m int)) {
 	s.sums = grow(s.sums, amxSums)
 	t := &s.amx
-	t.sums = unsafe.Pointer(&s.sums[0])
+	t.sums, t.bStep = unsafe.Pointer(&s.sums[0]), sh.steps*tileBytes
 	l := newLeft(s, sh, a)
+	all := tilesOf(r.M1 - r.M0)
+	paired := all <= pairTiles || all > mostTiles
 	most := r.P1 - r.P0
-	if r.M1-r.M0 > mostTiles*tileHeight {
-		most = max(1, amxBudget/(sh.steps*tileBytes))
+	if l.most = mostTiles; paired {
+		l.most = pairTiles
+	}
+	if all > l.most {
+		most = max(2, amxBudget/t.bStep&^1)
 	}
 	for p0 := r.P0; p0 < r.P1; p0 += most {
-		p1 := min(r.P1, p0+most)
-		columns(p0, p1)
-		t.blocks = p1 - p0
-		t.mask = 1<<(sh.panels[p1-1].n1-sh.panels[p1-1].n0) - 1
-		from, groups := &kernels.far, 1
+		p1, from, groups := min(r.P1, p0+most), &kernels.far, 1
 		for m := r.M0; m < r.M1; m += t.groups * t.rows {
 			tiles := l.take(m, r.M1, groups)
-			result(m)
-			t.groupC, t.groupAdd = t.rows*t.ldc, t.rows*t.ldAdd
-			t.pace(tiles)
-			from[tiles-1](t)
-			from, groups = &kernels.near, sh.groupsOf(tiles*t.blocks)
+			for _, c := range turnsOf(p0, p1, paired) {
+				if c.p0 < c.p1 {
+					columns(c.p0, c.p1)
+					result(m)
+					t.turns(sh, c)
+					t.pace(tiles, c.width)
+					from[c.width-1][tiles-1](t)
+				}
+			}
+			from, groups = &kernels.near, sh.groupsOf(tiles*(p1-p0))
 		}
 	}
 	s.amx = amxArgs{}
+}
+
+// turns are panels that meet the rows in turn, some at a time.
+type turns struct{ p0, p1, width int }
+
+// turnsOf cuts panels into pairs and what is left.
+func turnsOf(p0, p1 int, paired bool) [2]turns {
+	even := p0
+	if paired {
+		even += (p1 - p0) &^ 1
+	}
+	return [2]turns{{p0, even, 2}, {even, p1, 1}}
+}
+
+// turns sets what depends on the number of blocks and rows.
+func (t *amxArgs) turns(sh *shape, c turns) {
+	last := sh.panels[c.p1-1]
+	t.blocks, t.mask = (c.p1-c.p0)/c.width, 1<<(last.n1-last.n0)-1
+	t.groupC, t.groupAdd = t.rows*t.ldc, t.rows*t.ldAdd
 }
 
 // A call takes about amxCycles at most, some 50 µs: a product of tiles takes a
@@ -170,17 +200,17 @@ func (s *shape) groupsOf(sums int) int {
 	return min(mostGroups, max(1, amxCycles/(sums*(s.steps*tileHeight+finishCycles))))
 }
 
-// pace spreads the rows of a block, which are finished while the next one is
-// multiplied, over the products of all its steps.
-func (t *amxArgs) pace(tiles int) {
+// pace spreads the rows of a turn of width blocks, which are finished while the
+// next ones are multiplied, over the products of all its steps.
+func (t *amxArgs) pace(tiles, width int) {
 	chunk := finishRows
 	if t.all != 0 {
-		chunk *= 2
+		chunk = 2 * finishRows / width
 	}
-	steps := t.taps * t.steps
+	steps, products := t.taps*t.steps, tiles*width
 	chunks := (tiles*tileHeight + chunk*steps - 1) / (chunk * steps)
-	for i := range tiles {
-		n := (chunks + tiles - 1 - i) / tiles
+	for i := range products {
+		n := (chunks + products - 1 - i) / products
 		t.wait[i], t.share[i] = 0, n*chunk*slotRow+i
 		if n == 0 {
 			t.wait[i] = tiles * tileHeight

@@ -13,16 +13,16 @@ import (
 // tilesInGo does what the kernels do with tiles: each sum starts at the bias,
 // add goes through the bytes of a row and the tiles of a column, and finish
 // stores the sum.
-func tilesInGo[S any](t *amxArgs, tiles int, add func(sum S, row, b unsafe.Pointer, j int) S, finish func(c unsafe.Pointer, sum S, i, blk, j int)) {
+func tilesInGo[S any](t *amxArgs, tiles, width int, add func(sum S, row, b unsafe.Pointer, j int) S, finish func(c unsafe.Pointer, sum S, i, blk, j int)) {
 	for g, from := range unsafe.Slice(t.groupA, t.groups) {
 		at := 0
 		for i := range t.rows {
 			if at+1 < tiles && i*64 == t.part[at+1] {
 				at++
 			}
-			for blk := range t.blocks {
+			for blk := range t.blocks * width {
 				columns := 16
-				if blk == t.blocks-1 {
+				if blk == t.blocks*width-1 {
 					columns = bits.Len64(t.mask)
 				}
 				for j := range columns {
@@ -40,8 +40,8 @@ func tilesInGo[S any](t *amxArgs, tiles int, add func(sum S, row, b unsafe.Point
 	}
 }
 
-func amxInGo(t *amxArgs, tiles int) {
-	tilesInGo(t, tiles, func(sum int32, row, b unsafe.Pointer, j int) int32 {
+func amxInGo(t *amxArgs, tiles, width int) {
+	tilesInGo(t, tiles, width, func(sum int32, row, b unsafe.Pointer, j int) int32 {
 		for k, v := range (*[64]uint8)(row) {
 			sum += int32(v) * int32((*[1024]int8)(b)[k/4*64+j*4+k%4])
 		}
@@ -49,8 +49,8 @@ func amxInGo(t *amxArgs, tiles int) {
 	}, func(c unsafe.Pointer, sum int32, _, blk, j int) { t.finishInGo(c, sum, blk, j) })
 }
 
-func amxInGoBF16(t *amxArgs, tiles int) {
-	tilesInGo(t, tiles, func(sum float32, row, b unsafe.Pointer, j int) float32 {
+func amxInGoBF16(t *amxArgs, tiles, width int) {
+	tilesInGo(t, tiles, width, func(sum float32, row, b unsafe.Pointer, j int) float32 {
 		for k, v := range (*[32]uint16)(row) {
 			sum += float32(decodeBF16(v) * decodeBF16((*[512]uint16)(b)[k/2*32+j*2+k%2]))
 		}
@@ -83,6 +83,17 @@ func (t *amxArgs) finishInGo(c unsafe.Pointer, sum int32, blk, j int) {
 	}
 }
 
+// bodiesInGo makes kernels of body.
+func bodiesInGo(body func(t *amxArgs, tiles, width int)) amxSet {
+	var b amxBodies
+	for w, most := range []int{mostTiles, pairTiles} {
+		for i := range most {
+			b[w] = append(b[w], func(t *amxArgs) { body(t, i+1, w+1) })
+		}
+	}
+	return amxSet{near: b, far: b}
+}
+
 // withTiles runs f with AMX as the machine has it, or with Go in the place of
 // the tile instructions.
 func withTiles(t *testing.T, f func(t *testing.T)) {
@@ -93,11 +104,7 @@ func withTiles(t *testing.T, f func(t *testing.T)) {
 		defer func(k, b amxSet, h, w bool) {
 			amxKernels, amxKernelsBF16, have[AMX], tilesBF16 = k, b, h, w
 		}(amxKernels, amxKernelsBF16, have[AMX], tilesBF16)
-		for i := range mostTiles {
-			amxKernels.near[i] = func(t *amxArgs) { amxInGo(t, i+1) }
-			amxKernelsBF16.near[i] = func(t *amxArgs) { amxInGoBF16(t, i+1) }
-		}
-		amxKernels.far, amxKernelsBF16.far = amxKernels.near, amxKernelsBF16.near
+		amxKernels, amxKernelsBF16 = bodiesInGo(amxInGo), bodiesInGo(amxInGoBF16)
 		have[AMX], tilesBF16 = true, true
 		f(t)
 	})

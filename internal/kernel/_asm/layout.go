@@ -35,7 +35,7 @@ var layouts = []struct {
 		"cfg": amxCfg, "a": amxA, "off": amxOff, "lda": amxLda, "taps": amxTaps, "steps": amxSteps, "b": amxB, "blocks": amxBlocks, "sums": amxSums,
 		"bias": amxBias, "biasStep": amxBiasStep, "scale": amxScale, "scaleStep": amxScaleStep, "shift": amxShift, "shiftStep": amxShiftStep,
 		"c": amxC, "ldc": amxLdc, "cStep": amxCStep, "rows": amxRows, "mask": amxMask, "kind": amxKind,
-		"hi": amxHi, "z": amxZ, "qlo": amxQLo, "qhi": amxQHi, "flip": amxFlip, "tile": amxTile, "part": amxPart, "add": amxAdd, "ldAdd": amxLdAdd, "lo": amxLo, "all": amxAll, "wait": amxWait, "share": amxShare, "groups": amxGroups, "groupA": amxGroupA, "groupC": amxGroupC, "groupAdd": amxGroupAdd,
+		"hi": amxHi, "z": amxZ, "qlo": amxQLo, "qhi": amxQHi, "flip": amxFlip, "tile": amxTile, "part": amxPart, "add": amxAdd, "ldAdd": amxLdAdd, "lo": amxLo, "all": amxAll, "wait": amxWait, "share": amxShare, "bStep": amxBStep, "groups": amxGroups, "groupA": amxGroupA, "groupC": amxGroupC, "groupAdd": amxGroupAdd,
 	}},
 }
 
