@@ -28,7 +28,7 @@ func noteFewBits(g *net) {
 		if w.def == nil || len(w.shape) != 2 || w.elems() < fewLeast || multipliesCodes(n) {
 			continue
 		}
-		if c := weight.Read(known{g}, name); c != nil && len(c.Shape) == 2 {
+		if c := readFew(weight.Read(known{g}, name)); c != nil {
 			w.few, w.fewTurned = c, turned
 		}
 	}

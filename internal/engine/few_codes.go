@@ -17,28 +17,48 @@ type fewBits struct {
 	low  int     // what code 0 of them means
 }
 
-// fewBitsOf reads a coded matrix whose axis n holds the output columns. It returns nil for forms that
-// have no kernels.
-func fewBitsOf(c *weight.Coded, n int) *fewBits {
+// A fewStored is a matrix as the file spells it, which is kept from when a network is read until it is packed.
+type fewStored struct {
+	bits  fewBits       // (N,K) as stored, its codes in bytes, without scales
+	coded *weight.Coded // without its codes, four times as large
+}
+
+// readFew returns nil for forms that have no kernels.
+func readFew(c *weight.Coded) *fewStored {
 	if c == nil || len(c.Shape) != 2 || c.Block.Flat {
 		return nil
 	}
-	b := &fewBits{BlockWeight: kernel.BlockWeight{N: c.Shape[0], K: c.Shape[1], Block: c.Shape[1]}}
+	b := fewBits{BlockWeight: kernel.BlockWeight{N: c.Shape[0], K: c.Shape[1], Block: c.Shape[1]}}
 	read := codeReaders[c.Format.Elem]
 	if len(c.Format.Marks) > 0 {
 		read = readMarks
 	}
-	if len(c.Codes) == 0 || read == nil || !read(b, c) {
+	if len(c.Codes) == 0 || read == nil || !read(&b, c) {
 		return nil
 	}
+	rest := *c
+	rest.Codes = nil
+	return &fewStored{b, &rest}
+}
+
+// matrix is the matrix whose axis n holds the output columns; nil where its blocks have no kernels.
+func (f *fewStored) matrix(n int) *fewBits {
+	if f == nil {
+		return nil
+	}
+	b, c := f.bits, f.coded
 	if n == 1 {
 		c = b.turn(c)
 	}
 	if c.Format.Scaled() && !b.params(c) {
 		return nil
 	}
-	return b
+	return &b
 }
+
+// fewBitsOf reads a coded matrix whose axis n holds the output columns. It returns nil for forms that
+// have no kernels.
+func fewBitsOf(c *weight.Coded, n int) *fewBits { return readFew(c).matrix(n) }
 
 // turn makes b the transpose of what it is, and returns c with the blocks of that.
 func (b *fewBits) turn(c *weight.Coded) *weight.Coded {
@@ -72,7 +92,7 @@ func (v *value) fewBits(columns int) *fewBits {
 	if v.fewTurned {
 		columns = 1 - columns
 	}
-	return fewBitsOf(v.few, columns)
+	return v.few.matrix(columns)
 }
 
 // params reads the scales and zero points of the blocks.

@@ -123,7 +123,7 @@ func (h *halves) long(v *value, n *node) *value {
 		t := tensor.New(tensor.Float32, v.shape...)
 		decodeHalf(kernel.Generic, v.dtype, tensor.Of[float32](t), tensor.Of[uint16](v.konst))
 		w = h.constant(v.name+"·f32", t)
-		w.few = weight.Halves(v.konst)
+		w.few = readFew(weight.Halves(v.konst))
 	} else {
 		w = h.newValue(v, tensor.Float32, v.shape)
 		h.insert(newNode("widen", n, half{dtype: v.dtype}, []*value{v}, []*value{w}), n)

@@ -6,7 +6,6 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
-	"lowbit/internal/weight"
 )
 
 // A value is an edge of the network that is being compiled.
@@ -17,11 +16,11 @@ type value struct {
 	typ       graph.Type // as it was inferred
 	known     bool       // a dense tensor of known shape and type
 	konst     *tensor.Tensor
-	def       *node         // nil for inputs and constants
-	uses      []*node       // one entry for each operand that reads it
-	few       *weight.Coded // a constant matrix in the few bits that the file spells it in
-	fewTurned bool          // it is the transpose of that
-	pinned    bool          // a result of the graph or a watched value: passes keep it
+	def       *node      // nil for inputs and constants
+	uses      []*node    // one entry for each operand that reads it
+	few       *fewStored // a constant matrix in the few bits that the file spells it in
+	fewTurned bool       // it is the transpose of that
+	pinned    bool       // a result of the graph or a watched value: passes keep it
 }
 
 // elems is the number of elements of a known value.
