@@ -5,7 +5,13 @@ package tensor
 func Unpack(t *Tensor) []byte {
 	bits := t.DType.Bits()
 	mask := byte(1<<bits - 1)
-	signed := t.DType.Class() == ClassInt
+	var worth [64]byte // of each code: a table has no branch that signs decide at random
+	for c := range worth[:1<<bits] {
+		worth[c] = byte(c)
+		if t.DType.Class() == ClassInt && byte(c) > mask/2 {
+			worth[c] |= ^mask
+		}
+	}
 	out := make([]byte, t.Len())
 	for i := range out {
 		at, shift := i*bits/8, i*bits%8
@@ -13,11 +19,7 @@ func Unpack(t *Tensor) []byte {
 		if shift+bits > 8 {
 			v |= uint16(t.Raw[at+1]) << 8
 		}
-		c := byte(v>>shift) & mask
-		if signed && c > mask/2 {
-			c |= ^mask
-		}
-		out[i] = c
+		out[i] = worth[byte(v>>shift)&mask]
 	}
 	return out
 }
