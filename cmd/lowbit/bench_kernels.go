@@ -36,6 +36,7 @@ type kernelJSON struct {
 type limitJSON struct {
 	Instruction string  `json:"instruction"`
 	GOPS        float64 `json:"gops"`
+	Random      float64 `json:"gops_random"` // on random numbers instead of zeros
 }
 
 // slowerJSON is a node that the quantized network computes slower than its float form.
@@ -61,7 +62,7 @@ func (r *benchJSON) profile(ctx context.Context, a *app, m *lowbit.Model, s *low
 	}
 	for name, measure := range peaks {
 		p := measure(level)
-		r.Limits[name] = limitJSON{p.Instruction, p.GOPS}
+		r.Limits[name] = limitJSON{p.Instruction, p.GOPS, p.Random}
 	}
 	for _, t := range steps {
 		r.Kernels = append(r.Kernels, r.kernelOf(t))
@@ -158,7 +159,7 @@ func (r *benchJSON) printProfile(a *app) error {
 	}
 	for _, name := range r.limited() {
 		if l := r.Limits[name]; l.GOPS > 0 {
-			if err := a.printf("limit of %s on one core: %.0f GOP/s (%s)\n", name, l.GOPS, l.Instruction); err != nil {
+			if err := a.printf("limit of %s on one core: %.0f GOP/s (%s on zeros; on random numbers %.0f)\n", name, l.GOPS, l.Instruction, l.Random); err != nil {
 				return err
 			}
 		}

@@ -28,7 +28,7 @@ func TestSlowerNodesAreFew(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	r := &benchJSON{Threads: 2, Limits: map[string]limitJSON{"u8s8": {"VPDPBUSD", 100}}}
+	r := &benchJSON{Threads: 2, Limits: map[string]limitJSON{"u8s8": {"VPDPBUSD", 100, 90}}}
 	step := engine.StepTime{Kernel: "u8s8 conv 1x1", MACs: 50_000, Time: time.Microsecond}
 	if k := r.kernelOf(step); k.GOPS != 100 || k.Limit != 0.5 {
 		t.Errorf("%g GOP/s, %g of the limit", k.GOPS, k.Limit)

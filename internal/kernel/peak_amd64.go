@@ -7,44 +7,44 @@ package kernel
 // peakFMA512 repeats its instructions n times.
 //
 //go:noescape
-func peakFMA512(n int)
+func peakFMA512(data *peakData, n int)
 
 // peakFMA256 repeats its instructions n times.
 //
 //go:noescape
-func peakFMA256(n int)
+func peakFMA256(data *peakData, n int)
 
 // peakVNNI512 repeats its instructions n times.
 //
 //go:noescape
-func peakVNNI512(n int)
+func peakVNNI512(data *peakData, n int)
 
 // peakVNNI256 repeats its instructions n times.
 //
 //go:noescape
-func peakVNNI256(n int)
+func peakVNNI256(data *peakData, n int)
 
 // peakPairs256 repeats its instructions n times.
 //
 //go:noescape
-func peakPairs256(n int)
+func peakPairs256(data *peakData, n int)
 
 // peakCounts512 repeats its instructions n times.
 //
 //go:noescape
-func peakCounts512(n int)
+func peakCounts512(data *peakData, n int)
 
 // peakLookup256 repeats its instructions n times.
 //
 //go:noescape
-func peakLookup256(n int)
+func peakLookup256(data *peakData, n int)
 
-// peakTiles repeats four TDPBUSD on zero tiles n times.
+// peakTiles repeats four TDPBUSD n times.
 //
 //go:noescape
-func peakTiles(cfg *tileConfig, n int)
+func peakTiles(cfg *tileConfig, data *peakData, n int)
 
-// peakTilesBF16 repeats four TDPBF16PS on zero tiles n times.
+// peakTilesBF16 repeats four TDPBF16PS n times.
 //
 //go:noescape
-func peakTilesBF16(cfg *tileConfig, n int)
+func peakTilesBF16(cfg *tileConfig, data *peakData, n int)

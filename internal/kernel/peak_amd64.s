@@ -4,9 +4,10 @@
 
 #include "textflag.h"
 
-// func peakFMA512(n int)
-TEXT ·peakFMA512(SB), NOSPLIT, $0-8
-	MOVQ n+0(FP), CX
+// func peakFMA512(data *peakData, n int)
+TEXT ·peakFMA512(SB), NOSPLIT, $0-16
+	MOVQ data+0(FP), AX
+	MOVQ n+8(FP), CX
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1
 	VPXOR X2, X2, X2
@@ -23,6 +24,8 @@ TEXT ·peakFMA512(SB), NOSPLIT, $0-8
 	VPXOR X13, X13, X13
 	VPXOR X14, X14, X14
 	VPXOR X15, X15, X15
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
 loop:
 	VFMADD231PS Z14, Z15, Z0
 	VFMADD231PS Z14, Z15, Z1
@@ -41,9 +44,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// func peakFMA256(n int)
-TEXT ·peakFMA256(SB), NOSPLIT, $0-8
-	MOVQ n+0(FP), CX
+// func peakFMA256(data *peakData, n int)
+TEXT ·peakFMA256(SB), NOSPLIT, $0-16
+	MOVQ data+0(FP), AX
+	MOVQ n+8(FP), CX
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1
 	VPXOR X2, X2, X2
@@ -60,6 +64,8 @@ TEXT ·peakFMA256(SB), NOSPLIT, $0-8
 	VPXOR X13, X13, X13
 	VPXOR X14, X14, X14
 	VPXOR X15, X15, X15
+	VMOVUPS (AX), Y14
+	VMOVUPS 32(AX), Y15
 loop:
 	VFMADD231PS Y14, Y15, Y0
 	VFMADD231PS Y14, Y15, Y1
@@ -78,9 +84,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// func peakVNNI512(n int)
-TEXT ·peakVNNI512(SB), NOSPLIT, $0-8
-	MOVQ n+0(FP), CX
+// func peakVNNI512(data *peakData, n int)
+TEXT ·peakVNNI512(SB), NOSPLIT, $0-16
+	MOVQ data+0(FP), AX
+	MOVQ n+8(FP), CX
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1
 	VPXOR X2, X2, X2
@@ -97,6 +104,8 @@ TEXT ·peakVNNI512(SB), NOSPLIT, $0-8
 	VPXOR X13, X13, X13
 	VPXOR X14, X14, X14
 	VPXOR X15, X15, X15
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
 loop:
 	VPDPBUSD Z14, Z15, Z0
 	VPDPBUSD Z14, Z15, Z1
@@ -115,9 +124,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// func peakVNNI256(n int)
-TEXT ·peakVNNI256(SB), NOSPLIT, $0-8
-	MOVQ n+0(FP), CX
+// func peakVNNI256(data *peakData, n int)
+TEXT ·peakVNNI256(SB), NOSPLIT, $0-16
+	MOVQ data+0(FP), AX
+	MOVQ n+8(FP), CX
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1
 	VPXOR X2, X2, X2
@@ -134,6 +144,8 @@ TEXT ·peakVNNI256(SB), NOSPLIT, $0-8
 	VPXOR X13, X13, X13
 	VPXOR X14, X14, X14
 	VPXOR X15, X15, X15
+	VMOVUPS (AX), Y14
+	VMOVUPS 32(AX), Y15
 loop:
 	// VPDPBUSD Y14, Y15, Y0 (VEX)
 	BYTE $0xc4; BYTE $0xc2; BYTE $0x05; BYTE $0x50; BYTE $0xc6
@@ -164,9 +176,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// func peakPairs256(n int)
-TEXT ·peakPairs256(SB), NOSPLIT, $0-8
-	MOVQ n+0(FP), CX
+// func peakPairs256(data *peakData, n int)
+TEXT ·peakPairs256(SB), NOSPLIT, $0-16
+	MOVQ data+0(FP), AX
+	MOVQ n+8(FP), CX
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1
 	VPXOR X2, X2, X2
@@ -183,6 +196,8 @@ TEXT ·peakPairs256(SB), NOSPLIT, $0-8
 	VPXOR X13, X13, X13
 	VPXOR X14, X14, X14
 	VPXOR X15, X15, X15
+	VMOVUPS (AX), Y14
+	VMOVUPS 32(AX), Y15
 loop:
 	VPMADDWD Y14, Y15, Y6
 	VPADDD Y6, Y0, Y0
@@ -201,9 +216,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// func peakCounts512(n int)
-TEXT ·peakCounts512(SB), NOSPLIT, $0-8
-	MOVQ n+0(FP), CX
+// func peakCounts512(data *peakData, n int)
+TEXT ·peakCounts512(SB), NOSPLIT, $0-16
+	MOVQ data+0(FP), AX
+	MOVQ n+8(FP), CX
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1
 	VPXOR X2, X2, X2
@@ -220,6 +236,8 @@ TEXT ·peakCounts512(SB), NOSPLIT, $0-8
 	VPXOR X13, X13, X13
 	VPXOR X14, X14, X14
 	VPXOR X15, X15, X15
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
 loop:
 	VMOVDQA32 Z8, Z6
 	VPTERNLOGD $150, Z14, Z15, Z6
@@ -274,9 +292,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// func peakLookup256(n int)
-TEXT ·peakLookup256(SB), NOSPLIT, $0-8
-	MOVQ n+0(FP), CX
+// func peakLookup256(data *peakData, n int)
+TEXT ·peakLookup256(SB), NOSPLIT, $0-16
+	MOVQ data+0(FP), AX
+	MOVQ n+8(FP), CX
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1
 	VPXOR X2, X2, X2
@@ -293,6 +312,8 @@ TEXT ·peakLookup256(SB), NOSPLIT, $0-8
 	VPXOR X13, X13, X13
 	VPXOR X14, X14, X14
 	VPXOR X15, X15, X15
+	VMOVUPS (AX), Y14
+	VMOVUPS 32(AX), Y15
 loop:
 	VPSHUFB Y14, Y15, Y6
 	VPADDB Y6, Y0, Y0
@@ -311,28 +332,30 @@ loop:
 	VZEROUPPER
 	RET
 
-// func peakTiles(cfg *tileConfig, n int)
-TEXT ·peakTiles(SB), NOSPLIT, $0-16
+// func peakTiles(cfg *tileConfig, data *peakData, n int)
+TEXT ·peakTiles(SB), NOSPLIT, $0-24
 	MOVQ cfg+0(FP), AX
-	MOVQ n+8(FP), CX
+	MOVQ data+8(FP), BX
+	MOVQ n+16(FP), CX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ $64, DX
 	// TILEZERO tmm0
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc0
+	// TILELOADD 0(BX)(DX*1), tmm4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0xa4; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
 	// TILEZERO tmm1
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc8
+	// TILELOADD 1024(BX)(DX*1), tmm5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0xac; BYTE $0x13; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00
 	// TILEZERO tmm2
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xd0
+	// TILELOADD 2048(BX)(DX*1), tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0xb4; BYTE $0x13; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00
 	// TILEZERO tmm3
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xd8
-	// TILEZERO tmm4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xe0
-	// TILEZERO tmm5
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xe8
-	// TILEZERO tmm6
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xf0
-	// TILEZERO tmm7
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xf8
+	// TILELOADD 3072(BX)(DX*1), tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0xbc; BYTE $0x13; BYTE $0x00; BYTE $0x0c; BYTE $0x00; BYTE $0x00
 loop:
 	// TDPBUSD tmm6, tmm4, tmm0
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x49; BYTE $0x5e; BYTE $0xc4
@@ -348,28 +371,30 @@ loop:
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0
 	RET
 
-// func peakTilesBF16(cfg *tileConfig, n int)
-TEXT ·peakTilesBF16(SB), NOSPLIT, $0-16
+// func peakTilesBF16(cfg *tileConfig, data *peakData, n int)
+TEXT ·peakTilesBF16(SB), NOSPLIT, $0-24
 	MOVQ cfg+0(FP), AX
-	MOVQ n+8(FP), CX
+	MOVQ data+8(FP), BX
+	MOVQ n+16(FP), CX
 	// LDTILECFG (AX)
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0x80; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
+	MOVQ $64, DX
 	// TILEZERO tmm0
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc0
+	// TILELOADD 0(BX)(DX*1), tmm4
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0xa4; BYTE $0x13; BYTE $0x00; BYTE $0x00; BYTE $0x00; BYTE $0x00
 	// TILEZERO tmm1
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xc8
+	// TILELOADD 1024(BX)(DX*1), tmm5
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0xac; BYTE $0x13; BYTE $0x00; BYTE $0x04; BYTE $0x00; BYTE $0x00
 	// TILEZERO tmm2
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xd0
+	// TILELOADD 2048(BX)(DX*1), tmm6
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0xb4; BYTE $0x13; BYTE $0x00; BYTE $0x08; BYTE $0x00; BYTE $0x00
 	// TILEZERO tmm3
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xd8
-	// TILEZERO tmm4
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xe0
-	// TILEZERO tmm5
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xe8
-	// TILEZERO tmm6
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xf0
-	// TILEZERO tmm7
-	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x49; BYTE $0xf8
+	// TILELOADD 3072(BX)(DX*1), tmm7
+	BYTE $0xc4; BYTE $0xe2; BYTE $0x7b; BYTE $0x4b; BYTE $0xbc; BYTE $0x13; BYTE $0x00; BYTE $0x0c; BYTE $0x00; BYTE $0x00
 loop:
 	// TDPBF16PS tmm6, tmm4, tmm0
 	BYTE $0xc4; BYTE $0xe2; BYTE $0x4a; BYTE $0x5c; BYTE $0xc4

@@ -11,7 +11,7 @@ var peaksF32 = []peakLoop{
 
 // The AMX loop does a sixteenth of its rounds, since they are so much longer.
 var peaksU8S8 = []peakLoop{
-	{AMX, "TDPBUSD", 4 * 2 * 16 * 16 * 64 / 16, func(n int) { peakTiles(&tileConfigs[tileHeight], n/16) }},
+	{AMX, "TDPBUSD", 4 * 2 * 16 * 16 * 64 / 16, func(d *peakData, n int) { peakTiles(&tileConfigs[tileHeight], d, n/16) }},
 	{VNNI, "VPDPBUSD zmm", 12 * 128, peakVNNI512},
 	{AVXVNNI, "VPDPBUSD ymm", 12 * 64, peakVNNI256},
 	{AVX2, "VPMADDWD ymm", 6 * 32, peakPairs256},
@@ -24,7 +24,7 @@ var peaksBits = []peakLoop{
 }
 
 // countsLoop is nil where the CPU does not count bits.
-func countsLoop() func(n int) {
+func countsLoop() func(*peakData, int) {
 	if !cpu.X86.HasAVX512VPOPCNTDQ {
 		return nil
 	}
@@ -32,5 +32,5 @@ func countsLoop() func(n int) {
 }
 
 var peaksBF16 = []peakLoop{
-	{AMX, "TDPBF16PS", 4 * 2 * 16 * 16 * 32 / 16, func(n int) { peakTilesBF16(&tileConfigs[tileHeight], n/16) }},
+	{AMX, "TDPBF16PS", 4 * 2 * 16 * 16 * 32 / 16, func(d *peakData, n int) { peakTilesBF16(&tileConfigs[tileHeight], d, n/16) }},
 }

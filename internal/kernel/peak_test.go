@@ -22,6 +22,9 @@ func TestPeak(t *testing.T) {
 		if l.TilesBF16() && b.GOPS < f.GOPS {
 			t.Errorf("%v: the peak of bf16, %v, is below that of f32, %v", l, b, f)
 		}
+		if f.Random < 1 || i.Random < 1 {
+			t.Errorf("%v: peaks %v, %v of random numbers are too low", l, f, i)
+		}
 		t.Logf("%v: %v %v %v %v", l, f, i, b, s)
 	}
 }
