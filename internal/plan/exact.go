@@ -48,12 +48,17 @@ func (p *Plan) shorten(fitted []*Value, byAs map[string]*Value) {
 // untie chooses scales of sums and their operands with which no sum is a tie, because runtimes part
 // there: some round before they add the zero point, some after. With the scale of the sum an odd number
 // of units and those of its operands whole numbers of them, no quotient ends in one half. The last sums
-// come first: what flows from one to the next is a result and an operand. A scale that would grow by
-// more than a quarter stays, and so do the ties.
+// come first: what flows from one to the next is a result and an operand, and best an odd number of the
+// next one's units. A scale that would grow by more than a quarter stays, and so do the ties.
 func (p *Plan) untie(fitted []*Value, byAs map[string]*Value) {
-	free := map[*Value]bool{}
+	free, sums := map[*Value]bool{}, map[*Value]bool{}
 	for _, v := range fitted {
 		free[v] = v.Role != RoleWeight && v.eightBits()
+	}
+	for _, n := range p.Nodes {
+		if n.sum {
+			sums[source(byAs, n.output)] = true
+		}
 	}
 	settled := map[*Value]bool{}
 	for _, n := range slices.Backward(p.Nodes) {
@@ -63,7 +68,7 @@ func (p *Plan) untie(fitted []*Value, byAs map[string]*Value) {
 		}
 		if s := &out.Params[0].Scale; !settled[out] {
 			_, exp := math.Frexp(float64(*s))
-			*s = wholeUnits(*s, math.Ldexp(1, exp-shortBits), 1)
+			*s = wholeUnits(*s, math.Ldexp(1, exp-shortBits), true)
 		}
 		_, exp := whole(out.Params[0].Scale)
 		for _, as := range n.Inputs {
@@ -71,7 +76,7 @@ func (p *Plan) untie(fitted []*Value, byAs map[string]*Value) {
 			if v == nil || !free[v] {
 				continue
 			}
-			v.Params[0].Scale, settled[v] = wholeUnits(v.Params[0].Scale, math.Ldexp(1, exp), 0), true
+			v.Params[0].Scale, settled[v] = wholeUnits(v.Params[0].Scale, math.Ldexp(1, exp), sums[v]), true
 		}
 	}
 }
@@ -98,15 +103,18 @@ func evenZero(zero int32, f *format.Format) int32 {
 	return zero - 1
 }
 
-// wholeUnits returns the least whole number of units that is not below a scale, or with odd one the
-// least odd number; the scale itself where that is more than a quarter above it.
-func wholeUnits(scale float32, unit, odd float64) float32 {
-	n := math.Ceil(float64(scale) / unit)
-	if odd == 1 && math.Mod(n, 2) == 0 {
-		n++
+// wholeUnits returns the least whole number of units of shortBits that is not below a scale, with odd the
+// least odd one, of however many bits, where there is one in reach; the scale itself where that is more
+// than a quarter above it.
+func wholeUnits(scale float32, unit float64, odd bool) float32 {
+	n, most := math.Ceil(float64(scale)/unit), scale*1.25
+	if k := n + 1 - math.Mod(n, 2); odd && float32(k*unit) <= most {
+		return float32(k * unit)
 	}
-	if up := float32(n * unit); up <= scale*1.25 {
-		return up
+	frac, exp := math.Frexp(n)
+	n = math.Ldexp(math.Ceil(math.Ldexp(frac, shortBits)), exp-shortBits)
+	if float32(n*unit) <= most {
+		return float32(n * unit)
 	}
 	return scale
 }

@@ -168,6 +168,37 @@ func sumTies(t *testing.T, round ...string) (n int) {
 	return n
 }
 
+// TestChainedSumsHaveNoTies looks at sums whose results are operands of other sums, as in networks of residual blocks.
+func TestChainedSumsHaveNoTies(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	m := parse(t, `g (float[1,2] x) => (float[1,2] z) <float[2,2] w = {1, 2, 3, 4}, float[2] b = {1, 2}> {
+		[a] s = Gemm (x, w, b)
+		[c] u = Add (x, s)
+		[d] y = Gemm (u, w, b)
+		[e] v = Add (u, y)
+		[f] z = MatMul (v, w)
+	}`)
+	ties := 0
+	for range 200 {
+		set := settings(t, "W8A8")
+		set.Exact = true
+		p := decide(t, m, set)
+		wide := func() *calib.Stats { return seen(-r.Float32(), 1+r.Float32()/2) }
+		if err := p.Fit(m, map[string]*calib.Stats{"x": wide(), "s": wide(), "u": wide(), "y": wide(), "v": wide(), "z": wide()}, set, 1); err != nil {
+			t.Fatal(err)
+		}
+		for _, sum := range [][3]string{{"x", "s", "u"}, {"u", "y", "v"}} {
+			a, b, c := p.Value(sum[0]).Params[0].Scale, p.Value(sum[1]).Params[0].Scale, p.Value(sum[2]).Params[0].Scale
+			if _, exp := whole(c); math.Mod(float64(a), math.Ldexp(1, exp)) != 0 || math.Mod(float64(b), math.Ldexp(1, exp)) != 0 {
+				ties++
+			}
+		}
+	}
+	if ties > 0 {
+		t.Errorf("%d of 400 sums have ties", ties)
+	}
+}
+
 // TestProductsRoundAlike looks at every pair of codes that a Mul may meet: whether the zero point is added before or after
 // rounding makes no difference, though many quotients are ties.
 func TestProductsRoundAlike(t *testing.T) {
