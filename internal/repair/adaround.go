@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"lowbit/internal/calib"
 	"lowbit/internal/format"
 )
 
@@ -33,23 +32,24 @@ func solveAdaRound(ctx context.Context, g *group, threads int) []float64 {
 	if out == nil || !g.scalable {
 		return out
 	}
-	add := g.penalty(caution[1])
-	err := calib.Each(ctx, g.fit.rows, threads, func(_ context.Context, o int) error {
-		d := g.descent(o, out[o*k:][:k], add)
-		q, params := slices.Clone(d.q), slices.Clone(d.params)
-		least := g.held.loss(o, q)
+	add := g.penalty(g.cautions()[1])
+	first := slices.Clone(g.params)
+	c := g.choice(out)
+	err := c.offer(ctx, threads, func(o int, q []float64) {
+		copy(q, out[o*k:][:k])
+		d := g.descent(o, q, add)
 		d.run()
 		d.rescale()
-		if g.held.loss(o, d.q) >= least {
-			copy(d.q, q)
-			copy(d.params, params)
-		}
-		return nil
 	})
 	if err != nil {
 		return nil
 	}
-	return out
+	for o, taken := range c.taken {
+		if !taken {
+			copy(g.params[o*k:][:k], first[o*k:])
+		}
+	}
+	return c.best
 }
 
 // A descent moves the weights q of output channel o from mark to mark. What it lowers is their

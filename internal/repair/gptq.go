@@ -22,8 +22,28 @@ const (
 )
 
 // caution lists what is added to the diagonal of Σxxᵀ, as shares of itself: where samples are few,
-// the more cautious solution is better on others.
-var caution = []float64{0, 0.05, 0.3}
+// the more cautious solution is better on others. wary is for groups that fewer rows show than scarceRows
+// for each weight of a channel, as the last layer behind a mean over all pixels has one row of each sample.
+var (
+	caution = []float64{0, 0.05, 0.3}
+	wary    = []float64{0.3, 1, 3}
+)
+
+const (
+	scarceRows = 2
+	judgeRows  = 256 // held back: so many tell of each channel by itself which solution is best
+)
+
+// cautions lists those for a group.
+func (g *group) cautions() []float64 {
+	if g.fit.seen < scarceRows*g.fit.k {
+		return wary
+	}
+	return caution
+}
+
+// few says whether the rows held back have to judge all channels together.
+func (g *group) few() bool { return g.held.seen < judgeRows }
 
 func solveGPTQ(ctx context.Context, g *group, threads int) []float64 {
 	return g.search(ctx, threads, func(int, []float64, []float64) {})
@@ -33,40 +53,77 @@ func solveGPTQ(ctx context.Context, g *group, threads int) []float64 {
 // least on the samples held back.
 func (g *group) search(ctx context.Context, threads int, refine func(o int, q, add []float64)) []float64 {
 	k := g.fit.k
-	out, least := g.rounded(), make([]float64, g.fit.rows)
-	for o := range least {
-		least[o] = g.held.loss(o, out[o*k:][:k])
-	}
+	c := g.choice(g.rounded())
 	order := g.byPower()
 	solved := false
-	for _, share := range caution {
+	for _, share := range g.cautions() {
 		add := g.penalty(share)
 		u, ok := g.factor(order, add)
 		if !ok {
 			continue
 		}
 		solved = true
-		targets := [][]float64{g.w, g.target(add)}
-		err := calib.Each(ctx, g.fit.rows, threads, func(_ context.Context, o int) error {
-			for _, t := range targets {
-				q := compensate(g, o, t[o*k:][:k], u, order)
+		for _, t := range [][]float64{g.w, g.target(add)} {
+			err := c.offer(ctx, threads, func(o int, q []float64) {
+				copy(q, compensate(g, o, t[o*k:][:k], u, order))
 				refine(o, q, add)
-				if e := g.held.loss(o, q); e < least[o] {
-					least[o] = e
-					copy(out[o*k:], q)
-				}
+			})
+			if err != nil {
+				return nil
 			}
-			return nil
-		})
-		if err != nil {
-			return nil
 		}
 	}
 	if !solved {
 		g.note = "its inputs do not determine the weights"
 		return nil
 	}
-	return out
+	return c.best
+}
+
+// A choice is between solutions of a group, by the samples held back: for each output channel by itself, or
+// for all together where these are few.
+type choice struct {
+	g     *group
+	best  []float64
+	least []float64 // its loss, by channel
+	taken []bool    // what was offered last, by channel
+}
+
+func (g *group) choice(first []float64) *choice {
+	c := &choice{g: g, best: first, least: make([]float64, g.fit.rows), taken: make([]bool, g.fit.rows)}
+	for o := range c.least {
+		c.least[o] = g.held.loss(o, first[o*g.fit.k:][:g.fit.k])
+	}
+	return c
+}
+
+// offer takes what solve writes for each channel where it errs less.
+func (c *choice) offer(ctx context.Context, threads int, solve func(o int, q []float64)) error {
+	k := c.g.fit.k
+	q, loss := make([]float64, len(c.best)), make([]float64, len(c.least))
+	err := calib.Each(ctx, len(loss), threads, func(_ context.Context, o int) error {
+		solve(o, q[o*k:][:k])
+		loss[o] = c.g.held.loss(o, q[o*k:][:k])
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	all := sumOf(loss) < sumOf(c.least)
+	for o, e := range loss {
+		if c.taken[o] = c.g.few() && all || !c.g.few() && e < c.least[o]; c.taken[o] {
+			c.least[o] = e
+			copy(c.best[o*k:][:k], q[o*k:])
+		}
+	}
+	return nil
+}
+
+func sumOf(x []float64) (sum float64) {
+	for _, v := range x {
+		sum += v
+	}
+	return sum
 }
 
 // rounded returns the nearest marks.

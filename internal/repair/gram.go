@@ -13,6 +13,7 @@ import (
 type gram struct {
 	k, rows int
 	weight  float64   // of all rows
+	seen    int       // rows that were added
 	x       []float64 // Σx (k)
 	y       []float64 // Σy (rows)
 	h       []float64 // Σxxᵀ (k,k)
@@ -31,6 +32,7 @@ const bulk = 24
 // add up in float32, calls in float64.
 func (m *gram) add(ctx context.Context, level kernel.Level, threads int, x, y []float32, weights []float64) {
 	n := len(weights)
+	m.seen += n
 	for r, w := range weights {
 		m.weight += w
 		for i, v := range x[r*m.k:][:m.k] {
