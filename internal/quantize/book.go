@@ -31,7 +31,7 @@ func (c chapter) Keep(key string, v any) error { return c.Journal.Keep(c.name+ke
 // journal returns where the steps of a repair of the network as it is now are kept, nil where nobody wants that.
 func (q *quantization) journal(r *repair.Repair) (repair.Journal, error) {
 	b := q.book
-	if b.open == nil {
+	if b == nil || b.open == nil {
 		return nil, nil
 	}
 	if b.journal == nil {
