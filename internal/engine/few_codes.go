@@ -64,14 +64,15 @@ func fewBitsOf(c *weight.Coded, n int) *fewBits { return readFew(c).matrix(n) }
 func (b *fewBits) turn(c *weight.Coded) *weight.Coded {
 	rows, cols := b.N, b.K
 	b.N, b.K, b.Block = cols, rows, rows
+	level, _ := kernel.Best() // an error showed when the network was compiled
 	if b.Codes != nil {
 		codes := make([]uint8, len(b.Codes))
-		flipped(codes, b.Codes, rows, cols)
+		kernel.Transpose(level, codes, b.Codes, 1, rows, cols)
 		b.Codes = codes
 	}
 	if b.Halves != nil {
 		halves := make([]uint16, len(b.Halves))
-		flipped(halves, b.Halves, rows, cols)
+		kernel.Transpose(level, halves, b.Halves, 1, rows, cols)
 		b.Halves = halves
 	}
 	t := *c

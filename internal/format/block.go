@@ -222,15 +222,11 @@ func (f *Format) TensorCodes(t *tensor.Tensor) ([]int32, error) {
 		}
 		return out, nil
 	}
-	switch t.DType {
-	case tensor.Int8:
-		for i, c := range tensor.Of[int8](t) {
-			out[i] = int32(c)
-		}
-		return out, nil
-	case tensor.Uint8:
-		for i, c := range t.Raw {
-			out[i] = int32(c)
+	if bytes, signed, ok := tensor.CodeBytes(t); ok {
+		for i, c := range bytes {
+			if out[i] = int32(c); signed {
+				out[i] = int32(int8(c))
+			}
 		}
 		return out, nil
 	}

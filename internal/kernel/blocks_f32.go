@@ -1,5 +1,10 @@
 package kernel
 
+import (
+	"encoding/binary"
+	"slices"
+)
+
 // A PackedBlocksF32 is a weight of few bits, for products with float32. It is decoded as it is used, so
 // that memory is read in the bits that are stored. It is read-only and may be shared.
 type PackedBlocksF32 struct {
@@ -78,11 +83,14 @@ func (p *PackedBlocksF32) column(w *BlockWeight, j int) {
 			p.codes[at+k*p.width] = c
 		}
 	default:
-		per := 32 / bits
-		panel := p.codes[j/p.width*p.width*p.rows*bits/8:]
-		for k, c := range w.Codes[j*w.K:][:w.K] {
-			bit := k % per * bits
-			panel[(k/per*p.width+j%p.width)*4+bit/8] |= c << (bit % 8)
+		panel := p.codes[j/p.width*p.width*p.rows*bits/8:][j%p.width*4:]
+		for codes := range slices.Chunk(w.Codes[j*w.K:][:w.K], 32/bits) {
+			dword := uint32(0)
+			for i, c := range codes {
+				dword |= uint32(c) << (i * bits)
+			}
+			binary.LittleEndian.PutUint32(panel, dword)
+			panel = panel[min(len(panel), p.width*4):]
 		}
 	}
 }

@@ -20,6 +20,9 @@ func evalDequantizeLinear(c *Call) ([]*tensor.Tensor, error) {
 	if to == tensor.Undefined {
 		to = scale.DType
 	}
+	if y := dequantizeBytes(g, x, scale, zero); y != nil && to == tensor.Float32 {
+		return []*tensor.Tensor{y}, nil
+	}
 	s, err := floats(scale)
 	if err != nil {
 		return nil, err
@@ -33,12 +36,39 @@ func evalDequantizeLinear(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	y := make([]float64, len(v))
-	g.runs(func(lo, hi, k int) {
+	g.runs(func(lo, hi, k, step int) {
 		for i := lo; i < hi; i++ {
 			y[i] = float64(float32(v[i]-float64(z[k]))) * s[k]
+			k += step
 		}
 	})
 	return one(fromFloats(to, y, x.Shape))
+}
+
+// dequantizeBytes is evalDequantizeLinear for codes of eight bits or fewer with float32 scales, whose differences and
+// products need no wider numbers; nil for others.
+func dequantizeBytes(g granularity, x, scale, zero *tensor.Tensor) *tensor.Tensor {
+	codes, signed, ok := tensor.CodeBytes(x)
+	if !ok || scale.DType != tensor.Float32 || zero != nil && zero.DType != x.DType {
+		return nil
+	}
+	z, err := zeros(zero, scale.Len())
+	if err != nil {
+		return nil
+	}
+	y := tensor.New(tensor.Float32, x.Shape...)
+	out, s := tensor.Of[float32](y), tensor.Of[float32](scale)
+	g.runs(func(lo, hi, k, step int) {
+		for i := lo; i < hi; i++ {
+			v := int(codes[i])
+			if signed {
+				v = int(int8(codes[i]))
+			}
+			out[i] = float32(v-int(z[k])) * s[k]
+			k += step
+		}
+	})
+	return y
 }
 
 func inferDequantizeLinear(c *Inference) ([]Fact, error) {

@@ -52,10 +52,11 @@ func granularityOf(n *graph.Node, x, scale []int) (granularity, error) {
 	return g, nil
 }
 
-// runs calls f for consecutive elements [lo,hi) that share scale k.
-func (g granularity) runs(f func(lo, hi, k int)) {
+// runs calls f for consecutive elements [lo,hi), of which the first has scale k and each further one that of
+// the one before it and step more: 0, or 1.
+func (g granularity) runs(f func(lo, hi, k, step int)) {
 	if g.block == 0 {
-		f(0, g.n, 0)
+		f(0, g.n, 0, 0)
 		return
 	}
 	if g.n == 0 || g.inner == 0 {
@@ -63,16 +64,19 @@ func (g granularity) runs(f func(lo, hi, k int)) {
 	}
 	blocks := (g.n + g.block - 1) / g.block
 	for o := range g.outer {
+		if g.blocked && g.inner == 1 {
+			for b := range blocks {
+				f(o*g.n+b*g.block, o*g.n+min(g.n, (b+1)*g.block), o*blocks+b, 0)
+			}
+			continue
+		}
 		for a := range g.n {
 			at := (o*g.n + a) * g.inner
 			if !g.blocked {
-				f(at, at+g.inner, a)
+				f(at, at+g.inner, a, 0)
 				continue
 			}
-			first := (o*blocks + a/g.block) * g.inner
-			for i := range g.inner {
-				f(at+i, at+i+1, first+i)
-			}
+			f(at, at+g.inner, (o*blocks+a/g.block)*g.inner, 1)
 		}
 	}
 }

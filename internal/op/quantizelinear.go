@@ -35,9 +35,10 @@ func evalQuantizeLinear(c *Call) ([]*tensor.Tensor, error) {
 	}
 	codes := make([]int64, len(q))
 	lowest, highest := intRange(to)
-	g.runs(func(lo, hi, k int) {
+	g.runs(func(lo, hi, k, step int) {
 		for i := lo; i < hi; i++ {
 			codes[i] = saturated(q[i], z[k], lowest, highest)
+			k += step
 		}
 	})
 	return one(fromInts(to, codes, x.Shape))
@@ -54,9 +55,10 @@ func quotients(n *graph.Node, g granularity, x, scale *tensor.Tensor) ([]float64
 		return nil, err
 	}
 	q := make([]float64, len(v[0]))
-	g.runs(func(lo, hi, k int) {
+	g.runs(func(lo, hi, k, step int) {
 		for i := lo; i < hi; i++ {
 			q[i] = v[0][i] / v[1][k]
+			k += step
 		}
 	})
 	return roundAll(work, q)

@@ -13,6 +13,16 @@ func Unpack(t *Tensor) []byte {
 		}
 	}
 	out := make([]byte, t.Len())
+	if bits == 4 {
+		for i := range out[:len(out)/2] {
+			v := t.Raw[i]
+			out[2*i], out[2*i+1] = worth[v&15], worth[v>>4]
+		}
+		if last := len(out) - 1; last&1 == 0 {
+			out[last] = worth[t.Raw[last/2]&15]
+		}
+		return out
+	}
 	for i := range out {
 		at, shift := i*bits/8, i*bits%8
 		v := uint16(t.Raw[at])
@@ -22,6 +32,19 @@ func Unpack(t *Tensor) []byte {
 		out[i] = worth[byte(v>>shift)&mask]
 	}
 	return out
+}
+
+// CodeBytes returns the elements of a tensor of whole numbers of eight bits or fewer, each in a byte of its own,
+// and whether they are signed; 8-bit ones are not copied. ok is false for other types.
+func CodeBytes(t *Tensor) (codes []byte, signed, ok bool) {
+	signed = t.DType.Class() == ClassInt
+	switch {
+	case t.DType == Int8 || t.DType == Uint8:
+		return t.Raw[:t.Len()], signed, true
+	case t.DType.IsInt() && t.DType.Bits() < 8:
+		return Unpack(t), signed, true
+	}
+	return nil, false, false
 }
 
 // Pack makes a tensor of a 2-, 4- or 6-bit type from one byte for each element, the first in the low

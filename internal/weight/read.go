@@ -293,7 +293,6 @@ func (r *reader) ungroup(c *Coded, shape, dims []int) bool {
 // storedFormat returns the row of codes that DequantizeLinear reads: of several that hold codes
 // of an element type the one that says most.
 func storedFormat(d tensor.DType, nest *format.ScaleFormat, c *Coded) *format.Format {
-	lo, hi := slices.Min(c.Codes), slices.Max(c.Codes)
 	var best *format.Format
 	for _, f := range format.All {
 		if f.Elem != d || f.Via != format.Dequantize || f.Scale != nest {
@@ -304,7 +303,7 @@ func storedFormat(d tensor.DType, nest *format.ScaleFormat, c *Coded) *format.Fo
 		}) {
 			continue
 		}
-		if f.Lo < f.Hi && (lo < int32(f.Lo) || hi > int32(f.Hi)) {
+		if f.Lo < f.Hi && f.Hi-f.Lo+1 < 1<<d.Bits() && slices.ContainsFunc(c.Codes, func(v int32) bool { return v < int32(f.Lo) || v > int32(f.Hi) }) {
 			continue
 		}
 		if best == nil || f.Snap != nil || f.Hi-f.Lo < best.Hi-best.Lo {
