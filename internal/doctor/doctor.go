@@ -76,6 +76,7 @@ const (
 	healthySQNR  = 20.0 // dB: outputs that reach it are healthy, unless one cause makes most of the noise
 	soundSQNR    = 40.0 // dB: no single cause is looked for beyond
 	materialGain = 3.0  // dB: what taking a cause out has to bring, half of the noise
+	doubtfulGain = 0.5  // dB: the same where the outputs nearly reach healthySQNR
 	healthyDrop  = 0.01 // of the metric
 	suspects     = 16   // findings whose sites are swapped
 	scored       = 6    // causes whose effect on the metric is measured

@@ -86,12 +86,15 @@ func (e *exam) swapOne(ctx context.Context, f *finding) (err error) {
 	return err
 }
 
-// material says whether a finding costs what one may notice: of a doubtful network more than its share of the
-// noise that a healthy one may have, of a healthy one most of the noise.
+// material says whether a finding costs what one may notice: of a healthy network most of the noise, of a doubtful one,
+// which no metric tells more of, a good part of it, and of a sick one more than its share of what a healthy one may have.
 func (e *exam) material(f *finding) bool {
 	gain := f.without - e.total
-	if !e.sick() {
+	switch {
+	case !e.sick():
 		return f.sure || gain >= materialGain
+	case e.d.Score == nil && e.total >= healthySQNR-materialGain:
+		return f.sure || gain >= doubtfulGain || f.alone < healthySQNR
 	}
 	return noise(f.alone) > noise(healthySQNR)/float64(len(e.sites)) && (gain > 0 || f.alone < healthySQNR)
 }
