@@ -54,26 +54,33 @@ type levelCase struct {
 	in map[string]*Tensor
 }
 
-// run evaluates m on a level; products says whether it multiplies floats.
-func (c *levelCase) run(m *Model, level kernel.Level) (out map[string]*Tensor, macs int64, products bool) {
+// run evaluates m on a level.
+func (c *levelCase) run(m *Model, level kernel.Level, look func(s *Session)) map[string]*Tensor {
 	c.t.Helper()
 	s, err := m.Compile(CompileOptions{Threads: 2, Level: &level})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer s.Close()
-	if out, err = s.Run(context.Background(), c.in); err != nil {
+	out, err := s.Run(context.Background(), c.in)
+	if err != nil {
 		c.t.Fatal(err)
 	}
+	look(s)
+	return out
+}
+
+// products counts the multiply-adds of a run, and says whether some multiply floats.
+func (c *levelCase) products(s *Session) (macs int64, float bool) {
 	steps, err := s.Profile(context.Background(), c.in, 1)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	for _, st := range steps {
 		macs += st.MACs
-		products = products || !strings.HasPrefix(st.Kernel, "u8s8") && (st.MACs > 0 || st.Op == "LSTM" || st.Op == "GRU" || st.Kernel == "reference")
+		float = float || !strings.HasPrefix(st.Kernel, "u8s8") && (st.MACs > 0 || st.Op == "LSTM" || st.Op == "GRU" || st.Kernel == "reference")
 	}
-	return out, macs, products
+	return macs, float
 }
 
 // levels runs m on the best level and then on all others, plain Go only where that takes no seconds. It
@@ -81,14 +88,15 @@ func (c *levelCase) run(m *Model, level kernel.Level) (out map[string]*Tensor, m
 func (c *levelCase) levels(m *Model, each func(level kernel.Level, got, best map[string]*Tensor, products bool)) int64 {
 	list := kernel.Levels()
 	top := list[len(list)-1]
-	best, macs, products := c.run(m, top)
+	var macs int64
+	products := false
+	best := c.run(m, top, func(s *Session) { macs, products = c.products(s) })
 	each(top, best, best, products)
 	for _, l := range list[:len(list)-1] {
 		if macs > heavyMACs && l == kernel.Generic || macs > heavyMACs/10 && testing.Short() {
 			continue
 		}
-		got, _, _ := c.run(m, l)
-		each(l, got, best, products)
+		each(l, c.run(m, l, func(*Session) {}), best, products)
 	}
 	return macs
 }
