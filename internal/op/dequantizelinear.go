@@ -20,8 +20,10 @@ func evalDequantizeLinear(c *Call) ([]*tensor.Tensor, error) {
 	if to == tensor.Undefined {
 		to = scale.DType
 	}
-	if y := dequantizeBytes(g, x, scale, zero); y != nil && to == tensor.Float32 {
-		return []*tensor.Tensor{y}, nil
+	if to == tensor.Float32 {
+		if y := dequantizeBytes(g, x, scale, zero); y != nil {
+			return []*tensor.Tensor{y}, nil
+		}
 	}
 	s, err := floats(scale)
 	if err != nil {

@@ -57,7 +57,6 @@ type micro struct {
 	step   func(m *micro, b, a, acc string)
 	finish func(*micro)                         // from accumulators to memory; may use all registers
 	mark   func(m *micro, r int, offset string) // sees the offset of row r, below 0 for padding; nil: nothing
-	next   int
 }
 
 func (m *micro) acc(r, v int) string { return reg(m.width, r*m.nv+v) }

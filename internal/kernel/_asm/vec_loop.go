@@ -14,7 +14,6 @@ type loop struct {
 	args      []arg
 	bytes     int    // of the arguments, results included
 	result    string // Go results
-	n         string // name of the argument that counts elements
 	body      *body
 	unroll    int // vectors per turn of the main part; 1: no main part
 	per       int // vectors that the body itself takes
