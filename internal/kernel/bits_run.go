@@ -88,18 +88,65 @@ func (p *PackedBits) countBits(s *scratch, a *rows[uint8], out *OutU8S8, r Range
 	s.pad = grow(s.pad, s.kb)
 	s.zero = unsafe.Pointer(&s.pad[0])
 	s.bases(a, r, p.tapBase())
-	s.ldAdd = 4
 	for pi := r.P0; pi < r.P1; pi++ {
 		pn, next := p.panels[pi], p.panels[min(pi+1, len(p.panels)-1)]
 		s.columns(pn.n1 - pn.n0)
 		s.factors(out, pn.n0, pn.n1, pn.nv*16)
 		s.b, s.next = unsafe.Pointer(&p.words[pn.off]), unsafe.Pointer(&p.words[next.off])
 		s.nextLen = next.nv * 64 * p.taps * p.kd
+		s.setPace((r.M1 - r.M0) / p.set[pn.nv][0].mr * p.taps * p.kd)
 		_, size := out.at(r.M0*out.Ldc + pn.n0)
-		s.ldc = out.Ldc * size
-		over(s, a, p.set[pn.nv], r.M0, r.M1, func(m int) {
-			s.c, _ = out.at(m*out.Ldc + pn.n0)
-			s.add = unsafe.Pointer(&s.sums[m-r.M0])
+		a.alike(r, func(m, n, step int) {
+			s.ldc, s.ldAdd = step*out.Ldc*size, step*4
+			overSteps(s, a, p.set[pn.nv], m, n, step, func(m int) {
+				s.c, _ = out.at(m*out.Ldc + pn.n0)
+				s.add = unsafe.Pointer(&s.sums[m-r.M0])
+			})
 		})
+	}
+}
+
+// alike gives the rows of a range in stretches of n, step apart from m on, that meet padding at the same taps as far as
+// columns of the image go: a tile whose rows all do passes such a tap over.
+func (a *rows[T]) alike(r Range, f func(m, n, step int)) {
+	if a.ix == nil || a.ix.inside || a.ix.win.KH == 0 {
+		f(r.M0, r.M1-r.M0, 1)
+		return
+	}
+	w := &a.ix.win
+	w.segments(r.M0, r.M1, f, func(b block) {
+		for y := range b.lines {
+			f((b.oy+y)*w.OW+b.ox, b.n, 1)
+		}
+	})
+}
+
+// overSteps runs n rows, step apart from m on, through the kernels of one width. No row past them is read.
+func overSteps(s *scratch, a *rows[uint8], ks []microKernel, m, n, step int, ready func(m int)) {
+	work := max(1, a.taps*s.kb) * ks[0].mr
+	chunk := max(1, callBudget/work)
+	for n > 0 {
+		for ks[0].mr > n {
+			ks = ks[1:]
+		}
+		mr := ks[0].mr
+		s.rows = min(chunk, n/mr) * mr
+		if a.ix == nil {
+			s.setOffsets(a.lda, mr)
+		}
+		setRows(s, a, m, mr)
+		s.offRow *= step
+		s.offStep *= step
+		ready(m)
+		ks[0].fn(&s.microArgs)
+		s.fetchOn(s.rows / mr)
+		m, n = m+s.rows*step, n-s.rows
+	}
+}
+
+// fetchOn lets the next call fetch what lies behind what some tiles have fetched.
+func (s *scratch) fetchOn(tiles int) {
+	if n := tiles * s.taps * s.kb / 4 * s.pace; n < s.nextLen {
+		s.next, s.nextLen = unsafe.Add(s.next, n), s.nextLen-n
 	}
 }

@@ -44,6 +44,11 @@ func (f *file) microBits(mr, nv int) {
 		m.p("NOTQ R14")
 		m.p("SARQ $63, R14")
 		m.p("KMOVW R14, K%d", r+1)
+		if r == 0 {
+			m.p("MOVQ R14, R15")
+		} else {
+			m.p("ADDQ R14, R15")
+		}
 	}
 	m.finish = func(m *micro) {
 		b.differences()
@@ -58,28 +63,46 @@ func (b bitTile) sum(i int) string { return reg(64, 31-i) }
 // spare are the registers between the accumulators and their sums.
 func (b bitTile) spare(i int) string { return reg(64, b.mr*b.nv+i) }
 
-// steps is the loop over pairs of dwords of a row, and the one that may be left.
+// steps adds the dwords of a tap, where any row lies in the image: R15 is minus the number of those that do.
 func (b bitTile) steps() {
-	b.p("ADDQ $8, AX")
-	b.p("JG tail")
-	b.p("PCALIGN $32")
-	b.p("loop:")
-	b.prefetch(0)
-	b.prefetch(1)
-	b.pair()
-	b.p("ADDQ $%d, BX", 2*b.nv*64)
-	b.fetched(2)
-	b.p("ADDQ $8, AX")
-	b.p("JLE loop")
+	b.p("TESTQ R15, R15")
+	b.p("JEQ outside")
+	if b.mr > 1 {
+		b.p("CMPQ R15, $-%d", b.mr)
+		b.p("JEQ whole")
+		b.pairs("", true)
+		b.p("JMP tail")
+		b.p("whole:")
+	}
+	b.pairs("whole", false)
 	b.p("tail:")
 	b.p("SUBQ $8, AX")
 	b.p("JEQ tapdone")
 	b.last()
 	b.p("ADDQ $%d, BX", b.nv*64)
+	b.p("JMP tapdone")
+	b.p("outside:")
+	b.p("IMUL3Q $-%d, AX, R14", b.nv*64/4)
+	b.p("ADDQ R14, BX")
 	b.p("tapdone:")
 	if b.fetches() {
 		b.p("MOVQ SI, %s", curNext)
 	}
+}
+
+// pairs is the loop over pairs of dwords of a row, before the one that may be left; AX is 8 more behind it.
+func (b bitTile) pairs(label string, masked bool) {
+	b.p("ADDQ $8, AX")
+	b.p("JG tail")
+	b.p("PCALIGN $32")
+	b.p("loop%s:", label)
+	b.prefetch(0)
+	b.prefetch(1)
+	b.pair(masked)
+	b.p("ADDQ $%d, BX", 2*b.nv*64)
+	b.fetched(2)
+	b.p("ADDQ $8, AX")
+	b.p("JLE loop%s", label)
 }
 
 // Truth tables of VPTERNLOGD: of the operands the first, which is overwritten, counts 4, the others 2 and 1.
@@ -88,20 +111,29 @@ const (
 	carryOf    = 0x74 // of the sums before, between and after two words: whether two of the first and the words are set
 )
 
-// pair adds two words to each accumulator. A word of padding changes no sum, so that it is not counted.
-func (b bitTile) pair() {
+// pair adds two words to each accumulator. A word of padding changes no sum, so that it is not counted. Words that
+// are loaded where their sum will be take no move before, but no mask either.
+func (b bitTile) pair(masked bool) {
 	between, after := b.spare(0), b.spare(1)
 	word := func(u int) string { return b.spare(2 + u) }
 	for r := range b.mr {
 		for u := range 2 {
 			b.p("VPBROADCASTD %d(%s)(AX*1), %s", u*4-8, rowRegs[r], word(u))
 		}
+		add := func(u, v int, before, after string) {
+			at := fmt.Sprintf("%d(BX)", (u*b.nv+v)*64)
+			if masked {
+				b.p("VMOVDQA32 %s, %s", before, after)
+				b.p("VPTERNLOGD $%d, %s, %s, K%d, %s", oddOfThree, at, word(u), r+1, after)
+				return
+			}
+			b.p("VMOVDQU32 %s, %s", at, after)
+			b.p("VPTERNLOGD $%d, %s, %s, %s", oddOfThree, before, word(u), after)
+		}
 		for v := range b.nv {
 			before := b.sum(r*b.nv + v)
-			b.p("VMOVDQA32 %s, %s", before, between)
-			b.p("VPTERNLOGD $%d, %d(BX), %s, K%d, %s", oddOfThree, v*64, word(0), r+1, between)
-			b.p("VMOVDQA32 %s, %s", between, after)
-			b.p("VPTERNLOGD $%d, %d(BX), %s, K%d, %s", oddOfThree, (b.nv+v)*64, word(1), r+1, after)
+			add(0, v, before, between)
+			add(1, v, between, after)
 			b.p("VPTERNLOGD $%d, %s, %s, %s", carryOf, after, between, before)
 			b.p("VPOPCNTD %s, %s", before, between)
 			b.p("VMOVDQA32 %s, %s", after, before)
@@ -148,9 +180,13 @@ func (m *micro) clear() {
 func (b bitTile) differences() {
 	base, t := b.spare(0), b.spare(1)
 	b.p("MOVQ %s, SI", curAdd)
+	b.p("MOVQ %d(DI), DX", argLdAdd)
 	b.p("MOVQ %d(DI), AX", argBias)
 	for r := range b.mr {
-		b.p("VPBROADCASTD %d(SI), %s", r*4, base)
+		b.p("VPBROADCASTD (SI), %s", base)
+		if r < b.mr-1 {
+			b.p("ADDQ DX, SI")
+		}
 		for v := range b.nv {
 			a, odd := b.acc(r, v), b.sum(r*b.nv+v)
 			b.p("VPOPCNTD %s, %s", odd, odd)
