@@ -53,12 +53,17 @@ func poolOf(n *node) (poolSpec, bool) {
 	if !ok {
 		return p, false
 	}
-	p.pool = &kernel.Pool{Taps: w.Indirect(), C: x.shape[1], OutPitch: x.shape[1]}
+	p.pool = &kernel.Pool{C: x.shape[1], OutPitch: x.shape[1]}
 	if p.average && n.onnx.Bool("count_include_pad", false) {
 		p.pool.Divisors, ok = paddedDivisors(n, w)
 	}
+	w.KH, w.KW = min(w.KH, reach(w.H+w.Top, w.DilH)), min(w.KW, reach(w.W+w.Left, w.DilW))
+	p.pool.Taps = w.Indirect()
 	return p, ok
 }
+
+// reach is how many taps of a kernel, dilated so, n positions hold: those beyond see nothing.
+func reach(n, dilation int) int { return (n-1)/dilation + 1 }
 
 // paddedDivisors counts the taps of each output pixel that lie within the image or its declared
 // padding; what ceil_mode adds beyond is left out.

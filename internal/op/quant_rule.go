@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
@@ -32,6 +33,17 @@ func leavesRange(n *graph.Node, _ func(name string) *tensor.Tensor) string {
 		return "cubic interpolation leaves the range of its input"
 	case n.Str("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
 		return "it fills in a value outside of its input"
+	}
+	return ""
+}
+
+// countsBeyond tells of an AveragePool that counts padding and may see more than it: ONNX Runtime's integer
+// form counts that too (QLinearAveragePool, 1.32).
+func countsBeyond(n *graph.Node, _ func(name string) *tensor.Tensor) string {
+	auto := n.Str("auto_pad", "NOTSET")
+	padded := slices.ContainsFunc(n.Ints("pads"), func(p int) bool { return p != 0 })
+	if n.Bool("ceil_mode", false) && n.Bool("count_include_pad", false) && padded && auto == "NOTSET" {
+		return "it counts padding, and ceil_mode looks beyond it"
 	}
 	return ""
 }

@@ -22,7 +22,7 @@ var netOps = []*Op{
 	{Name: "MaxPool", Infer: inferPool, Eval: evalMaxPool,
 		Quant: Quant{In: []Role{Act}, Share: true}},
 	{Name: "AveragePool", Infer: inferPool, Eval: evalAveragePool,
-		Quant: Quant{In: []Role{Act}, Output: true, Halves: true, Integer: "com.microsoft:QLinearAveragePool"}},
+		Quant: Quant{In: []Role{Act}, Output: true, Halves: true, Unless: countsBeyond, Integer: "com.microsoft:QLinearAveragePool"}},
 	{Name: "LpPool", Infer: inferPool, Eval: evalLpPool},
 	{Name: "GlobalAveragePool", Infer: inferGlobalPool, Eval: globalPool(meanOf),
 		Quant: Quant{In: []Role{Act}, Output: true, Halves: true, Integer: "com.microsoft:QLinearGlobalAveragePool"}},

@@ -96,6 +96,9 @@ func (s *slide) span(i, in int) (out, front, behind int, err error) {
 	}
 	room := in + front + behind - extent
 	if room < 0 {
+		if s.ceil && -room < stride {
+			return 1, front, behind, nil // ceil_mode keeps a window that begins inside and ends outside
+		}
 		return 0, 0, 0, invalidf("kernel covers %d positions, the padded input has %d", extent, in+front+behind)
 	}
 	out = room/stride + 1

@@ -99,7 +99,7 @@ func (d *decider) activation(name string, s Scheme, reason string) string {
 // weight adds a constant weight, blocked along the operator's channel axis.
 func (d *decider) weight(n *graph.Node, q *op.Quant, i int, s Scheme) string {
 	t := d.constant(n.In[i])
-	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: weightBlock(s, t, channelAxis(n, q, t)), Reason: "weight of " + n.Label(), observer: s.Observer})
+	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: d.weightBlock(s, t, channelAxis(n, q, t)), Reason: "weight of " + n.Label(), observer: s.Observer})
 }
 
 // channelAxis is the output-channel axis of weight t of node n, counted from the front.
@@ -128,8 +128,8 @@ func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
 		return ""
 	}
 	weights, acts := d.schemes(n)
-	if !acts.summable() || !weights.summable() || acts.Format.Bits > 8 {
-		return "" // the sums are no whole numbers of one step, or the step is too fine for 32 bits
+	if !acts.summable() || !weights.summable() {
+		return "" // the sums are no whole numbers of one step
 	}
 	if wt := d.constant(n.In[w]); weights.Block.Kind == format.Channel && wt.Rank() > 1 && d.channels(n, q, wt) != t.Len() {
 		return ""

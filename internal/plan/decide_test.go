@@ -155,6 +155,24 @@ func TestDecide(t *testing.T) {
 			`+c1 -p1(it pads with -100) +c2 +p2 +c3 -r(cubic interpolation leaves the range of its input) +c4`,
 			"x:activation:uint8:tensor k:weight:int8:channel a:activation:uint8:tensor p:activation:uint8:tensor y:activation:uint8:tensor q:activation:uint8:tensor=a z:activation:uint8:tensor r:activation:uint8:tensor u:activation:uint8:tensor",
 		}, {
+			"an average over padding and beyond it",
+			`g (float[1,2,4,4] x) => (float[1,2,3,3] y, float[1,2,3,3] z) <` + weights22 + `> {
+				[c1] a = Conv (x, k)
+				[p1] p = AveragePool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1], ceil_mode = 1, count_include_pad = 1> (a)
+				[c2] y = Conv (p, k)
+				[p2] q = AveragePool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1], ceil_mode = 1> (a)
+				[c3] z = Conv (q, k)
+			}`,
+			`+c1 -p1(it counts padding, and ceil_mode looks beyond it) +c2 +p2 +c3`,
+			"x:activation:uint8:tensor k:weight:int8:channel a:activation:uint8:tensor p:activation:uint8:tensor y:activation:uint8:tensor q:activation:uint8:tensor z:activation:uint8:tensor",
+		}, {
+			"a stack of matrices has one scale",
+			`g (float[2,2,2] x) => (float[2,2,2] y) <float[2,2,2] m = {1, 2, 3, 4, 5, 6, 7, 8}> {
+				[a] y = MatMul (x, m)
+			}`,
+			`+a`,
+			"x:activation:uint8:tensor m:weight:int8:tensor",
+		}, {
 			"a bias that is no vector, or not finite, stays in float",
 			`g (float[2,2] x) => (float[2,2] y, float[2,2] z) <` + weights22 + `, float[2,2] c = {1, 2, 3, 4}, float[2] ib = {inf, 1}> {
 				[a] t = Gemm (x, w, c)
@@ -231,7 +249,7 @@ func TestDecideSettings(t *testing.T) {
 	if got := lines(decide(t, m, set)); !strings.Contains(got, "w:weight:int8:channel") || !strings.Contains(got, "w_2:weight:int8:tensor") {
 		t.Errorf("override: %s", got)
 	}
-	if got := lines(decide(t, m, settings(t, "W8A16"))); strings.Contains(got, "bias") || !strings.Contains(got, "x:activation:uint16") {
+	if got := lines(decide(t, m, settings(t, "W8A16"))); !strings.Contains(got, "x:activation:uint16:tensor w:weight:int8:channel b:bias:int32:channel") {
 		t.Errorf("16 bits: %s", got)
 	}
 	if got := summary(decide(t, m, settings(t, "W8A8"), "t")); !strings.HasPrefix(got, "-a(calibration never reached it)") {

@@ -28,7 +28,7 @@ func (d *decider) overflow(n *graph.Node, q *op.Quant) string {
 	if products*span*int64(max(-weights.Format.Lo, weights.Format.Hi)) <= math.MaxInt32 {
 		return ""
 	}
-	if most := span * weights.largestSum(t, channelAxis(n, q, t)); most > math.MaxInt32 {
+	if most := span * d.largestSum(weights, t, channelAxis(n, q, t)); most > math.MaxInt32 {
 		return fmt.Sprintf("sums of its %d products may reach %d, 32 bits hold %d", products, most, math.MaxInt32)
 	}
 	return ""
@@ -45,8 +45,8 @@ func (s Scheme) bytes() bool {
 }
 
 // largestSum is the largest sum of the magnitudes of the codes of an output channel of a weight.
-func (s Scheme) largestSum(t *tensor.Tensor, channel int) int64 {
-	block := weightBlock(s, t, channel)
+func (d *decider) largestSum(s Scheme, t *tensor.Tensor, channel int) int64 {
+	block := d.weightBlock(s, t, channel)
 	p, err := s.Format.FitTensor(tensor.Of[float32](t), t.Shape, block)
 	if err != nil {
 		return 0 // it shows where the weight is fitted

@@ -64,10 +64,14 @@ func (s Scheme) summable() bool {
 }
 
 // weightBlock is the block of weight t of a node whose output channels lie along an axis. Groups
-// run along what the node sums over: the rows of a matrix, or all of a convolution's filter.
-func weightBlock(s Scheme, t *tensor.Tensor, channel int) format.Block {
+// run along what the node sums over: the rows of a matrix, or all of a convolution's filter. A stack
+// of matrices whose codes are summed has one scale: ONNX Runtime takes a scale for each column of
+// one matrix only (QLinearMatMul, MatMulIntegerToFloat, 1.32).
+func (d *decider) weightBlock(s Scheme, t *tensor.Tensor, channel int) format.Block {
 	b := s.Block
 	switch {
+	case b.Kind == format.Channel && t.Rank() > 2 && channel == t.Rank()-1 && d.set.Mode != Weights && s.summable():
+		return format.Block{}
 	case t.Rank() < 2 || !s.Format.Scaled():
 		return format.Block{}
 	case b.Kind == format.Channel:
