@@ -7,7 +7,7 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// fusedActivations are the functions that FusedConv may apply, by name, with how many
+// fusedActivations are the functions that FusedConv and FusedGemm may apply, by name, with how many
 // numbers of activation_params they take.
 var fusedActivations = map[string]struct {
 	params int
@@ -27,8 +27,8 @@ var fusedActivations = map[string]struct {
 	}},
 }
 
-// fusedActivation returns the function that a node's attribute activation names; nil if none.
-func fusedActivation(n *graph.Node) (func(float64) float64, error) {
+// fusedActivation returns the function of parameters p that a node's attribute activation names; nil if none.
+func fusedActivation(n *graph.Node, p []float32) (func(float64) float64, error) {
 	name := n.Str("activation", "")
 	if name == "" {
 		return nil, nil
@@ -37,7 +37,6 @@ func fusedActivation(n *graph.Node) (func(float64) float64, error) {
 	if !ok {
 		return nil, unsupportedf("activation %q", name)
 	}
-	p := n.Floats("activation_params")
 	if len(p) < a.params {
 		return nil, invalidf("activation %q with %d parameters, %d are needed", name, len(p), a.params)
 	}
@@ -46,7 +45,7 @@ func fusedActivation(n *graph.Node) (func(float64) float64, error) {
 
 // evalFusedConv is Conv, plus Z of the result's shape, then an activation.
 func evalFusedConv(c *Call) ([]*tensor.Tensor, error) {
-	f, err := fusedActivation(c.Node)
+	f, err := fusedActivation(c.Node, c.Floats("activation_params"))
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +66,30 @@ func evalFusedConv(c *Call) ([]*tensor.Tensor, error) {
 		return one(y, nil)
 	}
 	return one(mapFloats(y, f))
+}
+
+// evalFusedGemm is Gemm, then an activation, whose parameters are attributes of their own.
+func evalFusedGemm(c *Call) ([]*tensor.Tensor, error) {
+	f, err := fusedActivation(c.Node, GemmActivation(c.Node))
+	if err != nil {
+		return nil, err
+	}
+	out, err := evalGemm(c)
+	if err != nil || f == nil {
+		return out, err
+	}
+	return one(mapFloats(out[0], f))
+}
+
+// GemmActivation returns the parameters of the activation of a FusedGemm.
+func GemmActivation(n *graph.Node) []float32 {
+	var p []float32
+	for _, name := range []string{"activation_alpha", "activation_beta"} {
+		if n.Has(name) {
+			p = append(p, n.Float(name, 0))
+		}
+	}
+	return p
 }
 
 // fusedOrder returns the order of the axes that a matrix operand of FusedMatMul takes: with

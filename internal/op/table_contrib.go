@@ -23,6 +23,7 @@ var contribOps = []*Op{
 	{Domain: microsoft, Name: "MatMulNBits", Infer: inferMatMulNBits, Eval: evalMatMulNBits},
 	{Domain: microsoft, Name: "MatMulBnb4", Infer: inferMatMulBnb4, Eval: evalMatMulBnb4},
 	{Domain: microsoft, Name: "FusedConv", Infer: inferConv, Eval: evalFusedConv},
+	{Domain: microsoft, Name: "FusedGemm", Infer: inferGemm, Eval: evalFusedGemm},
 	{Domain: microsoft, Name: "FusedMatMul", Infer: inferFusedMatMul, Eval: evalFusedMatMul},
 	{Domain: microsoft, Name: "Gelu", Infer: inferSame, Eval: biased(geluErf), Quant: computes},
 	{Domain: microsoft, Name: "BiasGelu", Infer: inferSame, Eval: biased(geluErf)},

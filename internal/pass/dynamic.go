@@ -72,14 +72,23 @@ func gemmWeight(n *graph.Node, w *tensor.Tensor) *tensor.Tensor {
 	if n.Int("transB", 0) == 0 {
 		return w
 	}
-	rows, cols := w.Shape[0], w.Shape[1]
-	t := tensor.New(w.DType, cols, rows)
-	for r := range rows {
-		for c := range cols {
-			t.Raw[c*rows+r] = w.Raw[r*cols+c]
-		}
+	return turned(w)
+}
+
+// turned returns a tensor of whole bytes with its last two axes exchanged.
+func turned(t *tensor.Tensor) *tensor.Tensor {
+	shape := slices.Clone(t.Shape)
+	last := len(shape) - 1
+	rows, cols := shape[last-1], shape[last]
+	shape[last-1], shape[last] = cols, rows
+	r := tensor.New(t.DType, shape...)
+	size := t.DType.ByteLen(1)
+	for i := range r.Len() {
+		at := i / (rows * cols) * (rows * cols)
+		from := at + i%rows*cols + i%(rows*cols)/rows
+		copy(r.Raw[i*size:(i+1)*size], t.Raw[from*size:])
 	}
-	return t
+	return r
 }
 
 type dynamic struct {

@@ -80,15 +80,3 @@ func (s *spreader) recurrence(n *graph.Node) bool {
 	s.out = append(s.out, f)
 	return true
 }
-
-// turned returns codes (D,K,N) as (D,N,K).
-func turned(t *tensor.Tensor) *tensor.Tensor {
-	d, k, n := t.Shape[0], t.Shape[1], t.Shape[2]
-	r := tensor.New(t.DType, d, n, k)
-	for i := range r.Raw {
-		at := i / (n * k) * (n * k)
-		row, col := i%(n*k)/k, i%k
-		r.Raw[i] = t.Raw[at+col*n+row]
-	}
-	return r
-}

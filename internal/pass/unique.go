@@ -2,6 +2,7 @@ package pass
 
 import (
 	"slices"
+	"strings"
 
 	"lowbit/internal/graph"
 )
@@ -43,6 +44,14 @@ func (u *uniquer) pick(name string, top bool) string {
 	return name
 }
 
+// takenNames begin the names of constants that ONNX Runtime 1.32 adds while it fuses MatMul and Add. It does not
+// load a model in which its own optimizer left such, once more products can be fused.
+var takenNames = []string{"gemm_input_shape", "gemm_output_shape"}
+
+func isTaken(name string) bool {
+	return slices.ContainsFunc(takenNames, func(t string) bool { return strings.HasPrefix(name, t) })
+}
+
 // values names the values that g defines, and then those of the graphs in its nodes.
 func (u *uniquer) values(g *graph.Graph, top bool) {
 	for _, v := range g.In {
@@ -54,6 +63,10 @@ func (u *uniquer) values(g *graph.Graph, top bool) {
 	for _, c := range slices.Clone(g.Consts()) {
 		if g.Input(c.Name) == nil {
 			now := u.pick(c.Name, top)
+			if isTaken(now) && g.Output(now) == nil {
+				now = u.all.fresh("const_" + now)
+				u.seen[now] = true
+			}
 			renameAll(g, c.Name, now)
 			renameConst(g, c.Name, now)
 		}

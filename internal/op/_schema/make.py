@@ -13,7 +13,7 @@ from onnx import defs
 
 OLDEST = 7
 CONTRIB = """QLinearAdd QLinearMul QLinearConcat QLinearSigmoid QLinearLeakyRelu QLinearSoftmax QLinearAveragePool
-QLinearGlobalAveragePool QGemm MatMulIntegerToFloat DynamicQuantizeMatMul DynamicQuantizeLSTM MatMulNBits MatMulBnb4 FusedConv FusedMatMul
+QLinearGlobalAveragePool QGemm MatMulIntegerToFloat DynamicQuantizeMatMul DynamicQuantizeLSTM MatMulNBits MatMulBnb4 FusedConv FusedGemm FusedMatMul
 Gelu FastGelu SkipLayerNormalization QuickGelu BiasGelu QuantizeLinear DequantizeLinear""".split()
 
 

@@ -228,4 +228,8 @@ lstm("zero point", 1, np.uint8, 117, False, clip=0.5, direction="reverse")
 lstm("bidirectional per channel", 2, np.int8, 0, True, peepholes=f32(2, 9), direction="bidirectional")
 lstm("short sequences", 2, np.uint8, 128, True, lens=np.array([3, 2], np.int32), direction="bidirectional", input_forget=1)
 
+# a product and its function
+case("fusedgemm", "FusedGemm", [f32(2, 3), f32(4, 3), f32(4)], domain=MS, tol=1e-5, transB=1, alpha=0.5, beta=2.0, activation="LeakyRelu", activation_alpha=0.1)
+case("fusedgemm between bounds", "FusedGemm", [f32(2, 3), f32(3, 4)], domain=MS, tol=1e-5, activation="HardSigmoid", activation_alpha=0.3, activation_beta=0.6)
+
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
