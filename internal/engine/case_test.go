@@ -74,9 +74,10 @@ func (k *maker) constant(t *tensor.Tensor) string {
 
 func (k *maker) scalar(v float32) string { return k.constant(tensor.Scalar(v)) }
 
-// node adds an operator with one result; attrs are pairs of name and value.
+// node adds an operator with one result, of another domain by its qualified name; attrs are pairs of name and value.
 func (k *maker) node(op string, in []string, attrs ...any) string {
-	n := &graph.Node{Op: op, In: in, Out: []string{k.name()}}
+	domain, op := cutDomain(op)
+	n := &graph.Node{Op: op, Domain: domain, In: in, Out: []string{k.name()}}
 	for i := 0; i+1 < len(attrs); i += 2 {
 		n.SetAttr(attrs[i].(string), attrs[i+1])
 	}

@@ -92,9 +92,7 @@ func (k *maker) nbits(x string, in, out, block, bits int, zero bool, level int64
 	if zero {
 		names = append(names, k.constant(k.codes(tensor.Uint8, 0, 255, out, (blocks*bits+7)/8)))
 	}
-	y := k.node("MatMulNBits", names, "K", int64(in), "N", int64(out), "bits", int64(bits), "block_size", int64(block), "accuracy_level", level)
-	k.m.Graph.Nodes[len(k.m.Graph.Nodes)-1].Domain = "com.microsoft"
-	return y
+	return k.node("com.microsoft.MatMulNBits", names, "K", int64(in), "N", int64(out), "bits", int64(bits), "block_size", int64(block), "accuracy_level", level)
 }
 
 // TestNBits multiplies by the weights of MatMulNBits, as floats and by activations of eight bits.

@@ -53,6 +53,7 @@ type pass struct {
 var passes = []pass{
 	{"note weights of few bits", noteFewBits},
 	{"split weights into parts of eight bits", splitParts},
+	{"expand fused operators", expandFused},
 	{"simplify", simplify},
 	{"compute in float32 on 16-bit floats", findHalves},
 	{"look stored codes up", findStored},

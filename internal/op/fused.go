@@ -7,22 +7,22 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// fusedActivations are the functions that FusedConv and FusedGemm may apply, by name, with how many
-// numbers of activation_params they take.
+// fusedActivations are the functions that FusedConv and FusedGemm may apply, by name, with the attributes that
+// their parameters are.
 var fusedActivations = map[string]struct {
-	params int
+	params []string
 	of     func(p []float32) func(float64) float64
 }{
-	"Relu":    {0, func([]float32) func(float64) float64 { return relu }},
-	"Tanh":    {0, func([]float32) func(float64) float64 { return math.Tanh }},
-	"Sigmoid": {0, func([]float32) func(float64) float64 { return sigmoid }},
-	"LeakyRelu": {1, func(p []float32) func(float64) float64 {
+	"Relu":    {nil, func([]float32) func(float64) float64 { return relu }},
+	"Tanh":    {nil, func([]float32) func(float64) float64 { return math.Tanh }},
+	"Sigmoid": {nil, func([]float32) func(float64) float64 { return sigmoid }},
+	"LeakyRelu": {[]string{"alpha"}, func(p []float32) func(float64) float64 {
 		return leakyRelu(&graph.Node{Attrs: []*graph.Attr{{Name: "alpha", Value: p[0]}}})
 	}},
-	"Clip": {2, func(p []float32) func(float64) float64 {
+	"Clip": {[]string{"min", "max"}, func(p []float32) func(float64) float64 {
 		return func(x float64) float64 { return clamp(x, float64(p[0]), float64(p[1])) }
 	}},
-	"HardSigmoid": {2, func(p []float32) func(float64) float64 {
+	"HardSigmoid": {[]string{"alpha", "beta"}, func(p []float32) func(float64) float64 {
 		return func(x float64) float64 { return clamp(float64(p[0])*x+float64(p[1]), 0, 1) }
 	}},
 }
@@ -37,8 +37,8 @@ func fusedActivation(n *graph.Node, p []float32) (func(float64) float64, error) 
 	if !ok {
 		return nil, unsupportedf("activation %q", name)
 	}
-	if len(p) < a.params {
-		return nil, invalidf("activation %q with %d parameters, %d are needed", name, len(p), a.params)
+	if len(p) < len(a.params) {
+		return nil, invalidf("activation %q with %d parameters, %d are needed", name, len(p), len(a.params))
 	}
 	return a.of(p), nil
 }
@@ -70,7 +70,7 @@ func evalFusedConv(c *Call) ([]*tensor.Tensor, error) {
 
 // evalFusedGemm is Gemm, then an activation, whose parameters are attributes of their own.
 func evalFusedGemm(c *Call) ([]*tensor.Tensor, error) {
-	f, err := fusedActivation(c.Node, GemmActivation(c.Node))
+	f, err := fusedActivation(c.Node, gemmActivation(c.Node))
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +81,8 @@ func evalFusedGemm(c *Call) ([]*tensor.Tensor, error) {
 	return one(mapFloats(out[0], f))
 }
 
-// GemmActivation returns the parameters of the activation of a FusedGemm.
-func GemmActivation(n *graph.Node) []float32 {
+// gemmActivation returns the parameters of the activation of a FusedGemm.
+func gemmActivation(n *graph.Node) []float32 {
 	var p []float32
 	for _, name := range []string{"activation_alpha", "activation_beta"} {
 		if n.Has(name) {
