@@ -6,7 +6,8 @@
 ONNX Runtime's MatMul, MatMulInteger and QLinearMatMul, lowbit's kernels (go test -bench, with B packed
 beforehand on both sides) and the instructions alone run in turns; the figures are the best of the rounds in GOP/s,
 2·M·N·K operations for one product. The limit is what the instruction reaches on registers of zeros, and in
-brackets on random numbers, which some cores' tiles multiply more slowly. LOWBIT_CPU caps the instruction set of lowbit's. ONNX Runtime has no such switch,
+brackets on random numbers, which some cores' tiles multiply more slowly. Two bests may come from different clocks of a core:
+the second share is the median of those of single calls in the limit just before and after them. LOWBIT_CPU caps the instruction set of lowbit's. ONNX Runtime has no such switch,
 but it does not find AMX in a process that is pinned to one core when it is imported, and falls back to VNNI:
 --ort-without-amx does that. Have nothing else running.
 """
@@ -71,12 +72,12 @@ BENCHMARKS = {"f32": "GemmF32/{}", "u8s8 sums": "GemmU8S8/sums/{}", "u8s8 codes"
 
 
 def go_gops(program, name):
-    """{level: GOP/s} of a benchmark, (on zeros, on random numbers) of a limit; name has braces for the level."""
+    """{level: (GOP/s, share in the limit)} of a benchmark, (on zeros, on random numbers) of a limit; name has braces for the level."""
     pattern = "/".join(f"^{part}$" for part in ("Benchmark" + name.format("[a-z0-9]+")).split("/"))
     out = subprocess.run([program, "-test.run", "^$", "-test.bench", pattern, "-test.benchtime", f"{SECONDS}s", "-test.cpu", "1"],
                          check=True, capture_output=True, text=True, cwd=os.path.join(ROOT, "internal", "kernel")).stdout
     levels = {"avx2", "avxvnni", "avx512", "vnni", "amx"}
-    return {next(p for p in path.split("/") if p in levels): [float(v) for v in re.findall(r"([\d.]+) (?:random-)?GOP/s", rest)]
+    return {next(p for p in path.split("/") if p in levels): [float(v) for v in re.findall(r"([\d.]+) (?:(?:random-)?GOP/s|share)", rest)]
             for path, rest in re.findall(r"^Benchmark(\S+)\s(.*GOP/s.*)", out, re.M)}
 
 
@@ -89,16 +90,18 @@ def main(shapes):
         m, n, k = (int(v) for v in shape.split("x"))
         sessions = theirs(m, n, k)
         for name, bench in BENCHMARKS.items():
-            ours, limits, other = {}, {}, 0
+            ours, limits, shares, other = {}, {}, {}, 0
             for _ in range(ROUNDS):
                 other = max(other, gops_of(*sessions[name], 2 * m * n * k))
-                for best, kind in ((ours, bench + "/" + shape), (limits, f"Peak/{name.split()[0]}/{{}}")):
-                    for level, v in go_gops(program, kind).items():
-                        best[level] = [max(pair) for pair in zip(v, best.get(level, v))]
+                for level, (v, share) in go_gops(program, bench + "/" + shape).items():
+                    ours[level] = max(v, ours.get(level, 0))
+                    shares.setdefault(level, []).append(share)
+                for level, v in go_gops(program, f"Peak/{name.split()[0]}/{{}}").items():
+                    limits[level] = [max(pair) for pair in zip(v, limits.get(level, v))]
             print(f"{shape:16s} {name:11s} onnxruntime {other:7.0f}", end="")
-            for level, (v,) in ours.items():
+            for level, v in ours.items():
                 limit, random = limits[level]
-                print(f" | {level} {v:.0f}: {v / other:.2f}x, {100 * v / limit:.0f} % of {limit:.0f} ({random:.0f})", end="")
+                print(f" | {level} {v:.0f}: {v / other:.2f}x, {100 * v / limit:.0f} % of {limit:.0f} ({random:.0f}), {100 * np.median(shares[level]):.0f} %", end="")
             print(flush=True)
 
 

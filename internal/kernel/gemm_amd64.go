@@ -151,7 +151,7 @@ func (s *scratch) setPace(dwords int) { s.pace = min(64, 2*s.nextLen/max(1, dwor
 const touchBytes = 512
 
 // setTouch chooses whether the lines of results are fetched before they are made:
-// where they are far, more than stay near.
+// where they are far, being more than stay near, alone or with the operands.
 func (s *scratch) setTouch(far bool) {
 	s.touch = 0
 	if far && s.taps*s.kb >= touchBytes {

@@ -74,7 +74,7 @@ func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 	s := scratches.Get().(*scratch)
 	p.ready(s, out)
 	step := blockRows(r.M1-r.M0, p.k*4, len(p.data)*4)
-	s.setTouch((r.M1-r.M0)*s.ldc > nearBytes)
+	s.setTouch((r.M1-r.M0)*(s.ldc+s.kb)+len(p.data)*4 > nearBytes)
 	copied := a.ix == nil && a.lda*4%aliasPitch == 0 && r.P1-r.P0 >= copyPanels
 	for m := r.M0; m < r.M1; m += step {
 		end := min(r.M1, m+step)
