@@ -66,21 +66,23 @@ func (m *gram) add(ctx context.Context, level kernel.Level, threads int, x, y []
 	addTo(m.c, product(ctx, level, threads, left, m.rows, x, m.k, n, order))
 }
 
-// addPlain adds the products of short rows.
+// addPlain adds the products of short rows, of Σxxᵀ the lower half.
 func (m *gram) addPlain(x, y []float32, weights []float64) {
 	n := len(weights)
+	row := make([]float64, m.k)
 	for r, w := range weights {
-		row := x[r*m.k:][:m.k]
-		for i, u := range row {
-			for j, v := range row {
-				m.h[i*m.k+j] += w * float64(u) * float64(v)
+		for i, v := range x[r*m.k:][:m.k] {
+			row[i] = float64(v)
+		}
+		for i, v := range row {
+			u := w * v
+			h := m.h[i*m.k:][:i+1]
+			for j, v := range row[:len(h)] {
+				h[j] += float64(u * v)
 			}
 		}
 		for o := range m.rows {
-			u := w * float64(y[o*n+r])
-			for j, v := range row {
-				m.c[o*m.k+j] += u * float64(v)
-			}
+			axpy(m.c[o*m.k:][:m.k], w*float64(y[o*n+r]), row)
 		}
 	}
 }
