@@ -27,6 +27,9 @@ type Fix = quantize.Fix
 // An Effort tells what repairs that are chosen by trial may cost.
 type Effort = quantize.Effort
 
+// Drawn tells of inputs that were drawn, for want of data.
+type Drawn = quantize.Drawn
+
 // A Result is a quantized model with what is known of it.
 type Result struct {
 	Model    *Model
@@ -34,6 +37,7 @@ type Result struct {
 	Gate     *Gate // nil where there was no data to compare on
 	Fixes    []Fix
 	Effort   Effort // of the repairs
+	Drawn    *Drawn // nil where there was data
 	Warnings []string
 	Elapsed  time.Duration
 }
@@ -61,7 +65,7 @@ func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error)
 		}
 		r.Graph.SetMeta("lowbit.source_sha256", sum)
 	}
-	return &Result{Model: FromGraph(r.Graph, m.path), Plan: r.Plan, Gate: r.Gate, Fixes: r.Fixes, Effort: r.Effort, Warnings: r.Warnings, Elapsed: time.Since(start)}, nil
+	return &Result{Model: FromGraph(r.Graph, m.path), Plan: r.Plan, Gate: r.Gate, Fixes: r.Fixes, Effort: r.Effort, Drawn: r.Drawn, Warnings: r.Warnings, Elapsed: time.Since(start)}, nil
 }
 
 // workSum names a piece of work on the model by this program.

@@ -25,6 +25,7 @@ type quantizeJSON struct {
 	SHA256      string      `json:"sha256"`
 	SQNR        *float64    `json:"sqnr_db,omitempty"`
 	Gate        *gateJSON   `json:"measured,omitempty"`
+	Drawn       *drawnJSON  `json:"drawn,omitempty"`    // inputs that were drawn, for want of data
 	Budget      float64     `json:"budget_s,omitempty"` // of repairs chosen by trial
 	Quantized   int         `json:"quantized"`          // layers that compute on quantized values
 	Layers      []layerJSON `json:"layers"`
@@ -38,6 +39,30 @@ type gateJSON struct {
 	Fresh   bool    `json:"fresh"` // no choice was made by them
 	Error   float64 `json:"standard_error_db"`
 	Agree   float64 `json:"top1_agreement"`
+}
+
+// drawnJSON says what drawn inputs were fitted to.
+type drawnJSON struct {
+	Norms     int     `json:"batch_normalizations"`
+	Reached   int     `json:"reached"` // of them by gradients
+	Fitted    string  `json:"fitted_input,omitempty"`
+	Inputs    int     `json:"inputs,omitempty"`
+	Steps     int     `json:"steps,omitempty"`
+	Estimated float64 `json:"estimated_s,omitempty"`
+	Before    float64 `json:"distance_before,omitempty"` // mean over normalizations of the squared differences of means and deviations, in deviations
+	After     float64 `json:"distance_after,omitempty"`
+	Note      string  `json:"note,omitempty"`
+}
+
+func drawnOf(d *lowbit.Drawn) *drawnJSON {
+	if d == nil {
+		return nil
+	}
+	j := &drawnJSON{Norms: d.Norms, Reached: d.Reached, Note: d.Note}
+	if d.Steps > 0 {
+		j.Fitted, j.Inputs, j.Steps, j.Estimated, j.Before, j.After = d.Input, d.Inputs, d.Steps, d.Work.Seconds(), d.Before, d.After
+	}
+	return j
 }
 
 // fixJSON is one repair.
@@ -191,7 +216,7 @@ func (q *quantizing) save(r *lowbit.Result) (*quantizeJSON, error) {
 		rep.SQNR = &r.Gate.SQNR
 		rep.Gate = &gateJSON{r.Gate.Samples, r.Gate.Fresh, round2(r.Gate.Error), r.Gate.Agree}
 	}
-	rep.Budget = r.Effort.Budget.Seconds()
+	rep.Drawn, rep.Budget = drawnOf(r.Drawn), r.Effort.Budget.Seconds()
 	for _, f := range r.Fixes {
 		rep.Fixes = append(rep.Fixes, fixOf(f))
 	}

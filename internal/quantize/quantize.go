@@ -52,6 +52,7 @@ type Result struct {
 	Gate     *Gate // nil where there was no data to compare on
 	Fixes    []Fix
 	Effort   Effort
+	Drawn    *Drawn // nil where there was data
 	Warnings []string
 }
 
@@ -70,14 +71,18 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 	if o.Budget == 0 {
 		o.Budget = DefaultBudget
 	}
+	drawn, err := fitDrawn(ctx, m, &o)
+	if err != nil {
+		return nil, err
+	}
 	told := ""
 	if o.Settings.Trim > 0 && o.Plan == nil {
-		var err error
 		if o.Settings, told, err = trim(ctx, m, o); err != nil {
 			return nil, err
 		}
 	}
 	q := &quantization{ctx: ctx, in: m, opt: o, observed: o.Settings.Observer != nil, book: &book{open: o.Journal}}
+	q.warnings = append(q.warnings, drawn.warnings()...)
 	q.opt.Settings.Own()
 	if told != "" {
 		q.warnings = append(q.warnings, "trim: "+told)
@@ -91,7 +96,7 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 	if err := q.finish(); err != nil {
 		return nil, err
 	}
-	return &Result{Graph: q.out, Plan: q.plan, Gate: q.gate, Fixes: q.fixes, Effort: q.effort, Warnings: q.warnings}, nil
+	return &Result{Graph: q.out, Plan: q.plan, Gate: q.gate, Fixes: q.fixes, Effort: q.effort, Drawn: drawn, Warnings: q.warnings}, nil
 }
 
 // quantization is one call of Run.
@@ -152,7 +157,6 @@ func (q *quantization) prepare() error {
 		return err
 	}
 	align(q.float)
-	q.tellDrawn()
 	var err error
 	q.facts, err = op.Infer(q.float, nil)
 	return err

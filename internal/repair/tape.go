@@ -16,6 +16,8 @@ type tape struct {
 	knobs []*knob
 	in    int // the cell that the samples fill
 	out   int
+	fixed bool // no constant is learnt
+	sums  int  // rows of sums that a lane keeps
 }
 
 // A cell is a value of one sample: h·w pixels of c channels, or h rows.
@@ -48,11 +50,16 @@ type lane struct {
 	n     int
 	x, d  [][]float32 // by cell: values and gradients (n·h·w, c)
 	grads [][]float32 // by knob
+	sums  [][]float64 // what steps that watch a cell saw of it
 	temp  []float32
 }
 
 func (t *tape) lane() *lane {
-	l := &lane{t: t, x: make([][]float32, len(t.cells)), d: make([][]float32, len(t.cells)), grads: make([][]float32, len(t.knobs))}
+	l := &lane{t: t, x: make([][]float32, len(t.cells)), d: make([][]float32, len(t.cells)), sums: make([][]float64, t.sums)}
+	if t.fixed {
+		return l
+	}
+	l.grads = make([][]float32, len(t.knobs))
 	for i, k := range t.knobs {
 		l.grads[i] = make([]float32, len(k.x))
 	}

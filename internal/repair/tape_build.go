@@ -22,6 +22,11 @@ type taper struct {
 	knobOf map[string]int // by constant
 	start  int            // the cell of the first value, rounded
 	out    string         // the value that is not rounded: the result of all
+
+	// Of tapes that inputs are fitted on:
+	facts   op.Facts // of all values
+	opsets  []graph.Opset
+	spatial bool // channels lie along axis 1
 }
 
 // tapers says for each operator how to put it on a tape. A row returns false for what it cannot.
@@ -189,12 +194,16 @@ func (b *taper) constant(name string) []float32 {
 	return nil
 }
 
-// knob makes a copy of a constant that may be learnt.
+// knob makes a copy of a constant that may be learnt. Where none is, it is the constant itself.
 func (b *taper) knob(name string) int {
 	if k, ok := b.knobOf[name]; ok {
 		return k
 	}
-	b.knobs = append(b.knobs, &knob{x: slices.Clone(b.constant(name))})
+	k := &knob{x: b.constant(name)}
+	if !b.fixed {
+		k.x = slices.Clone(k.x)
+	}
+	b.knobs = append(b.knobs, k)
 	b.knobOf[name] = len(b.knobs) - 1
 	return b.knobOf[name]
 }
@@ -205,7 +214,7 @@ func putLayer(b *taper, n *graph.Node) bool {
 	if !ok || w == nil || w.DType != tensor.Float32 || n.Float("alpha", 1) != 1 || n.Float("beta", 1) != 1 {
 		return false
 	}
-	s := &affine{from: from, bias: -1, first: from == b.start, taps: 1}
+	s := &affine{from: from, bias: -1, first: from == b.start && !b.fixed, taps: 1}
 	if s.win, ok = windowOf(n, w); !ok {
 		return false
 	}

@@ -99,7 +99,17 @@ func (s *affine) multiply(l *lane, x, y []float32, from, to cell, packed []*kern
 }
 
 func (s *affine) backward(l *lane) {
-	from, to := l.t.cells[s.from], l.t.cells[s.to]
+	if !l.t.fixed {
+		s.knobGrads(l)
+	}
+	if !s.first {
+		s.multiply(l, l.d[s.to], l.d[s.from], l.t.cells[s.to], l.t.cells[s.from], s.rear, s.deepRear, s.back, nil, true)
+	}
+}
+
+// knobGrads adds the gradients of the weight and the bias.
+func (s *affine) knobGrads(l *lane) {
+	to := l.t.cells[s.to]
 	dy := l.d[s.to]
 	if s.bias >= 0 {
 		g := l.grads[s.bias]
@@ -114,9 +124,6 @@ func (s *affine) backward(l *lane) {
 		s.flatGrad(l)
 	default:
 		s.tapGrad(l)
-	}
-	if !s.first {
-		s.multiply(l, dy, l.d[s.from], to, from, s.rear, s.deepRear, s.back, nil, true)
 	}
 }
 

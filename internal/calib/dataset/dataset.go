@@ -43,6 +43,7 @@ type Info struct {
 	Total      int         // samples there are, drawn or not
 	Labelled   bool        // samples have labels
 	Classes    []string    // class names by number, where the data has them
+	Drawn      []string    // inputs that images are drawn for, for want of data
 	Preprocess *Preprocess // what is done to images, nothing left open; nil for other data
 	Warnings   []string    // what the user should be told once
 }

@@ -59,7 +59,7 @@ func openDrawn(path string, o *Options, info *Info) (reader, error) {
 			return nil, err
 		}
 		if c != nil {
-			d.images = append(d.images, c)
+			d.images, info.Drawn = append(d.images, c), append(info.Drawn, v.Name)
 			if o.Preprocess != nil { // what was assumed is no fact about the model
 				info.Preprocess = &c.pixels.pre
 			}
