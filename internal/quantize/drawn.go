@@ -170,10 +170,11 @@ func (f *drawnFit) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.Before, d.After = way.Before, way.After; !(d.After < d.Before) {
-		d.Input, d.Note = "", fmt.Sprintf("the distance from them, %.3g, did not fall", d.Before)
+	if !(way.After < way.Before) {
+		d.Input, d.Note = "", fmt.Sprintf("the distance from them, %.3g, did not fall", way.Before)
 		return nil
 	}
+	d.Before, d.After = way.Before, way.After
 	info := base.Info()
 	info.Total = d.Inputs
 	f.opt.Data = dataset.New(info, func(i int) (*dataset.Sample, error) {
