@@ -23,7 +23,7 @@ import (
 type Distiller struct {
 	tape    *taper
 	watches []*watch
-	macs    float64 // of one run forwards
+	work    float64 // of one run forwards, in multiply-adds
 	end     string  // the first node that the tape could not take, "" where it took all that it met
 	norms   int     // that the network has
 	kept    int     // bytes of values of a whole batch, up to which they are not computed twice
@@ -33,7 +33,8 @@ const (
 	distilRate  = 0.1       // of Adam, as a share of the inputs' deviation; it falls by a cosine
 	distilBatch = 32        // inputs that together have the wanted statistics
 	distilKept  = 128 << 20 // bytes
-	distilLane  = 512 << 20 // bytes of values and gradients of one input at most
+	distilLane  = 256 << 20 // bytes of values and gradients of one input at most
+	cellWork    = 20        // multiply-adds that one number of a cell stands for
 )
 
 // distilled says for operators how to put them on a tape that inputs are fitted on, where that is more than
@@ -73,12 +74,12 @@ func NewDistiller(level kernel.Level, m *graph.Model, facts op.Facts, input stri
 // put puts all nodes on the tape that can be, and watches the results of normalizations.
 func (d *Distiller) put(norms map[string]pass.Norm) {
 	t := d.tape
-	last, macs := 0, 0.0
+	last, work := 0, 0.0
 	for _, n := range t.g.Nodes {
 		if !slices.ContainsFunc(n.In, func(name string) bool { _, ok := t.cellOf[name]; return ok }) {
 			continue
 		}
-		steps := len(t.steps)
+		steps, cells := len(t.steps), len(t.cells)
 		if !t.take(n) {
 			t.steps = t.steps[:steps]
 			for _, name := range n.Out {
@@ -91,15 +92,18 @@ func (d *Distiller) put(norms map[string]pass.Norm) {
 		}
 		for _, s := range t.steps[steps:] {
 			if a, ok := s.(*affine); ok {
-				macs += float64(t.cells[a.to].len()) * float64(a.win.k)
+				work += float64(t.cells[a.to].len()) * float64(a.win.k)
 			}
+		}
+		for _, c := range t.cells[cells:] {
+			work += cellWork * float64(c.len())
 		}
 		for _, name := range n.Out {
 			at, ok := t.cellOf[name]
 			if v, told := norms[name]; ok && told && len(v.Mean) == t.cells[at].c {
 				w := newWatch(at, len(d.watches), v)
 				d.watches, t.steps = append(d.watches, w), append(t.steps, w)
-				last, d.macs = len(t.steps), macs
+				last, d.work = len(t.steps), work
 			}
 		}
 	}
@@ -146,7 +150,7 @@ func (d *Distiller) Work(steps int) float64 {
 	if !d.keeps(distilBatch) {
 		runs += steps
 	}
-	return float64(runs) * d.macs
+	return float64(runs) * d.work
 }
 
 // keeps says whether the values of so many inputs are kept between the two halves of a step.

@@ -80,9 +80,8 @@ func one(int) float64  { return 1 }
 // A pairing is an operator of two values, or of a value and a constant.
 type pairing struct {
 	left, right func(k func(i int) float64) (factor, by func(i int) float64) // what it is with a constant on that side; nil: it has no gradient here
-	values      func(a, c, to int) step
-	spread      bool // a single pixel may stand for all, and is multiplied
-	adds        bool // or added
+	values      func(a, c, to int) step                                      // what it is with two values; nil: it has no gradient here
+	times       bool                                                         // where a single pixel stands for all, it is multiplied, else added
 }
 
 func shifted(k func(int) float64) (factor, by func(int) float64)   { return one, k }
@@ -91,8 +90,8 @@ func stretched(k func(int) float64) (factor, by func(int) float64) { return k, z
 func minus(k func(int) float64) func(int) float64 { return func(i int) float64 { return -k(i) } }
 
 var pairings = map[string]pairing{
-	"Add": {left: shifted, right: shifted, values: func(a, c, to int) step { return &sum{a, c, to} }, adds: true},
-	"Mul": {left: stretched, right: stretched, values: func(a, c, to int) step { return &prod{a, c, to} }, spread: true},
+	"Add": {left: shifted, right: shifted, values: func(a, c, to int) step { return &sum{a, c, to} }},
+	"Mul": {left: stretched, right: stretched, values: func(a, c, to int) step { return &prod{a, c, to} }, times: true},
 	"Sub": {
 		left:  func(k func(int) float64) (factor, by func(int) float64) { return minus(one), k },
 		right: func(k func(int) float64) (factor, by func(int) float64) { return one, minus(k) },
@@ -117,17 +116,17 @@ func putPairing(b *taper, n *graph.Node) bool {
 		factor, by := side(k)
 		return b.putScaling(n, from, factor, by)
 	}
-	if p.values != nil && b.pair(n, p.values) {
-		return true
-	}
-	if !p.spread && !p.adds {
+	if p.values == nil {
 		return false
+	}
+	if b.pair(n, p.values) {
+		return true
 	}
 	for i := range 2 {
 		of, c, ok := b.operand(n, i)
 		by, single, ok2 := b.operand(n, 1-i)
 		if ok && ok2 && c.pixels() > 1 && !c.last && !single.last && single.c == c.c && single.pixels() == 1 {
-			return b.put(n.Out[0], c, func(to int) step { return &gate{of, by, to, p.spread} })
+			return b.put(n.Out[0], c, func(to int) step { return &gate{of, by, to, p.times} })
 		}
 	}
 	return false
