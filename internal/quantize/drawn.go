@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -117,7 +118,7 @@ func (f *drawnFit) pick() error {
 	for _, v := range f.float.Graph.Required() {
 		fitter, err := repair.NewDistiller(level, f.float, facts, v.Name, f.norms)
 		if err != nil {
-			d.Note = err.Error()
+			d.Note = cmp.Or(d.Note, err.Error())
 			continue
 		}
 		if n := fitter.Reached(); n > d.Reached {

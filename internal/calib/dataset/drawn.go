@@ -87,7 +87,7 @@ func openDrawn(path string, o *Options, info *Info) (reader, error) {
 // newCanvas returns how images feed an input; nil where it takes none.
 func newCanvas(v *graph.Value, pre *Preprocess) (*canvas, error) {
 	t := v.Type
-	if !t.IsTensor() || !t.Ranked || len(t.Shape) != 4 || !t.DType.IsFloat() && t.DType != tensor.Uint8 {
+	if !t.IsTensor() || !t.Ranked || len(t.Shape) != 4 || t.Shape[0].Size > 1 || !t.DType.IsFloat() && t.DType != tensor.Uint8 {
 		return nil, nil
 	}
 	p, err := newPixels(&Options{Inputs: []*graph.Value{v}, Preprocess: pre}, 0)

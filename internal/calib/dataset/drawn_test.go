@@ -14,7 +14,7 @@ import (
 // TestDrawnInputs draws for every kind of input.
 func TestDrawnInputs(t *testing.T) {
 	in := inputs(input("nchw", tensor.Float32, 1, 3, 20, 32), input("nhwc", tensor.Float32, -1, 16, 16, 1),
-		input("bytes", tensor.Uint8, 1, 3, 8, 8), input("state", tensor.Float32, 1, 2, 4, 4), input("ids", tensor.Int64, 1, 9))
+		input("bytes", tensor.Uint8, 1, 3, 8, 8), input("state", tensor.Float32, 1, 2, 4, 4), input("stack", tensor.Float32, 2, 1, 33, 16), input("ids", tensor.Int64, 1, 9))
 	s := open(t, None, Options{Inputs: in, Seed: 3})
 	if s.Len() != defaultDrawn || len(s.Info().Warnings) != 3 || s.Info().Preprocess != nil {
 		t.Errorf("%d samples, %v, %v", s.Len(), s.Info().Warnings, s.Info().Preprocess)
@@ -23,7 +23,7 @@ func TestDrawnInputs(t *testing.T) {
 		t.Errorf("warnings: %s", w)
 	}
 	a := sample(t, s, 4)
-	for name, want := range map[string]string{"nchw": "[1 3 20 32]", "nhwc": "[1 16 16 1]", "bytes": "[1 3 8 8]", "state": "[1 2 4 4]", "ids": "[1 9]"} {
+	for name, want := range map[string]string{"nchw": "[1 3 20 32]", "nhwc": "[1 16 16 1]", "bytes": "[1 3 8 8]", "state": "[1 2 4 4]", "stack": "[2 1 33 16]", "ids": "[1 9]"} {
 		if got := tensor.FormatShape(a.Inputs[name].Shape); strings.ReplaceAll(got, ",", " ") != want && got != strings.ReplaceAll(want, " ", ",") {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
