@@ -76,7 +76,7 @@ func (d *Distiller) put(norms map[string]pass.Norm) {
 	t := d.tape
 	last, work := 0, 0.0
 	for _, n := range t.g.Nodes {
-		if !slices.ContainsFunc(n.In, func(name string) bool { _, ok := t.cellOf[name]; return ok }) {
+		if !slices.ContainsFunc(n.In, func(name string) bool { _, ok := t.cellOf[name]; return ok }) || d.constant(n) {
 			continue
 		}
 		steps, cells := len(t.steps), len(t.cells)
@@ -108,6 +108,11 @@ func (d *Distiller) put(norms map[string]pass.Norm) {
 		}
 	}
 	t.steps, t.sums = t.steps[:last], len(d.watches)
+}
+
+// constant says whether what a node makes is known: it reads a shape.
+func (d *Distiller) constant(n *graph.Node) bool {
+	return !slices.ContainsFunc(n.Out, func(name string) bool { return name != "" && d.tape.facts[name].Value == nil })
 }
 
 // take puts one node.

@@ -43,6 +43,12 @@ var distilledNets = map[string]string{
   b = Reshape (t, again)
   n1, n2 = Split <axis = 1> (b)
 }`,
+	"halves": `g (float[1,6,4,4] x) => (float[1,3,4,4] n1) <int64[1] first = {0}, int64[1] two = {2}, int64[1] axis = {1}> {
+  s = Shape (x)
+  g = Gather (s, axis)
+  h = Div (g, two)
+  n1 = Slice (x, first, h, axis)
+}`,
 	"squeeze": `g (float[1,4,5,5] x) => (float[1,4,5,5] n2) <float[4,4,1,1] w, float[1,4,1,1] k, float half> {
   m = ReduceMean <axes = [2, 3]> (x)
   c = Conv (m, w)

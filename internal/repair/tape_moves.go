@@ -1,6 +1,8 @@
 package repair
 
 import (
+	"cmp"
+
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
@@ -107,7 +109,7 @@ func (c cell) place(i int) int {
 func (b *taper) moved(n *graph.Node, shape []int, x []float32) map[string]*tensor.Tensor {
 	g := &graph.Graph{In: []*graph.Value{{Name: n.In[0], Type: graph.Of(tensor.Float32, shape...)}}, Nodes: []*graph.Node{n}}
 	for _, name := range n.In[1:] {
-		t := b.g.ConstTensor(name)
+		t := cmp.Or(b.g.ConstTensor(name), b.facts[name].Value) // a shape that others compute is as good as a constant
 		if name != "" && t == nil {
 			return nil
 		}
