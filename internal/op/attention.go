@@ -12,13 +12,19 @@ type attention struct {
 	q, k, v     *heads // k and v with the past in front
 	flat        bool   // operands and result of rank 3
 	past        int
-	mask        []float64 // added to the scores, as maskStep walks it; nil: none
-	maskStep    []int     // strides of the mask along (N,heads,rows,keys)
-	maskKeys    int       // keys that the mask covers; later ones are shut out
+	masks       []mask
+	maskKeys    int       // keys that the masks cover; later ones are shut out
 	valid       []int     // keys that count, for each sample; nil: all
+	sinks       []float64 // a score for each head that takes its share and has no value; nil: none
 	scale, soft float64
 	causal      bool
 	left, right int // how many keys before and behind its own place a query sees; -1: all
+}
+
+// A mask is added to the scores; step are its strides along (N,heads,rows,keys).
+type mask struct {
+	data []float64
+	step []int
 }
 
 func newAttention(c *Call) (*attention, error) {
@@ -37,7 +43,7 @@ func newAttention(c *Call) (*attention, error) {
 	if a.v, err = headsOf("V", c.In[2], kv); err != nil {
 		return nil, err
 	}
-	if err := a.readPast(c); err != nil {
+	if err := a.prepend(c.Input(4), c.Input(5)); err != nil {
 		return nil, err
 	}
 	q, k, v := a.q, a.k, a.v
@@ -60,16 +66,16 @@ func newAttention(c *Call) (*attention, error) {
 	return a, a.readMask(c.Input(3))
 }
 
-// readPast puts past keys and values in front of the new ones.
-func (a *attention) readPast(c *Call) error {
-	if c.Has(4) != c.Has(5) {
+// prepend puts past keys and values in front of the new ones.
+func (a *attention) prepend(key, value *tensor.Tensor) error {
+	if (key == nil) != (value == nil) {
 		return invalidf("past_key and past_value go together")
 	}
-	if !c.Has(4) {
+	if key == nil {
 		return nil
 	}
 	for i, h := range []**heads{&a.k, &a.v} {
-		past, err := headsOf("past", c.In[4+i], 0)
+		past, err := headsOf("past", []*tensor.Tensor{key, value}[i], 0)
 		if err != nil {
 			return err
 		}
@@ -118,18 +124,19 @@ func (a *attention) readMask(t *tensor.Tensor) error {
 	if err != nil || !slices.Equal(out, full) || a.maskKeys > a.k.rows {
 		return invalidf("attn_mask of shape %v does not broadcast to %v", shape, full)
 	}
-	a.maskStep = broadcastStrides(shape, full)
-	if a.mask, err = floats(t); err != nil {
+	data, err := floats(t)
+	if err != nil {
 		return err
 	}
 	if t.DType == tensor.Bool {
-		for i, v := range a.mask {
-			a.mask[i] = 0
+		for i, v := range data {
+			data[i] = 0
 			if v == 0 {
-				a.mask[i] = math.Inf(-1)
+				data[i] = math.Inf(-1)
 			}
 		}
 	}
+	a.masks = append(a.masks, mask{data, broadcastStrides(shape, full)})
 	return nil
 }
 
@@ -146,11 +153,11 @@ func (a *attention) bias(n, head, i, j int) float64 {
 	if j >= a.maskKeys || a.causal && j > at || a.left >= 0 && at-j > a.left || a.right >= 0 && j-at > a.right {
 		return math.Inf(-1)
 	}
-	if a.mask == nil {
-		return 0
+	sum := 0.0
+	for _, m := range a.masks {
+		sum += m.data[n*m.step[0]+head*m.step[1]+i*m.step[2]+j*m.step[3]]
 	}
-	s := a.maskStep
-	return a.mask[n*s[0]+head*s[1]+i*s[2]+j*s[3]]
+	return sum
 }
 
 // The values of qk_matmul_output_mode: at which step the scores are handed out.
@@ -166,7 +173,7 @@ func (a *attention) head(n, head int, y, scores []float64, mode int) {
 	kv := head / (a.q.count / a.k.count)
 	q, k, v := a.q.at(n, head), a.k.at(n, kv), a.v.at(n, kv)
 	keys, size := a.k.rows, a.q.size
-	row := make([]float64, keys)
+	row := make([]float64, keys, keys+1)
 	for i := range a.q.rows {
 		keep := func(step int) {
 			if step == mode && scores != nil {
@@ -191,7 +198,7 @@ func (a *attention) head(n, head int, y, scores []float64, mode int) {
 		}
 		keep(scoresBiased)
 		if open && maxOf(row) > math.Inf(-1) {
-			softmaxRow(row)
+			a.softmax(row, head)
 		} else {
 			clear(row) // no key is attended
 		}
@@ -200,6 +207,14 @@ func (a *attention) head(n, head int, y, scores []float64, mode int) {
 			addScaled(y[i*a.v.size:][:a.v.size], v[j*a.v.size:][:a.v.size], p, 1)
 		}
 	}
+}
+
+// softmax is over the scores of the keys and of the head's sink.
+func (a *attention) softmax(row []float64, head int) {
+	if a.sinks != nil {
+		row = append(row, a.sinks[head])
+	}
+	softmaxRow(row)
 }
 
 func evalAttention(c *Call) ([]*tensor.Tensor, error) {
@@ -211,15 +226,24 @@ func evalAttention(c *Call) ([]*tensor.Tensor, error) {
 	if mode < scoresRaw || mode > scoresSoftmax {
 		return nil, invalidf("qk_matmul_output_mode %d", mode)
 	}
-	y := &heads{a.q.batch, a.q.count, a.q.rows, a.v.size, nil}
-	if _, err := sized(y.shape()); err != nil {
+	y, scores, err := a.compute(c.Wants(3), mode)
+	if err != nil {
 		return nil, err
 	}
+	return a.outputs(c, y, scores)
+}
+
+// compute returns the result of every head, and the scores at a step where they are wanted.
+func (a *attention) compute(wantScores bool, mode int) (y, scores *heads, err error) {
+	y = &heads{a.q.batch, a.q.count, a.q.rows, a.v.size, nil}
+	if _, err := sized(y.shape()); err != nil {
+		return nil, nil, err
+	}
 	y.data = make([]float64, tensor.Elements(y.shape()))
-	scores := &heads{a.q.batch, a.q.count, a.q.rows, a.k.rows, nil}
-	if c.Wants(3) {
+	scores = &heads{a.q.batch, a.q.count, a.q.rows, a.k.rows, nil}
+	if wantScores {
 		if _, err := sized(scores.shape()); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		scores.data = make([]float64, tensor.Elements(scores.shape()))
 	}
@@ -231,7 +255,7 @@ func evalAttention(c *Call) ([]*tensor.Tensor, error) {
 		}
 		a.head(n, head, y.at(n, head), s, mode)
 	}
-	return a.outputs(c, y, scores)
+	return y, scores, nil
 }
 
 // outputs rounds the results: Y, present key and value, scores.

@@ -189,18 +189,52 @@ func evalRMSNorm(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	y := slices.Clone(data)
-	size, eps := tensor.Elements(x.Shape[axis:]), float64(c.Float("epsilon", 1e-5))
-	for at := 0; at < len(y); at += size {
-		run := y[at : at+size]
+	inverse := unitRMS(y, tensor.Elements(x.Shape[axis:]), float64(c.Float("epsilon", 1e-5)))
+	if err := affine(y, x.Shape, c.In[1], nil); err != nil {
+		return nil, err
+	}
+	out := make([]*tensor.Tensor, 2)
+	if out[0], err = fromFloats(c.In[1].DType, y, x.Shape); err != nil {
+		return nil, err
+	}
+	stats := slices.Clone(x.Shape)
+	fillInts(stats[axis:], 1)
+	out[1], err = statistic(tensor.Float32, inverse, stats)
+	return out, err
+}
+
+// unitRMS divides each run of size neighbours in x by the root of its mean square plus eps, in place,
+// and returns the factors.
+func unitRMS(x []float64, size int, eps float64) (inverse []float64) {
+	for at := 0; at < len(x); at += size {
+		run := x[at : at+size]
 		inv := 1 / math.Sqrt(dot(run, run)/float64(size)+eps)
 		for i := range run {
 			run[i] *= inv
 		}
+		inverse = append(inverse, inv)
 	}
-	if err := affine(y, x.Shape, c.In[1], nil); err != nil {
+	return inverse
+}
+
+// inferSimplifiedLayerNorm adds to RMSNormalization the factors of its runs.
+func inferSimplifiedLayerNorm(c *Inference) ([]Fact, error) {
+	out, err := inferRMSNorm(c)
+	if err != nil {
 		return nil, err
 	}
-	return one(fromFloats(c.In[1].DType, y, x.Shape))
+	stats := graph.Unranked(tensor.Float32)
+	if x := c.Input(0); x.Ranked {
+		axis, err := axisOf(c.Int("axis", -1), len(x.Shape))
+		if err != nil {
+			return nil, err
+		}
+		stats = graph.OfDims(tensor.Float32, slices.Clone(x.Shape))
+		for i := axis; i < len(x.Shape); i++ {
+			stats.Shape[i] = graph.Known(1)
+		}
+	}
+	return append(out, Fact{Type: stats}), nil
 }
 
 func inferRMSNorm(c *Inference) ([]Fact, error) {

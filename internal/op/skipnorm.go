@@ -11,48 +11,73 @@ import (
 // input (N,L,H), skip that broadcasts to it, gamma, beta, bias (H). Outputs: the result, mean
 // and 1/deviation (N,L,1), the sum.
 func evalSkipLayerNormalization(c *Call) ([]*tensor.Tensor, error) {
-	x, skip := c.In[0], c.In[1]
-	if err := wantRank("input", x.Shape, 1); err != nil {
+	sum, total, err := skipSum(c, 4)
+	if err != nil {
 		return nil, err
 	}
+	hidden := total.Shape[total.Rank()-1]
+	mean, inverse := standardize(sum, hidden, float64(c.Float("epsilon", 1e-12)))
+	return skipOutputs(c, sum, total, c.Input(3), slices.Concat([]float64{}, mean), inverse)
+}
+
+// evalSkipSimplifiedLayerNormalization divides input + skip (+ bias) by the root of its mean square
+// along the last axis. Inputs: input, skip, gamma, bias. It has no mean to give.
+func evalSkipSimplifiedLayerNormalization(c *Call) ([]*tensor.Tensor, error) {
+	sum, total, err := skipSum(c, 3)
+	if err != nil {
+		return nil, err
+	}
+	hidden := total.Shape[total.Rank()-1]
+	return skipOutputs(c, sum, total, nil, nil, unitRMS(sum, hidden, float64(c.Float("epsilon", 1e-12))))
+}
+
+// skipSum adds input, skip and the bias at input bias, and checks that these and the vectors before it
+// have the length of a row.
+func skipSum(c *Call, bias int) ([]float64, *tensor.Tensor, error) {
+	x, skip := c.In[0], c.In[1]
+	if err := wantRank("input", x.Shape, 1); err != nil {
+		return nil, nil, err
+	}
 	hidden := x.Shape[x.Rank()-1]
-	for _, i := range []int{2, 3, 4} {
+	for i := 2; i <= bias; i++ {
 		if err := wantShape("gamma, beta or bias", c.Input(i), hidden); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if !broadcastsTo(skip.Shape, x.Shape) {
-		return nil, invalidf("skip of shape %v for an input of shape %v", skip.Shape, x.Shape)
+		return nil, nil, invalidf("skip of shape %v for an input of shape %v", skip.Shape, x.Shape)
 	}
-	v, err := floatsOf(x, skip, c.Input(4))
+	v, err := floatsOf(x, skip, c.Input(bias))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sum := zip(v[0], v[1], x.Shape, skip.Shape, x.Shape, addArith.f)
 	if v[2] != nil {
 		sum = zip(sum, v[2], x.Shape, []int{hidden}, x.Shape, addArith.f)
 	}
 	total, err := fromFloats(x.DType, sum, x.Shape)
-	if err != nil {
+	return sum, total, err
+}
+
+// skipOutputs applies gamma and beta to normalized rows and gathers the results; a nil mean is not given.
+func skipOutputs(c *Call, y []float64, total, beta *tensor.Tensor, mean, inverse []float64) ([]*tensor.Tensor, error) {
+	if err := affine(y, total.Shape, c.In[2], beta); err != nil {
 		return nil, err
 	}
-	mean, inverse := standardize(sum, hidden, float64(c.Float("epsilon", 1e-12)))
-	if err := affine(sum, x.Shape, c.In[2], c.Input(3)); err != nil {
+	out := []*tensor.Tensor{nil, nil, nil, total}
+	var err error
+	if out[0], err = fromFloats(total.DType, y, total.Shape); err != nil {
 		return nil, err
 	}
-	y, err := fromFloats(x.DType, sum, x.Shape)
-	if err != nil {
-		return nil, err
-	}
-	stats := slices.Clone(x.Shape)
+	stats := slices.Clone(total.Shape)
 	stats[len(stats)-1] = 1
-	out := []*tensor.Tensor{y, nil, nil, total}
-	for i, v := range [][]float64{mean, inverse} {
-		if out[1+i], err = statistic(tensor.Float32, v, stats); err != nil {
+	if mean != nil {
+		if out[1], err = statistic(tensor.Float32, mean, stats); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	out[2], err = statistic(tensor.Float32, inverse, stats)
+	return out, err
 }
 
 func inferSkipLayerNormalization(c *Inference) ([]Fact, error) {

@@ -4,7 +4,8 @@ import "lowbit/internal/graph"
 
 const microsoft = "com.microsoft"
 
-// contribOps are operators of the com.microsoft domain that quantizers write.
+// contribOps are operators of the com.microsoft domain that quantizers and ONNX Runtime's optimizers of
+// transformers write, and one that these write in the default domain.
 var contribOps = []*Op{
 	{Domain: microsoft, Name: "QuantizeLinear", Infer: inferQuantizeLinear, Eval: evalQuantizeLinear},
 	{Domain: microsoft, Name: "DequantizeLinear", Infer: inferDequantizeLinear, Eval: evalDequantizeLinear},
@@ -30,4 +31,11 @@ var contribOps = []*Op{
 	{Domain: microsoft, Name: "FastGelu", Infer: inferSame, Eval: biased(fastGelu), parts: biasedParts("FastGelu")},
 	{Domain: microsoft, Name: "QuickGelu", Infer: inferSame, Eval: activation(quickGelu), parts: quickParts},
 	{Domain: microsoft, Name: "SkipLayerNormalization", Infer: inferSkipLayerNormalization, Eval: evalSkipLayerNormalization, parts: skipParts},
+	{Domain: microsoft, Name: "SkipSimplifiedLayerNormalization", Infer: inferSkipLayerNormalization, Eval: evalSkipSimplifiedLayerNormalization},
+	{Name: "SimplifiedLayerNormalization", Infer: inferSimplifiedLayerNorm, Eval: evalRMSNorm},
+	{Domain: microsoft, Name: "EmbedLayerNormalization", Infer: inferEmbedLayerNorm, Eval: evalEmbedLayerNorm},
+	{Domain: microsoft, Name: "RotaryEmbedding", Infer: inferSame, Eval: evalRotaryContrib},
+	{Domain: microsoft, Name: "Attention", Infer: inferProjectedAttention, Eval: evalProjectedAttention},
+	{Domain: microsoft, Name: "MultiHeadAttention", Infer: inferMultiHeadAttention, Eval: evalMultiHeadAttention},
+	{Domain: microsoft, Name: "GroupQueryAttention", Infer: inferGroupQueryAttention, Eval: evalGroupQueryAttention},
 }

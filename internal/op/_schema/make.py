@@ -14,7 +14,9 @@ from onnx import defs
 OLDEST = 7
 CONTRIB = """QLinearAdd QLinearMul QLinearConcat QLinearSigmoid QLinearLeakyRelu QLinearSoftmax QLinearAveragePool
 QLinearGlobalAveragePool QGemm MatMulIntegerToFloat DynamicQuantizeMatMul DynamicQuantizeLSTM MatMulNBits MatMulBnb4 FusedConv FusedGemm FusedMatMul
-Gelu FastGelu SkipLayerNormalization QuickGelu BiasGelu QuantizeLinear DequantizeLinear""".split()
+Gelu FastGelu SkipLayerNormalization SkipSimplifiedLayerNormalization EmbedLayerNormalization QuickGelu BiasGelu QuantizeLinear
+DequantizeLinear Attention MultiHeadAttention GroupQueryAttention RotaryEmbedding""".split()
+EARLY = "LayerNormalization SimplifiedLayerNormalization".split()  # ONNX Runtime's own operators in the default domain
 
 
 def versions():
@@ -34,6 +36,14 @@ def contrib():
 
     found = {s.name: s for s in state.get_all_operator_schema() if s.domain == "com.microsoft"}
     for name in sorted(CONTRIB):
+        yield found[name]
+
+
+def early():
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    found = {s.name: s for s in state.get_all_operator_schema() if s.domain == "" and s.since_version == 1}
+    for name in EARLY:
         yield found[name]
 
 
@@ -70,6 +80,7 @@ def line(s):
 
 
 lines = [line(s) for s in versions()] + [line(s) for s in contrib()]
+lines = [line(s) for s in early()] + lines
 print("# Operator signatures of ONNX", onnx.__version__, "from opset", OLDEST, "on; made by _schema/make.py.")
 for key, n in sets.items():
     print(f"#{n} {key}")

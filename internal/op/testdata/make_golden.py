@@ -232,4 +232,61 @@ lstm("short sequences", 2, np.uint8, 128, True, lens=np.array([3, 2], np.int32),
 case("fusedgemm", "FusedGemm", [f32(2, 3), f32(4, 3), f32(4)], domain=MS, tol=1e-5, transB=1, alpha=0.5, beta=2.0, activation="LeakyRelu", activation_alpha=0.1)
 case("fusedgemm between bounds", "FusedGemm", [f32(2, 3), f32(3, 4)], domain=MS, tol=1e-5, activation="HardSigmoid", activation_alpha=0.3, activation_beta=0.6)
 
+def attention(name, op, given, outputs=1, **attrs):
+    case(f"{op.lower()} {name}", op, given, outputs=outputs, domain=MS, tol=1e-4, **attrs)
+
+
+# what optimizers of transformers write
+B, S, L, N, D, P, H = 2, 3, 4, 2, 4, 2, 8
+i32 = lambda *v: np.array(v, np.int32)
+case("simplifiedlayernormalization", "SimplifiedLayerNormalization", [f32(B, S, H), f32(H)], outputs=2, tol=1e-4, epsilon=1e-5)
+case("layernormalization before opset 17", "LayerNormalization", [f32(B, H), f32(H), f32(H)], version=11, tol=1e-4)
+for name, skip, bias in ("", (B, S, H), None), (" broadcast with bias", (1, S, H), f32(H)):
+    case(f"skipsimplifiedlayernormalization{name}", "SkipSimplifiedLayerNormalization", [f32(B, S, H), f32(*skip), f32(H)] + [bias] * (bias is not None),
+         outputs=["y", "", "", "sum"], domain=MS, tol=1e-4, epsilon=1e-5)
+angles = rng.random((8, 4)).astype(np.float32) * 6
+turns = [np.cos(angles), np.sin(angles)]
+attention("of three dimensions", "RotaryEmbedding", [f32(B, S, 16), rng.integers(0, 8, (B, S)), *turns])
+attention("of four, interleaved, from a position on", "RotaryEmbedding", [f32(B, N, S, 8), np.array([5]), *turns], interleaved=1)
+attention("of a part", "RotaryEmbedding", [f32(1, S, 20), rng.integers(0, 8, (1, S)), *turns], num_heads=2, rotary_embedding_dim=8)
+ids, kinds, mask = i32([1, 4, 0], [2, 2, 3]), i32([0, 1, 1], [0, 0, 1]), i32([1, 1, 0], [1, 0, 0])
+tables = [f32(5, H), f32(4, H), f32(2, H), f32(H), f32(H)]
+attention("counts a mask", "EmbedLayerNormalization", [ids, kinds, *tables, mask], outputs=3, mask_index_type=1)
+attention("of positions", "EmbedLayerNormalization", [ids, None, *tables[:2], None, *tables[3:], None, i32([3, 0, 1])], outputs=2)
+q, k, v = f32(B, S, N * D), f32(B, L, N * D), f32(B, L, N * 6)
+attention("with values of another size and a bias", "MultiHeadAttention", [q, k, v, f32(2 * N * D + N * 6)], num_heads=N)
+attention("with a mask of keys and a bias of scores", "MultiHeadAttention", [q, k, v, None, i32([1, 0, 1, 1], [1, 1, 0, 0]), f32(1, N, S, L)], num_heads=N, scale=0.3)
+attention("with a mask of rows", "MultiHeadAttention", [q, k, v, None, np.tril(np.ones((B, S, L), np.int32))], num_heads=N, mask_filter_value=-2.0)
+attention("with lengths", "MultiHeadAttention", [q, k, v, None, i32(3, 1)], num_heads=N)
+attention("of caches", "MultiHeadAttention", [q, f32(B, N, L, D), f32(B, N, L, D), f32(3 * N * D)], num_heads=N)
+attention("with a past", "MultiHeadAttention", [q, f32(B, S, N * D), f32(B, S, N * D), f32(3 * N * D), None, None, f32(B, N, P, D), f32(B, N, P, D)],
+          outputs=3, num_heads=N, unidirectional=1)
+x, w, b = f32(B, S, 5), f32(5, 3 * N * D), f32(3 * N * D)
+attention("without a bias", "Attention", [x, w], num_heads=N, scale=0.7)
+attention("with a mask", "Attention", [x, w, b, i32([1, 0, 1], [1, 1, 0]), None, f32(1, 1, S, S)], num_heads=N)
+attention("with ends and starts", "Attention", [x, w, b, i32(3, 2, 1, 0)], num_heads=N)
+attention("of sizes", "Attention", [x, f32(5, 2 * N * D + N * 6), f32(2 * N * D + N * 6)], num_heads=N, qkv_hidden_sizes=[N * D, N * D, N * 6])
+attention("with a past", "Attention", [x, w, b, np.ones((B, S + P), np.int32), f32(2, B, N, P, D)], outputs=2, num_heads=N, unidirectional=1)
+
+
+def grouped(name, batch, rows, past, extra=(), buffer=None, lengths=None, packed=False, heads=2, kv=1, **attrs):
+    size, total = 16, past + rows
+    given = [f32(batch, rows, (heads + 2 * kv) * size), None, None] if packed else [f32(batch, rows, n * size) for n in (heads, kv, kv)]
+    given += [f32(batch, kv, buffer or past, size) for _ in range(2)]
+    given += [np.array(lengths or [total - 1] * batch, np.int32), np.array(total, np.int32), *extra]
+    attention(name, "GroupQueryAttention", given, outputs=3, num_heads=heads, kv_num_heads=kv, **attrs)
+
+
+angles = rng.random((8, 8)).astype(np.float32) * 6
+turns = [np.cos(angles), np.sin(angles)]
+grouped("of a prompt", 1, 2, 0, turns, heads=4, kv=2, do_rotary=1)
+grouped("of a token", 2, 1, 4, turns, do_rotary=1, rotary_interleaved=1)
+grouped("of tokens with less past and a window", 2, 1, 4, turns, lengths=[4, 2], buffer=6, do_rotary=1, local_window_size=2)
+grouped("of some tokens in one operand", 1, 2, 3, turns, packed=True, do_rotary=1, softcap=1.5)
+grouped("with positions and a bias of scores", 1, 2, 3, [*turns, np.array([[6, 1]]), f32(1, 1, 2, 5)], do_rotary=1, scale=0.1)
+grouped("of a prompt with positions", 1, 3, 0, [*turns, np.array([[2, 7, 1]])], do_rotary=1)
+grouped("with sinks", 1, 2, 3, [None] * 4 + [f32(2)])
+grouped("smooth", 1, 2, 3, smooth_softmax=1)
+grouped("of both directions", 1, 3, 0, causal=0)
+
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
