@@ -23,10 +23,13 @@ func lowerLayerNorm(lw *lowerer, n *node) bool {
 	return true
 }
 
-// findLayerNorms turns LayerNormalization with constant operands into "layer norm" nodes.
+// rmsNorms lists the operators that normalise without a mean.
+var rmsNorms = map[string]bool{"RMSNormalization": true, "SimplifiedLayerNormalization": true}
+
+// findLayerNorms turns LayerNormalization and those without a mean, by constant operands, into "layer norm" nodes.
 func findLayerNorms(g *net) {
 	for _, n := range g.nodes {
-		if n.kind != "LayerNormalization" || !n.static() || !n.in[0].is(tensor.Float32) || n.out[0].elems() == 0 {
+		if n.kind != "LayerNormalization" && !rmsNorms[n.kind] || !n.static() || !n.in[0].is(tensor.Float32) || !n.out[0].is(tensor.Float32) || n.out[0].elems() == 0 {
 			continue
 		}
 		if len(n.out) > 1 && (n.out[1] != nil || len(n.out) > 2 && n.out[2] != nil) {
@@ -38,7 +41,7 @@ func findLayerNorms(g *net) {
 		}
 		cols := tensor.Elements(n.in[0].shape[axis:])
 		gamma, ok := rowOf(n.in[1], cols)
-		s := &layerNorm{gamma: gamma, eps: n.onnx.Float("epsilon", 1e-5)}
+		s := &layerNorm{gamma: gamma, eps: n.onnx.Float("epsilon", 1e-5), rms: rmsNorms[n.kind]}
 		if b := n.input(2); ok && b != nil {
 			s.beta, ok = rowOf(b, cols)
 		}

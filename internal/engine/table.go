@@ -60,6 +60,7 @@ var passes = []pass{
 	{"find floats of eight bits", findFloat8},
 	{"fold constants but those of DQ", func(g *net) { g.fold("DequantizeLinear") }},
 	{"expand operators on codes", expandQOperators},
+	{"expand operators of transformers", expandTransformers},
 	{"split sums off products", splitSums},
 	{"find signs", findSigns},
 	{"find exponents", findExponents},

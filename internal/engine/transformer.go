@@ -1,0 +1,285 @@
+package engine
+
+import (
+	"math"
+	"slices"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// expansions lists operators of ONNX Runtime that are written as standard ones, which have fast paths.
+// They leave alone what their definitions have to judge.
+var expansions = map[string]func(e *expander){
+	"com.microsoft.SkipSimplifiedLayerNormalization": (*expander).skipNorm,
+	"com.microsoft.MultiHeadAttention":               (*expander).multiHead,
+	"com.microsoft.Attention":                        (*expander).projected,
+}
+
+// expandTransformers writes the operators of expansions as others, where all is float32.
+func expandTransformers(g *net) {
+	for _, n := range slices.Clone(g.nodes) {
+		if f := expansions[n.kind]; f != nil && n.static() && n.out[0].is(tensor.Float32) && n.out[0].elems() > 0 && len(n.in[0].shape) > 0 {
+			f(&expander{g: g, n: n, batch: n.in[0].shape[0]})
+		}
+	}
+	g.sweep()
+}
+
+// An expander writes nodes in front of n.
+type expander struct {
+	g     *net
+	n     *node
+	batch int
+}
+
+// put adds a node with a result of that shape.
+func (e *expander) put(op string, shape []int, attrs []*graph.Attr, in ...*value) *value {
+	dtype := tensor.Float32
+	if op == "Greater" {
+		dtype = tensor.Bool
+	}
+	v := e.g.newValue(e.n.out[0], dtype, shape)
+	e.g.insertOp(e.n, op, qdqVersion, attrs, in, v)
+	return v
+}
+
+// number is a constant without dimensions.
+func (e *expander) number(x float64) *value {
+	return e.g.constant(e.n.out[0].name+"·number", tensor.Float32s([]float32{float32(x)}))
+}
+
+// reshaped gives x another shape.
+func (e *expander) reshaped(x *value, shape ...int) *value {
+	return e.put("Reshape", shape, nil, x, e.g.constant("shape", shapeOf(shape)))
+}
+
+func shapeOf(shape []int) *tensor.Tensor {
+	list := make([]int64, len(shape))
+	for i, d := range shape {
+		list[i] = int64(d)
+	}
+	return tensor.Vector(list...)
+}
+
+// skipNorm writes SkipSimplifiedLayerNormalization as Add and SimplifiedLayerNormalization.
+func (e *expander) skipNorm() {
+	n := e.n
+	if n.output(1) != nil || n.output(2) != nil {
+		return
+	}
+	sum, out, x := n.output(3), n.out[0].shape, n.in[0]
+	hidden := out[len(out)-1:]
+	bias := n.input(3)
+	if !broadcasts(n.in[1].shape, out) || !sameShape(n.in[2].shape, hidden) || bias != nil && !sameShape(bias.shape, hidden) {
+		return
+	}
+	operands := []*value{n.in[1]}
+	if bias != nil {
+		operands = append(operands, bias)
+	}
+	gamma := n.in[2]
+	for i, o := range operands {
+		to := e.g.newValue(n.out[0], tensor.Float32, out)
+		if i == len(operands)-1 && sum != nil {
+			to = sum
+		}
+		e.g.insertOp(n, "Add", qdqVersion, nil, []*value{x, o}, to)
+		x = to
+	}
+	n.out = n.out[:1]
+	n.onnx = &graph.Node{Op: "SimplifiedLayerNormalization", Name: n.onnx.Name, In: []string{x.name, gamma.name}, Out: []string{n.out[0].name},
+		Attrs: []*graph.Attr{{Name: "epsilon", Value: n.onnx.Float("epsilon", 1e-12)}}}
+	n.version = qdqVersion
+	n.become("SimplifiedLayerNormalization", nil, x, gamma)
+}
+
+// output returns result i, or nil.
+func (n *node) output(i int) *value {
+	if i < len(n.out) {
+		return n.out[i]
+	}
+	return nil
+}
+
+// multiHead writes MultiHeadAttention without a past as products and Softmax.
+func (e *expander) multiHead() {
+	n := e.n
+	for i := range max(3, n.formal) {
+		v := n.input(i)
+		if i < 3 && (v == nil || len(v.shape) != 3) || i > 5 && v != nil {
+			return
+		}
+	}
+	if n.output(1) != nil || n.output(2) != nil || n.output(3) != nil {
+		return
+	}
+	var rows [3][]float32
+	if b := n.input(3); b != nil {
+		var ok bool
+		if rows, ok = split(b, n.in[0].shape[2], n.in[1].shape[2], n.in[2].shape[2]); !ok {
+			return
+		}
+	}
+	h := attentionHeads{in: [3]*value{n.in[0], n.in[1], n.in[2]}, bias: rows, padding: n.input(4), scores: n.input(5)}
+	if e.fits(&h) {
+		e.attend(&h)
+	}
+}
+
+// split cuts a constant vector into pieces of these lengths.
+func split(v *value, lengths ...int) (rows [3][]float32, ok bool) {
+	if v.konst == nil || !v.is(tensor.Float32) || !sameShape(v.shape, []int{lengths[0] + lengths[1] + lengths[2]}) {
+		return rows, false
+	}
+	at := tensor.Of[float32](v.konst)
+	for i, n := range lengths {
+		rows[i], at = at[:n], at[n:]
+	}
+	return rows, true
+}
+
+// projected writes Attention by a constant matrix, without a past, as three products with its parts and
+// what multiHead writes.
+func (e *expander) projected() {
+	n := e.n
+	x, w := n.in[0], n.in[1]
+	if n.input(4) != nil || n.input(6) != nil || n.output(1) != nil || n.onnx.Bool("do_rotary", false) ||
+		len(x.shape) != 3 || w.konst == nil || len(w.shape) != 2 || w.shape[0] != x.shape[2] {
+		return
+	}
+	widths := n.onnx.Ints("qkv_hidden_sizes")
+	if len(widths) == 0 {
+		widths = []int{w.shape[1] / 3, w.shape[1] / 3, w.shape[1] / 3}
+	}
+	if len(widths) != 3 || slices.Min(widths) < 1 || slices.Max(widths) > w.shape[1] || widths[0]+widths[1]+widths[2] != w.shape[1] {
+		return
+	}
+	h := attentionHeads{padding: n.input(3), scores: n.input(5)}
+	if b := n.input(2); b != nil {
+		var ok bool
+		if h.bias, ok = split(b, widths...); !ok {
+			return
+		}
+	}
+	at := 0
+	for i, width := range widths {
+		h.in[i] = e.g.newValue(n.out[0], tensor.Float32, []int{x.shape[0], x.shape[1], width})
+	}
+	if !e.fits(&h) {
+		return
+	}
+	for i, width := range widths {
+		e.g.insertOp(n, "MatMul", qdqVersion, nil, []*value{x, e.g.constant(w.name+"·part", columnsOf(w.konst, at, width))}, h.in[i])
+		at += width
+	}
+	e.attend(&h)
+}
+
+// columnsOf returns some columns of a matrix.
+func columnsOf(t *tensor.Tensor, from, count int) *tensor.Tensor {
+	c := tensor.New(tensor.Float32, t.Shape[0], count)
+	src, dst := tensor.Of[float32](t), tensor.Of[float32](c)
+	for r := range t.Shape[0] {
+		copy(dst[r*count:][:count], src[r*t.Shape[1]+from:])
+	}
+	return c
+}
+
+// attentionHeads are the operands of an attention without a past: query, key and value (N,rows,heads*size)
+// with what is added to their rows, the mask of keys, what is added to the scores.
+type attentionHeads struct {
+	in              [3]*value
+	bias            [3][]float32
+	padding, scores *value
+	count           int
+	rows, keys      int
+}
+
+// fits says whether the operands are such as attend can write, whose definition then finds no fault with them.
+func (e *expander) fits(h *attentionHeads) bool {
+	q, k, v := h.in[0].shape, h.in[1].shape, h.in[2].shape
+	h.count, h.rows, h.keys = e.n.onnx.Int("num_heads", 0), q[1], k[1]
+	if h.count < 1 || q[2]%h.count != 0 || v[2]%h.count != 0 || q[2] != k[2] || k[0] != q[0] || v[0] != q[0] || v[1] != k[1] || h.keys == 0 || q[2] == 0 {
+		return false
+	}
+	if p := h.padding; p != nil && !sameShape(p.shape, []int{q[0], h.keys}) && !sameShape(p.shape, []int{q[0], h.rows, h.keys}) {
+		return false
+	}
+	if s := h.scores; s != nil && (len(s.shape) != 4 || !broadcasts(s.shape, []int{q[0], h.count, h.rows, h.keys}) || s.shape[3] != h.keys) {
+		return false
+	}
+	return !e.n.onnx.Bool("unidirectional", false) || h.rows == h.keys
+}
+
+// attend makes n the last of the nodes that compute the attention: Softmax(scale·QKᵀ + masks)·V.
+func (e *expander) attend(h *attentionHeads) {
+	n, k := e.n, h.in[0].shape[2]/h.count
+	q, keys, v := e.head(h, 0, []int64{0, 2, 1, 3}), e.head(h, 1, []int64{0, 2, 3, 1}), e.head(h, 2, []int64{0, 2, 1, 3})
+	full := []int{e.batch, h.count, h.rows, h.keys}
+	scale := float64(n.onnx.Float("scale", 0))
+	if scale == 0 {
+		scale = 1 / math.Sqrt(float64(k))
+	}
+	s := e.put("Mul", full, nil, e.put("MatMul", full, nil, q, keys), e.number(scale))
+	for _, m := range []*value{h.scores, e.padding(h), e.backwards(h)} {
+		if m != nil {
+			s = e.put("Add", full, nil, s, m)
+		}
+	}
+	s = e.put("Softmax", full, []*graph.Attr{{Name: "axis", Value: int64(-1)}}, s)
+	size := v.shape[3]
+	y := e.put("MatMul", []int{e.batch, h.count, h.rows, size}, nil, s, v)
+	y = e.put("Transpose", []int{e.batch, h.rows, h.count, size}, []*graph.Attr{{Name: "perm", Value: []int64{0, 2, 1, 3}}}, y)
+	shape := e.g.constant("shape", shapeOf(n.out[0].shape))
+	n.out = n.out[:1]
+	n.onnx = &graph.Node{Op: "Reshape", Name: n.onnx.Name, In: []string{y.name, shape.name}, Out: []string{n.out[0].name}}
+	n.version = qdqVersion
+	n.become("Reshape", nil, y, shape)
+}
+
+// head adds operand i's bias and moves its heads in front of its rows.
+func (e *expander) head(h *attentionHeads, i int, perm []int64) *value {
+	x := h.in[i]
+	if b := h.bias[i]; b != nil {
+		x = e.put("Add", x.shape, nil, x, e.g.constant(x.name+"·bias", tensor.Float32s(b, len(b))))
+	}
+	s := []int{x.shape[0], x.shape[1], h.count, x.shape[2] / h.count}
+	x = e.reshaped(x, s...)
+	to := make([]int, 4)
+	for k, p := range perm {
+		to[k] = s[p]
+	}
+	return e.put("Transpose", to, []*graph.Attr{{Name: "perm", Value: perm}}, x)
+}
+
+// padding is the filter's value where the mask of keys is not above zero; nil without a mask.
+func (e *expander) padding(h *attentionHeads) *value {
+	m := h.padding
+	if m == nil {
+		return nil
+	}
+	zero := e.g.constant("zero", tensor.Wrap(tensor.Int32, []int32{0}))
+	open := e.put("Greater", m.shape, nil, m, zero)
+	fill := e.number(float64(e.n.onnx.Float("mask_filter_value", -10000)))
+	x := e.put("Where", m.shape, nil, open, e.number(0), fill)
+	if len(m.shape) == 2 {
+		return e.reshaped(x, m.shape[0], 1, 1, h.keys)
+	}
+	return e.reshaped(x, m.shape[0], 1, h.rows, h.keys)
+}
+
+// backwards shuts out the keys behind each row; nil where rows see all.
+func (e *expander) backwards(h *attentionHeads) *value {
+	if !e.n.onnx.Bool("unidirectional", false) {
+		return nil
+	}
+	t := tensor.New(tensor.Float32, h.rows, h.keys)
+	x := tensor.Of[float32](t)
+	for i := range x {
+		if i%h.keys > i/h.keys {
+			x[i] = -math.MaxFloat32
+		}
+	}
+	return e.g.constant("backwards", t)
+}
