@@ -23,9 +23,9 @@ func TestFind(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := spelled(t, c)
-		m.Graph.Nodes = append(m.Graph.Nodes, &graph.Node{Op: "MatMul", In: []string{"x", "y"}, Out: []string{"z"}}, &graph.Node{Op: "MatMul", In: []string{"z", "y"}, Out: []string{"u"}})
+		m.Graph.Nodes = append(m.Graph.Nodes, &graph.Node{Op: "MatMul", In: []string{"x", "y"}, Out: []string{"z"}}, &graph.Node{Op: "MatMul", In: []string{"z", "y"}, Out: []string{"v"}})
 		found := Find(m)
-		if len(found) != 2 || found[0].Format != f || found[0].Name != "y" || found[1].Node.Out[0] != "u" {
+		if len(found) != 2 || found[0].Format != f || found[0].Name != "y" || found[1].Node.Out[0] != "v" {
 			t.Errorf("%s: found %d", f.Name, len(found))
 		}
 	}

@@ -18,8 +18,8 @@ type Writer struct {
 	tables map[string]string // initializers that constants share, by what they hold
 }
 
-// Write returns the nodes that compute c as the value out. New constants and the last node are named after name, nodes
-// before it after their operators alone, since each of their names is in the file three times.
+// Write returns the nodes that compute c as the value out. New constants and the last node are named after name. Nodes
+// before it have no names, and their results short ones, since there are several of them for each constant.
 func (w *Writer) Write(c *Coded, name, out string) ([]*graph.Node, error) {
 	s := &spelling{Writer: w, c: c, name: name, fold: c.Block.Fold(c.Shape)}
 	v, err := spellings[c.Format.Via](s)
@@ -60,10 +60,9 @@ func short(op string) string {
 	return op
 }
 
-// node adds a node with one result, both named after the operator.
+// node adds a node with one result.
 func (s *spelling) node(op string, in ...string) *graph.Node {
-	name := s.Fresh(short(op))
-	n := &graph.Node{Op: op, Name: name, In: in, Out: []string{name}}
+	n := &graph.Node{Op: op, In: in, Out: []string{s.Fresh("u")}}
 	s.nodes = append(s.nodes, n)
 	return n
 }
@@ -98,7 +97,7 @@ func (s *spelling) reshape(v string, shape []int) string {
 	for i, d := range shape {
 		list[i] = int64(d)
 	}
-	return s.node("Reshape", v, s.shared("shape"+tensor.FormatShape(shape), func() *tensor.Tensor { return tensor.Vector(list...) })).Out[0]
+	return s.node("Reshape", v, s.shared(tensor.FormatShape(shape), func() *tensor.Tensor { return tensor.Vector(list...) })).Out[0]
 }
 
 // cut keeps the first n positions along an axis.
