@@ -13,6 +13,7 @@ var narrowWeights = []struct {
 	draw func(r *rand.Rand) int8
 }{
 	{"ternary", 255, func(r *rand.Rand) int8 { return int8(r.IntN(3) - 1) }},
+	{"int2", 255, func(r *rand.Rand) int8 { return int8(r.IntN(4) - 2) }},
 	{"int4", 255, func(r *rand.Rand) int8 { return int8(r.IntN(16) - 8) }},
 	{"log4", 128, func(r *rand.Rand) int8 {
 		if v := int8(1) << r.IntN(7); r.IntN(2) == 0 {

@@ -1,5 +1,7 @@
 package kernel
 
+import "slices"
+
 // WinogradU8S8 is an int8 weight of a 3×3 convolution with steps of one, in Winograd's form F(4×4, 3×3): each
 // tile of 4×4 outputs takes 36 products of channels instead of 144 (Lavin and Gray, Fast Algorithms for
 // Convolutional Neural Networks, 2015, section 4.3). It is read-only and may be shared.
@@ -15,6 +17,7 @@ type WinogradU8S8 struct {
 	shape // its taps are the 36 positions of a tile
 	level Level
 	data  []int16 // [panel][position][k/2][column][2]
+	bytes []int8  // the same, in place of data, where all of it fits bytes and the level reads these
 	sums  []int32
 	fast  bool
 }
@@ -47,9 +50,22 @@ func (l Level) PackWinogradU8S8(w []int8, n, k int, o Order, most uint8) *Winogr
 		}
 		p.sums = append(p.sums, int32(above+below))
 	}
-	p.data = aligned[int16](p.cut(p.setLanes()))
-	packPanels(p.data, filtered(w, n, k, o), &p.shape, Order{N: winogradArea * k, Tap: k, K: 1})
+	size := p.cut(p.setLanes())
+	u, order := filtered(w, n, k, o), Order{N: winogradArea * k, Tap: k, K: 1}
+	if p.fast && fitBytes(u) {
+		p.bytes = aligned[int8](size)
+		packPanels(p.bytes, u, &p.shape, order)
+		return p
+	}
+	p.data = aligned[int16](size)
+	packPanels(p.data, u, &p.shape, order)
 	return p
+}
+
+// fitBytes says whether all of a transformed weight is within eight bits, as that of weights of at most two is: half as
+// much is then read for each product.
+func fitBytes(u []int16) bool {
+	return !slices.ContainsFunc(u, func(v int16) bool { return v != int16(int8(v)) })
 }
 
 // filtered transforms a weight to (n, position, k): G·g·Gᵀ of each 3×3 taps, at most 49·128.

@@ -48,3 +48,18 @@ func winogradU8S8OutSmall(products, dst *int32, line, tiles int, half *int32)
 //
 //go:noescape
 func sumsToRows(t *microArgs)
+
+// winogradS16S8AVX24x16 makes tiles of 4 rows by 16 columns.
+//
+//go:noescape
+func winogradS16S8AVX24x16(t *microArgs)
+
+// winogradS16S8AVX22x16 makes tiles of 2 rows by 16 columns.
+//
+//go:noescape
+func winogradS16S8AVX22x16(t *microArgs)
+
+// winogradS16S8AVX21x16 makes tiles of 1 rows by 16 columns.
+//
+//go:noescape
+func winogradS16S8AVX21x16(t *microArgs)

@@ -156,6 +156,27 @@ func (p *WinogradU8S8) transform(s *winogradU8S8Scratch, x []uint8, t *TilesU8S8
 	}
 }
 
+// microBytesOfPairs has no bodies of six rows: with bytes to widen they are no faster.
+var microBytesOfPairs = microSet{
+	2: {{4, winogradS16S8AVX24x16}, {2, winogradS16S8AVX22x16}, {1, winogradS16S8AVX21x16}},
+}
+
+// setPosition points at position q of a panel, of so many elements, and at the next one to fetch meanwhile. It returns the bodies
+// that multiply n tiles by it.
+func (p *WinogradU8S8) setPosition(s *scratch, pn panel, q, size, n int) []microKernel {
+	i := pn.off + q*size
+	j := min(i+size, max(len(p.data), len(p.bytes))-size)
+	if p.bytes != nil {
+		s.b, s.next, s.nextLen = unsafe.Pointer(&p.bytes[i]), unsafe.Pointer(&p.bytes[j]), size
+		return microBytesOfPairs[2]
+	}
+	s.b, s.next, s.nextLen = unsafe.Pointer(&p.data[i]), unsafe.Pointer(&p.data[j]), size*2
+	if n%4 == 0 && n%6 != 0 {
+		return microPairs[2][1:] // of four rows
+	}
+	return microPairs[2]
+}
+
 // multiply sums up the products of a panel over k, for each position of each tile that needs it.
 func (p *WinogradU8S8) multiply(s *winogradU8S8Scratch, pi int) {
 	pn := p.panels[pi]
@@ -163,16 +184,11 @@ func (p *WinogradU8S8) multiply(s *winogradU8S8Scratch, pi int) {
 	s.products = grow(s.products, tiles*winogradArea*genericLanes)
 	kind := s.kind
 	s.kind, s.taps, s.kb, s.ldc = 1, 1, p.k*2, winogradArea*genericLanes*4
-	s.bias, s.nextLen = unsafe.Pointer(&zeros), size*2
+	s.bias = unsafe.Pointer(&zeros)
 	for q := range winogradArea {
 		first, last := s.need(q)
-		ks := microPairs[2]
-		if n := last - first; n%4 == 0 && n%6 != 0 {
-			ks = ks[1:] // of four rows
-		}
+		ks := p.setPosition(&s.scratch, pn, q, size, last-first)
 		a := rows[int16]{x: s.wide[q*(tiles*p.k+positionPad):], lda: p.k, k: p.k, taps: 1}
-		s.b = unsafe.Pointer(&p.data[pn.off+q*size])
-		s.next = unsafe.Pointer(&p.data[min(pn.off+(q+1)*size, len(p.data)-size)])
 		over(&s.scratch, &a, ks, first, last, func(i int) {
 			s.c = unsafe.Pointer(&s.products[(i*winogradArea+q)*genericLanes])
 		})

@@ -57,6 +57,7 @@ type micro struct {
 	step   func(m *micro, b, a, acc string)
 	finish func(*micro)                         // from accumulators to memory; may use all registers
 	mark   func(m *micro, r int, offset string) // sees the offset of row r, below 0 for padding; nil: nothing
+	bytes  bool                                 // B holds words of 16 bits as bytes
 }
 
 func (m *micro) acc(r, v int) string { return reg(m.width, r*m.nv+v) }
@@ -223,9 +224,17 @@ func (m *micro) prefetch(u int) {
 	}
 	if m.mr == 1 {
 		for v := 0; v < m.nv; v += 64 / m.width {
-			m.p("PREFETCHT0 %d(BX)", (u*m.nv+v)*m.width+ahead)
+			m.p("PREFETCHT0 %d(BX)", (u*m.nv+v)*m.stored()+ahead)
 		}
 	}
+}
+
+// stored is the number of bytes of a vector in B.
+func (m *micro) stored() int {
+	if m.bytes {
+		return m.width / 2
+	}
+	return m.width
 }
 
 // fetched steps over what n dwords have fetched.
@@ -246,7 +255,7 @@ func (m *micro) steps() {
 		m.prefetch(u)
 		m.dword(u, u*4-span)
 	}
-	m.p("ADDQ $%d, BX", m.unroll*m.nv*m.width)
+	m.p("ADDQ $%d, BX", m.unroll*m.nv*m.stored())
 	m.fetched(m.unroll)
 	m.p("ADDQ $%d, AX", span)
 	m.p("JLE loop")
@@ -255,7 +264,7 @@ func (m *micro) steps() {
 	m.p("JEQ tapdone")
 	m.p("rest:")
 	m.dword(0, 0)
-	m.p("ADDQ $%d, BX", m.nv*m.width)
+	m.p("ADDQ $%d, BX", m.nv*m.stored())
 	m.p("ADDQ $4, AX")
 	m.p("JNE rest")
 	m.p("tapdone:")
@@ -265,8 +274,12 @@ func (m *micro) steps() {
 }
 
 func (m *micro) dword(u, disp int) {
+	load := "VMOVUPS"
+	if m.bytes {
+		load = "VPMOVSXBW"
+	}
 	for v := range m.nv {
-		m.p("VMOVUPS %d(BX), %s", (u*m.nv+v)*m.width, m.bv(v))
+		m.p("%s %d(BX), %s", load, (u*m.nv+v)*m.stored(), m.bv(v))
 	}
 	for r := range m.mr {
 		m.p("VBROADCASTSS %d(%s)(AX*1), %s", disp, rowRegs[r], m.av(r))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/bits"
 	"slices"
 )
@@ -11,7 +12,17 @@ func init() {
 		eachExtent(f.winogradU8S8In)
 		eachExtent(f.winogradU8S8Out)
 		f.sumsToRows()
+		for _, mr := range []int{4, 2, 1} {
+			f.microBytesOfPairs(mr, 2)
+		}
 	})
+}
+
+// microBytesOfPairs multiplies 16 bits by bytes, which it widens as they are loaded.
+func (f *file) microBytesOfPairs(mr, nv int) {
+	m := &micro{file: f, name: fmt.Sprintf("winogradS16S8AVX2%dx%d", mr, nv*8), width: 32, mr: mr, nv: nv, size: 2, unroll: 4, spare: 1,
+		fill: product, step: stepPairs, finish: finishIntY, bytes: true}
+	m.emit(fmt.Sprintf("makes tiles of %d rows by %d columns.", mr, nv*8))
 }
 
 const reach, side = 6, 4 // of a tile: pixels and outputs
