@@ -34,21 +34,9 @@ func (f *file) microBits(mr, nv int) {
 			m.p("VPXORD %s, %s, %s", b.sum(i), b.sum(i), b.sum(i))
 		}
 		m.p("taploop:")
-		m.addresses()
-		b.steps()
+		b.tap()
 		m.p("DECQ %s", curTaps)
 		m.p("JNE taploop")
-	}
-	m.mark = func(m *micro, r int, offset string) {
-		m.p("MOVQ %s, R14", offset)
-		m.p("NOTQ R14")
-		m.p("SARQ $63, R14")
-		m.p("KMOVW R14, K%d", r+1)
-		if r == 0 {
-			m.p("MOVQ R14, R15")
-		} else {
-			m.p("ADDQ R14, R15")
-		}
 	}
 	m.finish = func(m *micro) {
 		b.differences()
@@ -63,46 +51,94 @@ func (b bitTile) sum(i int) string { return reg(64, 31-i) }
 // spare are the registers between the accumulators and their sums.
 func (b bitTile) spare(i int) string { return reg(64, b.mr*b.nv+i) }
 
-// steps adds the dwords of a tap, where any row lies in the image: R15 is minus the number of those that do.
-func (b bitTile) steps() {
-	b.p("TESTQ R15, R15")
-	b.p("JEQ outside")
-	if b.mr > 1 {
-		b.p("CMPQ R15, $-%d", b.mr)
-		b.p("JEQ whole")
-		b.pairs("", true)
-		b.p("JMP tail")
-		b.p("whole:")
+// tap adds the dwords of a tap. Addresses take few steps where all rows lie in the image, as most do; a tap outside of the
+// image for all is passed over.
+func (b bitTile) tap() {
+	b.p("MOVQ t+0(FP), DI")
+	b.p("MOVQ %s, AX", curTap)
+	b.p("ADDQ $4, %s", curTap)
+	b.p("MOVQ %d(DI), CX", argOffRow)
+	b.p("MOVQ %s, SI", curA)
+	b.p("ADDQ %d(DI), SI", argKB)
+	for r := range b.mr {
+		b.p("MOVLQSX (AX), %s", rowRegs[r])
+		if r < b.mr-1 {
+			b.p("ADDQ CX, AX")
+		}
 	}
-	b.pairs("whole", false)
-	b.p("tail:")
-	b.p("SUBQ $8, AX")
-	b.p("JEQ tapdone")
-	b.last()
-	b.p("ADDQ $%d, BX", b.nv*64)
+	b.p("MOVQ R8, R14")
+	for r := 1; r < b.mr; r++ {
+		b.p("ORQ %s, R14", rowRegs[r])
+	}
+	b.p("TESTQ R14, R14")
+	b.p("JLT padded")
+	for r := range b.mr {
+		b.p("ADDQ SI, %s", rowRegs[r])
+	}
+	b.dwords("whole", false)
 	b.p("JMP tapdone")
+	b.p("padded:")
+	if b.mr > 1 {
+		b.masks()
+		b.dwords("part", true)
+		b.p("JMP tapdone")
+	}
 	b.p("outside:")
-	b.p("IMUL3Q $-%d, AX, R14", b.nv*64/4)
-	b.p("ADDQ R14, BX")
+	b.p("MOVQ %d(DI), AX", argKB)
+	b.p("IMUL3Q $%d, AX, AX", b.nv*64/4)
+	b.p("ADDQ AX, BX")
+	b.p("JMP passed")
 	b.p("tapdone:")
 	if b.fetches() {
 		b.p("MOVQ SI, %s", curNext)
 	}
+	b.p("passed:")
 }
 
-// pairs is the loop over pairs of dwords of a row, before the one that may be left; AX is 8 more behind it.
-func (b bitTile) pairs(label string, masked bool) {
+// masks turns offsets into addresses, and clears the mask of a row that is padding.
+func (b bitTile) masks() {
+	b.p("MOVQ %d(DI), DX", argZero)
+	b.p("ADDQ %d(DI), DX", argKB)
+	b.p("XORL R15, R15")
+	for r := range b.mr {
+		x := rowRegs[r]
+		b.p("MOVQ %s, R14", x)
+		b.p("NOTQ R14")
+		b.p("SARQ $63, R14")
+		b.p("KMOVW R14, K%d", r+1)
+		b.p("ORQ R14, R15")
+		b.p("ADDQ SI, %s", x)
+		b.p("TESTQ R14, R14")
+		b.p("CMOVQEQ DX, %s", x)
+	}
+	b.p("TESTQ R15, R15")
+	b.p("JEQ outside")
+}
+
+// dwords is the loop over pairs of dwords of a row, and the one that may be left.
+func (b bitTile) dwords(label string, masked bool) {
+	if b.fetches() {
+		b.p("MOVQ %d(DI), CX", argPace)
+		b.p("MOVQ %s, SI", curNext)
+	}
+	b.p("MOVQ %d(DI), AX", argKB)
+	b.p("NEGQ AX")
 	b.p("ADDQ $8, AX")
-	b.p("JG tail")
+	b.p("JG %slast", label)
 	b.p("PCALIGN $32")
-	b.p("loop%s:", label)
+	b.p("%s:", label)
 	b.prefetch(0)
 	b.prefetch(1)
 	b.pair(masked)
 	b.p("ADDQ $%d, BX", 2*b.nv*64)
 	b.fetched(2)
 	b.p("ADDQ $8, AX")
-	b.p("JLE loop%s", label)
+	b.p("JLE %s", label)
+	b.p("%slast:", label)
+	b.p("SUBQ $8, AX")
+	b.p("JEQ tapdone")
+	b.last(masked)
+	b.p("ADDQ $%d, BX", b.nv*64)
 }
 
 // Truth tables of VPTERNLOGD: of the operands the first, which is overwritten, counts 4, the others 2 and 1.
@@ -143,13 +179,17 @@ func (b bitTile) pair(masked bool) {
 }
 
 // last adds one word.
-func (b bitTile) last() {
+func (b bitTile) last(masked bool) {
 	x, carry := b.spare(0), b.spare(1)
 	for r := range b.mr {
+		differ := "VPXORD %d(BX), %s, %s"
+		if masked {
+			differ = fmt.Sprintf("VPXORD.Z %%d(BX), %%s, K%d, %%s", r+1)
+		}
 		for v := range b.nv {
 			sum := b.sum(r*b.nv + v)
 			b.p("VPBROADCASTD (%s)(AX*1), %s", rowRegs[r], x)
-			b.p("VPXORD.Z %d(BX), %s, K%d, %s", v*64, x, r+1, x)
+			b.p(differ, v*64, x, x)
 			b.p("VPANDD %s, %s, %s", sum, x, carry)
 			b.p("VPXORD %s, %s, %s", x, sum, sum)
 			b.p("VPOPCNTD %s, %s", carry, carry)

@@ -55,9 +55,8 @@ type micro struct {
 	pro    func(*micro) // loads constants for step
 	fill   func(*micro) // makes the accumulators
 	step   func(m *micro, b, a, acc string)
-	finish func(*micro)                         // from accumulators to memory; may use all registers
-	mark   func(m *micro, r int, offset string) // sees the offset of row r, below 0 for padding; nil: nothing
-	bytes  bool                                 // B holds words of 16 bits as bytes
+	finish func(*micro) // from accumulators to memory; may use all registers
+	bytes  bool         // B holds words of 16 bits as bytes
 }
 
 func (m *micro) acc(r, v int) string { return reg(m.width, r*m.nv+v) }
@@ -183,9 +182,6 @@ func (m *micro) addresses() {
 			x = "DI"
 		}
 		m.p("MOVLQSX (AX), %s", x)
-		if m.mark != nil {
-			m.mark(m, r, x)
-		}
 		m.p("TESTQ %s, %s", x, x)
 		m.p("LEAQ (SI)(%s*%d), %s", x, m.size, x)
 		m.p("CMOVQLT DX, %s", x)
