@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
@@ -18,6 +20,9 @@ func expandFused(g *net) {
 		if n.static() && n.out[0] != nil && n.kind != n.onnx.Op { // of another domain
 			parts = op.Parts(n.onnx, version, func(i int) int { return len(n.in[i].shape) })
 		}
+		if slices.ContainsFunc(parts, n.grows) {
+			parts = nil // the definition has to judge it
+		}
 		if parts == nil {
 			nodes = append(nodes, n)
 			continue
@@ -25,6 +30,13 @@ func expandFused(g *net) {
 		nodes = append(nodes, g.unfused(n, parts, version)...)
 	}
 	g.nodes = nodes
+}
+
+// grows says whether a part would add to a result of n's shape what does not broadcast to it.
+func (n *node) grows(p op.Part) bool {
+	return p.Op == "Add" && slices.ContainsFunc(p.In, func(s op.Source) bool {
+		return s.Input >= 0 && !broadcasts(n.in[s.Input].shape, n.out[0].shape)
+	})
 }
 
 // unfused makes the nodes that n stands for. Each result has n's shape but for transposed operands.

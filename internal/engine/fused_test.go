@@ -43,6 +43,10 @@ func TestFused(t *testing.T) {
 			x := k.input(k.floats(3, 5, 24))
 			return k.node("com.microsoft.SkipLayerNormalization", []string{x, k.input(k.floats(3, 5, 24)), k.constant(k.floats(24)), k.constant(k.floats(24)), k.constant(k.floats(24))}, "epsilon", float32(1e-3))
 		}},
+		{"sum and rms norm", "f32 RMSNorm", func(k *maker) string {
+			x := k.input(k.floats(3, 5, 24))
+			return k.node("com.microsoft.SkipSimplifiedLayerNormalization", []string{x, k.input(k.floats(3, 5, 24)), k.constant(k.floats(24))}, "epsilon", float32(1e-3))
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := newMaker(13)
@@ -52,5 +56,15 @@ func TestFused(t *testing.T) {
 				t.Errorf("steps are %q", names)
 			}
 		})
+	}
+}
+
+// TestFusedOdd leaves a sum that grows to the definition, which refuses it.
+func TestFusedOdd(t *testing.T) {
+	k := newMaker(14)
+	x := k.input(k.floats(1, 5, 24))
+	k.output(k.node("com.microsoft.SkipLayerNormalization", []string{x, k.input(k.floats(3, 5, 24)), k.constant(k.floats(24))}))
+	if err := k.agree(); err != nil {
+		t.Error(err)
 	}
 }

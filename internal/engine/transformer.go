@@ -11,9 +11,8 @@ import (
 // expansions lists operators of ONNX Runtime that are written as standard ones, which have fast paths.
 // They leave alone what their definitions have to judge.
 var expansions = map[string]func(e *expander){
-	"com.microsoft.SkipSimplifiedLayerNormalization": (*expander).skipNorm,
-	"com.microsoft.MultiHeadAttention":               (*expander).multiHead,
-	"com.microsoft.Attention":                        (*expander).projected,
+	"com.microsoft.MultiHeadAttention": (*expander).multiHead,
+	"com.microsoft.Attention":          (*expander).projected,
 }
 
 // expandTransformers writes the operators of expansions as others, where all is float32.
@@ -60,38 +59,6 @@ func shapeOf(shape []int) *tensor.Tensor {
 		list[i] = int64(d)
 	}
 	return tensor.Vector(list...)
-}
-
-// skipNorm writes SkipSimplifiedLayerNormalization as Add and SimplifiedLayerNormalization.
-func (e *expander) skipNorm() {
-	n := e.n
-	if n.output(1) != nil || n.output(2) != nil {
-		return
-	}
-	sum, out, x := n.output(3), n.out[0].shape, n.in[0]
-	hidden := out[len(out)-1:]
-	bias := n.input(3)
-	if !broadcasts(n.in[1].shape, out) || !sameShape(n.in[2].shape, hidden) || bias != nil && !sameShape(bias.shape, hidden) {
-		return
-	}
-	operands := []*value{n.in[1]}
-	if bias != nil {
-		operands = append(operands, bias)
-	}
-	gamma := n.in[2]
-	for i, o := range operands {
-		to := e.g.newValue(n.out[0], tensor.Float32, out)
-		if i == len(operands)-1 && sum != nil {
-			to = sum
-		}
-		e.g.insertOp(n, "Add", qdqVersion, nil, []*value{x, o}, to)
-		x = to
-	}
-	n.out = n.out[:1]
-	n.onnx = &graph.Node{Op: "SimplifiedLayerNormalization", Name: n.onnx.Name, In: []string{x.name, gamma.name}, Out: []string{n.out[0].name},
-		Attrs: []*graph.Attr{{Name: "epsilon", Value: n.onnx.Float("epsilon", 1e-12)}}}
-	n.version = qdqVersion
-	n.become("SimplifiedLayerNormalization", nil, x, gamma)
 }
 
 // output returns result i, or nil.

@@ -139,22 +139,25 @@ func quickParts(p *parts, _ func(i int) int) bool {
 	return true
 }
 
-// skipParts is the sum, or the two, and the normalization, which opset 17 brought.
-func skipParts(p *parts, _ func(i int) int) bool {
-	n := p.n
-	if p.opset < 17 || slices.ContainsFunc(n.Out[min(1, len(n.Out)):min(3, len(n.Out))], func(o string) bool { return o != "" }) {
-		return false
+// skipParts is the sum, or the two, and the normalization, which opset since brought to the standard. Of the inputs
+// behind the second, those before bias are its scale and shift.
+func skipParts(norm string, bias, since int) func(p *parts, _ func(i int) int) bool {
+	return func(p *parts, _ func(i int) int) bool {
+		n := p.n
+		if p.opset < since || slices.ContainsFunc(n.Out[min(1, len(n.Out)):min(3, len(n.Out))], func(o string) bool { return o != "" }) {
+			return false
+		}
+		sum := p.add("Add", inputs(0, 2))
+		if len(n.In) > bias && n.In[bias] != "" {
+			sum = p.add("Add", []Source{sum, {Input: bias, Part: -1}})
+		}
+		if len(n.Out) > 3 && n.Out[3] != "" {
+			p.list[sum.Part].Out = 3
+		}
+		in := append([]Source{sum}, inputs(2, p.given(bias))...)
+		p.add(norm, in, &graph.Attr{Name: "axis", Value: int64(-1)}, &graph.Attr{Name: "epsilon", Value: n.Float("epsilon", 1e-12)})
+		return true
 	}
-	sum := p.add("Add", inputs(0, 2))
-	if len(n.In) > 4 && n.In[4] != "" {
-		sum = p.add("Add", []Source{sum, {Input: 4, Part: -1}})
-	}
-	if len(n.Out) > 3 && n.Out[3] != "" {
-		p.list[sum.Part].Out = 3
-	}
-	in := append([]Source{sum}, inputs(2, p.given(4))...)
-	p.add("LayerNormalization", in, &graph.Attr{Name: "axis", Value: int64(-1)}, &graph.Attr{Name: "epsilon", Value: n.Float("epsilon", 1e-12)})
-	return true
 }
 
 // Parts returns the operators that a fused node stands for, in order: nil where it is none, or has options
