@@ -18,7 +18,7 @@ func expandFused(g *net) {
 	for _, n := range g.nodes {
 		var parts []op.Part
 		if n.static() && n.out[0] != nil && n.kind != n.onnx.Op { // of another domain
-			parts = op.Parts(n.onnx, version, func(i int) int { return len(n.in[i].shape) })
+			parts = op.Parts(n.onnx, version, func(i int) []int { return append([]int{}, n.in[i].shape...) })
 		}
 		if slices.ContainsFunc(parts, n.grows) {
 			parts = nil // the definition has to judge it
@@ -32,10 +32,15 @@ func expandFused(g *net) {
 	g.nodes = nodes
 }
 
-// grows says whether a part would add to a result of n's shape what does not broadcast to it.
+// grows says whether a part would add to a result of n's shape what does not broadcast to it, or to one of a
+// convolution what is not of its shape.
 func (n *node) grows(p op.Part) bool {
 	return p.Op == "Add" && slices.ContainsFunc(p.In, func(s op.Source) bool {
-		return s.Input >= 0 && !broadcasts(n.in[s.Input].shape, n.out[0].shape)
+		if s.Input < 0 {
+			return false
+		}
+		shape, out := n.in[s.Input].shape, n.out[0].shape
+		return !broadcasts(shape, out) || n.onnx.Op == "FusedConv" && !sameShape(shape, out)
 	})
 }
 

@@ -39,6 +39,9 @@ func findLayerNorms(g *net) {
 		if axis < 0 {
 			axis += len(n.in[0].shape)
 		}
+		if axis < 0 || axis > len(n.in[0].shape) || !broadcasts(n.in[1].shape, n.in[0].shape) {
+			continue // the definition judges it
+		}
 		cols := tensor.Elements(n.in[0].shape[axis:])
 		gamma, ok := rowOf(n.in[1], cols)
 		s := &layerNorm{gamma: gamma, eps: n.onnx.Float("epsilon", 1e-5), rms: rmsNorms[n.kind]}

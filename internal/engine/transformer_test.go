@@ -7,41 +7,47 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// TestTransformerOperators holds what is written for ONNX Runtime's operators of transformers against their
-// definitions, and asks that nothing of them is left to these.
+// transformerCases are ONNX Runtime's operators of transformers, by name.
+var transformerCases = map[string]func(k *maker) []string{
+	"skip": func(k *maker) []string {
+		x, skip := k.input(k.floats(2, rows, hidden)), k.input(k.floats(1, rows, hidden))
+		y := k.node("com.microsoft.SkipSimplifiedLayerNormalization", []string{x, skip, k.constant(k.floats(hidden)), k.constant(k.floats(hidden))}, "epsilon", float32(1e-5))
+		n := k.m.Graph.Nodes[0]
+		n.Out = append(n.Out, "", "", "sum")
+		return []string{y, "sum"}
+	},
+	"rms": func(k *maker) []string {
+		return []string{k.node("SimplifiedLayerNormalization", []string{k.input(k.floats(2, rows, hidden)), k.constant(k.floats(hidden))})}
+	},
+	"multi-head": func(k *maker) []string {
+		in := []string{k.input(k.floats(2, rows, hidden)), k.input(k.floats(2, keys, hidden)), k.input(k.floats(2, keys, 9)), k.constant(k.floats(2*hidden + 9))}
+		return []string{k.node("com.microsoft.MultiHeadAttention", append(in, maskOf(k, 2, keys), k.input(k.floats(1, 3, rows, keys))), headsOf()...)}
+	},
+	"mask of rows": func(k *maker) []string {
+		in := []string{k.input(k.floats(1, rows, hidden)), k.input(k.floats(1, keys, hidden)), k.input(k.floats(1, keys, hidden)), ""}
+		return []string{k.node("com.microsoft.MultiHeadAttention", append(in, maskOf(k, 1, rows, keys)), headsOf("scale", float32(0.3), "mask_filter_value", float32(-2))...)}
+	},
+	"past": func(k *maker) []string {
+		x := k.input(k.floats(1, rows, hidden))
+		past := k.input(k.floats(1, 3, 2, hidden/3))
+		return []string{k.node("com.microsoft.MultiHeadAttention", []string{x, x, x, "", "", "", past, past}, headsOf()...)}
+	},
+	"projected": func(k *maker) []string {
+		in := []string{k.input(k.floats(2, rows, 10)), k.constant(k.floats(10, 3*hidden)), k.constant(k.floats(3 * hidden))}
+		return []string{k.node("com.microsoft.Attention", in, headsOf("unidirectional", int64(1))...)}
+	},
+}
+
+const rows, keys, hidden = 5, 7, 24
+
+func maskOf(k *maker, shape ...int) string { return k.input(k.codes(tensor.Int32, 0, 1, shape...)) }
+
+func headsOf(more ...any) []any { return append([]any{"num_heads", int64(3)}, more...) }
+
+// TestTransformerOperators holds what is written for them against their definitions, and asks that nothing of them
+// is left to these.
 func TestTransformerOperators(t *testing.T) {
-	const rows, keys, hidden = 5, 7, 24
-	heads := []any{"num_heads", int64(3)}
-	mask := func(k *maker, shape ...int) string { return k.input(k.codes(tensor.Int32, 0, 1, shape...)) }
-	for name, build := range map[string]func(k *maker) []string{
-		"skip": func(k *maker) []string {
-			x, skip := k.input(k.floats(2, rows, hidden)), k.input(k.floats(1, rows, hidden))
-			y := k.node("com.microsoft.SkipSimplifiedLayerNormalization", []string{x, skip, k.constant(k.floats(hidden)), k.constant(k.floats(hidden))}, "epsilon", float32(1e-5))
-			n := k.m.Graph.Nodes[0]
-			n.Out = append(n.Out, "", "", "sum")
-			return []string{y, "sum"}
-		},
-		"rms": func(k *maker) []string {
-			return []string{k.node("SimplifiedLayerNormalization", []string{k.input(k.floats(2, rows, hidden)), k.constant(k.floats(hidden))})}
-		},
-		"multi-head": func(k *maker) []string {
-			in := []string{k.input(k.floats(2, rows, hidden)), k.input(k.floats(2, keys, hidden)), k.input(k.floats(2, keys, 9)), k.constant(k.floats(2*hidden + 9))}
-			return []string{k.node("com.microsoft.MultiHeadAttention", append(in, mask(k, 2, keys), k.input(k.floats(1, 3, rows, keys))), heads...)}
-		},
-		"mask of rows": func(k *maker) []string {
-			in := []string{k.input(k.floats(1, rows, hidden)), k.input(k.floats(1, keys, hidden)), k.input(k.floats(1, keys, hidden)), ""}
-			return []string{k.node("com.microsoft.MultiHeadAttention", append(in, mask(k, 1, rows, keys)), append(heads, "scale", float32(0.3), "mask_filter_value", float32(-2))...)}
-		},
-		"past": func(k *maker) []string {
-			x := k.input(k.floats(1, rows, hidden))
-			past := k.input(k.floats(1, 3, 2, hidden/3))
-			return []string{k.node("com.microsoft.MultiHeadAttention", []string{x, x, x, "", "", "", past, past}, heads...)}
-		},
-		"projected": func(k *maker) []string {
-			in := []string{k.input(k.floats(2, rows, 10)), k.constant(k.floats(10, 3*hidden)), k.constant(k.floats(3 * hidden))}
-			return []string{k.node("com.microsoft.Attention", in, append(heads, "unidirectional", int64(1))...)}
-		},
-	} {
+	for name, build := range transformerCases {
 		t.Run(name, func(t *testing.T) {
 			k := newMaker(9)
 			k.output(build(k)...)

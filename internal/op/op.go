@@ -19,7 +19,7 @@ type Op struct {
 	Infer  func(c *Inference) ([]Fact, error)
 	Eval   func(c *Call) ([]*tensor.Tensor, error)
 	Quant  Quant
-	parts  func(p *parts, rank func(i int) int) bool // of a fused operator: collects those that it stands for
+	parts  func(p *parts, shape func(i int) []int) bool // of a fused operator: collects those that it stands for
 
 	Schemas []*Schema // one for each version, ascending; filled from schema.txt
 	Random  bool      // two evaluations of the same inputs may differ

@@ -78,7 +78,7 @@ func (p *parts) activate(x Source, params []float32) bool {
 	return true
 }
 
-func convParts(p *parts, _ func(i int) int) bool {
+func convParts(p *parts, _ func(i int) []int) bool {
 	y := p.add("Conv", inputs(0, p.given(3)), p.kept("activation", "activation_params")...)
 	if len(p.n.In) > 3 && p.n.In[3] != "" {
 		y = p.add("Add", []Source{y, {Input: 3, Part: -1}})
@@ -86,25 +86,25 @@ func convParts(p *parts, _ func(i int) int) bool {
 	return p.activate(y, p.n.Floats("activation_params"))
 }
 
-func gemmParts(p *parts, _ func(i int) int) bool {
+func gemmParts(p *parts, _ func(i int) []int) bool {
 	y := p.add("Gemm", inputs(0, p.given(3)), p.kept("activation", "activation_alpha", "activation_beta", "activation_gamma")...)
 	return p.activate(y, gemmActivation(p.n))
 }
 
 // matMulParts takes operands apart whose rank is known.
-func matMulParts(p *parts, rank func(i int) int) bool {
+func matMulParts(p *parts, shape func(i int) []int) bool {
 	in := inputs(0, 2)
 	for i, side := range []string{"A", "B"} {
 		swap, batch := p.n.Bool("trans"+side, false), p.n.Bool("transBatch"+side, false)
 		if !swap && !batch {
 			continue
 		}
-		r := rank(i)
-		if r < 0 {
+		t := shape(i)
+		if t == nil {
 			return false
 		}
 		var perm []int64
-		for _, axis := range fusedOrder(r, swap, batch) {
+		for _, axis := range fusedOrder(len(t), swap, batch) {
 			perm = append(perm, int64(axis))
 		}
 		in[i] = p.add("Transpose", []Source{in[i]}, &graph.Attr{Name: "perm", Value: perm})
@@ -116,10 +116,15 @@ func matMulParts(p *parts, rank func(i int) int) bool {
 	return true
 }
 
+// vector says whether a shape, where it is known, is that of a vector along the last axis of x.
+func vector(shape, x []int) bool {
+	return shape == nil || len(shape) == 1 && (len(x) == 0 || shape[0] == x[len(x)-1])
+}
+
 // biasedParts is a sum and a function of it, which has no bias of its own then.
-func biasedParts(name string) func(p *parts, _ func(i int) int) bool {
-	return func(p *parts, _ func(i int) int) bool {
-		if len(p.n.In) < 2 || p.n.In[1] == "" {
+func biasedParts(name string) func(p *parts, shape func(i int) []int) bool {
+	return func(p *parts, shape func(i int) []int) bool {
+		if len(p.n.In) < 2 || p.n.In[1] == "" || !vector(shape(1), shape(0)) {
 			return false
 		}
 		p.add(name, []Source{p.add("Add", inputs(0, 2))})
@@ -129,7 +134,7 @@ func biasedParts(name string) func(p *parts, _ func(i int) int) bool {
 }
 
 // quickParts is x times the sigmoid of alpha·x.
-func quickParts(p *parts, _ func(i int) int) bool {
+func quickParts(p *parts, _ func(i int) []int) bool {
 	x := inputs(0, 1)
 	arg := x
 	if alpha := p.n.Float("alpha", 1.702); alpha != 1 {
@@ -141,9 +146,14 @@ func quickParts(p *parts, _ func(i int) int) bool {
 
 // skipParts is the sum, or the two, and the normalization, which opset since brought to the standard. Of the inputs
 // behind the second, those before bias are its scale and shift.
-func skipParts(norm string, bias, since int) func(p *parts, _ func(i int) int) bool {
-	return func(p *parts, _ func(i int) int) bool {
+func skipParts(norm string, bias, since int) func(p *parts, shape func(i int) []int) bool {
+	return func(p *parts, shape func(i int) []int) bool {
 		n := p.n
+		for i := 2; i < len(n.In); i++ {
+			if n.In[i] != "" && !vector(shape(i), shape(0)) {
+				return false
+			}
+		}
 		if p.opset < since || slices.ContainsFunc(n.Out[min(1, len(n.Out)):min(3, len(n.Out))], func(o string) bool { return o != "" }) {
 			return false
 		}
@@ -161,15 +171,15 @@ func skipParts(norm string, bias, since int) func(p *parts, _ func(i int) int) b
 }
 
 // Parts returns the operators that a fused node stands for, in order: nil where it is none, or has options
-// that they lack. opset is the version of the default domain that they are of, rank says how many axes input
-// i has, -1 where that is not known.
-func Parts(n *graph.Node, opset int, rank func(i int) int) []Part {
+// that they lack. opset is the version of the default domain that they are of, shape tells that of input i, nil where
+// it is not known.
+func Parts(n *graph.Node, opset int, shape func(i int) []int) []Part {
 	o := Lookup(n.Domain, n.Op)
 	if o == nil || o.parts == nil {
 		return nil
 	}
 	p := &parts{n: n, opset: opset}
-	if !o.parts(p, rank) {
+	if !o.parts(p, shape) {
 		return nil
 	}
 	return p.end()

@@ -15,11 +15,11 @@ var Unfuse = &Pass{
 		for g := range m.Graph.Graphs() {
 			var out []*graph.Node
 			for _, n := range g.Nodes {
-				parts := op.Parts(n, m.Opset(""), func(i int) int {
+				parts := op.Parts(n, m.Opset(""), func(i int) []int {
 					if t := g.ConstTensor(n.In[i]); t != nil {
-						return t.Rank()
+						return t.Shape
 					}
-					return -1
+					return nil
 				})
 				if parts == nil {
 					out = append(out, n)
