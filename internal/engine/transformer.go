@@ -17,9 +17,10 @@ var expansions = map[string]func(e *expander){
 
 // expandTransformers writes the operators of expansions as others, where all is float32.
 func expandTransformers(g *net) {
+	masks := map[[2]int]*value{}
 	for _, n := range slices.Clone(g.nodes) {
 		if f := expansions[n.kind]; f != nil && n.static() && n.out[0].is(tensor.Float32) && n.out[0].elems() > 0 && len(n.in[0].shape) > 0 {
-			f(&expander{g: g, n: n, batch: n.in[0].shape[0]})
+			f(&expander{g: g, n: n, batch: n.in[0].shape[0], masks: masks})
 		}
 	}
 	g.sweep()
@@ -30,6 +31,7 @@ type expander struct {
 	g     *net
 	n     *node
 	batch int
+	masks map[[2]int]*value // that shut out later keys, by rows and keys: all nodes share them
 }
 
 // put adds a node with a result of that shape.
@@ -241,6 +243,10 @@ func (e *expander) backwards(h *attentionHeads) *value {
 	if !e.n.onnx.Bool("unidirectional", false) {
 		return nil
 	}
+	size := [2]int{h.rows, h.keys}
+	if m := e.masks[size]; m != nil {
+		return m
+	}
 	t := tensor.New(tensor.Float32, h.rows, h.keys)
 	x := tensor.Of[float32](t)
 	for i := range x {
@@ -248,5 +254,6 @@ func (e *expander) backwards(h *attentionHeads) *value {
 			x[i] = -math.MaxFloat32
 		}
 	}
-	return e.g.constant("backwards", t)
+	e.masks[size] = e.g.constant("backwards", t)
+	return e.masks[size]
 }

@@ -247,6 +247,9 @@ func (a *attention) compute(wantScores bool, mode int) (y, scores *heads, err er
 		}
 		scores.data = make([]float64, tensor.Elements(scores.shape()))
 	}
+	if len(y.data) == 0 && len(scores.data) == 0 {
+		return y, scores, nil
+	}
 	for i := range a.q.batch * a.q.count {
 		n, head := i/a.q.count, i%a.q.count
 		var s []float64

@@ -170,12 +170,18 @@ func skipParts(norm string, bias, since int) func(p *parts, shape func(i int) []
 	}
 }
 
+// IsNumber says whether s is a number, which is float32: operators of other types take no such.
+func (s Source) IsNumber() bool { return s.Input < 0 && s.Part < 0 }
+
 // Parts returns the operators that a fused node stands for, in order: nil where it is none, or has options
 // that they lack. opset is the version of the default domain that they are of, shape tells that of input i, nil where
 // it is not known.
 func Parts(n *graph.Node, opset int, shape func(i int) []int) []Part {
 	o := Lookup(n.Domain, n.Op)
-	if o == nil || o.parts == nil {
+	if o == nil || o.parts == nil || len(n.Out) == 0 || n.Out[0] == "" {
+		return nil
+	}
+	if s := o.Schema(1); s == nil || s.CheckNode(n) != nil {
 		return nil
 	}
 	p := &parts{n: n, opset: opset}

@@ -37,12 +37,16 @@ func leavesRange(n *graph.Node, _ func(name string) *tensor.Tensor) string {
 	return ""
 }
 
+// Pads says whether a pooling node may pad its input.
+func Pads(n *graph.Node) bool {
+	auto := n.Str("auto_pad", "NOTSET")
+	return auto != "NOTSET" && auto != "VALID" || slices.ContainsFunc(n.Ints("pads"), func(p int) bool { return p != 0 })
+}
+
 // countsBeyond tells of an AveragePool that counts padding and may see more than it: ONNX Runtime's integer
 // form counts that too (QLinearAveragePool, 1.32).
 func countsBeyond(n *graph.Node, _ func(name string) *tensor.Tensor) string {
-	auto := n.Str("auto_pad", "NOTSET")
-	padded := slices.ContainsFunc(n.Ints("pads"), func(p int) bool { return p != 0 })
-	if n.Bool("ceil_mode", false) && n.Bool("count_include_pad", false) && padded && auto == "NOTSET" {
+	if n.Bool("ceil_mode", false) && n.Bool("count_include_pad", false) && Pads(n) {
 		return "it counts padding, and ceil_mode looks beyond it"
 	}
 	return ""

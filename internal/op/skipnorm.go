@@ -17,7 +17,12 @@ func evalSkipLayerNormalization(c *Call) ([]*tensor.Tensor, error) {
 	}
 	hidden := total.Shape[total.Rank()-1]
 	mean, inverse := standardize(sum, hidden, float64(c.Float("epsilon", 1e-12)))
-	return skipOutputs(c, sum, total, c.Input(3), slices.Concat([]float64{}, mean), inverse)
+	out, err := skipOutputs(c, sum, total, c.Input(3), inverse)
+	if err != nil {
+		return nil, err
+	}
+	out[1], err = statistic(tensor.Float32, mean, out[2].Shape)
+	return out, err
 }
 
 // evalSkipSimplifiedLayerNormalization divides input + skip (+ bias) by the root of its mean square
@@ -28,7 +33,7 @@ func evalSkipSimplifiedLayerNormalization(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	hidden := total.Shape[total.Rank()-1]
-	return skipOutputs(c, sum, total, nil, nil, unitRMS(sum, hidden, float64(c.Float("epsilon", 1e-12))))
+	return skipOutputs(c, sum, total, nil, unitRMS(sum, hidden, float64(c.Float("epsilon", 1e-12))))
 }
 
 // skipSum adds input, skip and the bias at input bias, and checks that these and the vectors before it
@@ -59,8 +64,8 @@ func skipSum(c *Call, bias int) ([]float64, *tensor.Tensor, error) {
 	return sum, total, err
 }
 
-// skipOutputs applies gamma and beta to normalized rows and gathers the results; a nil mean is not given.
-func skipOutputs(c *Call, y []float64, total, beta *tensor.Tensor, mean, inverse []float64) ([]*tensor.Tensor, error) {
+// skipOutputs applies gamma and beta to normalized rows and gathers the results but for the mean.
+func skipOutputs(c *Call, y []float64, total, beta *tensor.Tensor, inverse []float64) ([]*tensor.Tensor, error) {
 	if err := affine(y, total.Shape, c.In[2], beta); err != nil {
 		return nil, err
 	}
@@ -71,11 +76,6 @@ func skipOutputs(c *Call, y []float64, total, beta *tensor.Tensor, mean, inverse
 	}
 	stats := slices.Clone(total.Shape)
 	stats[len(stats)-1] = 1
-	if mean != nil {
-		if out[1], err = statistic(tensor.Float32, mean, stats); err != nil {
-			return nil, err
-		}
-	}
 	out[2], err = statistic(tensor.Float32, inverse, stats)
 	return out, err
 }

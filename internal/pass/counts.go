@@ -1,6 +1,9 @@
 package pass
 
-import "lowbit/internal/graph"
+import (
+	"lowbit/internal/graph"
+	"lowbit/internal/op"
+)
 
 // Counts takes count_include_pad from AveragePool without padding, where it changes nothing. ONNX Runtime's
 // integer form counts with it what ceil_mode adds beyond the input (QLinearAveragePool, 1.32).
@@ -9,22 +12,11 @@ var Counts = &Pass{
 	Run: func(m *graph.Model) error {
 		for g := range m.Graph.Graphs() {
 			for _, n := range g.Nodes {
-				if n.Op == "AveragePool" && graph.CanonicalDomain(n.Domain) == "" && n.Bool("count_include_pad", false) && unpadded(n) {
+				if n.Op == "AveragePool" && graph.CanonicalDomain(n.Domain) == "" && n.Bool("count_include_pad", false) && !op.Pads(n) {
 					n.SetAttr("count_include_pad", int64(0))
 				}
 			}
 		}
 		return nil
 	},
-}
-
-// unpadded says whether n has no padding of its own.
-func unpadded(n *graph.Node) bool {
-	for _, p := range n.Ints("pads") {
-		if p != 0 {
-			return false
-		}
-	}
-	auto := n.Str("auto_pad", "NOTSET")
-	return auto == "NOTSET" || auto == "VALID"
 }

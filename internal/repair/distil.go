@@ -27,6 +27,7 @@ type Distiller struct {
 	end     string  // the first node that the tape could not take, "" where it took all that it met
 	norms   int     // that the network has
 	kept    int     // bytes of values of a whole batch, up to which they are not computed twice
+	lane    int     // bytes of values and gradients of one input
 }
 
 const (
@@ -34,6 +35,7 @@ const (
 	distilBatch = 32        // inputs that together have the wanted statistics
 	distilKept  = 128 << 20 // bytes
 	distilLane  = 256 << 20 // bytes of values and gradients of one input at most
+	distilLanes = 1 << 30   // and of those that threads work on at once
 	cellWork    = 20        // multiply-adds that one number of a cell stands for
 )
 
@@ -61,12 +63,11 @@ func NewDistiller(level kernel.Level, m *graph.Model, facts op.Facts, input stri
 	if len(d.watches) == 0 {
 		return nil, fault.Unsupportedf(input, "no BatchNormalization is in reach of gradients%s", d.cause())
 	}
-	bytes := 0
 	for _, c := range t.cells {
-		bytes += 8 * c.len()
+		d.lane += 8 * c.len()
 	}
-	if bytes > distilLane {
-		return nil, fault.Limitf(input, "values and gradients of one input take %d MB", bytes>>20)
+	if d.lane > distilLane {
+		return nil, fault.Limitf(input, "values and gradients of one input take %d MB", d.lane>>20)
 	}
 	return d, nil
 }
@@ -160,11 +161,7 @@ func (d *Distiller) Work(steps int) float64 {
 
 // keeps says whether the values of so many inputs are kept between the two halves of a step.
 func (d *Distiller) keeps(n int) bool {
-	cells := 0
-	for _, c := range d.tape.cells {
-		cells += c.len()
-	}
-	return 4*n*cells <= d.kept
+	return n*d.lane/2 <= d.kept
 }
 
 // A Fitting says how inputs are to be fitted.
@@ -252,7 +249,7 @@ type batch struct {
 	x        [][]float32 // as cells
 	adams    []adam
 	lanes    []*lane    // of each input, where values are kept
-	free     chan *lane // of each thread: gradients, and values where they are not kept
+	free     chan *lane // of threads at work: gradients, and values where they are not kept
 	seen     []sums     // of each input
 	lo, hi   []float32
 	rate     float32
@@ -260,7 +257,7 @@ type batch struct {
 }
 
 func newBatch(d *Distiller, inputs []*tensor.Tensor, f Fitting, lo, hi []float32) *batch {
-	b := &batch{Distiller: d, Fitting: f, inputs: inputs, lo: lo, hi: hi, seen: make([]sums, len(inputs)), free: make(chan *lane, max(1, f.Threads))}
+	b := &batch{Distiller: d, Fitting: f, inputs: inputs, lo: lo, hi: hi, seen: make([]sums, len(inputs)), free: make(chan *lane, max(1, min(f.Threads, distilLanes/max(1, d.lane))))}
 	c := d.tape.cells[d.tape.in]
 	var mean, square, n float64
 	for _, t := range inputs {

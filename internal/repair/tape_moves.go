@@ -66,7 +66,7 @@ func putMove(b *taper, n *graph.Node) bool {
 			continue
 		}
 		out, ok := b.cell(first[name].Shape)
-		if !ok {
+		if !ok || first[name].DType != tensor.Float32 {
 			return false
 		}
 		x, y := tensor.Of[float32](first[name]), tensor.Of[float32](second[name])
