@@ -41,6 +41,7 @@ type op struct {
 // place says where in a loop a body is written.
 type place struct {
 	vec  int  // memory operands are moved by so many vectors
+	copy int  // which copy of the body it is
 	tail bool // only some lanes are left: memory is touched under a mask
 }
 
@@ -56,6 +57,16 @@ func (b *body) value(v value) val {
 
 // pin is a register that the loop keeps.
 func (b *body) pin(r int) val { return b.value(value{pinned: r}) }
+
+// pinned lists the registers of values that are pinned and read.
+func (b *body) pinned() (r []int) {
+	for _, v := range b.vals {
+		if !v.isConst && v.pinned >= 0 && v.uses > 0 {
+			r = append(r, v.pinned)
+		}
+	}
+	return r
+}
 
 // k is a float constant, bits a constant of 32 bits, in all lanes.
 func (b *body) k(x float64) val { return b.bits(bitsOf(x)) }
@@ -126,15 +137,78 @@ type code struct {
 	temps   [][]int     // physical registers of the temporaries of each operation
 }
 
+// beside is n copies of a body for neighbouring vectors, step by step in turns: a core that waits for the
+// result of each step of one copy has the others' to do.
+func (b *body) beside(n int) *body {
+	m := &body{width: b.width, vals: append([]value(nil), b.vals...), pools: b.pools}
+	own := make([]map[val]val, n)
+	for c := range own {
+		own[c] = map[val]val{}
+		for v, x := range b.vals {
+			if own[c][val(v)] = val(v); c > 0 && !x.isConst && x.pinned < 0 {
+				own[c][val(v)] = m.value(x)
+			}
+		}
+	}
+	for _, o := range b.ops {
+		for c, to := range own {
+			m.ops = append(m.ops, o.moved(c, to))
+		}
+	}
+	return m
+}
+
+// moved is the operation of copy number c, on the values that to names.
+func (o op) moved(c int, to map[val]val) op {
+	moved := o
+	if o.dst >= 0 {
+		moved.dst = to[o.dst]
+	}
+	moved.args = nil
+	for _, a := range o.args {
+		moved.args = append(moved.args, to[a])
+	}
+	moved.write = func(f *file, at place, d string, a, t []string) {
+		at.copy, at.vec = c, at.vec+c
+		o.write(f, at, d, a, t)
+	}
+	return moved
+}
+
+// mostBeside is how many copies are as many as help.
+const mostBeside = 4
+
+// besides is how many copies beside each other have enough registers.
+func (b *body) besides(free []int) int {
+	n := mostBeside
+	for n > 1 && b.beside(n).fit(free) == nil {
+		n--
+	}
+	return n
+}
+
 // assign finds registers among free for all results, and hoists as many constants as fit.
 func (b *body) assign(free []int) *code {
+	if k := b.fit(free); k != nil {
+		return k
+	}
+	panic("a body needs too many registers")
+}
+
+// fit is assign where there are registers enough, else nil.
+func (b *body) fit(free []int) *code {
 	c := b.constants()
 	for n := min(len(c), len(free)); n >= 0; n-- {
 		if k := b.try(c[:n], free); k != nil {
 			return k
 		}
 	}
-	panic("a body needs too many registers")
+	return nil
+}
+
+// like finds registers for b, which keeps the same constants in the same ones as k does.
+func (b *body) like(k *code, free []int) *code {
+	return b.try(b.constants()[:len(k.hoisted)], free)
 }
 
 func (b *body) try(hoist []val, free []int) *code {

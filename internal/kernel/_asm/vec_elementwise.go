@@ -94,7 +94,7 @@ func emitUnary(f *file) {
 			b := newBody(v.width)
 			p, q := b.pin(0), b.pin(1)
 			b.store(f32, "DI", 0, k.f(b, b.load(f32, "SI", 0), p, q))
-			l := loop{name: k.name + v.suffix, width: v.width, body: b, pinned: []int{0, 1}, unroll: 1,
+			l := loop{name: k.name + v.suffix, width: v.width, body: b, pinned: b.pinned(), unroll: 1,
 				doc: "is the body of a unary operation on n elements.", bytes: 32,
 				args: []arg{
 					{name: "dst", typ: "*float32", off: 0, reg: "DI", size: 4},
@@ -105,6 +105,9 @@ func emitUnary(f *file) {
 				}}
 			if k.light {
 				l.unroll = 4
+			} else {
+				l.beside = b.besides(l.free())
+				l.unroll = l.beside
 			}
 			l.emit(f, consts)
 		}

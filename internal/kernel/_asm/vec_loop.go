@@ -16,6 +16,7 @@ type loop struct {
 	result    string // Go results
 	body      *body
 	unroll    int // vectors per turn of the main part; 1: no main part
+	beside    int // how many of them are computed in turns, where more than one; unroll is a multiple
 	per       int // vectors that the body itself takes
 	noTail    bool
 	pinned    []int    // registers that the body has pinned
@@ -85,11 +86,16 @@ func (l *loop) emit(f *file, consts constSet) {
 		consts[u] = true
 	}
 	c := l.body.assign(l.free())
+	main := c
+	if l.beside > 1 {
+		main = l.body.beside(l.beside).assign(l.free())
+		c = l.body.like(main, l.free())
+	}
 	c.prologue(f)
 	if l.pro != nil {
 		l.pro(f)
 	}
-	l.turns(f, c)
+	l.turns(f, main, c)
 	if l.epi != nil {
 		l.epi(f)
 	}
@@ -138,8 +144,9 @@ func (l *loop) stepOf(ptr string) string {
 	panic("no argument lies in " + ptr)
 }
 
-// turns writes the parts of the loop; CX counts the elements that are left.
-func (l *loop) turns(f *file, c *code) {
+// turns writes the parts of the loop: many is the main one's body, c that of the others. CX counts the
+// elements that are left.
+func (l *loop) turns(f *file, many, c *code) {
 	lanes, per := l.lanes(), max(l.per, 1)
 	if l.unroll > 1 {
 		n := lanes * l.unroll
@@ -147,8 +154,8 @@ func (l *loop) turns(f *file, c *code) {
 		f.p("JLT %sfew", l.label)
 		f.p("PCALIGN $32")
 		f.p("%smany:", l.label)
-		for u := range l.unroll {
-			c.write(f, place{vec: u * per})
+		for u := 0; u < l.unroll; u += max(l.beside, 1) {
+			many.write(f, place{vec: u * per})
 		}
 		l.advance(f, n, true)
 		f.p("SUBQ $%d, CX", n)

@@ -161,10 +161,20 @@ func (b *body) erf(x val) val {
 	return b.copySign(y, x)
 }
 
-func (b *body) sigmoid(x val) val {
-	e := b.exp(b.or(x, b.bits(signBit)))
+// expBelow is eˣ for x ≤ 0 and some number for NaN. The result is normal or 0, so whole powers of two go
+// into its exponent; t<<23 is n<<23, for magic ends in zeros.
+func (b *body) expBelow(x val) val {
+	p, n := b.expReduce(x)
+	return b.addIntUnlessLess(x, b.k(-87.33), b.add(p, b.k(1)), b.shift("VPSLLD", 23, n.t))
+}
+
+// gate is sigmoid but for NaN, of which it makes some number.
+func (b *body) gate(x val) val {
+	e := b.expBelow(b.or(x, b.bits(signBit)))
 	return b.div(b.chooseSign(x, e, b.k(1)), b.add(e, b.k(1)))
 }
+
+func (b *body) sigmoid(x val) val { return b.orNaN(b.gate(x), x) }
 
 func (b *body) gelu(x val) val {
 	x = b.atLeast(x, b.k(-20))
@@ -177,7 +187,7 @@ func (b *body) geluTanh(x val) val {
 	return b.mul(b.mul(x, b.k(0.5)), b.add(b.tanh(u), b.k(1)))
 }
 
-func (b *body) silu(x val) val { return b.mul(b.atLeast(x, b.k(-150)), b.sigmoid(x)) }
+func (b *body) silu(x val) val { return b.mul(b.atLeast(x, b.k(-150)), b.gate(x)) }
 
 func (b *body) hardSwish(x val) val {
 	g := b.clamp(b.add(b.mul(x, b.k(1.0/6)), b.k(0.5)), b.k(0), b.k(1))

@@ -36,7 +36,7 @@ func (r rowKernel) pass(l *loop, n string) {
 	if l.pro != nil {
 		l.pro(r.file)
 	}
-	l.turns(r.file, c)
+	l.turns(r.file, c, c)
 }
 
 // reduce folds term over a row of src into lane 0 of the first accumulator.

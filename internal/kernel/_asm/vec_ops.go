@@ -5,11 +5,11 @@ import "strconv"
 // Operations of a body. Comments give the meaning in each lane; floats follow IEEE 754 and are
 // rounded to nearest even, so each is one Go expression on float32.
 
-// The mask of the lanes that are left, and a mask for comparisons.
-const (
-	tailK = "K1"
-	cmpK  = "K2"
-)
+// tailK is the mask of the lanes that are left.
+const tailK = "K1"
+
+// cmpK is a mask for comparisons: each of several copies of a body has its own.
+func (at place) cmpK() string { return "K" + strconv.Itoa(2+at.copy) }
 
 // maskReg are the vector registers that hold the tail masks of AVX2, for one or two vectors.
 var maskReg = [2]int{15, 14}
@@ -85,16 +85,17 @@ const (
 	eq    = 0x00
 	lt    = 0x11
 	le    = 0x12
+	nlt   = 0x15
 	unord = 0x03
 )
 
 // choose is (x pred y) ? yes : no.
 func (b *body) choose(pred int, x, y, yes, no val) val {
 	o := op{args: []val{x, y, yes, no}, needReg: []bool{true, false, false, true}, temps: 1}
-	o.write = func(f *file, _ place, d string, a, t []string) {
+	o.write = func(f *file, at place, d string, a, t []string) {
 		if b.wide() {
-			f.p("VCMPPS%s $%d, %s, %s, %s", b.broadcast(a[1]), pred, a[1], a[0], cmpK)
-			f.p("VBLENDMPS%s %s, %s, %s, %s", b.broadcast(a[2]), a[2], a[3], cmpK, d)
+			f.p("VCMPPS%s $%d, %s, %s, %s", b.broadcast(a[1]), pred, a[1], a[0], at.cmpK())
+			f.p("VBLENDMPS%s %s, %s, %s, %s", b.broadcast(a[2]), a[2], a[3], at.cmpK(), d)
 			return
 		}
 		f.p("VCMPPS $%d, %s, %s, %s", pred, a[1], a[0], t[0])
@@ -106,12 +107,46 @@ func (b *body) choose(pred int, x, y, yes, no val) val {
 	return b.emit(o)
 }
 
+// addIntUnlessLess is (x < y) ? 0 : u + v, the sum of integers.
+func (b *body) addIntUnlessLess(x, y, u, v val) val {
+	o := op{args: []val{x, y, u, v}, needReg: []bool{true, false, true, true}, temps: 1}
+	o.write = func(f *file, at place, d string, a, t []string) {
+		if b.wide() {
+			f.p("VCMPPS%s $%d, %s, %s, %s", b.broadcast(a[1]), nlt, a[1], a[0], at.cmpK())
+			f.p("VPADDD.Z %s, %s, %s, %s", a[3], a[2], at.cmpK(), d)
+			return
+		}
+		f.p("VCMPPS $%d, %s, %s, %s", lt, a[1], a[0], t[0])
+		f.p("VPADDD %s, %s, %s", a[3], a[2], d)
+		f.p("VANDNPS %s, %s, %s", d, t[0], d)
+	}
+	if b.wide() {
+		o.temps = 0
+	}
+	return b.emit(o)
+}
+
+// orNaN is NaN where y is, else x.
+func (b *body) orNaN(x, y val) val {
+	o := op{args: []val{x, y}, needReg: []bool{true, true}}
+	o.write = func(f *file, at place, d string, a, _ []string) {
+		if b.wide() {
+			f.p("VCMPPS $%d, %s, %s, %s", unord, a[1], a[1], at.cmpK())
+			f.p("VBLENDMPS %s, %s, %s, %s", a[1], a[0], at.cmpK(), d)
+			return
+		}
+		f.p("VCMPPS $%d, %s, %s, %s", unord, a[1], a[1], d)
+		f.p("VORPS %s, %s, %s", a[0], d, d)
+	}
+	return b.emit(o)
+}
+
 // chooseSign is the sign bit of m ? yes : no.
 func (b *body) chooseSign(m, yes, no val) val {
-	return b.emit(op{args: []val{m, yes, no}, needReg: []bool{true, false, true}, write: func(f *file, _ place, d string, a, _ []string) {
+	return b.emit(op{args: []val{m, yes, no}, needReg: []bool{true, false, true}, write: func(f *file, at place, d string, a, _ []string) {
 		if b.wide() {
-			f.p("VPMOVD2M %s, %s", a[0], cmpK)
-			f.p("VBLENDMPS%s %s, %s, %s, %s", b.broadcast(a[1]), a[1], a[2], cmpK, d)
+			f.p("VPMOVD2M %s, %s", a[0], at.cmpK())
+			f.p("VBLENDMPS%s %s, %s, %s, %s", b.broadcast(a[1]), a[1], a[2], at.cmpK(), d)
 			return
 		}
 		f.p("VBLENDVPS %s, %s, %s, %s", a[0], a[1], a[2], d)
