@@ -17,7 +17,7 @@ type WinogradU8S8 struct {
 	shape // its taps are the 36 positions of a tile
 	level Level
 	data  []int16 // [panel][position][k/2][column][2]
-	bytes []int8  // the same, in place of data, where all of it fits bytes and the level reads these
+	words []int16 // [panel][position][k/2][column/2][2], in place of data, where all of it fits bytes and the level reads these
 	sums  []int32
 	fast  bool
 }
@@ -53,8 +53,8 @@ func (l Level) PackWinogradU8S8(w []int8, n, k int, o Order, most uint8) *Winogr
 	size := p.cut(p.setLanes())
 	u, order := filtered(w, n, k, o), Order{N: winogradArea * k, Tap: k, K: 1}
 	if p.fast && fitBytes(u) {
-		p.bytes = aligned[int8](size)
-		packPanels(p.bytes, u, &p.shape, order)
+		p.words = aligned[int16](size / 2)
+		p.join(u)
 		return p
 	}
 	p.data = aligned[int16](size)
@@ -65,7 +65,26 @@ func (l Level) PackWinogradU8S8(w []int8, n, k int, o Order, most uint8) *Winogr
 // fitBytes says whether all of a transformed weight is within eight bits, as that of weights of at most two is: half as
 // much is then read for each product.
 func fitBytes(u []int16) bool {
-	return !slices.ContainsFunc(u, func(v int16) bool { return v != int16(int8(v)) })
+	return !slices.ContainsFunc(u, func(v int16) bool { return v < -127 || v > 127 })
+}
+
+// join packs a transformed weight whose numbers are bytes: a word is that of a column plus 256 times that of the column
+// half a panel further.
+func (p *WinogradU8S8) join(u []int16) {
+	for _, pn := range p.panels {
+		half := pn.nv * p.lanes / 2
+		for j := range pn.n1 - pn.n0 {
+			factor := int16(1)
+			if j >= half {
+				factor = 256
+			}
+			src := u[(pn.n0+j)*winogradArea*p.k:][:winogradArea*p.k]
+			for i, v := range src {
+				q, k := i/p.k, i%p.k
+				p.words[pn.off/2+((q*p.kd+k/2)*half+j%half)*2+k%2] += factor * v
+			}
+		}
+	}
 }
 
 // filtered transforms a weight to (n, position, k): G·g·Gᵀ of each 3×3 taps, at most 49·128.

@@ -49,17 +49,52 @@ func winogradU8S8OutSmall(products, dst *int32, line, tiles int, half *int32)
 //go:noescape
 func sumsToRows(t *microArgs)
 
-// winogradS16S8AVX24x16 makes tiles of 4 rows by 16 columns.
+// winogradPairs6 multiplies rows by weights of 16 bits, 6 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
 //
 //go:noescape
-func winogradS16S8AVX24x16(t *microArgs)
+func winogradPairs6(a, b *int16, c *int32, lda, kb, ldc, rows int)
 
-// winogradS16S8AVX22x16 makes tiles of 2 rows by 16 columns.
+// winogradJoined6 multiplies rows by weights of two columns in 16 bits, 6 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
 //
 //go:noescape
-func winogradS16S8AVX22x16(t *microArgs)
+func winogradJoined6(a, b *int16, c *int32, lda, kb, ldc, rows int)
 
-// winogradS16S8AVX21x16 makes tiles of 1 rows by 16 columns.
+// winogradPairs4 multiplies rows by weights of 16 bits, 4 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
 //
 //go:noescape
-func winogradS16S8AVX21x16(t *microArgs)
+func winogradPairs4(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradJoined4 multiplies rows by weights of two columns in 16 bits, 4 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradJoined4(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradPairs3 multiplies rows by weights of 16 bits, 3 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradPairs3(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradJoined3 multiplies rows by weights of two columns in 16 bits, 3 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradJoined3(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradPairs2 multiplies rows by weights of 16 bits, 2 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradPairs2(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradJoined2 multiplies rows by weights of two columns in 16 bits, 2 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradJoined2(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradPairs1 multiplies rows by weights of 16 bits, 1 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradPairs1(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradJoined1 multiplies rows by weights of two columns in 16 bits, 1 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradJoined1(a, b *int16, c *int32, lda, kb, ldc, rows int)

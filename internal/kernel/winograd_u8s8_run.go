@@ -156,44 +156,37 @@ func (p *WinogradU8S8) transform(s *winogradU8S8Scratch, x []uint8, t *TilesU8S8
 	}
 }
 
-// microBytesOfPairs has no bodies of six rows: with bytes to widen they are no faster.
-var microBytesOfPairs = microSet{
-	2: {{4, winogradS16S8AVX24x16}, {2, winogradS16S8AVX22x16}, {1, winogradS16S8AVX21x16}},
+// productsBody multiplies rows by a position of a panel, so many at a time.
+type productsBody struct {
+	mr int
+	fn func(a, b *int16, c *int32, lda, kb, ldc, rows int)
 }
 
-// setPosition points at position q of a panel, of so many elements, and at the next one to fetch meanwhile. It returns the bodies
-// that multiply n tiles by it.
-func (p *WinogradU8S8) setPosition(s *scratch, pn panel, q, size, n int) []microKernel {
-	i := pn.off + q*size
-	j := min(i+size, max(len(p.data), len(p.bytes))-size)
-	if p.bytes != nil {
-		s.b, s.next, s.nextLen = unsafe.Pointer(&p.bytes[i]), unsafe.Pointer(&p.bytes[j]), size
-		return microBytesOfPairs[2]
-	}
-	s.b, s.next, s.nextLen = unsafe.Pointer(&p.data[i]), unsafe.Pointer(&p.data[j]), size*2
-	if n%4 == 0 && n%6 != 0 {
-		return microPairs[2][1:] // of four rows
-	}
-	return microPairs[2]
-}
+// The bodies by weights that are words, and words that hold two columns, tallest first.
+var (
+	winogradPairs  = []productsBody{{6, winogradPairs6}, {4, winogradPairs4}, {3, winogradPairs3}, {2, winogradPairs2}, {1, winogradPairs1}}
+	winogradJoined = []productsBody{{6, winogradJoined6}, {4, winogradJoined4}, {3, winogradJoined3}, {2, winogradJoined2}, {1, winogradJoined1}}
+)
 
 // multiply sums up the products of a panel over k, for each position of each tile that needs it.
 func (p *WinogradU8S8) multiply(s *winogradU8S8Scratch, pi int) {
-	pn := p.panels[pi]
-	size, tiles := p.kd*genericLanes*2, s.tiles()
-	s.products = grow(s.products, tiles*winogradArea*genericLanes)
-	kind := s.kind
-	s.kind, s.taps, s.kb, s.ldc = 1, 1, p.k*2, winogradArea*genericLanes*4
-	s.bias = unsafe.Pointer(&zeros)
+	const ldc = winogradArea * genericLanes
+	tiles, bodies, data, size := s.tiles(), winogradPairs, p.data, p.kd*genericLanes*2
+	off := p.panels[pi].off
+	if p.words != nil {
+		bodies, data, size, off = winogradJoined, p.words, size/2, off/2
+	}
+	s.products = grow(s.products, tiles*ldc)
 	for q := range winogradArea {
 		first, last := s.need(q)
-		ks := p.setPosition(&s.scratch, pn, q, size, last-first)
-		a := rows[int16]{x: s.wide[q*(tiles*p.k+positionPad):], lda: p.k, k: p.k, taps: 1}
-		over(&s.scratch, &a, ks, first, last, func(i int) {
-			s.c = unsafe.Pointer(&s.products[(i*winogradArea+q)*genericLanes])
-		})
+		for t := bodies; first < last; t = t[1:] {
+			if n := (last - first) / t[0].mr * t[0].mr; n > 0 {
+				a := &s.wide[q*(tiles*p.k+positionPad)+first*p.k]
+				t[0].fn(a, &data[off+q*size], &s.products[first*ldc+q*genericLanes], p.k*2, p.k*2, ldc*4, n)
+				first += n
+			}
+		}
 	}
-	s.kind = kind
 }
 
 // finish stores the sums of a row of tiles.

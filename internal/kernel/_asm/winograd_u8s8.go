@@ -12,17 +12,115 @@ func init() {
 		eachExtent(f.winogradU8S8In)
 		eachExtent(f.winogradU8S8Out)
 		f.sumsToRows()
-		for _, mr := range []int{4, 2, 1} {
-			f.microBytesOfPairs(mr, 2)
+		f.words("highBytes", 0x0080008000800080, 0x0080008000800080, 0x0080008000800080, 0x0080008000800080)
+		for _, mr := range []int{6, 4, 3, 2, 1} {
+			f.winogradPairs(mr)
+			f.winogradJoined(mr)
 		}
 	})
 }
 
-// microBytesOfPairs multiplies 16 bits by bytes, which it widens as they are loaded.
-func (f *file) microBytesOfPairs(mr, nv int) {
-	m := &micro{file: f, name: fmt.Sprintf("winogradS16S8AVX2%dx%d", mr, nv*8), width: 32, mr: mr, nv: nv, size: 2, unroll: 4, spare: 1,
-		fill: product, step: stepPairs, finish: finishIntY, bytes: true}
-	m.emit(fmt.Sprintf("makes tiles of %d rows by %d columns.", mr, nv*8))
+// A products is a body that multiplies rows of pixels by a position of a panel, 16 columns. Sums are written as they are.
+type products struct {
+	*micro
+	load func(p *products, at int) // two vectors of weights, those of the step that begins at byte at
+	size int                       // bytes of a step of weights
+}
+
+// winogradPairs multiplies by words.
+func (f *file) winogradPairs(mr int) {
+	p := products{micro: &micro{file: f, mr: mr}, size: 64}
+	p.load = func(p *products, at int) {
+		for v := range p.nv {
+			p.p("VMOVDQU %d(BX), %s", at+v*32, p.bv(v))
+		}
+	}
+	p.emit("winogradPairs", "weights of 16 bits")
+}
+
+// winogradJoined multiplies by bytes, two columns of which share a word: 256·hi + lo. Products with the words are 256
+// times the sums of the one column plus those of the other, modulo 2³²; those with hi alone, which rounding word/256
+// gives, tell both.
+func (f *file) winogradJoined(mr int) {
+	p := products{micro: &micro{file: f, mr: mr}, size: 32}
+	p.load = func(p *products, at int) {
+		p.p("VMOVDQU %d(BX), %s", at, p.bv(0))
+		p.p("VPMULHRSW highBytes<>(SB), %s, %s", p.bv(0), p.bv(1))
+	}
+	p.finish = func(m *micro) {
+		for r := range m.mr {
+			m.p("VPSLLD $8, %s, %s", m.acc(r, 1), m.tmp(0))
+			m.p("VPSUBD %s, %s, %s", m.tmp(0), m.acc(r, 0), m.acc(r, 0))
+		}
+	}
+	p.emit("winogradJoined", "weights of two columns in 16 bits")
+}
+
+const productSteps = 4 // in a round of the loop
+
+// emit writes the body. R8 to R13 point at the ends of the rows, R14 counts the rows that are left. While a position is
+// read, the one behind it, DX bytes further, is fetched.
+func (p *products) emit(name, weights string) {
+	p.width, p.nv, p.spare = 32, 2, 1
+	p.text(fmt.Sprintf("multiplies rows by %s, %d at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.", weights, p.mr),
+		fmt.Sprintf("%s%d", name, p.mr), "a, b *int16, c *int32, lda, kb, ldc, rows int", 0, 56)
+	for _, a := range []struct {
+		name string
+		at   int
+		reg  string
+	}{{"a", 0, "SI"}, {"c", 16, "DI"}, {"lda", 24, "CX"}, {"kb", 32, "R15"}, {"rows", 48, "R14"}} {
+		p.p("MOVQ %s+%d(FP), %s", a.name, a.at, a.reg)
+	}
+	p.p("MOVQ R15, DX")
+	p.p("SHLQ $%d, DX", bits.TrailingZeros(uint(p.size/4)))
+	p.p("tile:")
+	p.p("LEAQ (SI)(R15*1), R8")
+	for r := 1; r < p.mr; r++ {
+		p.p("LEAQ (%s)(CX*1), %s", rowRegs[r-1], rowRegs[r])
+	}
+	p.p("LEAQ (%s)(CX*1), SI", rowRegs[p.mr-1])
+	p.p("SUBQ R15, SI")
+	for i := range p.mr * p.nv {
+		p.p("VPXOR X%d, X%d, X%d", i, i, i)
+	}
+	p.p("MOVQ b+8(FP), BX")
+	p.p("MOVQ R15, AX")
+	p.p("NEGQ AX")
+	p.p("PCALIGN $32")
+	p.p("loop:")
+	for u := range productSteps {
+		p.steps(u)
+	}
+	p.p("ADDQ $%d, BX", productSteps*p.size)
+	p.p("ADDQ $%d, AX", productSteps*4)
+	p.p("JNE loop")
+	if p.finish != nil {
+		p.finish(p.micro)
+	}
+	p.p("MOVQ ldc+40(FP), AX")
+	for r := range p.mr {
+		for v := range p.nv {
+			p.p("VMOVDQU %s, %d(DI)", p.acc(r, v), v*32)
+		}
+		p.p("ADDQ AX, DI")
+	}
+	p.p("SUBQ $%d, R14", p.mr)
+	p.p("JGT tile")
+	p.ret()
+}
+
+// steps multiplies step u of a round.
+func (p *products) steps(u int) {
+	if at := u * p.size; at%64 == 0 {
+		p.p("PREFETCHT1 %d(BX)(DX*1)", at)
+	}
+	p.load(p, u*p.size)
+	for r := range p.mr {
+		p.p("VPBROADCASTD %d(%s)(AX*1), %s", u*4, rowRegs[r], p.av(r))
+		for v := range p.nv {
+			stepPairs(p.micro, p.bv(v), p.av(r), p.acc(r, v))
+		}
+	}
 }
 
 const reach, side = 6, 4 // of a tile: pixels and outputs
