@@ -8,7 +8,7 @@ import (
 	"lowbit/internal/repair"
 )
 
-// journalSuffix follows the name of an output in that of the journal of its repairs.
+// journalSuffix follows the name of an output in that of its journal.
 const journalSuffix = ".journal.jsonl"
 
 // A diary is a journal that a run can do without.
@@ -28,7 +28,7 @@ func (d *diary) Keep(key string, v any) error {
 	return nil
 }
 
-// openJournal opens what keeps the steps of long repairs, and says what an earlier run left.
+// openJournal opens what keeps the steps of a run, and says what an earlier run left.
 func (q *quantizing) openJournal(work string) (repair.Journal, error) {
 	path := q.flags.out + journalSuffix
 	d := &diary{app: q.app, path: path}
@@ -45,7 +45,7 @@ func (q *quantizing) openJournal(work string) (repair.Journal, error) {
 	if d.Other() {
 		q.say("%s is of other work (another model, data, recipe or program): it is not taken up", path)
 	} else if n := d.Found(); n > 0 {
-		q.say("taking up an interrupted run: %d steps of repairs are kept in %s", n, path)
+		q.say("taking up an interrupted run: %d steps are kept in %s", n, path)
 	}
 	return d, nil
 }
@@ -76,5 +76,5 @@ func (a *app) resumption() string {
 			args = append(args, arg)
 		}
 	}
-	return fmt.Sprintf("%d steps of repairs are kept in %s; go on with: %s", a.kept.Kept(), a.kept.path, commandLine(args))
+	return fmt.Sprintf("%d steps are kept in %s; go on with: %s", a.kept.Kept(), a.kept.path, commandLine(args))
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// rounded is a command with repairs that are kept step by step.
+// rounded is a command that is kept step by step.
 var rounded = []string{"quantize", "net.onnx", "-o", "out.onnx", "--data", "calib.npz", "--observer", "minmax", "--weights", "int4", "--fix", "gptq"}
 
 // lines is how many lines a file has.
@@ -91,7 +91,7 @@ func TestInterruptedRepairs(t *testing.T) {
 		return words.String()
 	}
 	words := stop(slow)
-	if want := fmt.Sprintf("%d steps of repairs are kept in out.onnx%s; go on with: lowbit %s", lines(t, diary)-1, journalSuffix, strings.Join(slow, " ")); !strings.Contains(words, want) {
+	if want := fmt.Sprintf("%d steps are kept in out.onnx%s; go on with: lowbit %s", lines(t, diary)-1, journalSuffix, strings.Join(slow, " ")); !strings.Contains(words, want) {
 		t.Errorf("it says %q, want %q", words, want)
 	}
 	if words = stop(append(slow, "--seed", "5")); !strings.Contains(words, "is of other work") {

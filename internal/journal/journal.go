@@ -179,7 +179,8 @@ func (j *Journal) Recall(key string, v any) bool {
 	return json.Unmarshal(b, v) == nil
 }
 
-// Keep adds a record, and returns once it is on the disk. After a failure nothing more is kept.
+// Keep adds a record, and returns once it is on the disk. After a failure nothing more is kept. A value that JSON cannot
+// write, such as an infinity, is left out.
 func (j *Journal) Keep(key string, v any) error {
 	if j.failed == nil {
 		j.failed = j.keep(key, v)
@@ -223,6 +224,9 @@ func (j *Journal) begin() (err error) {
 // write adds one line.
 func (j *Journal) write(key string, v any) error {
 	value, err := json.Marshal(v)
+	if _, odd := err.(*json.UnsupportedValueError); odd {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -141,6 +142,30 @@ func TestNoJournal(t *testing.T) {
 		if _, err := Open(p, "work"); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: %v", p, err)
 		}
+	}
+}
+
+// TestOdd leaves out what JSON cannot write, and keeps what follows.
+func TestOdd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.jsonl")
+	j, err := Open(path, "work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, v := range map[string]any{"odd": []float64{1, math.Inf(1)}, "plain": []float64{1, 2}} {
+		if err := j.Keep(key, v); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	var v []float64
+	if j.Recall("odd", &v) || !j.Recall("plain", &v) || v[1] != 2 || j.Kept() != 1 {
+		t.Errorf("%v, %d are kept", v, j.Kept())
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if j, err = Open(path, "work"); err != nil || j.Found() != 1 {
+		t.Errorf("%v, %v", j, err)
 	}
 }
 

@@ -28,9 +28,9 @@ func (q *quantization) amend(w *wish) (fix Fix, err error) {
 		if j.Fit, err = fewSamples(q.ctx, q.opt.Data, q.many, manyBytes, q.opt.Threads); err != nil {
 			return fix, err
 		}
-		if j.Journal, err = q.journal(w.Repair); err != nil {
-			return fix, err
-		}
+	}
+	if j.Journal, err = q.journal(w.Repair, j); err != nil {
+		return fix, err
 	}
 	out, err := w.Run(q.ctx, j)
 	if err != nil {

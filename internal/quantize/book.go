@@ -10,15 +10,16 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/repair"
+	"lowbit/internal/tensor"
 )
 
-// A book is where the steps of long repairs are kept, opened when it is first needed.
+// A book is where what is done of one run is kept, opened when it is first needed.
 type book struct {
-	open    func(work string) (repair.Journal, error)
+	given   Options // the run, as it was asked for
 	journal repair.Journal
 }
 
-// A chapter of a book holds the steps of one repair of one network.
+// A chapter of a book holds the steps of one thing that is done to some networks.
 type chapter struct {
 	repair.Journal
 	name string
@@ -28,56 +29,43 @@ func (c chapter) Recall(key string, v any) bool { return c.Journal.Recall(c.name
 
 func (c chapter) Keep(key string, v any) error { return c.Journal.Keep(c.name+key, v) }
 
-// journal returns where the steps of a repair of the network as it is now are kept, nil where nobody wants that.
-func (q *quantization) journal(r *repair.Repair) (repair.Journal, error) {
-	b := q.book
-	if b == nil || b.open == nil {
+// chapter returns where the steps of something are kept, nil where nobody wants that. What write writes tells it from
+// whatever else the same run does under that name: all that it depends on besides the work.
+func (b *book) chapter(name string, write func(h hash.Hash) error) (repair.Journal, error) {
+	if b == nil || b.given.Journal == nil {
 		return nil, nil
 	}
 	if b.journal == nil {
-		work, err := q.work()
+		work, err := b.work()
 		if err != nil {
 			return nil, err
 		}
-		if b.journal, err = b.open(work); err != nil {
+		if b.journal, err = b.given.Journal(work); err != nil {
 			return nil, err
 		}
 	}
 	h := sha256.New()
-	p, err := q.plan.Encode()
-	if err != nil {
+	if err := write(h); err != nil {
 		return nil, err
 	}
-	h.Write(p)
-	for _, m := range []*graph.Model{q.float, q.origin} {
-		hashModel(h, m)
-	}
-	return chapter{b.journal, fmt.Sprintf("%s %x ", r.Name, h.Sum(nil)[:8])}, nil
-}
-
-// hashModel writes the nodes and constants of a network.
-func hashModel(h hash.Hash, m *graph.Model) {
-	fmt.Fprint(h, m.Text(graph.TextOptions{Elide: 1}))
-	for g := range m.Graph.Graphs() {
-		for _, c := range g.Consts() {
-			if fmt.Fprintf(h, "%q ", c.Name); c.Tensor != nil {
-				h.Write(c.Tensor.Raw)
-			}
-		}
-	}
+	return chapter{b.journal, fmt.Sprintf("%s %x ", name, h.Sum(nil)[:8])}, nil
 }
 
 // work names what is being done: the settings, the samples, and the machine's kernels, on which the last bit of
 // a product of floats depends. What has one name gives one file.
-func (q *quantization) work() (string, error) {
+func (b *book) work() (string, error) {
 	h := sha256.New()
-	o := &q.opt
+	o := &b.given
 	fmt.Fprintf(h, "%q %q %q %v %v\n", o.Recipe, o.Style, o.Fix, o.Budget, o.AllowRequantize)
 	level, err := kernel.Best()
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(h, "%v %q\n", level, o.Data.Info().Form)
+	fmt.Fprintf(h, "%v\n", level)
+	if o.Data == nil {
+		return hex.EncodeToString(h.Sum(nil)), nil
+	}
+	fmt.Fprintf(h, "%q\n", o.Data.Info().Form)
 	if err := json.NewEncoder(h).Encode(o.Data.Info().Preprocess); err != nil {
 		return "", err
 	}
@@ -89,4 +77,40 @@ func (q *quantization) work() (string, error) {
 		fmt.Fprintf(h, "%x ", f)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// journal returns where the steps of a repair of the network as it is now are kept.
+func (q *quantization) journal(r *repair.Repair, j *repair.Job) (repair.Journal, error) {
+	return q.book.chapter(r.Name, func(h hash.Hash) error {
+		p, err := q.plan.Encode()
+		if err != nil {
+			return err
+		}
+		h.Write(p)
+		fmt.Fprintln(h, len(j.Fit), len(j.Held))
+		hashModel(h, q.float)
+		if j.Origin != nil {
+			hashModel(h, j.Origin)
+		}
+		return nil
+	})
+}
+
+// hashModel writes the nodes and constants of a network.
+func hashModel(h hash.Hash, m *graph.Model) {
+	fmt.Fprint(h, m.Text(graph.TextOptions{Elide: 1}))
+	for g := range m.Graph.Graphs() {
+		for _, c := range g.Consts() {
+			if fmt.Fprintf(h, "%q ", c.Name); c.Tensor != nil {
+				h.Write(c.Tensor.Raw)
+			}
+		}
+		for _, n := range g.Nodes {
+			for _, a := range n.Attrs {
+				if t, ok := a.Value.(*tensor.Tensor); ok {
+					h.Write(t.Raw)
+				}
+			}
+		}
+	}
 }

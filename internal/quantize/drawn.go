@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash"
 	"slices"
 	"time"
 
@@ -65,7 +66,7 @@ func (d *Drawn) warnings() []string {
 }
 
 // fitDrawn fits drawn inputs, and lets o have them as its data. It returns nil where there is data.
-func fitDrawn(ctx context.Context, m *graph.Model, o *Options) (*Drawn, error) {
+func fitDrawn(ctx context.Context, m *graph.Model, o *Options, b *book) (*Drawn, error) {
 	if !drawn(o.Data) || o.picking {
 		return nil, nil
 	}
@@ -75,7 +76,7 @@ func fitDrawn(ctx context.Context, m *graph.Model, o *Options) (*Drawn, error) {
 	if err != nil || len(norms) == 0 {
 		return d, err
 	}
-	f := &drawnFit{told: d, opt: o, float: float, norms: norms}
+	f := &drawnFit{told: d, opt: o, float: float, norms: norms, book: b}
 	if err := f.pick(); err != nil || d.Input == "" {
 		return d, err
 	}
@@ -93,6 +94,7 @@ type drawnFit struct {
 	float  *graph.Model
 	norms  map[string]pass.Norm
 	fitter *repair.Distiller
+	book   *book
 	bytes  int // of one input
 }
 
@@ -164,9 +166,16 @@ func (f *drawnFit) run(ctx context.Context) error {
 		}
 		list[i] = s.Inputs[d.Input]
 	}
+	journal, err := f.book.chapter("fit inputs", func(h hash.Hash) error {
+		_, err := fmt.Fprintf(h, "%q %d %d", d.Input, d.Inputs, d.Steps)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	way, err := f.fitter.Fit(ctx, list, repair.Fitting{
 		Steps: d.Steps, Bounded: slices.Contains(base.Info().Drawn, d.Input), Threads: f.opt.Threads,
-		Progress: func(done, total int) { f.opt.Progress("fit inputs", done, total) },
+		Progress: func(done, total int) { f.opt.Progress("fit inputs", done, total) }, Journal: journal,
 	})
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func TestFitDrawn(t *testing.T) {
 	m := resnet(t)
 	o := undrawn(t, m, 16)
 	was := o.Data
-	d, err := fitDrawn(t.Context(), m, o)
+	d, err := fitDrawn(t.Context(), m, o, nil)
 	if err != nil || d.Norms != 19 || d.Reached != 19 || d.Inputs != 16 || d.Note != "" {
 		t.Fatalf("%+v, %v", d, err)
 	}
@@ -82,7 +82,7 @@ g (float[1,3,16,16] x) => (float[1,4,16,16] y) <float[4,3,1,1] w = {1, 2, 3, 1, 
 		o := undrawn(t, c.m, 100)
 		o.Budget = c.budget
 		was := o.Data
-		d, err := fitDrawn(t.Context(), c.m, o)
+		d, err := fitDrawn(t.Context(), c.m, o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

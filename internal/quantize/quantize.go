@@ -38,8 +38,8 @@ type Options struct {
 	AllowRequantize bool
 	// Tell is called with what people may want to know before long work begins.
 	Tell func(text string)
-	// Journal opens what keeps the steps of long repairs of the work that is named, so that a later run takes them
-	// up; nil keeps none. It is asked for once, when the first such repair begins.
+	// Journal opens what keeps the steps of the work that is named, so that a later run takes them up; nil keeps none.
+	// It is asked for once, when the first such step begins.
 	Journal func(work string) (repair.Journal, error)
 	// Progress is called with the stage at work and how much of it is done.
 	Progress func(stage string, done, total int)
@@ -71,7 +71,8 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 	if o.Budget == 0 {
 		o.Budget = DefaultBudget
 	}
-	drawn, err := fitDrawn(ctx, m, &o)
+	b := &book{given: o}
+	drawn, err := fitDrawn(ctx, m, &o, b)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func Run(ctx context.Context, m *graph.Model, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	q := &quantization{ctx: ctx, in: m, opt: o, observed: o.Settings.Observer != nil, book: &book{open: o.Journal}}
+	q := &quantization{ctx: ctx, in: m, opt: o, observed: o.Settings.Observer != nil, book: b}
 	q.warnings = append(q.warnings, drawn.warnings()...)
 	q.opt.Settings.Own()
 	if told != "" {

@@ -27,6 +27,9 @@ func (q *quantization) rework(w *wish) (fix Fix, err error) {
 	}
 	q.float = pass.Clone(was.float)
 	job := q.job(w.Repair)
+	if job.Journal, err = q.journal(w.Repair, job); err != nil {
+		return fix, err
+	}
 	out, err := w.Run(q.ctx, job)
 	if err != nil {
 		return fix, err

@@ -72,7 +72,7 @@ func trim(ctx context.Context, m *graph.Model, o Options) (plan.Settings, string
 func (p part) fewest(ctx context.Context, m *graph.Model, o Options, base plan.Settings) (*format.Format, float64, error) {
 	for _, f := range trimSteps {
 		t := o
-		t.Settings, t.Fix, t.Recipe, t.picking = base, []string{"none"}, "", true
+		t.Settings, t.Fix, t.Recipe, t.Journal, t.picking = base, []string{"none"}, "", nil, true
 		t.Settings.Mode = plan.Weights
 		p.apply(&t.Settings, f)
 		if p.ops == nil {

@@ -3,6 +3,7 @@ package repair
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 
 	"lowbit/internal/calib"
@@ -71,7 +72,7 @@ func (a *absorber) measure(ctx context.Context) error {
 			}
 		}
 	}
-	stats, err := channelsOf(ctx, a.job, axes)
+	seen, err := normsOf(ctx, a.job, axes)
 	if err != nil {
 		return err
 	}
@@ -79,17 +80,27 @@ func (a *absorber) measure(ctx context.Context) error {
 	for name, v := range a.job.Norms {
 		a.norms[name] = v
 	}
-	for name, s := range stats {
-		a.norms[name] = normOf(s)
-	}
+	maps.Copy(a.norms, seen)
 	return nil
+}
+
+// normsOf returns mean and deviation of the channels of values over the job's samples.
+func normsOf(ctx context.Context, j *Job, axes map[string]int) (map[string]pass.Norm, error) {
+	if len(axes) == 0 {
+		return nil, nil
+	}
+	return Once(j.Journal, "norms", func() (map[string]pass.Norm, error) {
+		stats, err := channelsOf(ctx, j, axes)
+		norms := map[string]pass.Norm{}
+		for name, s := range stats {
+			norms[name] = normOf(s)
+		}
+		return norms, err
+	})
 }
 
 // channelsOf returns the statistics of the channels of values over the job's samples.
 func channelsOf(ctx context.Context, j *Job, axes map[string]int) (map[string]*calib.Channels, error) {
-	if len(axes) == 0 {
-		return nil, nil
-	}
 	var watch []string
 	for _, n := range j.Net.Graph.Nodes {
 		for _, o := range n.Out {
@@ -102,7 +113,7 @@ func channelsOf(ctx context.Context, j *Job, axes map[string]int) (map[string]*c
 	if err != nil {
 		return nil, err
 	}
-	return calib.CollectChannels(ctx, r, feed(j.Fit), axes, calib.Options{Level: j.Level, Workers: j.Threads})
+	return calib.CollectChannels(ctx, r, feed(j.Fit), axes, j.collecting())
 }
 
 // normOf turns what samples show of a value's channels into mean and deviation.

@@ -134,9 +134,7 @@ func (r *learner) each(ctx context.Context) error {
 				if err := r.learn(ctx, i, p); err != nil {
 					return err
 				}
-				if r.job.Progress != nil {
-					r.job.Progress(i+1, len(r.sections))
-				}
+				r.job.progress(i+1, len(r.sections))
 			}
 		}
 		left, err := r.walk.run(ctx, p, nil, nil)
@@ -195,6 +193,15 @@ func (r *learner) channelsLast(t *tensor.Tensor, spatial bool) *tensor.Tensor {
 
 // learn learns section k, which piece p of the quantized network computes.
 func (r *learner) learn(ctx context.Context, k int, p *piece) error {
+	rec := &recorder{job: r.job, out: r.out, walk: r.walk, counts: []*int{&r.left}, set: func(l *layer, in int, as string, t *tensor.Tensor) error {
+		return r.walk.setConst(r.nodes[l.node], in, as, t, r.job.Plan)
+	}}
+	_, err := rec.once(r.sections[k].out, r.sections[k].layers, func() (bool, error) { return true, r.teach(ctx, k, p) })
+	return err
+}
+
+// teach learns section k.
+func (r *learner) teach(ctx context.Context, k int, p *piece) error {
 	if err := r.float(ctx, k); err != nil {
 		return err
 	}
@@ -203,15 +210,6 @@ func (r *learner) learn(ctx context.Context, k int, p *piece) error {
 			delete(r.bySample[i], r.sections[k].out)
 		}
 	}()
-	rec := &recorder{job: r.job, out: r.out, walk: r.walk, counts: []*int{&r.left}, set: func(l *layer, in int, as string, t *tensor.Tensor) error {
-		return r.walk.setConst(r.nodes[l.node], in, as, t, r.job.Plan)
-	}}
-	_, err := rec.once(r.sections[k].out, r.sections[k].layers, func() (bool, error) { return true, r.teach(ctx, k, p) })
-	return err
-}
-
-// teach learns section k, whose result in float is known.
-func (r *learner) teach(ctx context.Context, k int, p *piece) error {
 	c := r.course(k, p)
 	if c == nil {
 		r.left++

@@ -170,6 +170,13 @@ type Fitting struct {
 	Bounded  bool // no channel leaves the range that it has in the inputs as they are
 	Threads  int
 	Progress func(done, total int)
+	Journal  Journal // of batches that an earlier run of the same work fitted; nil: none is kept
+}
+
+// A fittedBatch is inputs, and the sums of what watches saw of them before and after.
+type fittedBatch struct {
+	Inputs      [][]byte
+	First, Last sums
 }
 
 // A Distance is how far inputs are from the statistics of the normalizations: the mean over these of the squared
@@ -183,13 +190,18 @@ func (d *Distiller) Fit(ctx context.Context, inputs []*tensor.Tensor, f Fitting)
 	parts := (len(inputs) + distilBatch - 1) / distilBatch
 	for k := range parts {
 		part := inputs[len(inputs)*k/parts : len(inputs)*(k+1)/parts]
-		b := newBatch(d, part, f, lo, hi)
-		b.progress = func(step int) { f.Progress(k*f.Steps+step, parts*f.Steps) }
-		first, last, err := b.fit(ctx)
+		own, err := Once(f.Journal, fmt.Sprintf("batch %d of %d", k, parts), func() (*fittedBatch, error) {
+			b := newBatch(d, part, f, lo, hi)
+			b.progress = func(step int) { f.Progress(k*f.Steps+step, parts*f.Steps) }
+			return b.fit(ctx)
+		})
 		if err != nil {
 			return Distance{}, err
 		}
-		before, after = before.plus(first), after.plus(last)
+		for i, raw := range own.Inputs {
+			part[i].Raw = raw
+		}
+		before, after = before.plus(own.First), after.plus(own.Last)
 	}
 	return Distance{d.distance(before, len(inputs)), d.distance(after, len(inputs))}, nil
 }
@@ -312,12 +324,13 @@ func (b *batch) look(ctx context.Context) (sums, error) {
 	return all, err
 }
 
-// fit goes down the distance, and returns the sums before and after.
-func (b *batch) fit(ctx context.Context) (first, last sums, err error) {
+// fit goes down the distance, and returns the inputs that come of it: as they were, unless they are nearer.
+func (b *batch) fit(ctx context.Context) (*fittedBatch, error) {
+	var first sums
 	for step := range b.Steps {
 		all, err := b.look(ctx)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if step == 0 {
 			first = all
@@ -329,24 +342,27 @@ func (b *batch) fit(ctx context.Context) (first, last sums, err error) {
 			return nil
 		})
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		b.progress(step + 1)
 	}
-	if last, err = b.look(ctx); err != nil {
-		return nil, nil, err
+	last, err := b.look(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if !(b.distance(last, len(b.x)) < b.distance(first, len(b.x))) {
-		return first, first, nil
+		return &fittedBatch{First: first, Last: first}, nil
 	}
+	r := &fittedBatch{First: first, Last: last}
 	c := b.tape.cells[b.tape.in]
 	for i, t := range b.inputs {
-		dst := tensor.Of[float32](t)
-		for k := range dst {
+		y := tensor.New(tensor.Float32, t.Shape...)
+		for k, dst := 0, tensor.Of[float32](y); k < len(dst); k++ {
 			dst[k] = b.x[i][c.place(k)]
 		}
+		r.Inputs = append(r.Inputs, y.Raw)
 	}
-	return first, last, nil
+	return r, nil
 }
 
 // gradient goes back over the tape.

@@ -329,6 +329,41 @@ func TestDistilKeeps(t *testing.T) {
 	}
 }
 
+// TestDistilTakenUp interrupts fitting after each batch and takes it up again: the same inputs come out, and a batch that
+// was fitted is not fitted again.
+func TestDistilTakenUp(t *testing.T) {
+	const steps, batches = 10, 3
+	run := func(n *notes) (way Distance, all []byte, done int, err error) {
+		d, inputs := plantedFit(t, 70)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		f := Fitting{Steps: steps, Threads: 2, Progress: func(int, int) { done++ }}
+		if n != nil {
+			n.interrupt, f.Journal = cancel, n
+		}
+		way, err = d.Fit(ctx, inputs, f)
+		for _, x := range inputs {
+			all = append(all, x.Raw...)
+		}
+		return way, all, done, err
+	}
+	want, inputs, done, err := run(nil)
+	if err != nil || done != steps*batches {
+		t.Fatal(done, err)
+	}
+	for most := 1; most <= batches; most++ {
+		n := &notes{at: map[string][]byte{}, most: most}
+		if _, _, _, err := run(n); err == nil && most < batches {
+			t.Fatalf("batch %d does not end it", most)
+		}
+		n.most = -1
+		got, all, done, err := run(n)
+		if err != nil || got != want || !bytes.Equal(all, inputs) || done != steps*(batches-most) {
+			t.Errorf("taken up after %d batches: %v, want %v; the same inputs: %v; %d steps, %v", most, got, want, bytes.Equal(all, inputs), done, err)
+		}
+	}
+}
+
 // TestDistilStops minds its context.
 func TestDistilStops(t *testing.T) {
 	d, inputs := plantedFit(t, 4)

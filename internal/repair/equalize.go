@@ -24,7 +24,7 @@ var Equalize = &Repair{
 	Name: "equalize", Doc: "scale channels so that those that share a step use it alike", Stage: Before,
 	Run: func(ctx context.Context, j *Job) (*Outcome, error) {
 		l := FindLanes(j.Net, j.Facts)
-		room, err := l.room(ctx, j)
+		room, err := Once(j.Journal, "room", func() ([]float64, error) { return l.room(ctx, j) })
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +111,7 @@ func (l *Lanes) room(ctx context.Context, j *Job) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	stats, err := calib.CollectChannels(ctx, r, feed(j.Fit), axes, calib.Options{Level: j.Level, Workers: j.Threads})
+	stats, err := calib.CollectChannels(ctx, r, feed(j.Fit), axes, j.collecting())
 	if err != nil {
 		return nil, err
 	}

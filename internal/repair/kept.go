@@ -12,7 +12,21 @@ import (
 // A Journal keeps what is done of a repair, so that a later run of the same work need not do it again.
 type Journal interface {
 	Recall(key string, v any) bool // fills v with what was kept, false where there is nothing
-	Keep(key string, v any) error
+	Keep(key string, v any) error  // what JSON cannot write, such as an infinity, may be left out
+}
+
+// Once returns what an earlier run of the same work kept under a key, or else what do makes, which it keeps. Without
+// a journal it calls do.
+func Once[T any](j Journal, key string, do func() (T, error)) (T, error) {
+	var kept T
+	if j != nil && j.Recall(key, &kept) {
+		return kept, nil
+	}
+	made, err := do()
+	if j != nil && err == nil {
+		err = j.Keep(key, made)
+	}
+	return made, err
 }
 
 // A kept is what a repair did to some layers at a time, as a journal keeps it.

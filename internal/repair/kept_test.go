@@ -8,11 +8,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/onnx"
+	"lowbit/internal/pass"
+	"lowbit/internal/tensor"
 )
 
 // notes is a journal in memory that interrupts the work once it holds so many records.
@@ -58,65 +64,144 @@ func chained(t *testing.T, layers int) *Job {
 	return j
 }
 
+func chained7(t *testing.T) *Job { return chained(t, 7) }
+
+// bottleneck is a network whose BatchNormalizations are folded, and what they told is forgotten.
+func bottleneck(t *testing.T) *Job {
+	m, samples := plantNormalized(t)
+	if err := pass.Prepare(m); err != nil {
+		t.Fatal(err)
+	}
+	j := jobFor(t, m, w8a8(t), samples[:16], samples[16:])
+	j.calibrate(t)
+	return j
+}
+
+// counted counts the samples that a job runs through networks.
+func counted(j *Job) *atomic.Int64 {
+	n, compile := &atomic.Int64{}, j.Compile
+	j.Compile = func(m *graph.Model, watch []string) (calib.Runner, error) {
+		r, err := compile(m, watch)
+		return runCounter{r, n}, err
+	}
+	return n
+}
+
+type runCounter struct {
+	calib.Runner
+	n *atomic.Int64
+}
+
+func (r runCounter) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, watch func(string, *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
+	r.n.Add(1)
+	return r.Runner.RunWatch(ctx, in, watch)
+}
+
+// done is what a repair did: the float network, the quantized one and the plan, what it told, and how many samples ran.
+type done struct {
+	out  *Outcome
+	all  []byte
+	runs int64
+}
+
 // TestTakenUp interrupts repairs after each of their steps and takes them up again: the same network comes out,
 // the same is told, and what was done is not done again.
 func TestTakenUp(t *testing.T) {
-	for _, r := range []*Repair{GPTQ, AdaRound, BRECQ, Bias} {
-		t.Run(r.Name, func(t *testing.T) {
-			run := func(n *notes) (*Outcome, []byte, error) {
-				j := chained(t, 7)
-				ctx, cancel := context.WithCancel(context.Background())
-				defer cancel()
-				if n != nil {
-					n.interrupt, n.keeps, j.Journal = cancel, 0, n
-				}
-				out, err := r.Run(ctx, j)
-				if err != nil {
-					return nil, nil, err
-				}
-				b, err := onnx.Encode(j.quantized(t))
-				if err != nil {
-					t.Fatal(err)
-				}
-				p, err := j.Plan.Encode()
-				if err != nil {
-					t.Fatal(err)
-				}
-				return out, append(b, p...), nil
-			}
-			want, bytesWanted, err := run(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			whole := &notes{at: map[string][]byte{}, most: -1}
-			if _, b, err := run(whole); err != nil || !bytes.Equal(b, bytesWanted) {
-				t.Fatalf("with a journal another network comes out: %v", err)
-			}
-			if whole.keeps < 3 {
-				t.Fatalf("%d steps only", whole.keeps)
-			}
-			for most := 1; most < whole.keeps; most++ {
-				n := &notes{at: map[string][]byte{}, most: most}
-				if _, _, err := run(n); !errors.Is(err, context.Canceled) {
-					t.Fatalf("interrupted after %d steps: %v", most, err)
-				}
-				n.most = -1
-				got, b, err := run(n)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if n.keeps != whole.keeps-most {
-					t.Errorf("taken up after %d of %d steps, %d are done", most, whole.keeps, n.keeps)
-				}
-				if !bytes.Equal(b, bytesWanted) {
-					t.Errorf("taken up after %d steps, another network comes out", most)
-				}
-				if got.Note != want.Note || !reflect.DeepEqual(got.Changes, want.Changes) {
-					t.Errorf("taken up after %d steps: %v %q, want %v %q", most, got.Changes, got.Note, want.Changes, want.Note)
-				}
-			}
-		})
+	picked := func(word string) *Repair {
+		r, err := Pick(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
 	}
+	for _, c := range []struct {
+		repair *Repair
+		job    func(t *testing.T) *Job
+		steps  int // that are kept at least
+	}{
+		{GPTQ, chained7, 3}, {AdaRound, chained7, 3}, {BRECQ, chained7, 3}, {Bias, chained7, 3},
+		{AWQClip, chained7, 3}, {HQQ, chained7, 7}, {KQuant, chained7, 7},
+		{Smooth, chained7, 5}, {picked("smooth=0.3"), chained7, 5}, {AWQ, chained7, 5},
+		{Equalize, bottleneck, 1}, {Absorb, bottleneck, 1}, {Analytic, bottleneck, 1}, {picked("bias=once"), bottleneck, 1},
+	} {
+		t.Run(c.repair.Name, func(t *testing.T) { takeUp(t, c.repair, c.job, c.steps) })
+	}
+}
+
+func takeUp(t *testing.T, r *Repair, job func(t *testing.T) *Job, steps int) {
+	run := func(n *notes) (*done, error) {
+		j := job(t)
+		runs := counted(j)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		if n != nil {
+			n.interrupt, n.keeps, j.Journal = cancel, 0, n
+		}
+		told := 0
+		j.Progress = func(done, total int) {
+			if told++; done > total {
+				t.Errorf("%d of %d are done", done, total)
+			}
+		}
+		out, err := r.Run(ctx, j)
+		if err != nil {
+			return nil, err
+		}
+		if told == 0 && n == nil {
+			t.Error("no progress is shown")
+		}
+		p, err := j.Plan.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &done{out, slices.Concat(encoded(t, j.Net), encoded(t, j.quantized(t)), p), runs.Load()}, nil
+	}
+	want, err := run(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want.out.Changes) == 0 {
+		t.Fatalf("nothing changes: %s", want.out.Note)
+	}
+	whole := &notes{at: map[string][]byte{}, most: -1}
+	if got, err := run(whole); err != nil || !bytes.Equal(got.all, want.all) {
+		t.Fatalf("with a journal another network comes out: %v", err)
+	}
+	if whole.keeps < steps {
+		t.Fatalf("%d steps only", whole.keeps)
+	}
+	for most := 1; most <= whole.keeps; most++ {
+		n := &notes{at: map[string][]byte{}, most: most}
+		if _, err := run(n); most < whole.keeps && !errors.Is(err, context.Canceled) {
+			t.Fatalf("interrupted after %d steps: %v", most, err)
+		}
+		n.most = -1
+		got, err := run(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n.keeps != whole.keeps-most {
+			t.Errorf("taken up after %d of %d steps, %d are done", most, whole.keeps, n.keeps)
+		}
+		if want.runs > 0 && most == whole.keeps && got.runs >= want.runs {
+			t.Errorf("all %d steps are kept, and %d of %d samples run", most, got.runs, want.runs)
+		}
+		if !bytes.Equal(got.all, want.all) {
+			t.Errorf("taken up after %d steps, another network comes out", most)
+		}
+		if got.out.Note != want.out.Note || !reflect.DeepEqual(got.out.Changes, want.out.Changes) {
+			t.Errorf("taken up after %d steps: %v %q, want %v %q", most, got.out.Changes, got.out.Note, want.out.Changes, want.out.Note)
+		}
+	}
+}
+
+func encoded(t *testing.T, m *graph.Model) []byte {
+	t.Helper()
+	b, err := onnx.Encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // TestKeptOfAnotherNetwork does anew what does not fit the network.

@@ -63,9 +63,9 @@ func expected(ctx context.Context, j *Job, layers map[string]*layer) (map[string
 			}
 		}
 	}
-	stats, err := channelsOf(ctx, j, axes)
-	for name, s := range stats {
-		means[name] = normOf(s).Mean
+	norms, err := normsOf(ctx, j, axes)
+	for name, v := range norms {
+		means[name] = v.Mean
 	}
 	return means, err
 }

@@ -17,7 +17,9 @@ import (
 // 2023). It needs no samples.
 var HQQ = &Repair{
 	Name: "hqq", Doc: "fit scales or zero points of weights without samples, outliers swaying little", Stage: After,
-	Run: func(ctx context.Context, j *Job) (*Outcome, error) { return refit(ctx, j, halfQuadratic, meanError) },
+	Run: func(ctx context.Context, j *Job) (*Outcome, error) {
+		return refit(ctx, j, search{halfQuadratic, meanError})
+	},
 }
 
 // KQuant searches the scale of each block of weights as llama.cpp does for its K quants: several steps
@@ -25,11 +27,19 @@ var HQQ = &Repair{
 // count more. It needs no samples.
 var KQuant = &Repair{
 	Name: "kquant", Doc: "search scales of weights without samples, large ones counting more", Stage: After,
-	Run: func(ctx context.Context, j *Job) (*Outcome, error) { return refit(ctx, j, kSearch, weightedError) },
+	Run: func(ctx context.Context, j *Job) (*Outcome, error) {
+		return refit(ctx, j, search{kSearch, weightedError})
+	},
 }
 
-// refit gives every block of the weights the parameters that find returns, if they err less.
-func refit(ctx context.Context, j *Job, find func(f *format.Format, x []float32, p format.Params) format.Params, miss func(f *format.Format, x []float32, p format.Params) float64) (*Outcome, error) {
+// A search looks for other parameters of a block, and says how much it errs with some.
+type search struct {
+	find func(f *format.Format, x []float32, p format.Params) format.Params
+	miss func(f *format.Format, x []float32, p format.Params) float64
+}
+
+// refit gives every block of the weights the parameters that a search finds, if they err less.
+func refit(ctx context.Context, j *Job, s search) (*Outcome, error) {
 	out := &Outcome{}
 	for n, v := range j.Plan.Values {
 		t, f := j.Net.Graph.ConstTensor(v.Name), format.Lookup(v.Format)
@@ -39,26 +49,19 @@ func refit(ctx context.Context, j *Job, find func(f *format.Format, x []float32,
 		if v.Like != "" || slices.ContainsFunc(j.Plan.Values, func(w *plan.Value) bool { return w.Like == v.As }) {
 			continue
 		}
-		blocks := v.Block.Blocks(tensor.Of[float32](t), t.Shape)
-		params, before, after := slices.Clone(v.Params), make([]float64, len(blocks)), make([]float64, len(blocks))
-		err := calib.Each(ctx, len(blocks), j.Threads, func(_ context.Context, i int) error {
-			before[i] = miss(f, blocks[i], params[i])
-			after[i] = before[i]
-			p := find(f, blocks[i], params[i])
-			if e := miss(f, blocks[i], p); e < before[i] && p.Scale >= 0x1p-126 {
-				params[i], after[i] = p, e
-			}
-			return nil
+		r, err := Once(j.Journal, v.As, func() (*refitted, error) {
+			return s.weight(ctx, j.Threads, f, v, t)
 		})
 		if err != nil {
 			return nil, err
 		}
-		if err := out.refitted(j, v, params, before, after); err != nil {
-			return nil, err
+		if r.Moved > 0 {
+			out.add(v.Name, "parameters of %d of %d blocks fitted anew: error less by %.1f %%", r.Moved, len(r.Params), 100*(1-r.After/r.Before))
+			if err := j.Plan.Rescale(j.Net, v.As, r.Params); err != nil {
+				return nil, err
+			}
 		}
-		if j.Progress != nil {
-			j.Progress(n+1, len(j.Plan.Values))
-		}
+		j.progress(n+1, len(j.Plan.Values))
 	}
 	if len(out.Changes) == 0 {
 		out.Note = "no block of weights errs less with other parameters"
@@ -66,20 +69,37 @@ func refit(ctx context.Context, j *Job, find func(f *format.Format, x []float32,
 	return out, nil
 }
 
-// refitted puts new parameters into the plan, where there are any.
-func (o *Outcome) refitted(j *Job, v *plan.Value, params []format.Params, before, after []float64) error {
-	moved, was, is := 0, 0.0, 0.0
+// A refitted is new parameters of the blocks of one weight.
+type refitted struct {
+	Params        []format.Params // nil where none moved
+	Moved         int
+	Before, After float64 // the error of all blocks
+}
+
+// weight looks for the parameters of each block of a weight.
+func (s search) weight(ctx context.Context, threads int, f *format.Format, v *plan.Value, t *tensor.Tensor) (*refitted, error) {
+	blocks := v.Block.Blocks(tensor.Of[float32](t), t.Shape)
+	params, before, after := slices.Clone(v.Params), make([]float64, len(blocks)), make([]float64, len(blocks))
+	err := calib.Each(ctx, len(blocks), threads, func(_ context.Context, i int) error {
+		before[i] = s.miss(f, blocks[i], params[i])
+		after[i] = before[i]
+		p := s.find(f, blocks[i], params[i])
+		if e := s.miss(f, blocks[i], p); e < before[i] && p.Scale >= 0x1p-126 {
+			params[i], after[i] = p, e
+		}
+		return nil
+	})
+	r := &refitted{}
 	for i := range params {
 		if after[i] < before[i] {
-			moved++
+			r.Moved++
 		}
-		was, is = was+before[i], is+after[i]
+		r.Before, r.After = r.Before+before[i], r.After+after[i]
 	}
-	if moved == 0 {
-		return nil
+	if r.Moved > 0 {
+		r.Params = params
 	}
-	o.add(v.Name, "parameters of %d of %d blocks fitted anew: error less by %.1f %%", moved, len(params), 100*(1-is/was))
-	return j.Plan.Rescale(j.Net, v.As, params)
+	return r, err
 }
 
 // meanError is the sum of the magnitudes of rounding errors.

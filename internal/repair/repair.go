@@ -117,6 +117,18 @@ type Job struct {
 	Journal  Journal // of what an earlier run of the same work did; nil: none is kept
 }
 
+// progress tells how far a repair has come.
+func (j *Job) progress(done, total int) {
+	if j.Progress != nil {
+		j.Progress(done, total)
+	}
+}
+
+// collecting is how the channels of values are looked at.
+func (j *Job) collecting() calib.Options {
+	return calib.Options{Level: j.Level, Workers: j.Threads, Done: func(n int) { j.progress(n, len(j.Fit)) }}
+}
+
 // origin is the float network that repaired ones have to come near to.
 func (j *Job) origin() *graph.Model {
 	if j.Origin == nil {

@@ -16,8 +16,11 @@ import (
 // normalizations are taken into the layers that read them first.
 var Rotate = &Repair{
 	Name: "rotate", Doc: "turn values between matrices by Hadamard matrices, which spread outliers over channels", Stage: Before,
-	Run: func(_ context.Context, j *Job) (*Outcome, error) {
-		out := findSpaces(j).rotate(j, func(string) bool { return true })
+	Run: func(ctx context.Context, j *Job) (*Outcome, error) {
+		out := findSpaces(j).rotate(j, func(string) bool { return ctx.Err() == nil })
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		out.Redo = func(j *Job, keep func(string) bool) *Outcome { return findSpaces(j).rotate(j, keep) }
 		if len(out.Changes) == 0 {
 			out.Note = "no value lies between matrices with nothing but what a rotation passes through between them"
@@ -29,7 +32,8 @@ var Rotate = &Repair{
 // rotate turns every space that may be, as long as its place is kept.
 func (s *spaces) rotate(j *Job, keep func(place string) bool) *Outcome {
 	out := &Outcome{}
-	for _, root := range s.order {
+	for i, root := range s.order {
+		j.progress(i+1, len(s.order))
 		sp := s.at[root]
 		if s.root(root) != root || !s.free(sp) || !keep(s.place(sp)) {
 			continue

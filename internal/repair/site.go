@@ -2,6 +2,7 @@ package repair
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -339,9 +340,9 @@ func (s *site) columns(x, w func(sum, v float64) float64) (acts, weights []float
 
 // A move is the factors that a site is scaled by.
 type move struct {
-	roots   []int
-	factors []float64
-	change  Change
+	Roots   []int
+	Factors []float64
+	Change  Change
 }
 
 // moved scales the lanes of a network by some moves, and tells of them.
@@ -351,10 +352,10 @@ func (l *Lanes) moved(moves []move) *Outcome {
 		all[i] = 1
 	}
 	for _, m := range moves {
-		for i, f := range m.factors {
-			all[m.roots[i]] = f
+		for i, f := range m.Factors {
+			all[m.Roots[i]] = f
 		}
-		out.Changes = append(out.Changes, m.change)
+		out.Changes = append(out.Changes, m.Change)
 	}
 	l.Scale(all)
 	return out
@@ -368,27 +369,28 @@ func migrate(ctx context.Context, j *Job, propose func(s *site) [][]float64) (*O
 	l := FindLanes(j.Net, j.Facts)
 	sites := l.sites(j)
 	var moves []move
-	for k, left := 0, 0; k < len(sites); k, left = k+1, left-1 {
-		if left == 0 {
-			left = together(sites[k:], len(j.Fit)+len(j.Held))
-			if err := look(ctx, j, sites[k:k+left]); err != nil {
-				return nil, err
+	looked := 0 // sites of which samples were looked at
+	for k, s := range sites {
+		m, err := Once(j.Journal, fmt.Sprint("site ", k), func() (*move, error) {
+			if k >= looked {
+				looked = k + together(sites[k:], len(j.Fit)+len(j.Held))
+				if err := look(ctx, j, sites[k:looked]); err != nil {
+					return nil, err
+				}
 			}
-		}
-		m, err := sites[k].move(ctx, j, propose(sites[k]))
+			return s.move(ctx, j, propose(s))
+		})
 		if err != nil {
 			return nil, err
 		}
 		if m != nil {
 			moves = append(moves, *m)
 		}
-		if j.Progress != nil {
-			j.Progress(k+1, len(sites))
-		}
+		j.progress(k+1, len(sites))
 	}
 	out := l.moved(moves)
 	out.Redo = func(j *Job, keep func(string) bool) *Outcome {
-		return FindLanes(j.Net, j.Facts).moved(slices.DeleteFunc(slices.Clone(moves), func(m move) bool { return !keep(m.change.Place) }))
+		return FindLanes(j.Net, j.Facts).moved(slices.DeleteFunc(slices.Clone(moves), func(m move) bool { return !keep(m.Change.Place) }))
 	}
 	switch {
 	case len(out.Changes) > 0:

@@ -93,16 +93,11 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 		var err error
 		if p.layer != nil {
 			l := c.layers[p.layer]
-			if err := c.float(ctx, k); err != nil {
-				return err
-			}
-			want := make([][]float32, len(c.want))
-			for i, w := range c.want {
-				want[i] = w[l.name]
-				delete(w, l.name)
-			}
 			made, err := c.recorder(p).once(l.name, []*layer{l}, func() (bool, error) {
-				left, again, err = do(ctx, p, l, want)
+				want, err := c.wanted(ctx, k, l)
+				if err == nil {
+					left, again, err = do(ctx, p, l, want)
+				}
 				return again, err
 			})
 			if err == nil && made != nil && !made.Stale {
@@ -119,11 +114,22 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 			}
 		}
 		c.walk.leave(k, left)
-		if c.job.Progress != nil {
-			c.job.Progress(k+1, len(c.walk.pieces))
-		}
+		c.job.progress(k+1, len(c.walk.pieces))
 	}
 	return nil
+}
+
+// wanted hands out what the layer of piece k yields in float.
+func (c *track) wanted(ctx context.Context, k int, l *layer) ([][]float32, error) {
+	if err := c.float(ctx, k); err != nil {
+		return nil, err
+	}
+	want := make([][]float32, len(c.want))
+	for i, w := range c.want {
+		want[i] = w[l.name]
+		delete(w, l.name)
+	}
+	return want, nil
 }
 
 // recorder keeps what is done to the layer of a piece.
