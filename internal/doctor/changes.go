@@ -66,6 +66,21 @@ func off(list ...*site) changes {
 	return c
 }
 
+// sitesOff says which sites changes take out, and whether they do nothing else.
+func (n *net) sitesOff(c changes) (key string, only bool) {
+	out := make([]byte, len(n.sites))
+	for i, s := range n.sites {
+		v, ok := c[s]
+		if ok && !v.off {
+			return "", false
+		}
+		if ok {
+			out[i] = 1
+		}
+	}
+	return string(out), true
+}
+
 // opsetOf is the first opset that holds the changes.
 func opsetOf(c changes) int {
 	need := 0

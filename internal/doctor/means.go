@@ -21,12 +21,15 @@ func (s *shift) add(y, x []float32, shape []int, axis int) {
 	if s.diff == nil {
 		s.diff, s.sum, s.square = make([]float64, c), make([]float64, c), make([]float64, c)
 	}
-	for i, v := range y {
-		k := i / run % c
-		a := float64(v)
-		s.diff[k] += float64(x[i]) - a
-		s.sum[k] += a
-		s.square[k] += float64(a * a)
+	for at, k := 0, 0; at < len(y); at, k = at+run, (k+1)%c {
+		diff, sum, square := s.diff[k], s.sum[k], s.square[k]
+		for i, v := range y[at : at+run] {
+			a := float64(v)
+			diff += float64(x[at+i]) - a
+			sum += a
+			square += float64(a * a)
+		}
+		s.diff[k], s.sum[k], s.square[k] = diff, sum, square
 	}
 	s.n += float64(len(y) / max(1, c))
 }

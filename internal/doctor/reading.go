@@ -32,29 +32,38 @@ func (r *reading) crowd() float64 {
 	return float64(first+second) / float64(max(1, all))
 }
 
+// readingPart is how many values are rounded at a time: what is written of them stays in the cache.
+const readingPart = 4096
+
 // quantize rounds values as a site does, and counts what happens to them.
 func (r *reading) quantize(s *site, x []float32) {
-	y := make([]float32, len(x))
-	codes := make([]int32, len(x))
 	p := s.params
 	if s.dynamic {
 		p = ranged(x)
 	}
-	s.format.Encode(codes, x, p)
-	s.format.Decode(y, codes, p)
-	r.Diff.Add(x, y)
-	a, b := s.format.Range(p)
-	lo, hi := float64(a), float64(b)
-	half := float64(p.Scale) / 2
 	if r.counts == nil && s.format.Bits <= 16 {
 		r.counts = make([]int64, 1<<s.format.Bits)
 	}
+	codes, y := make([]int32, readingPart), make([]float32, readingPart)
+	for part := range slices.Chunk(x, readingPart) {
+		s.format.Encode(codes[:len(part)], part, p)
+		s.format.Decode(y[:len(part)], codes[:len(part)], p)
+		r.Diff.Add(part, y[:len(part)])
+		r.count(s.format, p, part, y, codes)
+	}
+}
+
+// count takes note of the codes that values took, and of those values that lie outside of the codes' range.
+func (r *reading) count(f *format.Format, p format.Params, x, y []float32, codes []int32) {
+	a, b := f.Range(p)
+	half := float64(p.Scale) / 2
+	lo, hi := float64(a)-half, float64(b)+half
 	mask := len(r.counts) - 1
 	for i, v := range x {
 		if v != 0 && r.counts != nil {
 			r.counts[int(codes[i])&mask]++
 		}
-		if e := float64(v); e < lo-half || e > hi+half {
+		if e := float64(v); e < lo || e > hi {
 			r.outside++
 			d := e - float64(y[i])
 			r.outer += float64(d * d)

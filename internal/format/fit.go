@@ -81,7 +81,8 @@ func (f *Format) FitBlock(x []float32) Params {
 	if !f.Search || lo == hi {
 		return p
 	}
-	s := &search{f: f, x: x, codes: make([]int32, len(x)), back: make([]float32, len(x))}
+	n := min(searchPart, len(x))
+	s := &search{f: f, x: x, codes: make([]int32, n), back: make([]float32, n)}
 	s.try(p)
 	if f.Snap != nil {
 		s.try(Params{Scale: p.Scale / 2})
@@ -108,20 +109,27 @@ type search struct {
 	tried bool
 }
 
-// try says whether p is the best so far.
+// searchPart is how many weights are tried between looks at whether it is worth going on.
+const searchPart = 128
+
+// try says whether p is the best so far. Errors only add up, so it stops where they are too many.
 func (s *search) try(p Params) bool {
 	if !(p.Scale >= 0x1p-126) {
 		return false
 	}
-	s.f.Encode(s.codes, s.x, p)
-	s.f.Decode(s.back, s.codes, p)
 	sum := 0.0
-	for i, v := range s.x {
-		e := float64(v) - float64(s.back[i])
-		sum += e * e
-	}
-	if s.tried && sum >= s.least {
-		return false
+	for at := 0; at < len(s.x); at += searchPart {
+		x := s.x[at:min(at+searchPart, len(s.x))]
+		codes, back := s.codes[:len(x)], s.back[:len(x)]
+		s.f.Encode(codes, x, p)
+		s.f.Decode(back, codes, p)
+		for i, v := range x {
+			e := float64(v) - float64(back[i])
+			sum += float64(e * e)
+		}
+		if s.tried && sum >= s.least {
+			return false
+		}
 	}
 	s.best, s.least, s.tried = p, sum, true
 	return true

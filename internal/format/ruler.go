@@ -71,13 +71,14 @@ func (r *ruler) find(t float32) int32 {
 	if t != t {
 		return r.nan
 	}
-	lo, hi := 0, len(r.mid)
-	for lo < hi {
-		if m := (lo + hi) / 2; t > r.mid[m] {
-			lo = m + 1
-		} else {
-			hi = m
+	lo := 0
+	for n := len(r.mid); n > 0; { // without branches on t, which nothing predicts
+		half := (n + 1) / 2
+		above := 0
+		if t > r.mid[lo+half-1] {
+			above = 1
 		}
+		lo, n = lo+above*half, n-half
 	}
 	if lo < len(r.mid) && t == r.mid[lo] && r.ord[lo]&1 == 1 {
 		lo++
@@ -174,7 +175,7 @@ func (f *Format) encodeBytes(codes []int32, x []float32, p Params) {
 
 func encodeBy[T int8 | uint8](f *Format, quantize func(l kernel.Level, dst []T, x []float32, scale float32, zero T), codes []int32, x []float32, p Params) {
 	lo, hi := int32(f.Lo), int32(f.Hi)
-	var buf [1024]T
+	buf := make([]T, min(1024, len(x))) // a group of weights is small
 	for len(x) > 0 {
 		part := buf[:min(len(buf), len(x))]
 		quantize(level, part, x[:len(part)], p.Scale, T(p.Zero))

@@ -257,21 +257,24 @@ func (r *reader) loss(j *Job, s *site, factors []float64) (fit, held float64, er
 func (r *reader) miss(j *Job, s *site, seen *sight, w [][]float32, factors []float64) float64 {
 	sum := 0.0
 	scaled := make([][]float32, r.win.groups)
-	lo, hi := 0.0, 0.0
+	var lo, hi float32
+	by := make([]float32, r.win.k)
 	for g, x := range seen.x {
+		for i := range by {
+			by[i] = float32(r.factor(s, factors, g, i))
+		}
 		scaled[g] = make([]float32, len(x))
-		for i := range r.win.k {
-			f := float32(r.factor(s, factors, g, i))
-			for at := i; at < len(x); at += r.win.k {
-				v := x[at] * f
-				scaled[g][at] = v
-				lo, hi = math.Min(lo, float64(v)), math.Max(hi, float64(v))
+		for at := 0; at < len(x); at += len(by) {
+			row, to := x[at:][:len(by)], scaled[g][at:][:len(by)]
+			for i, f := range by {
+				to[i] = row[i] * f
+				lo, hi = min(lo, to[i]), max(hi, to[i])
 			}
 		}
 	}
 	for g, x := range scaled {
 		if r.act != nil {
-			p := r.act.Cover(lo, hi, r.symmetric)
+			p := r.act.Cover(float64(lo), float64(hi), r.symmetric)
 			codes := make([]int32, len(x))
 			r.act.Encode(codes, x, p)
 			r.act.Decode(x, codes, p)

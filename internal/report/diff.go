@@ -21,6 +21,7 @@ type Diff struct {
 // Add compares two slices of the same length.
 func (d *Diff) Add(x, y []float32) {
 	d.n += len(x)
+	signal, noise, other, dot, most := d.signal, d.noise, d.other, d.dot, d.maxAbs // in registers
 	for i, v := range x {
 		a, b := float64(v), float64(y[i])
 		e := a - b
@@ -30,12 +31,15 @@ func (d *Diff) Add(x, y []float32) {
 			}
 			continue
 		}
-		d.signal += a * a // exact: a product of two float32 fits a float64
-		d.noise += float64(e * e)
-		d.other += b * b
-		d.dot += a * b
-		d.maxAbs = max(d.maxAbs, math.Abs(e))
+		signal += a * a // exact: a product of two float32 fits a float64
+		noise += float64(e * e)
+		other += b * b
+		dot += a * b
+		if e = math.Abs(e); e > most {
+			most = e
+		}
 	}
+	d.signal, d.noise, d.other, d.dot, d.maxAbs = signal, noise, other, dot, most
 }
 
 // Merge adds what o gathered.
