@@ -34,6 +34,7 @@ func TestModelsOnEveryLevel(t *testing.T) {
 	}
 	for _, path := range paths {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
+			t.Parallel()
 			m, err := Open(path)
 			if err != nil {
 				t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 
 	"lowbit/internal/calib/dataset"
@@ -27,25 +28,39 @@ const (
 type field struct {
 	*Model
 	calibrate, val *dataset.Source
+	quantized      func() (*Result, error) // plainly, once
 }
 
 const normalised = `{"resize":{"width":%d,"height":%d},"scale":0.00392157,"mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225],"color":"RGB","layout":"NCHW"}`
 
+// fields are the networks that were opened, which several tests examine; they stay open.
+var fields = struct {
+	sync.Mutex
+	open map[string]field
+}{open: map[string]field{}}
+
 // fieldModel opens a network and photographs of two origins, or of two draws where one folder is named.
 func fieldModel(t *testing.T, file, preprocess string, folders ...string) field {
 	t.Helper()
+	fields.Lock()
+	defer fields.Unlock()
+	if f, ok := fields.open[file]; ok {
+		return f
+	}
 	m, err := Open(testdata.Dir(t, "models", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { m.Close() })
 	f := field{Model: m}
 	for i, to := range []**dataset.Source{&f.calibrate, &f.val} {
 		*to = openField(t, m, preprocess, folders[min(i, len(folders)-1)], []int{fieldCalibrated, fieldExamined}[i])
 	}
+	f.quantized = sync.OnceValues(func() (*Result, error) { return quantizedAs(m, f.calibrate, "W8A8", nil) })
+	fields.open[file] = f
 	return f
 }
 
+// openField reads the samples once, however often they are asked for.
 func openField(t *testing.T, m *Model, preprocess, folder string, samples int) *dataset.Source {
 	t.Helper()
 	o := dataset.Options{Inputs: m.graph.Graph.Required(), Samples: samples, Seed: uint64(samples)}
@@ -60,8 +75,16 @@ func openField(t *testing.T, m *Model, preprocess, folder string, samples int) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { src.Close() })
-	return src
+	defer src.Close()
+	read := make([]*dataset.Sample, src.Len())
+	for i := range read {
+		if read[i], err = src.Sample(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info := src.Info()
+	info.Total = len(read)
+	return dataset.New(info, func(i int) (*dataset.Sample, error) { return read[i], nil })
 }
 
 func photographed(t *testing.T, file string, width, height int) field {
@@ -89,16 +112,32 @@ func (f field) sick(t *testing.T, edit func(o *QuantizeOptions)) *Model {
 	return quantizeFor(t, f.Model, f.calibrate, "W8A8", edit).Model
 }
 
+// healthy is f quantized plainly, which is not to be changed.
+func (f field) healthy(t *testing.T) *Result {
+	t.Helper()
+	r, err := f.quantized()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // conv names the convolution after a share of those that are quantized.
 func (f field) conv(t *testing.T, share float64) string {
 	t.Helper()
 	var list []string
-	for _, n := range quantizeFor(t, f.Model, f.calibrate, "W8A8", nil).Plan.Nodes {
+	for _, n := range f.healthy(t).Plan.Nodes {
 		if n.Op == "Conv" && n.Quantized {
 			list = append(list, n.Name)
 		}
 	}
 	return list[int(share*float64(len(list)))]
+}
+
+// replanned quantizes f by its plan with a change.
+func (f field) replanned(t *testing.T, edit func(p *plan.Plan)) *Model {
+	t.Helper()
+	return byPlan(t, f.Model, f.calibrate, "qdq", f.healthy(t).Plan.Clone(), edit)
 }
 
 // fieldPlants are faults in networks from the field: each under the name of its cause, with the node that the
@@ -110,7 +149,7 @@ var fieldPlants = []struct {
 	{"range outlier", func(t *testing.T) (sick, string) {
 		f := squeezeNet(t)
 		node := f.conv(t, 0.5)
-		return sick{f.Model, replanned(t, f.Model, f.calibrate, "qdq", func(p *plan.Plan) {
+		return sick{f.Model, f.replanned(t, func(p *plan.Plan) {
 			v := writtenBy(t, p, node)
 			v.Params = []format.Params{{Scale: v.Params[0].Scale * 30, Zero: v.Params[0].Zero}}
 		}), f.val}, node
@@ -130,7 +169,7 @@ var fieldPlants = []struct {
 	{"constant/degenerate scale", func(t *testing.T) (sick, string) {
 		f := ultraFace(t)
 		node := f.conv(t, 0.3)
-		return sick{f.Model, replanned(t, f.Model, f.calibrate, "qdq", func(p *plan.Plan) {
+		return sick{f.Model, f.replanned(t, func(p *plan.Plan) {
 			v := writtenBy(t, p, node)
 			v.Params = []format.Params{{Scale: v.Params[0].Scale * 1e-4, Zero: v.Params[0].Zero}}
 		}), f.val}, node
@@ -143,7 +182,7 @@ var fieldPlants = []struct {
 	{"mean shift", func(t *testing.T) (sick, string) {
 		f := resNet20(t)
 		node := f.conv(t, 0.7)
-		return sick{f.Model, shiftBias(t, f.sick(t, nil), node, 3), f.val}, node
+		return sick{f.Model, shiftBias(t, f.healthy(t).Model, node, 3), f.val}, node
 	}},
 	{"dead or collapsed channel spread", func(t *testing.T) (sick, string) {
 		f := mobileNet(t)
@@ -175,7 +214,7 @@ var fieldPlants = []struct {
 	{"unsupported or unfused placement", func(t *testing.T) (sick, string) {
 		f := squeezeNet(t)
 		node, lo, hi := f.widest(t)
-		return sick{f.Model, beforeClampOf(t, f.sick(t, nil), node, lo, hi), f.val}, node
+		return sick{f.Model, beforeClampOf(t, f.healthy(t).Model, node, lo, hi), f.val}, node
 	}},
 }
 
@@ -355,6 +394,7 @@ func scaleConst(g *graph.Model, name string, by func(i int) float32) {
 func TestDoctorNamesFaultsOfModels(t *testing.T) {
 	for _, p := range fieldPlants {
 		t.Run(p.cause, func(t *testing.T) {
+			t.Parallel()
 			s, node := p.make(t)
 			d := diagnosed(t, s)
 			if d.Healthy || len(d.Causes) == 0 || d.Causes[0].Cause != p.cause || d.Causes[0].Name != node {
@@ -375,6 +415,7 @@ func TestDoctorNamesFaultsOfModels(t *testing.T) {
 func TestDoctorFindsModelsHealthy(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T) field{"mobilenetv2": mobileNet, "squeezenet": squeezeNet, "ultraface": ultraFace, "pfld": pfld, "resnet20": resNet20, "stories260K": stories} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := open(t)
 			q := f.sick(t, func(o *QuantizeOptions) { o.Fix = nil })
 			if d := diagnosed(t, sick{f.Model, q, f.val}); !d.Healthy || len(d.Causes) > 0 {

@@ -60,27 +60,37 @@ type sick struct {
 
 func quantizeFor(t *testing.T, m *Model, data *dataset.Source, scheme string, edit func(o *QuantizeOptions)) *Result {
 	t.Helper()
-	set, err := plan.Default(scheme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := QuantizeOptions{Settings: set, Data: data, Fix: []string{"none"}}
-	if edit != nil {
-		edit(&o)
-	}
-	r, err := Quantize(context.Background(), m, o)
+	r, err := quantizedAs(m, data, scheme, edit)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
+// quantizedAs quantizes a model without repairs, unless edit asks for some.
+func quantizedAs(m *Model, data *dataset.Source, scheme string, edit func(o *QuantizeOptions)) (*Result, error) {
+	set, err := plan.Default(scheme)
+	if err != nil {
+		return nil, err
+	}
+	o := QuantizeOptions{Settings: set, Data: data, Fix: []string{"none"}}
+	if edit != nil {
+		edit(&o)
+	}
+	return Quantize(context.Background(), m, o)
+}
+
 // replanned quantizes by a plan that was changed.
 func replanned(t *testing.T, m *Model, data *dataset.Source, style string, edit func(p *plan.Plan)) *Model {
 	t.Helper()
-	r := quantizeFor(t, m, data, "W8A8", nil)
-	edit(r.Plan)
-	return quantizeFor(t, m, data, "W8A8", func(o *QuantizeOptions) { o.Plan, o.Style = r.Plan, style }).Model
+	return byPlan(t, m, data, style, quantizeFor(t, m, data, "W8A8", nil).Plan, edit)
+}
+
+// byPlan quantizes by a plan after a change to it.
+func byPlan(t *testing.T, m *Model, data *dataset.Source, style string, p *plan.Plan, edit func(p *plan.Plan)) *Model {
+	t.Helper()
+	edit(p)
+	return quantizeFor(t, m, data, "W8A8", func(o *QuantizeOptions) { o.Plan, o.Style = p, style }).Model
 }
 
 // written finds the activation that a node writes.

@@ -229,22 +229,12 @@ func TestFixesOfWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range repair.Words() {
-		o.Fix = []string{name}
-		r, err := Quantize(context.Background(), m, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range r.Fixes {
-			if f.Name != name || f.Made != (len(f.Changes) > 0) || !f.Made && f.Note == "" || f.Made && f.After < f.Before-0.3 {
-				t.Errorf("%s: %.1f dB without, %.1f with: %v", name, plain.Gate.SQNR, r.Gate.SQNR, f)
-			}
-		}
-		if name != "gptq" && name != "adaround" {
-			continue
-		}
-		if len(r.Fixes) != 1 || !r.Fixes[0].Made || r.Gate.SQNR < plain.Gate.SQNR+1 {
-			t.Errorf("%.1f dB without, %.1f with: %v", plain.Gate.SQNR, r.Gate.SQNR, r.Fixes)
-		}
+		with := o
+		with.Fix = []string{name}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkFixOfWeights(t, name, m, with, plain)
+		})
 	}
 	o.Data, o.Fix = nil, []string{"adaround"}
 	r, err := Quantize(context.Background(), m, o)
@@ -253,5 +243,24 @@ func TestFixesOfWeights(t *testing.T) {
 	}
 	if len(r.Fixes) != 1 || r.Fixes[0].Made || !strings.Contains(r.Fixes[0].Note, "samples") {
 		t.Errorf("without samples: %v", r.Fixes)
+	}
+}
+
+// checkFixOfWeights quantizes with one repair, and compares with plain, which has none.
+func checkFixOfWeights(t *testing.T, name string, m *Model, o QuantizeOptions, plain *Result) {
+	r, err := Quantize(context.Background(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Fixes {
+		if f.Name != name || f.Made != (len(f.Changes) > 0) || !f.Made && f.Note == "" || f.Made && f.After < f.Before-0.3 {
+			t.Errorf("%s: %.1f dB without, %.1f with: %v", name, plain.Gate.SQNR, r.Gate.SQNR, f)
+		}
+	}
+	if name != "gptq" && name != "adaround" {
+		return
+	}
+	if len(r.Fixes) != 1 || !r.Fixes[0].Made || r.Gate.SQNR < plain.Gate.SQNR+1 {
+		t.Errorf("%.1f dB without, %.1f with: %v", plain.Gate.SQNR, r.Gate.SQNR, r.Fixes)
 	}
 }
