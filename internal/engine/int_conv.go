@@ -80,11 +80,11 @@ func (s *intStore) text() string {
 func lowerIntConv(lw *lowerer, n *node) bool {
 	s := n.spec.(*intConv)
 	switch {
-	case s.cg > 1 && isSigns(n.in[0]) && areSigns(s.weight) && lw.level.FastBits(s.cg):
+	case s.cg > 1 && isSigns(n.in[0]) && areSigns(s.weight) && lw.fastBits(s):
 		lw.bitsConv(n, s)
 	case s.depthwise():
 		lw.depthwiseU8(n, s)
-	case s.fewChannels() || s.group == 1 && s.taps() > 1 && lw.level.RowsPayU8S8(s.o, s.win):
+	case s.fewChannels() || lw.rowsPay(s):
 		lw.rowTapsU8(n, s)
 	case lw.winogradU8S8(n, s):
 	default:
@@ -92,6 +92,17 @@ func lowerIntConv(lw *lowerer, n *node) bool {
 	}
 	s.weight = nil // the packed form is all that is needed
 	return true
+}
+
+// rowsPay says whether a convolution reads the rows of a padded image in place.
+func (lw *lowerer) rowsPay(s *intConv) bool {
+	return s.group == 1 && s.taps() > 1 && lw.level.RowsPayU8S8(s.o, s.win)
+}
+
+// fastBits says whether a convolution of signs is faster by bits.
+func (lw *lowerer) fastBits(s *intConv) bool {
+	inPlace := pointwise(s.win) || lw.rowsPay(s)
+	return lw.level.FastBits(s.win.OH*s.win.OW, s.o/s.group, s.cg, s.taps(), inPlace)
 }
 
 func (lw *lowerer) intConvStep(n *node, s *intConv, to *intStore, name string, x pixels) (*step, *convIO) {
@@ -221,7 +232,7 @@ var codeEnds = map[string]func(n *node) uint8{
 // lowerIntGemm emits an integer product with a constant matrix.
 func lowerIntGemm(lw *lowerer, n *node) bool {
 	s := n.spec.(*intGemm)
-	if isSigns(n.in[0]) && areSigns(s.weight) && lw.level.FastBits(s.k) {
+	if isSigns(n.in[0]) && areSigns(s.weight) && lw.level.FastBits(n.out[0].elems()/s.n, s.n, s.k, 1, true) {
 		lw.bitsGemm(n, s)
 		s.weight = nil
 		return true

@@ -46,8 +46,10 @@ func TestSigns(t *testing.T) {
 		{"few pixels", []int{1, 70, 3, 4}, []int{20, 70, 3, 3}, pads, []string{"b1b1 conv 3x3 to f32"}},
 		{"few channels", []int{1, 20, 3, 3}, []int{20, 20, 3, 3}, pads, []string{"u8s8 conv 3x3 to f32", "b1b1 conv 3x3 to f32"}}, // plain Go counts bits
 		{"many pixels", []int{1, 64, 9, 9}, []int{20, 64, 3, 3}, pads, []string{"b1b1 conv 3x3 to f32"}},
+		{"pixels that tiles read in place", []int{1, 64, 16, 16}, []int{32, 64, 3, 3}, pads, []string{"b1b1 conv 3x3 to f32", "u8s8 conv 3x3 to f32"}},
 		{"groups", []int{1, 216, 5, 5}, []int{12, 72, 3, 3}, append(pads, "group", int64(3)), []string{"b1b1 conv 3x3 to f32"}},
 		{"matrix", []int{5, 100}, []int{100, 20}, nil, []string{"b1b1 gemm to f32"}},
+		{"many rows", []int{64, 256}, []int{256, 256}, nil, []string{"b1b1 gemm to f32", "u8s8 gemm to f32"}},
 		{"stack of matrices", []int{2, 3, 65}, []int{65, 20}, nil, []string{"b1b1 gemm to f32"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -27,9 +27,29 @@ func (l Level) PackBits(w []int8, n, k, taps int, o Order) *PackedBits {
 // bitsChannels is how many channels fill the words of bits well enough to outrun bytes.
 const bitsChannels = 64
 
-// FastBits says whether this level multiplies signs of k channels faster by [PackedBits] than by
-// [PackedU8S8]. Tiles of bytes do outrun bits, but only while they are kept busy without a pause.
-func (l Level) FastBits(k int) bool { return !l.use(AVX2) || k >= bitsChannels }
+// Tiles of bytes outrun bits from so many multiply-adds on, unless so few rows share weights that leave a second cache.
+const (
+	tilesWork    = 1 << 22
+	tilesNear    = 2 << 20
+	tilesRows    = 16
+	tilesRowsFar = 256
+)
+
+// FastBits says whether this level multiplies m rows of signs of k channels at some taps by n columns faster by [PackedBits] than by
+// [PackedU8S8]. Tiles are the faster ones only where they read all rows in place.
+func (l Level) FastBits(m, n, k, taps int, inPlace bool) bool {
+	switch {
+	case !l.use(AVX2):
+		return true
+	case k < bitsChannels:
+		return false
+	}
+	rows := tilesRows
+	if n*k*taps > tilesNear {
+		rows = tilesRowsFar
+	}
+	return !l.use(AMX) || !inPlace || m < rows || m*n*k*taps < tilesWork
+}
 
 // Signs sets dst[i] = 0 where x[i] is below zero, else 2: codes of −1 and 1 whose zero point is 1.
 func (l Level) Signs(dst []uint8, x []float32) {

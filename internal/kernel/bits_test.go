@@ -143,6 +143,28 @@ func TestConvBits(t *testing.T) {
 	})
 }
 
+// TestFastBits has tiles take what keeps them busy.
+func TestFastBits(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		for _, c := range []struct {
+			m, n, k, taps int
+			inPlace, want bool
+		}{
+			{196, 256, 256, 9, true, l < AMX},
+			{196, 256, 256, 9, false, true},
+			{1024, 1024, 1024, 1, true, l < AMX},
+			{1, 4096, 4096, 1, true, true},
+			{64, 1024, 4096, 1, true, true},
+			{64, 64, 64, 9, true, true},
+			{196, 256, 32, 9, false, l == Generic},
+		} {
+			if got := l.FastBits(c.m, c.n, c.k, c.taps, c.inPlace); got != c.want {
+				t.Errorf("%+v: %v", c, got)
+			}
+		}
+	})
+}
+
 func BenchmarkConvBits(b *testing.B) {
 	for _, l := range Levels()[1:] {
 		for _, s := range convShapes {
