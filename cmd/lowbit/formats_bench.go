@@ -33,11 +33,13 @@ var formatShapes = []product{
 	{name: "1x4096x4096", op: "MatMul", x: []int{1, 4096}, w: []int{4096, 4096}},
 }
 
-// formatTime is how long each product is measured.
-const formatTime = span(150 * time.Millisecond)
-
-// formatRuns is the least number of runs that are measured, and how many are made before.
-const formatRuns = 5
+// A product is measured in turns with float32, since a machine is not always as fast, for about as long in each.
+const (
+	formatTurns = 3
+	formatTurn  = 60 * time.Millisecond
+	formatLeast = 5 // runs of a turn
+	formatRuns  = 5 // before
+)
 
 // accelerates is the least speed-up that counts as one.
 const accelerates = 1.1
@@ -51,22 +53,18 @@ type yardstick struct {
 	winograd float64
 }
 
-// yardsticks measures the products that formats are held against.
+// yardsticks lists the products that formats are held against.
 func (a *app) yardsticks(ctx context.Context) ([]yardstick, error) {
 	var list []yardstick
 	for _, p := range formatShapes {
 		y := yardstick{product: p}
 		y.model, y.in = p.model(a.seed)
-		float, _, err := a.fastest(ctx, y.model, y.in, true)
-		if err != nil {
-			return nil, err
-		}
-		fast, kernel, err := a.fastest(ctx, y.model, y.in, false)
+		faster, kernel, err := a.speedup(ctx, &y, y.model)
 		if err != nil {
 			return nil, err
 		}
 		if strings.Contains(kernel, "Winograd") {
-			y.winograd = fast / float
+			y.winograd = 1 / faster
 		}
 		list = append(list, y)
 	}
@@ -108,17 +106,13 @@ func (a *app) benchFormat(ctx context.Context, list []yardstick, f *format.Forma
 			if err != nil {
 				return err
 			}
-			float, _, err := a.fastest(ctx, y.model, y.in, true) // again: a machine is not always as fast
-			if err != nil {
-				return err
-			}
-			fast, kernel, err := a.fastest(ctx, q.Model, y.in, false)
+			faster, kernel, err := a.speedup(ctx, y, q.Model)
 			if err != nil {
 				return fault.At(f.Name, err)
 			}
-			pair.Speedup[y.name], pair.Kernels[y.name] = float/fast, kernel
+			pair.Speedup[y.name], pair.Kernels[y.name] = faster, kernel
 			if y.winograd > 0 {
-				pair.Faster[y.name] = float / fast * y.winograd
+				pair.Faster[y.name] = faster * y.winograd
 			}
 		}
 		if len(pair.Speedup) < len(list) {
@@ -225,27 +219,70 @@ func normalNumbers(sigma float32) []float32 {
 	return x
 }
 
-// fastest is the median time of the product alone in milliseconds, with its operand in the format of
-// the activations already, as it flows through a network; and the kernel.
-func (a *app) fastest(ctx context.Context, m *lowbit.Model, in feed, direct bool) (ms float64, kernel string, err error) {
-	s, err := m.Compile(lowbit.CompileOptions{Threads: a.threads, Direct: direct})
+// speedup is how many times as fast as the yardstick by sums a network of the product is, and its kernel.
+func (a *app) speedup(ctx context.Context, y *yardstick, m *lowbit.Model) (times float64, kernel string, err error) {
+	float, err := a.stopwatch(ctx, y.model, y.in, true)
 	if err != nil {
 		return 0, "", err
 	}
-	defer s.Close()
-	start := time.Now()
-	if _, err := s.Profile(ctx, in, formatRuns); err != nil {
+	defer float.session.Close()
+	fast, err := a.stopwatch(ctx, m, y.in, false)
+	if err != nil {
 		return 0, "", err
 	}
-	each := max(time.Since(start)/formatRuns, 1)
-	steps, err := s.Profile(ctx, in, min(max(formatRuns, int(time.Duration(formatTime)/each)), 1000))
-	for _, st := range steps {
-		if strings.Contains(st.Node, `"product"`) {
-			ms += micros(st.Time) / 1e3
+	defer fast.session.Close()
+	var turns []float64
+	for range formatTurns {
+		slow, err := float.product(ctx)
+		if err != nil {
+			return 0, "", err
 		}
+		quick, err := fast.product(ctx)
+		if err != nil {
+			return 0, "", err
+		}
+		turns = append(turns, float64(slow)/float64(quick))
+	}
+	slices.Sort(turns)
+	return turns[len(turns)/2], fast.kernel, nil
+}
+
+// A stopwatch measures a product alone, with its operand in the format of the activations already, as it flows
+// through a network.
+type stopwatch struct {
+	session *lowbit.Session
+	in      feed
+	runs    int // of a turn
+	kernel  string
+}
+
+func (a *app) stopwatch(ctx context.Context, m *lowbit.Model, in feed, direct bool) (*stopwatch, error) {
+	s, err := m.Compile(lowbit.CompileOptions{Threads: a.threads, Direct: direct})
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	steps, err := s.Profile(ctx, in, formatRuns)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	w := &stopwatch{session: s, in: in, runs: min(max(formatLeast, int(formatTurn*formatRuns/max(time.Since(start), 1))), 1000)}
+	for _, st := range steps {
 		if st.MACs > 0 {
-			kernel = st.Kernel
+			w.kernel = st.Kernel
 		}
 	}
-	return ms, kernel, err
+	return w, nil
+}
+
+// product is the median time of the runs of a turn.
+func (w *stopwatch) product(ctx context.Context) (total time.Duration, err error) {
+	steps, err := w.session.Profile(ctx, w.in, w.runs)
+	for _, st := range steps {
+		if strings.Contains(st.Node, `"product"`) {
+			total += st.Time
+		}
+	}
+	return max(total, 1), err
 }
