@@ -62,7 +62,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVar(&q.plan, "plan", "", "take the plan in this file instead of making one; on the samples that it was made with, and with no other flags, the model is the same")
 	f.StringVar(&q.savePlan, "save-plan", "", "write the plan to this file")
 	f.BoolVar(&q.dry, "dry-run", false, "make the plan and print it; write no model")
-	f.BoolVar(&q.resume, "resume", true, "take up a run that was interrupted where its repairs were, as OUT"+journalSuffix+" has them; =false starts over")
+	f.BoolVar(&q.resume, "resume", true, "take up a run that was interrupted where it was: what is done is kept in OUT"+journalSuffix+" until the model is written; =false starts over")
 	f.BoolVar(&q.again, "allow-requantize", false, "take a model that is quantized already")
 	q.data.add(cmd, *recipe.Default().Calibration.Samples)
 	return cmd

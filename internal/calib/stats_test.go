@@ -2,6 +2,7 @@ package calib
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -47,6 +48,42 @@ type failer interface {
 	Helper()
 	Fatal(...any)
 	Fatalf(string, ...any)
+}
+
+// TestKeptStats writes statistics as JSON and reads them again: everything is there, also of numbers that are infinite, and
+// both go on alike.
+func TestKeptStats(t *testing.T) {
+	level, err := kernel.Best()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		for _, hist := range []bool{true, false} {
+			s, more := NewStats(hist), NewStats(hist)
+			for i, x := range samplesOf(t) {
+				[]*Stats{s, more}[i%2].Add(level, x)
+			}
+			text, err := json.Marshal(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got *Stats
+			if err := json.Unmarshal(text, &got); err != nil {
+				t.Fatal(err)
+			}
+			sameStats(t, s, got)
+			again := *more
+			again.Neg, again.Pos = slices.Clone(more.Neg), slices.Clone(more.Pos)
+			s.Merge(more)
+			got.Merge(&again)
+			sameStats(t, s, got)
+		}
+	})
+	for _, text := range []string{`{"Neg":"gA==","Pos":""}`, `{"Mins":"gA=="}`, `{"Neg":"` + strings.Repeat("AAAA", Bins) + `","Pos":""}`} {
+		if err := json.Unmarshal([]byte(text), &Stats{}); err == nil {
+			t.Errorf("%.40s is taken", text)
+		}
+	}
 }
 
 // sameStats compares everything that is kept.

@@ -2,8 +2,10 @@ package quantize
 
 import (
 	"fmt"
+	"hash"
 	"math"
 	"slices"
+	"sync"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
@@ -13,6 +15,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/plan"
+	"lowbit/internal/repair"
 	"lowbit/internal/tensor"
 )
 
@@ -140,7 +143,13 @@ func (q *quantization) calibrate(values []string, samples []int) (map[string]*ca
 		q.opt.Progress("calibrate", done, done)
 		return all, nil
 	}
-	more, err := q.observe(values, feedOf(q.opt.Data, rest), q.histograms(), func(n int) { q.opt.Progress("calibrate", done+n, len(samples)) })
+	more, err := q.observe(values, rest, feedOf(q.opt.Data, rest), q.histograms(), func(n int) { q.opt.Progress("calibrate", done+n, len(samples)) })
+	merge(all, more)
+	return all, err
+}
+
+// merge adds statistics to others.
+func merge(all, more map[string]*calib.Stats) {
 	for name, s := range more {
 		if all[name] == nil {
 			all[name] = s
@@ -148,7 +157,6 @@ func (q *quantization) calibrate(values []string, samples []int) (map[string]*ca
 			all[name].Merge(s)
 		}
 	}
-	return all, err
 }
 
 // lookAround observes the values that only plans with fewer nodes read.
@@ -157,7 +165,7 @@ func (q *quantization) lookAround(stats map[string]*calib.Stats) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	more, err := q.observe(missing, feedOf(q.opt.Data, q.sampled), q.histograms(), func(n int) { q.opt.Progress("calibrate", n, len(q.sampled)) })
+	more, err := q.observe(missing, q.sampled, feedOf(q.opt.Data, q.sampled), q.histograms(), func(n int) { q.opt.Progress("calibrate", n, len(q.sampled)) })
 	for _, name := range missing {
 		if more[name] != nil {
 			stats[name] = more[name]
@@ -178,17 +186,47 @@ func (q *quantization) histograms() bool {
 	return q.opt.Settings.Observer == nil || needHist(q.opt.Settings)
 }
 
-// observe runs samples through the float network and returns what is seen of the named values and of its inputs.
-func (q *quantization) observe(values []string, feed calib.Feed, hist bool, done func(int)) (map[string]*calib.Stats, error) {
+// observeStep is how many samples are observed between two records in the journal.
+const observeStep = 64
+
+// observe runs samples through the float network and returns what is seen of the named values and of its inputs. feed
+// gives the samples of those numbers.
+func (q *quantization) observe(values []string, numbers []int, feed calib.Feed, hist bool, done func(int)) (map[string]*calib.Stats, error) {
 	level, err := kernel.Best()
 	if err != nil {
 		return nil, fault.Invalidf("", "%v", err)
 	}
-	s, err := engine.Compile(q.float, engine.Options{Threads: 1, Watch: values, AnyOrder: true, Reference: q.nested(values)})
+	kept, err := q.book.chapter("observe", func(h hash.Hash) error {
+		hashModel(h, q.float)
+		_, err := fmt.Fprintf(h, "%q %v %v", values, numbers, hist)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return calib.Collect(q.ctx, s, feed, calib.Options{Hist: hist, Workers: q.opt.Threads, Level: level, Done: done})
+	step := observeStep
+	if kept == nil {
+		step = max(1, feed.N)
+	}
+	compile := sync.OnceValues(func() (*engine.Session, error) {
+		return engine.Compile(q.float, engine.Options{Threads: 1, Watch: values, AnyOrder: true, Reference: q.nested(values)})
+	})
+	all := map[string]*calib.Stats{}
+	for from := 0; from == 0 || from < feed.N; from += step {
+		part := calib.Feed{N: min(step, feed.N-from), Sample: func(i int) (map[string]*tensor.Tensor, string, error) { return feed.Sample(from + i) }}
+		stats, err := repair.Once(kept, fmt.Sprint(from), func() (map[string]*calib.Stats, error) {
+			s, err := compile()
+			if err != nil {
+				return nil, err
+			}
+			return calib.Collect(q.ctx, s, part, calib.Options{Hist: hist, Workers: q.opt.Threads, Level: level, Done: func(n int) { done(from + n) }})
+		})
+		if err != nil {
+			return nil, err
+		}
+		merge(all, stats)
+	}
+	return all, nil
 }
 
 // needHist says whether some observer that is asked for reads histograms.

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash"
 	"math"
 	"slices"
 
 	"lowbit/internal/calib"
-	"lowbit/internal/calib/dataset"
 	"lowbit/internal/engine"
 	"lowbit/internal/graph"
+	"lowbit/internal/repair"
 	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 )
@@ -112,6 +113,8 @@ func (g *Gate) better(before *Gate) bool {
 // A judge compares networks with a float one whose answers to some samples it keeps.
 type judge struct {
 	ctx     context.Context
+	book    *book
+	numbers []int // of its samples
 	outs    []*graph.Value
 	threads int
 	samples []map[string]*tensor.Tensor // inputs; there are few, see heldMost
@@ -119,10 +122,10 @@ type judge struct {
 }
 
 // newJudge runs the float network over the samples of those numbers.
-func newJudge(ctx context.Context, float *graph.Model, data *dataset.Source, samples []int, threads int) (*judge, error) {
-	j := &judge{ctx: ctx, outs: float.Graph.Out, threads: threads, answers: make([]map[string]*tensor.Tensor, len(samples))}
+func (q *quantization) newJudge(float *graph.Model, samples []int) (*judge, error) {
+	j := &judge{ctx: q.ctx, book: q.book, numbers: samples, outs: float.Graph.Out, threads: q.opt.Threads, answers: make([]map[string]*tensor.Tensor, len(samples))}
 	var err error
-	if j.samples, err = readSamples(ctx, data, samples, threads); err != nil {
+	if j.samples, err = readSamples(q.ctx, q.opt.Data, samples, q.opt.Threads); err != nil {
 		return nil, err
 	}
 	err = j.run(float, func(i int, out map[string]*tensor.Tensor) { j.answers[i] = out })
@@ -144,23 +147,40 @@ func (j *judge) run(m *graph.Model, each func(i int, out map[string]*tensor.Tens
 	})
 }
 
+// A verdict is what comparing a network with the float one finds of each sample, and in how many both agree.
+type verdict struct {
+	Each []report.Diff
+	Same int
+}
+
 // compare runs a quantized network over the samples.
 func (j *judge) compare(m *graph.Model) (*Gate, error) {
-	n := len(j.samples)
-	diffs, agree := make([]report.Diff, n), make([]int, n)
-	err := j.run(m, func(i int, out map[string]*tensor.Tensor) {
-		agree[i] = report.Outputs(&diffs[i], j.outs, j.answers[i], out)
+	kept, err := j.book.chapter("compare", func(h hash.Hash) error {
+		hashModel(h, m)
+		_, err := fmt.Fprintln(h, j.numbers)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	same := 0
-	for _, k := range agree {
-		same += k
+	v, err := repair.Once(kept, "", func() (*verdict, error) { return j.measure(m) })
+	if err != nil {
+		return nil, err
 	}
-	g := newGate(diffs, same)
+	g := newGate(v.Each, v.Same)
 	g.net = m
 	return g, nil
+}
+
+func (j *judge) measure(m *graph.Model) (*verdict, error) {
+	v, agree := &verdict{Each: make([]report.Diff, len(j.samples))}, make([]int, len(j.samples))
+	err := j.run(m, func(i int, out map[string]*tensor.Tensor) {
+		agree[i] = report.Outputs(&v.Each[i], j.outs, j.answers[i], out)
+	})
+	for _, k := range agree {
+		v.Same += k
+	}
+	return v, err
 }
 
 // unsure says whether g may yet be better than before, as far as these samples tell.
@@ -205,7 +225,7 @@ func (q *quantization) widened(g *Gate) (*Gate, error) {
 	}
 	var err error
 	if q.second.judge == nil {
-		if q.second.judge, err = newJudge(q.ctx, q.plain, q.opt.Data, q.second.numbers, q.opt.Threads); err != nil {
+		if q.second.judge, err = q.newJudge(q.plain, q.second.numbers); err != nil {
 			return nil, err
 		}
 	}

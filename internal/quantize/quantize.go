@@ -244,7 +244,7 @@ func (q *quantization) decide() error {
 			return err
 		}
 		calibrate, q.fresh, q.plain = share.calibrate, share.fresh, q.float
-		if q.judge, err = newJudge(q.ctx, q.float, d, share.judge, q.opt.Threads); err != nil {
+		if q.judge, err = q.newJudge(q.float, share.judge); err != nil {
 			return err
 		}
 		q.fittedOf = forRepairs(calibrate, share.judge, fitMost)
@@ -361,7 +361,7 @@ func (q *quantization) lastWord(judged *Gate) (*Gate, error) {
 		}
 		return judged, nil
 	}
-	j, err := newJudge(q.ctx, q.plain, q.opt.Data, q.fresh, q.opt.Threads)
+	j, err := q.newJudge(q.plain, q.fresh)
 	if err != nil {
 		return nil, err
 	}

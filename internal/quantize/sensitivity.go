@@ -78,7 +78,7 @@ func (q *quantization) exotic() bool {
 func (q *quantization) relieve(stats map[string]*calib.Stats, before *Gate) (bool, error) {
 	few := *q.judge
 	n := min(probeMost, len(few.samples))
-	few.samples, few.answers = few.samples[:n], few.answers[:n]
+	few.numbers, few.samples, few.answers = few.numbers[:n], few.samples[:n], few.answers[:n]
 	s := &sensitivity{q: q, stats: stats, judge: &few, noise: map[string]float64{}, heavy: map[string]bool{}}
 	for _, row := range q.plan.Nodes {
 		if row.Quantized && isLayer(row) {

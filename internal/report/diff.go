@@ -2,6 +2,8 @@
 package report
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
 
 	"lowbit/internal/graph"
@@ -40,6 +42,24 @@ func (d *Diff) Add(x, y []float32) {
 		}
 	}
 	d.signal, d.noise, d.other, d.dot, d.maxAbs = signal, noise, other, dot, most
+}
+
+// MarshalJSON writes all that was gathered as a list of numbers, which are finite.
+func (d Diff) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]float64{float64(d.n), d.signal, d.noise, d.other, d.dot, d.maxAbs, float64(d.broken)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (d *Diff) UnmarshalJSON(b []byte) error {
+	var x []float64
+	if err := json.Unmarshal(b, &x); err != nil {
+		return err
+	}
+	if len(x) != 7 {
+		return fmt.Errorf("a difference has 7 numbers, here are %d", len(x))
+	}
+	*d = Diff{int(x[0]), x[1], x[2], x[3], x[4], x[5], int(x[6])}
+	return nil
 }
 
 // Merge adds what o gathered.
