@@ -129,12 +129,11 @@ func TestConvBits(t *testing.T) {
 			for _, part := range p.Split(m, 1+r.IntN(3)) {
 				p.Conv(a, ix, out, part)
 			}
+			in := seen(w, x, 0, c)
 			checkInt(t, out, m, n, func(i, j int) (v int32) {
 				for tap := range taps {
 					for q := range c {
-						if px := w.pixel(i, tap); px >= 0 {
-							v += int32(x[px*pitch+q]) * int32(wt[j*taps*c+q*taps+tap])
-						}
+						v += int32(in[(i*taps+tap)*c+q]) * int32(wt[j*taps*c+q*taps+tap])
 					}
 				}
 				return v

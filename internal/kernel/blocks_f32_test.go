@@ -103,7 +103,7 @@ func checkBlocksF32(t *testing.T, l Level, r *rand.Rand, m int, w *BlockWeight) 
 			if out.Min != out.Max {
 				sum = min(max(sum, -1), 2)
 			}
-			sameF32(t, want[i*ldc+j], sum, mag+4, k, name)
+			sameF32(t, want[i*ldc+j], sum, mag+4, k, name, i, j)
 		}
 	}
 }

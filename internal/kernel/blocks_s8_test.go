@@ -117,7 +117,7 @@ func checkBlocksS8(t *testing.T, l Level, r *rand.Rand, m int, w *BlockWeight, b
 			if out.Min != out.Max {
 				sum = min(max(sum, -1), 2)
 			}
-			sameF32(t, want[i*(n+1)+j], sum, mag+4, p.blocks+4, name)
+			sameF32(t, want[i*(n+1)+j], sum, mag+4, p.blocks+4, name, i, j)
 		}
 	}
 }

@@ -47,18 +47,15 @@ func TestConvF32(t *testing.T) {
 			p := l.PackF32(wt, n, c, taps, Order{N: taps * c, Tap: c, K: 1})
 			out := &OutF32{C: make([]float32, m*n), Ldc: n}
 			p.Conv(x, w.Indirect(), out, p.All(m))
+			in, what := seen(w, x, 0, c), fmt.Sprintf("%+v", w)
 			for i := range m {
 				for j := range n {
 					sum, mag := 0.0, 0.0
-					for tap := range taps {
-						for q := range c {
-							if px := w.pixel(i, tap); px >= 0 {
-								v := float64(x[px*w.Pitch+q]) * float64(wt[(j*taps+tap)*c+q])
-								sum, mag = sum+v, mag+math.Abs(v)
-							}
-						}
+					for q := range taps * c {
+						v := float64(in[i*taps*c+q]) * float64(wt[j*taps*c+q])
+						sum, mag = sum+v, mag+math.Abs(v)
 					}
-					sameF32(t, out.C[i*n+j], sum, mag, taps*c, fmt.Sprintf("%+v at (%d,%d)", w, i, j))
+					sameF32(t, out.C[i*n+j], sum, mag, taps*c, what, i, j)
 				}
 			}
 		}
@@ -112,22 +109,31 @@ func checkConvU8S8(t *testing.T, l Level, r *rand.Rand, c, n int, kind string) {
 	p := l.PackU8S8(wt, n, c, taps, Order{N: taps * c, Tap: 1, K: taps})
 	out := newIntOut(r, kind, m, n, c*taps)
 	p.Conv(x, pad, w.Indirect(), out, p.All(m))
+	in := seen(w, x, pad, c)
 	checkInt(t, out, m, n, func(i, j int) (v int32) {
 		for tap := range taps {
 			for q := range c {
-				v += int32(w.at(x, pad, i, tap, q)) * int32(wt[j*taps*c+q*taps+tap])
+				v += int32(in[(i*taps+tap)*c+q]) * int32(wt[j*taps*c+q*taps+tap])
 			}
 		}
 		return v
 	}, fmt.Sprintf("%s %+v", kind, w))
 }
 
-// at reads channel c of the pixel that a tap of output i sees.
-func (w Window) at(x []uint8, pad uint8, i, tap, c int) uint8 {
-	if px := w.pixel(i, tap); px >= 0 {
-		return x[px*w.Pitch+c]
+// seen lists what the taps of each output see: c channels of a pixel, or of padding.
+func seen[T any](w Window, x []T, pad T, c int) []T {
+	around := slices.Repeat([]T{pad}, c)
+	y := make([]T, 0, w.OH*w.OW*w.KH*w.KW*c)
+	for i := range w.OH * w.OW {
+		for tap := range w.KH * w.KW {
+			if px := w.pixel(i, tap); px >= 0 {
+				y = append(y, x[px*w.Pitch:][:c]...)
+			} else {
+				y = append(y, around...)
+			}
+		}
 	}
-	return pad
+	return y
 }
 
 func TestColumnSums(t *testing.T) {
@@ -186,10 +192,11 @@ func checkRowsU8S8(t *testing.T, l Level, r *rand.Rand, c, n int, kind string) {
 	for _, part := range p.Split(m, 1+r.IntN(3)) {
 		p.Conv(padded, 0, w.RowTaps(), out, part)
 	}
+	in := seen(w, x, pad, c)
 	checkInt(t, out, m, n, func(i, j int) (v int32) {
 		for tap := range taps {
 			for q := range c {
-				v += int32(w.at(x, pad, i, tap, q)) * int32(wt[(j*taps+tap)*c+q])
+				v += int32(in[(i*taps+tap)*c+q]) * int32(wt[(j*taps+tap)*c+q])
 			}
 		}
 		return v
@@ -218,20 +225,19 @@ func TestDepthwiseF32(t *testing.T) {
 			cut := r.IntN(m + 1)
 			d.Run(x, ix, out, 0, cut)
 			d.Run(x, ix, out, cut, m)
+			in, what := seen(w, x, 0, c), fmt.Sprintf("%+v", w)
 			for i := range m {
 				for j := range c {
 					sum := float64(out.Bias[j])
 					mag := math.Abs(sum) + 4
 					for tap := range taps {
-						if px := w.pixel(i, tap); px >= 0 {
-							v := float64(x[px*w.Pitch+j]) * float64(wt[j*taps+tap])
-							sum, mag = sum+v, mag+math.Abs(v)
-						}
+						v := float64(in[(i*taps+tap)*c+j]) * float64(wt[j*taps+tap])
+						sum, mag = sum+v, mag+math.Abs(v)
 					}
 					if out.Add != nil {
 						sum += float64(out.Add[i*c+j])
 					}
-					sameF32(t, out.C[i*ldc+j], sum, mag, taps, fmt.Sprintf("%+v at (%d,%d)", w, i, j))
+					sameF32(t, out.C[i*ldc+j], sum, mag, taps, what, i, j)
 				}
 			}
 			checkGuard(t, out.C, m, c, ldc, guardF32)
@@ -253,9 +259,10 @@ func TestDepthwiseU8S8(t *testing.T) {
 			ix, cut := w.Indirect(), r.IntN(m+1)
 			d.Run(x, pad, ix, out, 0, cut)
 			d.Run(x, pad, ix, out, cut, m)
+			in := seen(w, x, pad, c)
 			checkInt(t, out, m, c, func(i, j int) (v int32) {
 				for tap := range taps {
-					v += int32(w.at(x, pad, i, tap, j)) * int32(wt[tap*c+j])
+					v += int32(in[(i*taps+tap)*c+j]) * int32(wt[tap*c+j])
 				}
 				return v
 			}, fmt.Sprintf("%+v C=%d", w, c))

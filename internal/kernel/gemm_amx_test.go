@@ -160,10 +160,11 @@ func checkInsideU8S8(t *testing.T, l Level, r *rand.Rand, c, n int) {
 	}
 	out := newIntOut(r, "u8", m, n, c*taps)
 	p.Conv(x, 1, ix, out, p.All(m))
+	in := seen(w, x, 1, c)
 	checkInt(t, out, m, n, func(i, j int) (v int32) {
 		for tap := range taps {
 			for q := range c {
-				v += int32(w.at(x, 1, i, tap, q)) * int32(wt[(j*taps+tap)*c+q])
+				v += int32(in[(i*taps+tap)*c+q]) * int32(wt[(j*taps+tap)*c+q])
 			}
 		}
 		return v

@@ -63,10 +63,10 @@ var gemmShapes = func() (s [][3]int) {
 
 // sameF32 fails where got is further from want than the rounding of a sum of k
 // products of magnitude mag allows.
-func sameF32(t *testing.T, got float32, want, mag float64, k int, where string) {
+func sameF32(t *testing.T, got float32, want, mag float64, k int, what string, i, j int) {
 	t.Helper()
 	if bound := float64(k+4) * 0x1p-24 * mag; math.Abs(float64(got)-want) > bound || math.IsNaN(float64(got)) {
-		t.Fatalf("%s: got %g, want %g within %g", where, got, want, bound)
+		t.Fatalf("%s at (%d,%d): got %g, want %g within %g", what, i, j, got, want, bound)
 	}
 }
 
@@ -117,6 +117,7 @@ func checkGemmF32Pitch(t *testing.T, l Level, r *rand.Rand, m, n, k, lda int) {
 	}
 	p := l.PackF32(w, n, k, 1, o)
 	p.Gemm(a, lda, out, p.All(m))
+	cols, what := columns(w, n, k, o), fmt.Sprintf("%dx%dx%d", m, n, k)
 	for i := range m {
 		for j := range n {
 			want, mag := 0.0, 0.0
@@ -124,7 +125,7 @@ func checkGemmF32Pitch(t *testing.T, l Level, r *rand.Rand, m, n, k, lda int) {
 				want += float64(out.Bias[j])
 			}
 			for q := range k {
-				v := float64(a[i*lda+q]) * float64(w[j*o.N+q*o.K])
+				v := float64(a[i*lda+q]) * float64(cols[j*k+q])
 				want, mag = want+v, mag+math.Abs(v)
 			}
 			if out.Add != nil {
@@ -133,7 +134,7 @@ func checkGemmF32Pitch(t *testing.T, l Level, r *rand.Rand, m, n, k, lda int) {
 			if out.Min != out.Max {
 				want = min(max(want, -1), 2)
 			}
-			sameF32(t, out.C[i*ldc+j], want, mag+4, k, fmt.Sprintf("%dx%dx%d at (%d,%d)", m, n, k, i, j))
+			sameF32(t, out.C[i*ldc+j], want, mag+4, k, what, i, j)
 		}
 	}
 	checkGuard(t, out.C, m, n, ldc, guardF32)
@@ -274,6 +275,17 @@ func TestGemmU8S8(t *testing.T) {
 	})
 }
 
+// columns lays weights out column after column, as references read them.
+func columns[T any](w []T, n, k int, o Order) []T {
+	y := make([]T, 0, n*k)
+	for j := range n {
+		for q := range k {
+			y = append(y, w[j*o.N+q*o.K])
+		}
+	}
+	return y
+}
+
 func checkGemmU8S8(t *testing.T, l Level, r *rand.Rand, kind string, m, n, k int) {
 	t.Helper()
 	lda, skew := k+r.IntN(3), r.IntN(3)
@@ -285,9 +297,11 @@ func checkGemmU8S8(t *testing.T, l Level, r *rand.Rand, kind string, m, n, k int
 	}
 	p := l.PackU8S8(w, n, k, 1, o)
 	p.Gemm(a, lda, out, p.All(m))
+	cols := columns(w, n, k, o)
 	checkInt(t, out, m, n, func(i, j int) (v int32) {
-		for q := range k {
-			v += int32(a[i*lda+q]) * int32(w[j*o.N+q*o.K])
+		row, col := a[i*lda:][:k], cols[j*k:][:k]
+		for q, x := range row {
+			v += int32(x) * int32(col[q])
 		}
 		return v
 	}, fmt.Sprintf("%s %dx%dx%d", kind, m, n, k))

@@ -53,10 +53,11 @@ func TestNarrow(t *testing.T) {
 			for _, part := range p.Split(m, 1+r.IntN(3)) {
 				p.Conv(x, pad, w.Indirect(), out, part)
 			}
+			in := seen(w, x, pad, k)
 			checkInt(t, out, m, n, func(i, j int) (v int32) {
 				for tap := range taps {
 					for q := range k {
-						v += int32(w.at(x, pad, i, tap, q)) * int32(wt[j*taps*k+q*taps+tap])
+						v += int32(in[(i*taps+tap)*k+q]) * int32(wt[j*taps*k+q*taps+tap])
 					}
 				}
 				return v

@@ -58,6 +58,7 @@ func checkWinograd(t *testing.T, r *rand.Rand, w Window, c, n, i int) {
 
 func nearSums(t *testing.T, w *Window, x, wt []float32, out *OutF32, c, n int) {
 	t.Helper()
+	what := fmt.Sprintf("%+v", w)
 	for i := range w.OH * w.OW {
 		for j := range out.Ldc {
 			got := out.C[i*out.Ldc+j]
@@ -85,7 +86,7 @@ func nearSums(t *testing.T, w *Window, x, wt []float32, out *OutF32, c, n int) {
 			if out.Min != out.Max {
 				sum = min(max(sum, float64(out.Min)), float64(out.Max))
 			}
-			sameF32(t, got, sum, mag, c+20, fmt.Sprintf("%+v at (%d,%d)", w, i, j))
+			sameF32(t, got, sum, mag, c+20, what, i, j)
 		}
 	}
 }
