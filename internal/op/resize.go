@@ -108,15 +108,25 @@ func pick(x *tensor.Tensor, plan [][]sample, shape []int) (*tensor.Tensor, error
 	if err != nil {
 		return nil, err
 	}
-	src, st := cellsOf(x), strides(x.Shape)
-	idx := make([]int, len(shape))
-	for i := range tensor.Elements(shape) {
-		from := 0
+	src, st, last := cellsOf(x), strides(x.Shape), len(shape)-1
+	if last < 0 {
+		dst.copy(0, src, 0, 1)
+		return dst.tensor(x.DType, shape), nil
+	}
+	columns := make([]int, shape[last])
+	for p := range columns {
+		columns[p] = plan[last][p].at[0] * st[last]
+	}
+	idx := make([]int, last)
+	for at := 0; at < tensor.Elements(shape); at += len(columns) {
+		row := 0
 		for k, p := range idx {
-			from += plan[k][p].at[0] * st[k]
+			row += plan[k][p].at[0] * st[k]
 		}
-		dst.copy(i, src, from, 1)
-		advance(idx, shape)
+		for p, from := range columns {
+			dst.copy(at+p, src, row+from, 1)
+		}
+		advance(idx, shape[:last])
 	}
 	return dst.tensor(x.DType, shape), nil
 }
