@@ -19,7 +19,10 @@ import (
 	"lowbit/internal/format"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
+	"lowbit/internal/testdata"
 )
+
+func init() { testdata.Seed() }
 
 // anyFloat32 draws from all bit patterns and from numbers of everyday size.
 func anyFloat32() *rapid.Generator[float32] {

@@ -6,7 +6,11 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"lowbit/internal/testdata"
 )
+
+func init() { testdata.Seed() }
 
 // TestCover holds the parameters of ranges against ONNX Runtime's rule: the range is widened to
 // hold zero, s = (max−min)/(qmax−qmin), z = round(qmin − min/s); symmetric signed grids leave

@@ -1,7 +1,6 @@
 package pass_test
 
 import (
-	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"lowbit/internal/pass"
 	"lowbit/internal/report"
 	"lowbit/internal/tensor"
+	"lowbit/internal/testdata"
 )
 
 // Pieces of random networks: each makes a value (1,2,4,4) from one or two such values a and b. %d
@@ -82,11 +82,7 @@ func ramp(name string, shape ...int) string {
 
 // How far eight bits are from a float network depends on it without a bound (means cancel), so that the bar below holds
 // for the networks of one seed and not for all.
-func init() {
-	if err := flag.Set("rapid.seed", "7"); err != nil {
-		panic(err)
-	}
-}
+func init() { testdata.Seed() }
 
 // TestRandomNetworks writes random networks in every form: the result is sound, keeps its inputs
 // and outputs, and gives numbers near those of the float network; both integer forms of one plan agree.

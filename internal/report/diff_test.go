@@ -9,7 +9,10 @@ import (
 
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
+	"lowbit/internal/testdata"
 )
+
+func init() { testdata.Seed() }
 
 var (
 	nan = float32(math.NaN())

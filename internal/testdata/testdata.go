@@ -1,7 +1,8 @@
-// Package testdata finds the models, images and conformance cases that tests read in place.
+// Package testdata finds the models, images and conformance cases that tests read in place, and seeds what they draw.
 package testdata
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,4 +23,11 @@ func Dir(t testing.TB, elem ...string) string {
 		t.Skipf("test data %s is not here", filepath.Join(elem...))
 	}
 	return path
+}
+
+// Seed lets package rapid draw the same cases each time; -rapid.seed draws others. Tests call it in init.
+func Seed() {
+	if err := flag.Set("rapid.seed", "7"); err != nil {
+		panic(err)
+	}
 }
