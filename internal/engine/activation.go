@@ -38,13 +38,19 @@ type activation struct {
 	lo, hi float32    // a clamp; none where they are equal
 	then   []function // further functions, in order
 	slope  []float32  // of a PRelu after all that, by channel; nil: none
+	plus   bool       // an operand is added to all that
 	text   string     // for people
 }
 
-func (a *activation) plain() bool { return a.lo == a.hi && len(a.then) == 0 && a.slope == nil }
+func (a *activation) plain() bool {
+	return a.lo == a.hi && len(a.then) == 0 && a.slope == nil && !a.plus
+}
+
+// closed says whether nothing but an operand can follow.
+func (a *activation) closed() bool { return a.slope != nil || a.plus }
 
 // unstored says whether there is more than the store of a product does.
-func (a *activation) unstored() bool { return len(a.then) > 0 || a.slope != nil }
+func (a *activation) unstored() bool { return len(a.then) > 0 || a.slope != nil || a.plus }
 
 // add puts f behind what is there.
 func (a *activation) add(f function) {
@@ -61,21 +67,15 @@ func (a *activation) finish(l kernel.Level, c []float32, ld int, r tile) {
 	if !a.unstored() {
 		return
 	}
-	if r.n0 == 0 && r.n1 == ld && a.slope == nil {
-		part := c[r.m0*ld : r.m1*ld]
-		for _, f := range a.then {
-			f.apply(l, part, part)
-		}
+	for _, f := range a.then {
+		l.UnaryRows(f.op, c[r.m0*ld+r.n0:], r.m1-r.m0, r.n1-r.n0, ld, f.p, f.q)
+	}
+	if a.slope == nil {
 		return
 	}
 	for m := r.m0; m < r.m1; m++ {
 		row := c[m*ld+r.n0 : m*ld+r.n1]
-		for _, f := range a.then {
-			f.apply(l, row, row)
-		}
-		if a.slope != nil {
-			l.Binary(kernel.PRelu, row, row, a.slope[r.n0:r.n1])
-		}
+		l.Binary(kernel.PRelu, row, row, a.slope[r.n0:r.n1])
 	}
 }
 

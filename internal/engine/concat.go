@@ -10,7 +10,7 @@ func lowerConcat(lw *lowerer, n *node) bool {
 	axis := concatAxis(n)
 	l := lw.follow(n.in...)
 	for _, v := range n.in {
-		if lw.placed[v].whole == y || lw.parts[v].slot != nil {
+		if lw.parts[v].slot != nil {
 			l = channelsLast
 		}
 	}

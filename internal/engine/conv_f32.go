@@ -35,10 +35,14 @@ func lowerConv(lw *lowerer, n *node) bool {
 // convStep starts the step of a convolution that reads x.
 func (lw *lowerer) convStep(n *node, s *convSpec, name string, x pixels) (*step, *convIO) {
 	st := &step{node: n, kernel: name + s.act.text, macs: s.macs(n.out[0])}
-	if len(n.in) > 1 {
+	io := lw.convIO(n, st, x)
+	switch {
+	case s.act.plus:
+		st.over = nil // what is added is read when the sums lie there
+	case io.add != nil:
 		st.kernel += " after Add"
 	}
-	return st, lw.convIO(n, st, x)
+	return st, io
 }
 
 // outF32 describes the memory of image i from channel c on.
@@ -47,7 +51,7 @@ func (s *convSpec) outF32(f *frame, io *convIO, i, c int) *kernel.OutF32 {
 	if s.bias != nil {
 		o.Bias = s.bias[c:]
 	}
-	if io.add != nil {
+	if io.add != nil && !s.act.plus {
 		o.Add, o.LdAdd = imageAt(f.f32(io.add), io.im.rows*s.o, i, c), s.o
 	}
 	return o
@@ -55,7 +59,12 @@ func (s *convSpec) outF32(f *frame, io *convIO, i, c int) *kernel.OutF32 {
 
 // finish applies what the store has not done to a tile of image i, of the columns from channel c on.
 func (s *convSpec) finish(l kernel.Level, f *frame, io *convIO, i, c int, t tile) {
-	s.act.finish(l, imageAt(f.f32(io.y.slot), io.im.out, i, io.y.off), io.y.pitch, t.right(c))
+	y, t := imageAt(f.f32(io.y.slot), io.im.out, i, io.y.off), t.right(c)
+	s.act.finish(l, y, io.y.pitch, t)
+	if s.act.plus {
+		add := imageAt(f.f32(io.add), io.im.rows*s.o, i, 0)
+		l.AddRows(y[t.m0*io.y.pitch+t.n0:], io.y.pitch, add[t.m0*s.o+t.n0:], s.o, t.m1-t.m0, t.n1-t.n0)
+	}
 }
 
 func (lw *lowerer) depthwiseF32(n *node, s *convSpec) {

@@ -53,7 +53,7 @@ func kernelIs(n *node, size []int) bool {
 }
 
 // A convSpec says what a "conv" node computes: a float convolution with constant weights. Operand 0 is
-// the image; operand 1, where there is one, is added to the sums before the activation.
+// the image; operand 1, where there is one, is added to the sums before the activation, or behind it.
 type convSpec struct {
 	convShape
 	weight *tensor.Tensor // (O, C/group, KH, KW) or (O, C/group, KW)
@@ -63,6 +63,7 @@ type convSpec struct {
 func (s *convSpec) tailOf() *tail  { return &s.tail }
 func (s *convSpec) operands() int  { return 1 }
 func (s *convSpec) residual() bool { return true }
+func (s *convSpec) late() bool     { return true }
 
 func (s *convSpec) clone() product {
 	c := *s

@@ -18,6 +18,7 @@ type convTranspose struct {
 func (s *convTranspose) tailOf() *tail       { return &s.tail }
 func (s *convTranspose) operands() int       { return 1 }
 func (s *convTranspose) residual() bool      { return false }
+func (s *convTranspose) late() bool          { return false }
 func (s *convTranspose) channels() int       { return s.og * s.group }
 func (s *convTranspose) channelAxis(int) int { return 1 }
 func (s *convTranspose) taps() int           { return s.win.KH * s.win.KW }

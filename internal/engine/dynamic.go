@@ -21,6 +21,7 @@ type dynamicScale struct {
 func (d *dynamicScale) tailOf() *tail  { return &d.tail }
 func (d *dynamicScale) operands() int  { return 3 }
 func (d *dynamicScale) residual() bool { return false }
+func (d *dynamicScale) late() bool     { return false }
 
 func (d *dynamicScale) scale(by []float32) {
 	s := make([]float32, len(by))

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"lowbit/internal/graph"
@@ -335,6 +336,44 @@ func TestChannelsInPlace(t *testing.T) {
 		if s.Kernel == "split" {
 			t.Error("the split copies")
 		}
+	}
+}
+
+// TestPlacedResults lets convolutions with any activation, poolings and a Resize write to their places in
+// concatenations, and others read them there.
+func TestPlacedResults(t *testing.T) {
+	k := newMaker(9)
+	x := k.image(2, 8, 6, 8)
+	silu := func(y string) string { return k.node("Mul", []string{y, k.node("Sigmoid", []string{y})}) }
+	pool := func(y string, op string) string {
+		return k.node(op, []string{y}, "kernel_shape", []int64{3, 3}, "pads", []int64{1, 1, 1, 1})
+	}
+	a := silu(k.conv3(x, 8, 21))
+	sum := k.node("Add", []string{k.conv3(x, 8, 8), silu(k.conv3(x, 8, 8))})
+	slopes := k.node("PRelu", []string{k.conv3(x, 8, 20), k.constant(k.floats(20, 1, 1))})
+	late := k.node("Add", []string{x, silu(k.conv3(x, 8, 8))})
+	clamped := k.node("Add", []string{k.node("Relu", []string{k.conv3(x, 8, 8)}), x})
+	joined := k.node("Concat", []string{a, pool(a, "MaxPool"), sum, pool(a, "AveragePool"), slopes, late, clamped}, "axis", int64(1))
+	b := silu(k.conv3(joined, 107, 12))
+	scales := k.constant(tensor.Float32s([]float32{1, 1, 2, 2}, 4))
+	wide := k.node("Resize", []string{b, "", scales}, "mode", "nearest")
+	up := k.node("Resize", []string{a, "", scales}, "mode", "nearest")
+	k.output(k.conv3(a, 21, 9), k.conv3(k.node("Concat", []string{up, wide, wide}, "axis", int64(1)), 45, 8),
+		k.conv3(k.node("Concat", []string{k.node("Resize", []string{b, "", scales}, "mode", "nearest"), k.image(2, 3, 12, 16)}, "axis", int64(1)), 15, 8))
+	copies, behind := 0, 0
+	for _, s := range k.checkFloat(t) {
+		if s.Kernel == "concat" {
+			copies++
+		}
+		if strings.HasSuffix(s.Kernel, "+Add") {
+			behind++
+		}
+	}
+	if behind != 2 {
+		t.Errorf("%d convolutions add behind their activation", behind)
+	}
+	if copies != 2 { // of what is joined twice, and of an input
+		t.Errorf("%d concatenations copy", copies)
 	}
 }
 

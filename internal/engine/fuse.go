@@ -46,7 +46,7 @@ func take(p, c *node, spec product, more ...*value) {
 
 func fuseFunction(p, c *node) bool {
 	s := p.spec.(product).clone()
-	if s.tailOf().act.slope != nil {
+	if s.tailOf().act.closed() {
 		return false
 	}
 	s.tailOf().act.add(c.spec.(function))
@@ -62,20 +62,24 @@ func other(c *node, v *value) *value {
 	return c.in[0]
 }
 
-// fuseAdd takes a bias for each channel, or a residual of the same shape.
+// fuseAdd takes a bias for each channel, or a residual of the same shape: before the activation, or behind it.
 func fuseAdd(p, c *node) bool {
 	y, s := p.out[0], p.spec.(product).clone()
 	o, t := other(c, y), s.tailOf()
-	if c.formal != 2 || !sameShape(y.shape, c.out[0].shape) || !t.act.plain() || len(p.in) > s.operands() {
+	if c.formal != 2 || !sameShape(y.shape, c.out[0].shape) || len(p.in) > s.operands() {
 		return false
 	}
-	if row, ok := channelRow(o, y.shape, s.channelAxis(len(y.shape))); ok {
+	late := !t.act.plain()
+	if row, ok := channelRow(o, y.shape, s.channelAxis(len(y.shape))); ok && !late {
 		t.addBias(row)
 		take(p, c, s)
 		return true
 	}
-	if o == y || !s.residual() || !o.is(tensor.Float32) || !sameShape(o.shape, y.shape) {
+	if o == y || !s.residual() || late && !s.late() || !o.is(tensor.Float32) || !sameShape(o.shape, y.shape) {
 		return false
+	}
+	if late {
+		t.act.plus, t.act.text = true, t.act.text+"+Add"
 	}
 	take(p, c, s, o)
 	return true
@@ -96,7 +100,7 @@ func fuseMul(p, c *node) bool {
 func fusePRelu(p, c *node) bool {
 	y, s := p.out[0], p.spec.(product).clone()
 	row, ok := channelRow(c.in[1], y.shape, s.channelAxis(len(y.shape)))
-	if !ok || c.in[0] != y || s.tailOf().act.slope != nil {
+	if !ok || c.in[0] != y || s.tailOf().act.closed() {
 		return false
 	}
 	s.tailOf().act.slope = row

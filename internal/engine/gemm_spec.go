@@ -22,6 +22,7 @@ type gemmSpec struct {
 func (s *gemmSpec) tailOf() *tail  { return &s.tail }
 func (s *gemmSpec) operands() int  { return 1 }
 func (s *gemmSpec) residual() bool { return true }
+func (s *gemmSpec) late() bool     { return false }
 
 func (s *gemmSpec) clone() product {
 	c := *s

@@ -92,7 +92,7 @@ func intPools(g *net) {
 				continue
 			}
 		}
-		s := &intPool{p.pool, kernel.PoolQuant{XScale: a.scale, OutScale: l.to.scale, XZero: a.zero, OutZero: l.to.zero, Lo: l.lo, Hi: l.hi}}
+		s := &intPool{p.dense(), kernel.PoolQuant{XScale: a.scale, OutScale: l.to.scale, XZero: a.zero, OutZero: l.to.zero, Lo: l.lo, Hi: l.hi}}
 		l.node.onnx, l.node.version = n.onnx, n.version
 		l.node.become("int pool", s, x)
 	}
@@ -118,8 +118,8 @@ func lowerMaxPoolU8(lw *lowerer, n *node) bool {
 		p, ok = poolOf(n)
 	}
 	if ok {
-		level := lw.level
-		lw.poolU8(n, p.pool, "u8 max pool", func(dst, x []uint8, r0, r1 int) { level.MaxPoolU8(p.pool, dst, x, r0, r1) })
+		level, pool := lw.level, p.dense()
+		lw.poolU8(n, pool, "u8 max pool", func(dst, x []uint8, r0, r1 int) { level.MaxPoolU8(pool, dst, x, r0, r1) })
 	}
 	return ok
 }

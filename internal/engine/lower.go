@@ -49,6 +49,9 @@ func (lw *lowerer) lower() (*program, error) {
 			return nil, err
 		}
 		for _, v := range n.out {
+			if lw.parts[v].slot == nil {
+				delete(lw.placed, v) // it was not written there
+			}
 			if v != nil && slices.Contains(lw.net.watch, v) {
 				lw.watch(v)
 			}

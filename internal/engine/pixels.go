@@ -19,7 +19,7 @@ func (lw *lowerer) pixelsOf(v *value) pixels {
 }
 
 // pixelsFor returns where to write v: within a concatenation if it was given a place in one, else in a
-// slot of its own.
+// slot of its own. What is written there is read there too.
 func (lw *lowerer) pixelsFor(v *value) pixels {
 	at, ok := lw.placed[v]
 	if !ok {
@@ -29,7 +29,16 @@ func (lw *lowerer) pixelsFor(v *value) pixels {
 	if f == nil || f[channelsLast] == nil {
 		lw.make(at.whole, channelsLast)
 	}
-	return pixels{lw.forms[at.whole][channelsLast], at.off, at.whole.shape[1]}
+	p := pixels{lw.forms[at.whole][channelsLast], at.off, at.whole.shape[1]}
+	lw.setPart(v, p)
+	return p
+}
+
+func (lw *lowerer) setPart(v *value, p pixels) {
+	if lw.parts == nil {
+		lw.parts = map[*value]pixels{}
+	}
+	lw.parts[v] = p
 }
 
 // A placement gives a value its channels in a concatenation.
@@ -38,13 +47,10 @@ type placement struct {
 	off   int
 }
 
-// placeable lists the kinds of node that can write anywhere, and those whose result really can be.
-var placeable = map[string]func(n *node) bool{
-	"conv":     func(n *node) bool { a := &n.spec.(*convSpec).act; return len(a.then) == 0 && a.slope == nil },
-	"int conv": func(*node) bool { return true },
-}
+// placeable lists the kinds of node that may write anywhere.
+var placeable = map[string]bool{"conv": true, "int conv": true, "MaxPool": true, "AveragePool": true, "Resize": true, "Upsample": true}
 
-// placeConcats lets convolutions that only a concatenation of channels reads write there directly.
+// placeConcats lets nodes write their results directly to their places in concatenations of channels.
 func (lw *lowerer) placeConcats() {
 	lw.placed = map[*value]placement{}
 	for _, n := range lw.net.nodes {
@@ -54,15 +60,33 @@ func (lw *lowerer) placeConcats() {
 		}
 		off := 0
 		for _, v := range n.in {
-			if v.def != nil && v.single() == n && !neutral(v.shape) {
-				if free, ok := placeable[v.def.kind]; ok && free(v.def) {
-					lw.placed[v] = placement{y, off}
-				}
+			if _, taken := lw.placed[v]; !taken && placeableIn(v, n) {
+				lw.placed[v] = placement{y, off}
 			}
 			off += v.shape[1]
 		}
 	}
 }
+
+// placeableIn says whether v may be written to its place in the concatenation n, which reads it once: all
+// others that read it have to find it there.
+func placeableIn(v *value, n *node) bool {
+	if v.def == nil || v.pinned || neutral(v.shape) || !placeable[v.def.kind] {
+		return false
+	}
+	times := 0
+	for _, u := range v.uses {
+		if u == n {
+			times++
+		} else if !v.is(tensor.Float32) || !readsPixels[u.kind] || u.in[0] != v {
+			return false
+		}
+	}
+	return times == 1
+}
+
+// readsPixels lists the kinds of node on floats that read operand 0 where it lies.
+var readsPixels = map[string]bool{"conv": true, "MaxPool": true, "AveragePool": true, "Resize": true, "Upsample": true}
 
 func concatAxis(n *node) int {
 	axis := n.onnx.Int("axis", 1)
@@ -76,10 +100,7 @@ func concatAxis(n *node) int {
 func (lw *lowerer) partOf(y, x *value, first int) {
 	p := lw.pixelsOf(x)
 	p.off += first
-	if lw.parts == nil {
-		lw.parts = map[*value]pixels{}
-	}
-	lw.parts[y] = p
+	lw.setPart(y, p)
 }
 
 // gather emits the copy of a value that is a part of a wider one to a slot of its own.

@@ -10,8 +10,15 @@ const poolNanos = 0.1
 
 // A poolSpec says what a pooling of floats computes.
 type poolSpec struct {
-	pool    *kernel.Pool
+	pool    *kernel.Pool // without taps
 	average bool
+	taps    func(pitch int) *kernel.Indirect // of an image of some pitch
+}
+
+// dense returns the pooling of values in slots of their own.
+func (p poolSpec) dense() *kernel.Pool {
+	p.pool.Taps = p.taps(p.pool.C)
+	return p.pool
 }
 
 // lowerPool emits MaxPool and AveragePool of one or two spatial dimensions.
@@ -37,8 +44,9 @@ func lowerGlobalPool(lw *lowerer, n *node) bool {
 }
 
 func globalPoolOf(x *value, average bool) poolSpec {
-	c := x.shape[1]
-	return poolSpec{&kernel.Pool{Taps: kernel.GlobalTaps(tensor.Elements(x.shape[2:]), c), C: c, OutPitch: c}, average}
+	c, space := x.shape[1], tensor.Elements(x.shape[2:])
+	taps := func(pitch int) *kernel.Indirect { return kernel.GlobalTaps(space, pitch) }
+	return poolSpec{&kernel.Pool{C: c, OutPitch: c}, average, taps}
 }
 
 // poolOf reads the window of MaxPool or AveragePool.
@@ -58,7 +66,11 @@ func poolOf(n *node) (poolSpec, bool) {
 		p.pool.Divisors, ok = paddedDivisors(n, w)
 	}
 	w.KH, w.KW = min(w.KH, reach(w.H+w.Top, w.DilH)), min(w.KW, reach(w.W+w.Left, w.DilW))
-	p.pool.Taps = w.Indirect()
+	p.taps = func(pitch int) *kernel.Indirect {
+		at := w
+		at.Pitch = pitch
+		return at.Indirect()
+	}
 	return p, ok
 }
 
@@ -96,17 +108,18 @@ func paddedDivisors(n *node, w kernel.Window) ([]float32, bool) {
 
 func (lw *lowerer) poolF32(n *node, p poolSpec) {
 	x, y := n.in[0], n.out[0]
-	src := lw.use(x, channelsLast)
-	dst := lw.make(y, channelsLast)
+	src, dst := lw.pixelsOf(x), lw.pixelsFor(y)
+	p.pool.Taps, p.pool.OutPitch = p.taps(src.pitch), dst.pitch
 	im := imageOf(x, y)
+	im.in, im.out = im.in/x.shape[1]*src.pitch, im.rows*dst.pitch
 	run, name := lw.level.MaxPoolF32, "f32 max pool"
 	if p.average {
 		run, name = lw.level.AvgPoolF32, "f32 average pool"
 	}
 	cuts := lw.rowCuts(im, 1, float64(y.elems()*p.pool.Taps.Taps)*poolNanos, nil)
-	lw.emit(&step{node: n, kernel: name, parts: len(cuts), in: []*slot{src}, out: []*slot{dst}, run: func(f *frame, part int) error {
+	lw.emit(&step{node: n, kernel: name, parts: len(cuts), in: []*slot{src.slot}, out: []*slot{dst.slot}, run: func(f *frame, part int) error {
 		c := cuts[part]
-		run(p.pool, f.f32(dst)[c.image*im.out:][:im.out], f.f32(src)[c.image*im.in:][:im.in], c.M0, c.M1)
+		run(p.pool, imageAt(f.f32(dst.slot), im.out, c.image, dst.off), imageAt(f.f32(src.slot), im.in, c.image, src.off), c.M0, c.M1)
 		return nil
 	}})
 }

@@ -54,12 +54,19 @@ func lowerProbe(lw *lowerer, n *node) bool {
 	if from == nil {
 		return false
 	}
-	src, dst := lw.use(x, l), lw.make(y, l)
-	pad := padValue(n)
 	runs := movesOf(from)
+	long := len(runs)*4 <= len(from)
+	var src, dst *slot
+	if long && l == channelsLast {
+		p, q := lw.pixelsOf(x), lw.pixelsFor(y)
+		src, dst, runs = p.slot, q.slot, runsBetween(runs, p, q, x.shape[1], y.shape[1])
+	} else {
+		src, dst = lw.use(x, l), lw.make(y, l)
+	}
+	pad := padValue(n)
 	st := &step{node: n, kernel: "move", in: []*slot{src}, out: []*slot{dst}}
-	if len(runs)*4 <= len(from) {
-		parts := lw.partsFor(float64(dst.bytes)*moveNanosPerByte+float64(len(runs))*4, len(runs))
+	if long {
+		parts := lw.partsFor(float64(y.dtype.ByteLen(y.elems()))*moveNanosPerByte+float64(len(runs))*4, len(runs))
 		st.parts = parts
 		st.run = func(f *frame, part int) error {
 			moveRuns(f.vals[dst.id], f.vals[src.id], runs[len(runs)*part/parts:len(runs)*(part+1)/parts], pad)
@@ -175,6 +182,31 @@ func movesOf(from []int32) []moveRun {
 		runs = append(runs, moveRun{int32(i), s, 1})
 	}
 	return runs
+}
+
+// runsBetween moves runs between pixels of from and to channels that lie side by side to where they do lie.
+func runsBetween(runs []moveRun, src, dst pixels, from, to int) []moveRun {
+	if src.pitch == from && dst.pitch == to {
+		return runs
+	}
+	var list []moveRun
+	for _, r := range runs {
+		for r.n > 0 {
+			m := moveRun{dst: dst.at(r.dst, to), src: r.src, n: min(r.n, int32(to)-r.dst%int32(to))}
+			if r.src >= 0 {
+				m.src, m.n = src.at(r.src, from), min(m.n, int32(from)-r.src%int32(from))
+				r.src += m.n
+			}
+			list = append(list, m)
+			r.dst, r.n = r.dst+m.n, r.n-m.n
+		}
+	}
+	return list
+}
+
+// at is where element i of pixels of c channels lies.
+func (p pixels) at(i int32, c int) int32 {
+	return int32(p.off + int(i)/c*p.pitch + int(i)%c)
 }
 
 func moveRuns(dst, src *tensor.Tensor, runs []moveRun, pad []byte) {

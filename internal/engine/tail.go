@@ -15,6 +15,7 @@ type product interface {
 	scale(by []float32) // multiplies the weights of each channel
 	operands() int      // how many operands there are without a residual
 	residual() bool     // whether one more may be added to the sums
+	late() bool         // or to what the activation makes of them
 }
 
 // clone copies a tail so that it can be changed.

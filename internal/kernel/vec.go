@@ -33,6 +33,16 @@ func (v variants[F]) part(l Level, n int) (fn F, m int) {
 	return fn, 0
 }
 
+// strip finds the best body and the columns that it takes at a time, its unit: 0 where there is none.
+func (v variants[F]) strip(l Level) (fn F, lanes int) {
+	for i := range v {
+		if l.use(v[i].level) {
+			return v[i].fn, v[i].unit
+		}
+	}
+	return fn, 0
+}
+
 // callMax is how many elements one call of assembly takes at most: it cannot be preempted, so it must
 // be over within some 100 µs.
 const callMax = 1 << 16

@@ -62,6 +62,23 @@ var unaryAsm = [numUnary]variants[unaryFn]{
 	ScaleShift:  both[unaryFn](scaleShiftAVX512, scaleShiftAVX2),
 }
 
+// strips lists an AVX-512 and an AVX2 body with the columns that they take.
+func strips[F any](avx512, avx2 F) variants[F] {
+	return variants[F]{{AVX512, 16, avx512}, {AVX2, 8, avx2}}
+}
+
+var stripAsm = [numUnary]variants[stripFn]{
+	Sigmoid:     strips[stripFn](sigmoidStripAVX512, sigmoidStripAVX2),
+	Silu:        strips[stripFn](siluStripAVX512, siluStripAVX2),
+	HardSwish:   strips[stripFn](hardSwishStripAVX512, hardSwishStripAVX2),
+	HardSigmoid: strips[stripFn](hardSigmoidStripAVX512, hardSigmoidStripAVX2),
+	Tanh:        strips[stripFn](tanhStripAVX512, tanhStripAVX2),
+	Gelu:        strips[stripFn](geluStripAVX512, geluStripAVX2),
+	Mish:        strips[stripFn](mishStripAVX512, mishStripAVX2),
+}
+
+var addStripAsm = strips[addStripFn](addStripAVX512, addStripAVX2)
+
 var affineAsm = both[affineFn](affineAVX512, affineAVX2)
 
 var reduceAsm = [numReduce]variants[reduceFn]{

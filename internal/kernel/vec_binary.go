@@ -170,3 +170,29 @@ func addReluRef(dst, x, y []float32) {
 		dst[i] = reluOne(x[i] + y[i])
 	}
 }
+
+// addStripFn is an assembly body that adds rows of cols elements, at most a vector; pitches are in bytes.
+type addStripFn func(x *float32, rows, pitch, cols int, y *float32, pitchY int)
+
+// AddRows adds to the first cols elements of each of some rows of x, pitch apart, those of y.
+func (l Level) AddRows(x []float32, pitch int, y []float32, pitchY, rows, cols int) {
+	if rows < 1 || cols < 1 {
+		return
+	}
+	x, y = x[:(rows-1)*pitch+cols], y[:(rows-1)*pitchY+cols]
+	if cols == pitch && cols == pitchY {
+		l.Binary(Add, x, x, y)
+		return
+	}
+	f, lanes := addStripAsm.strip(l)
+	if lanes == 0 {
+		for i := range rows {
+			row := x[i*pitch:][:cols]
+			l.Binary(Add, row, row, y[i*pitchY:][:cols])
+		}
+		return
+	}
+	for j := 0; j < cols; j += lanes {
+		spans(rows, callMax/lanes, func(i, n int) { f(&x[i*pitch+j], n, pitch*4, min(lanes, cols-j), &y[i*pitchY+j], pitchY*4) })
+	}
+}

@@ -6,6 +6,9 @@ var (
 	binaryAsm [numBinary]variants[binaryFn]
 	unaryAsm  [numUnary]variants[unaryFn]
 	affineAsm variants[affineFn]
+	stripAsm  [numUnary]variants[stripFn]
+
+	addStripAsm variants[addStripFn]
 )
 var (
 	reduceAsm      [numReduce]variants[reduceFn]

@@ -282,3 +282,52 @@ func TestLongSlices(t *testing.T) {
 		equal(t, l.String(), codes, wantCodes)
 	}
 }
+
+// TestUnaryRows holds the strips of a matrix against its rows, for widths around those of vectors; what
+// lies between the rows must stay.
+func TestUnaryRows(t *testing.T) {
+	for op := range numUnary {
+		for _, l := range fast(t) {
+			r := rand.New(rand.NewPCG(4, uint64(op)))
+			for _, cols := range []int{1, 3, 7, 8, 9, 15, 16, 17, 24, 32, 47, 64, 80} {
+				rows, gap := r.IntN(12), r.IntN(3)*r.IntN(40)
+				pitch := cols + gap
+				p, q := float32(r.NormFloat64()), float32(r.NormFloat64())
+				x := newGuard[float32](max(rows*pitch-gap, 0), r.IntN(5), mark)
+				floats(r, x.slice())
+				want := append([]float32(nil), x.slice()...)
+				for i := range rows {
+					row := want[i*pitch:][:cols]
+					Generic.UnaryWith(op, row, row, p, q)
+				}
+				l.UnaryRows(op, x.slice(), rows, cols, pitch, p, q)
+				what := fmt.Sprintf("%s %s %dx%d pitch %d", l, op, rows, cols, pitch)
+				equalFloats(t, what, x.slice(), want)
+				x.check(t, what)
+			}
+		}
+	}
+}
+
+// TestAddRows holds the strips of two matrices against their rows.
+func TestAddRows(t *testing.T) {
+	for _, l := range fast(t) {
+		r := rand.New(rand.NewPCG(5, 5))
+		for _, cols := range []int{1, 3, 7, 8, 9, 15, 16, 17, 24, 32, 47, 64, 80} {
+			rows, pitch, pitchY := 1+r.IntN(12), cols+r.IntN(3)*r.IntN(40), cols+r.IntN(2)*r.IntN(40)
+			x := newGuard[float32]((rows-1)*pitch+cols, r.IntN(5), mark)
+			floats(r, x.slice())
+			y := newFloats(r, (rows-1)*pitchY+cols, r.IntN(5))
+			want := append([]float32(nil), x.slice()...)
+			for i := range rows {
+				for j := range cols {
+					want[i*pitch+j] += y[i*pitchY+j]
+				}
+			}
+			l.AddRows(x.slice(), pitch, y, pitchY, rows, cols)
+			what := fmt.Sprintf("%s %dx%d pitches %d and %d", l, rows, cols, pitch, pitchY)
+			equalFloats(t, what, x.slice(), want)
+			x.check(t, what)
+		}
+	}
+}

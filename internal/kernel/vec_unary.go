@@ -88,6 +88,32 @@ func (l Level) UnaryWith(op Unary, dst, x []float32, p, q float32) {
 	unaryRows[op].ref(dst, x, p, q)
 }
 
+// stripFn is an assembly body for rows of cols elements, at most a vector; pitch is in bytes.
+type stripFn func(x *float32, rows, pitch, cols int, p, q float32)
+
+// UnaryRows sets x[i*pitch+j] = op(x[i*pitch+j]) for the first cols elements of each of some rows; p and q as
+// in [Level.UnaryWith].
+func (l Level) UnaryRows(op Unary, x []float32, rows, cols, pitch int, p, q float32) {
+	if rows < 1 || cols < 1 {
+		return
+	}
+	x = x[:(rows-1)*pitch+cols]
+	if cols == pitch {
+		l.UnaryWith(op, x, x, p, q)
+		return
+	}
+	f, lanes := stripAsm[op].strip(l)
+	if lanes == 0 {
+		for i := 0; i < len(x); i += pitch {
+			l.UnaryWith(op, x[i:i+cols], x[i:i+cols], p, q)
+		}
+		return
+	}
+	for j := 0; j < cols; j += lanes {
+		spans(rows, callMax/lanes, func(i, n int) { f(&x[i*pitch+j], n, pitch*4, min(lanes, cols-j), p, q) })
+	}
+}
+
 // affineFn is an assembly body of [Level.AffineRows] for n elements of one row.
 type affineFn func(dst, x, scale, shift *float32, n int, lo, hi float32)
 
