@@ -9,8 +9,8 @@ import (
 // which its transforms weigh little; the least tiles, which share the reading of weights that are 16/9 as
 // large; and the most bytes of these.
 const (
-	winogradPairs   = 64 * 64
-	winogradTiles   = 24
+	winogradPairs   = 32 * 64
+	winogradTiles   = 16
 	winogradWeights = 8 << 20
 	winogradNanos   = f32Nanos / 1.6 // of a multiply-add of the sums
 )
