@@ -176,6 +176,10 @@ var plants = []struct {
 		m := unlikeChannels(t)
 		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *QuantizeOptions) { o.Settings.Weights.Block = format.Block{} }).Model, normal(2, m, 40)}
 	}},
+	{"dead or collapsed channel spread", "a", func(t *testing.T) sick {
+		m := undone(t)
+		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *QuantizeOptions) { o.Settings.Weights.Block = format.Block{} }).Model, normal(2, m, 40)}
+	}},
 	{"shared scale over unlike branches", "join", func(t *testing.T) sick {
 		m := unlikeBranches(t)
 		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", nil).Model, normal(2, m, 40)}
@@ -263,6 +267,27 @@ g (float[1,8,12,12] x) => (float[1,6,12,12] y) <float lo = {0}, float hi = {6}> 
 	return filled(t, m, 3, map[string][]int{"wa": {16, 8, 1, 1}, "ba": {16}, "wb": {6, 16, 1, 1}, "bb": {6}}, func(name string, i int) float64 {
 		if name == "wa" && i/8 == 5 {
 			return 100
+		}
+		return 1
+	})
+}
+
+// undone is a network in which a layer makes one channel 200 times as large, and those behind it undo that.
+func undone(t *testing.T) *Model {
+	m := textModel(t, `<ir_version: 8, opset_import: ["" : 17]>
+g (float[1,8,12,12] x) => (float[1,6,12,12] y) {
+  [a] ca = Conv (x, wa, ba)
+  [ra] ha = Relu (ca)
+  [b] cb = Conv (ha, wb, bb)
+  [rb] hb = Relu (cb)
+  [c] y = Conv (hb, wc, bc)
+}`)
+	return filled(t, m, 3, map[string][]int{"wa": {16, 8, 1, 1}, "ba": {16}, "wb": {12, 16, 1, 1}, "bb": {12}, "wc": {6, 12, 1, 1}, "bc": {6}}, func(name string, i int) float64 {
+		switch {
+		case name == "wa" && i/8 == 5, name == "ba" && i == 5:
+			return 200
+		case name == "wb" && i%16 == 5:
+			return 1. / 200
 		}
 		return 1
 	})

@@ -9,6 +9,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
+	"lowbit/internal/weight"
 )
 
 // format4 lists the whole-number formats of fewer than eight bits.
@@ -121,18 +122,16 @@ func (u *unit) rescale(input []float64) []float64 {
 	x, y := tensor.Of[float32](w.off), tensor.Of[float32](w.coded.Decode())
 	into := v.inverse(input)
 	s := v.factors(x, y, into)
-	scaled := make([]float32, len(x))
-	for i, e := range x {
-		scaled[i] = float32(float64(e) * s[v.out(i)] * into(i))
-	}
+	v.steady(w.coded, v.times(w.off, into), s)
+	scaled := v.times(w.off, func(i int) float64 { return s[v.out(i)] * into(i) })
 	gain := rescaleGain
 	if input != nil {
 		gain = 1
 	}
-	if squaredDistance(scaled, y)*gain >= squaredDistance(x, y) {
+	if squaredDistance(tensor.Of[float32](scaled), y)*gain >= squaredDistance(x, y) {
 		return nil
 	}
-	w.off = tensor.Float32s(scaled, w.off.Shape...)
+	w.off = scaled
 	return s
 }
 
@@ -206,4 +205,33 @@ func (v view) factors(x, y []float32, t func(i int) float64) []float64 {
 		}
 	}
 	return s
+}
+
+// times multiplies each element of a weight by a factor.
+func (v view) times(t *tensor.Tensor, factor func(i int) float64) *tensor.Tensor {
+	y := make([]float32, t.Len())
+	for i, e := range tensor.Of[float32](t) {
+		y[i] = float32(float64(e) * factor(i))
+	}
+	return tensor.Float32s(y, t.Shape...)
+}
+
+// steady takes back the factors of output channels whose codes are already those of the weight t, or their neighbours:
+// of coarse codes, least squares would tell of factors that nobody applied.
+func (v view) steady(c *weight.Coded, t *tensor.Tensor, s []float64) {
+	own, err := weight.Encode(t, c.Format, c.Block, c.Params)
+	if err != nil {
+		return
+	}
+	moved := make([]bool, v.outs)
+	for i, code := range own.Codes {
+		if d := code - c.Codes[i]; d < -1 || d > 1 {
+			moved[v.out(i)] = true
+		}
+	}
+	for k, m := range moved {
+		if !m {
+			s[k] = 1
+		}
+	}
 }

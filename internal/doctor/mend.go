@@ -15,12 +15,19 @@ type remedy struct {
 // goodEnough is the share of the noise that goes with a site which a remedy has to take away.
 const goodEnough = 0.5
 
-// mend makes the remedies of all findings, the worst first, and keeps those that help.
+// suffices says whether a remedy that leaves db takes away enough of what goes where the site is taken out, and does not
+// leave a network sick that would be healthy.
+func suffices(before, db, goal float64) bool {
+	return noise(before)-noise(db) >= goodEnough*(noise(before)-noise(goal)) && (db >= healthySQNR || goal < healthySQNR)
+}
+
+// mend makes the remedies of all findings, the worst first, and keeps those that help. While one is tried, what the
+// findings behind it name is out of the way, for each may hide the others.
 func (e *exam) mend(ctx context.Context, list []*finding) error {
-	made, best := changes{}, e.total
+	made := changes{}
 	fixed := &Fixed{}
 	for i, f := range list {
-		pick, db, err := e.best(ctx, f, made, best)
+		pick, err := e.best(ctx, f, made.with(offAll(list[i+1:])))
 		if err != nil {
 			return err
 		}
@@ -29,7 +36,7 @@ func (e *exam) mend(ctx context.Context, list []*finding) error {
 			e.warn("%s: nothing that was tried mends %s", f.unit, f.row.name)
 			continue
 		}
-		made, best = made.with(pick.c), db
+		made = made.with(pick.c)
 		f.fix = pick.text
 		e.d.Causes[i].Fix = pick.text
 		fixed.Made = append(fixed.Made, fmt.Sprintf("%s: %s", f.unit.name, pick.text))
@@ -53,12 +60,25 @@ func (e *exam) mend(ctx context.Context, list []*finding) error {
 	return nil
 }
 
+// offAll takes out what findings name.
+func offAll(list []*finding) changes {
+	c := changes{}
+	for _, f := range list {
+		c = c.with(off(f.sites...))
+	}
+	return c
+}
+
 // best tries the remedies of a finding on top of those made, and returns the first that is good enough, or the
 // best of those that cost as much, else the best of all; nil where none gains.
-func (e *exam) best(ctx context.Context, f *finding, made changes, before float64) (*remedy, float64, error) {
+func (e *exam) best(ctx context.Context, f *finding, made changes) (*remedy, error) {
+	before, err := e.variant(ctx, made)
+	if err != nil {
+		return nil, err
+	}
 	goal, err := e.variant(ctx, made.with(off(f.sites...)))
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	var pick *remedy
 	most := before
@@ -66,18 +86,18 @@ func (e *exam) best(ctx context.Context, f *finding, made changes, before float6
 		most = min(before, healthySQNR) // it goes even if that gains nothing here
 	}
 	for _, r := range f.row.mend(e, f) {
-		if !r.alt && pick != nil && noise(before)-noise(most) >= goodEnough*(noise(before)-noise(goal)) {
+		if !r.alt && pick != nil && suffices(before, most, goal) {
 			break
 		}
 		db, err := e.variant(ctx, made.with(r.c))
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if db > most {
 			pick, most = &r, db
 		}
 	}
-	return pick, most, nil
+	return pick, nil
 }
 
 func (e *exam) warn(text string, args ...any) {

@@ -202,7 +202,23 @@ func (e *exam) perChannel(f *finding) []remedy {
 		f8 = format.ByElem(f8.Elem) // steps that no rule for scales confines
 	}
 	list := e.recode(u, f8, channel(u), fmt.Sprintf("--weights %s:channel", f8.Name))
+	if len(list) > 0 {
+		list = append(list, e.together(list[0], f)...)
+	}
 	return append(list, e.finerWeights(f)...)
+}
+
+// together makes a remedy of a layer's weights with each of the activations that the finding names too.
+func (e *exam) together(own remedy, f *finding) (list []remedy) {
+	g := *f
+	g.sites = slices.DeleteFunc(slices.Clone(f.sites), func(s *site) bool { return s.kind != acts })
+	if len(g.sites) == 0 {
+		return nil
+	}
+	for _, r := range e.finerActs(&g) {
+		list = append(list, remedy{text: own.text + ", " + r.text, c: own.c.with(r.c), alt: r.alt})
+	}
+	return list
 }
 
 // finerWeights rounds weights anew, to eight bits with a scale for each channel, else leaves them in float.

@@ -86,8 +86,21 @@ func (e *exam) spread() (list []*finding) {
 			}
 		}
 		if most > spreadRatio*least {
-			list = append(list, e.at(w, noise(l.weights.SQNR()), "weights of %s: channels reach from %.3g to %.3g, %.0f times as far, on one scale; %d of %d channels are all zero codes", u, least, most, most/least, dead, v.outs))
+			f := e.at(w, noise(l.weights.SQNR()), "weights of %s: channels reach from %.3g to %.3g, %.0f times as far, on one scale; %d of %d channels are all zero codes", u, least, most, most/least, dead, v.outs)
+			e.spreadOn(f)
+			list = append(list, f)
 		}
 	})
 	return list
+}
+
+// spreadOn adds to a finding what the layer writes, where its channels lie as far apart and one scale loses them.
+func (e *exam) spreadOn(f *finding) {
+	e.eachAct(func(s *site, r *reading) {
+		if db, what := e.left(s, r); db < lowSQNR && e.origin(s.from) == f.unit.node {
+			f.sites = append(f.sites, s)
+			f.local = max(f.local, noise(db))
+			f.evidence += fmt.Sprintf("; on the one scale of %s %.1f dB of %s are left", s, db, what)
+		}
+	})
 }
