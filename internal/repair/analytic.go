@@ -24,7 +24,7 @@ var Analytic = &Repair{
 		out, unknown := &Outcome{}, 0
 		for _, n := range j.Net.Graph.Nodes {
 			l := layers[plan.NodeName(n)]
-			if l == nil || l.bias == 0 {
+			if l == nil || l.offset() == "" {
 				continue
 			}
 			mean := means[n.In[0]]
@@ -60,7 +60,7 @@ func (j *Job) expectedError(l *layer, mean []float64, out *Outcome) error {
 	if err != nil {
 		return fmt.Errorf("weight %q: %w", v.Name, err)
 	}
-	b := g.ConstTensor(l.node.In[l.bias])
+	b := g.ConstTensor(l.offset())
 	float := j.origin().Graph.ConstTensor(l.node.In[l.weight]) // another repair may have rounded w already
 	x, y, by := tensor.Of[float32](float), tensor.Of[float32](rounded), make([]float64, b.Len())
 	fits := true
@@ -80,8 +80,11 @@ func (j *Job) expectedError(l *layer, mean []float64, out *Outcome) error {
 		most = max(most, d, -d)
 	}
 	if some > 0 {
-		g.SetConst(l.node.In[l.bias], moved(b, by))
+		g.SetConst(l.offset(), moved(b, by))
 		out.add(l.name, "bias of %d of %d channels moved by %.3g at most", some, len(by), most)
+		if l.addend != "" {
+			out.Changes[len(out.Changes)-1].also(l.adder)
+		}
 	}
 	return nil
 }

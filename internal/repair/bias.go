@@ -55,7 +55,7 @@ type corrector struct {
 }
 
 func (c *corrector) run(ctx context.Context) error {
-	if err := c.start(ctx, func(l *layer) bool { return l.bias > 0 }); err != nil {
+	if err := c.start(ctx, func(l *layer) bool { return l.offset() != "" }); err != nil {
 		return err
 	}
 	if err := c.each(ctx, c.piece); err != nil {
@@ -63,6 +63,8 @@ func (c *corrector) run(ctx context.Context) error {
 	}
 	switch {
 	case len(c.out.Changes) > 0:
+	case len(c.layers) == 0:
+		c.out.Note = "no layer has a bias of its own to move"
 	case c.few > 0:
 		c.out.Note = fmt.Sprintf("%d layers yield too few elements over %d samples to judge by", c.few, len(c.fit))
 	default:
@@ -113,9 +115,10 @@ func halves(pairs []pair, channels int) (even, odd []pair) {
 	return even, odd
 }
 
-// correct moves the bias of a layer where that helps on the samples held back, and says whether it did.
+// correct moves the bias of a layer where that helps on the samples held back, and says whether its result is another now:
+// that of an Add behind it changes what comes next.
 func (c *corrector) correct(l *layer, quantized *graph.Node, fit, held []pair) (bool, error) {
-	b := c.job.Net.Graph.ConstTensor(l.node.In[l.bias])
+	b := c.job.Net.Graph.ConstTensor(l.offset())
 	if per := len(held[0].want) / max(1, b.Len()); min(len(fit), len(held))*min(per, leastApart) < leastSeen {
 		c.few++
 		return false, nil
@@ -142,8 +145,13 @@ func (c *corrector) correct(l *layer, quantized *graph.Node, fit, held []pair) (
 		return false, nil
 	}
 	t := tensor.Float32s(moved, b.Shape...)
-	c.job.Net.Graph.SetConst(l.node.In[l.bias], t)
+	c.job.Net.Graph.SetConst(l.offset(), t)
 	c.out.addGain(2*ratio(before, after), l.name, "bias of %d of %d channels moved: mean absolute error on samples held back %.3g → %.3g", n, len(moved), before/float64(len(moved)), after/float64(len(moved)))
+	if l.bias == 0 {
+		c.out.Changes[len(c.out.Changes)-1].also(l.adder)
+		c.walk.net.Graph.SetConst(l.addend, t)
+		return false, nil
+	}
 	return true, c.walk.setConst(quantized, l.bias, l.as, t, c.job.Plan)
 }
 

@@ -58,6 +58,38 @@ func TestBias(t *testing.T) {
 	}
 }
 
+// TestBiasOfAdds moves what an Add behind a product adds, by both ways, and tells which node that is.
+func TestBiasOfAdds(t *testing.T) {
+	once, err := Pick("bias=once")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*Repair{Bias, once} {
+		j := added(t)
+		float := pass.Clone(j.Net)
+		fresh := images(rand.New(rand.NewPCG(65, 66)), float, 12)
+		before := sqnr(t, float, j.quantized(t), fresh)
+		out, err := r.Run(context.Background(), j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after := sqnr(t, float, j.quantized(t), fresh); after < before+1 {
+			t.Errorf("%s: %.1f dB before, %.1f after: %v", r.Name, before, after, out.Changes)
+		}
+		for _, c := range out.Changes {
+			if !slices.Equal(c.Also, []string{"s" + c.Place[1:]}) {
+				t.Errorf("%s: the change of %s is in %q too", r.Name, c.Place, c.Also)
+			}
+			if name := "b" + c.Place[1:]; slices.Equal(floats(j.Net, name), floats(float, name)) {
+				t.Errorf("%s: %s is as it was", r.Name, name)
+			}
+		}
+		if len(out.Changes) < 3 {
+			t.Errorf("%s: changes: %v", r.Name, out.Changes)
+		}
+	}
+}
+
 // TestBiasDeterminism makes the repair on one thread and on three.
 func TestBiasDeterminism(t *testing.T) {
 	var first []byte

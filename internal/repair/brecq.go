@@ -147,19 +147,21 @@ func (r *learner) each(ctx context.Context) error {
 }
 
 // float runs the float network, unless what section k yields is known, and keeps the results of it and
-// of those behind it, as many as may be kept.
+// of those around it, as many as may be kept.
 func (r *learner) float(ctx context.Context, k int) error {
 	if r.bySample != nil && r.bySample[0][r.sections[k].out] != nil {
 		return nil
 	}
+	from, to := around(k, len(r.sections), learnBytes, func(i int) int {
+		shape, ok := r.job.Facts[r.sections[i].out].Static()
+		if !ok {
+			return learnBytes + 1
+		}
+		return 4 * len(r.samples) * tensor.Elements(shape)
+	})
 	spatial := map[string]bool{}
 	var watch []string
-	bytes := 0
-	for _, s := range r.sections[k:] {
-		shape, ok := r.job.Facts[s.out].Static()
-		if bytes += 4 * len(r.samples) * tensor.Elements(shape); len(watch) > 0 && (!ok || bytes > learnBytes) {
-			break
-		}
+	for _, s := range r.sections[from:to] {
 		watch = append(watch, s.out)
 		spatial[s.out] = s.spatial()
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
@@ -102,8 +103,8 @@ func (r *recorder) state(layers []*layer) *state {
 	b := &state{consts: map[string]*tensor.Tensor{}, changes: len(r.out.Changes)}
 	for _, l := range layers {
 		b.consts[l.node.In[l.weight]] = r.job.Net.Graph.ConstTensor(l.node.In[l.weight])
-		if l.bias > 0 {
-			b.consts[l.node.In[l.bias]] = r.job.Net.Graph.ConstTensor(l.node.In[l.bias])
+		if name := l.offset(); name != "" {
+			b.consts[name] = r.job.Net.Graph.ConstTensor(name)
 		}
 		for _, v := range r.job.Plan.Values {
 			if v.As == l.stored || v.Weight == l.stored {
@@ -173,6 +174,10 @@ func (r *recorder) replay(s *kept, layers []*layer) error {
 		if l.bias > 0 {
 			if err := put(l, l.bias, l.as); err != nil {
 				return err
+			}
+		} else if c, ok := s.Consts[l.addend]; ok {
+			for _, g := range []*graph.Graph{r.job.Net.Graph, r.walk.net.Graph} {
+				g.SetConst(l.addend, &tensor.Tensor{DType: tensor.Float32, Shape: c.Shape, Raw: c.Raw})
 			}
 		}
 	}

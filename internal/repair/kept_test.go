@@ -18,6 +18,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/onnx"
 	"lowbit/internal/pass"
+	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
 
@@ -65,6 +66,38 @@ func chained(t *testing.T, layers int) *Job {
 }
 
 func chained7(t *testing.T) *Job { return chained(t, 7) }
+
+// added is a chain of products of matrices with four bits, each behind inputs of positive mean, whose biases are Adds of
+// their own, as networks of language are exported.
+func added(t *testing.T) *Job {
+	const layers = 5
+	var consts, nodes strings.Builder
+	for i := range layers {
+		fmt.Fprintf(&consts, ", float[16,16] w%d, float[16] b%d", i, i)
+		fmt.Fprintf(&nodes, "[m%d] p%d = MatMul (h%d, w%d)\n [s%d] a%d = Add (b%d, p%d)\n h%d = Sigmoid (a%d)\n", i, i, i, i, i, i, i, i, i+1, i)
+	}
+	m := parse(t, header+fmt.Sprintf("g (float[2,4,16] h0) => (float[2,4,16] h%d) <%s> {\n%s}", layers, consts.String()[2:], nodes.String()))
+	r := rand.New(rand.NewPCG(63, 64))
+	for i := range layers {
+		fill(m, r, fmt.Sprintf("w%d", i), func(int) float64 { return 0.4 }, 16, 16)
+		fill(m, r, fmt.Sprintf("b%d", i), func(int) float64 { return 0.3 }, 16)
+	}
+	set := w8a8(t)
+	set.Weights.Format = format.Int4
+	set.Keep = []plan.Pattern{pattern(t, "op:Add"), pattern(t, "op:Sigmoid")}
+	samples := images(r, m, 24)
+	j := jobFor(t, m, set, samples[:16], samples[16:])
+	j.calibrate(t)
+	return j
+}
+
+func pattern(t *testing.T, s string) plan.Pattern {
+	p, err := plan.ParsePattern(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
 
 // bottleneck is a network whose BatchNormalizations are folded, and what they told is forgotten.
 func bottleneck(t *testing.T) *Job {
@@ -119,7 +152,7 @@ func TestTakenUp(t *testing.T) {
 		job    func(t *testing.T) *Job
 		steps  int // that are kept at least
 	}{
-		{GPTQ, chained7, 3}, {AdaRound, chained7, 3}, {BRECQ, chained7, 3}, {Bias, chained7, 3},
+		{GPTQ, chained7, 3}, {AdaRound, chained7, 3}, {BRECQ, chained7, 3}, {Bias, chained7, 3}, {Bias, added, 3},
 		{AWQClip, chained7, 3}, {HQQ, chained7, 7}, {KQuant, chained7, 7},
 		{Smooth, chained7, 5}, {picked("smooth=0.3"), chained7, 5}, {AWQ, chained7, 5},
 		{Equalize, bottleneck, 1}, {Absorb, bottleneck, 1}, {Analytic, bottleneck, 1}, {picked("bias=once"), bottleneck, 1},

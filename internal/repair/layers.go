@@ -18,6 +18,8 @@ type layer struct {
 	stored string  // the weight in the plan
 	bias   int     // operand; its constant belongs to this node alone; 0 where there is none
 	as     string  // the bias in the plan; "" stays in float
+	addend string  // the constant in float that an Add behind it adds to each channel, in place of a bias; "" where there is none
+	adder  string  // the name of that Add
 	axis   int     // of the result's channels
 	lo, hi float64 // of the clamps that follow
 }
@@ -41,6 +43,7 @@ func findLayers(g *graph.Graph, p *plan.Plan) map[string]*layer {
 			if l.bias > 0 && l.bias < len(row.Inputs) {
 				l.as = row.Inputs[l.bias]
 			}
+			l.follow(g, x, rows)
 			if l.stored = row.Inputs[l.weight]; l.stored != "" {
 				all[l.name] = l
 			}
@@ -88,6 +91,46 @@ func (l *layer) ownBias(g *graph.Graph, x *graph.Index) bool {
 	name := l.node.In[l.bias]
 	t := g.ConstTensor(name)
 	return t != nil && t.DType == tensor.Float32 && t.Rank() == 1 && len(x.Uses(name)) == 1
+}
+
+// follow finds the Add that does the work of a bias for a layer that has none, as products of matrices are exported.
+func (l *layer) follow(g *graph.Graph, x *graph.Index, rows map[string]*plan.Node) {
+	u := x.OnlyUse(l.node.Out[0])
+	if l.bias > 0 || l.axis != -1 || u == nil || u.Op != "Add" {
+		return
+	}
+	i := 0
+	if u.In[0] == l.node.Out[0] {
+		i = 1
+	}
+	w, t := g.ConstTensor(l.node.In[l.weight]), g.ConstTensor(u.In[i])
+	if t == nil || t.DType != tensor.Float32 || t.Rank() != 1 || t.Len() != outputs(l.node, w) || len(x.Uses(u.In[i])) != 1 {
+		return
+	}
+	if row := rows[plan.NodeName(u)]; row == nil || i >= len(row.Inputs) || row.Inputs[i] == "" {
+		l.addend, l.adder = u.In[i], plan.NodeName(u)
+	}
+}
+
+// outputs is how many output channels a node has.
+func outputs(n *graph.Node, w *tensor.Tensor) int {
+	axis := op.Lookup(n.Domain, n.Op).Quant.WeightAxis(n)
+	if axis < 0 {
+		axis += w.Rank()
+	}
+	if n.Op == "ConvTranspose" {
+		return w.Shape[axis] * n.Int("group", 1)
+	}
+	return w.Shape[axis]
+}
+
+// offset is the constant that moves each channel of the result: the bias, or what is added in its place; "" where there
+// is none.
+func (l *layer) offset() string {
+	if l.bias > 0 {
+		return l.node.In[l.bias]
+	}
+	return l.addend
 }
 
 // biasAxes is the axis of the results along which each operator's output channels run.

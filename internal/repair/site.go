@@ -118,17 +118,6 @@ func (s *site) rows(samples int) int {
 	return max(1, min(sightRows, sightBytes/(4*s.width()))/samples)
 }
 
-// together returns how many of the sites fit in memory at the same time, at least one.
-func together(sites []*site, samples int) int {
-	bytes := 0
-	for n, s := range sites {
-		if bytes += 4 * s.width() * s.rows(samples) * samples; bytes > sightBytes && n > 0 {
-			return n
-		}
-	}
-	return len(sites)
-}
-
 // look collects what samples show of every reader of some sites.
 func look(ctx context.Context, j *Job, sites []*site) error {
 	samples := slices.Concat(j.Fit, j.Held)
@@ -376,8 +365,10 @@ func migrate(ctx context.Context, j *Job, propose func(s *site) [][]float64) (*O
 	for k, s := range sites {
 		m, err := Once(j.Journal, fmt.Sprint("site ", k), func() (*move, error) {
 			if k >= looked {
-				looked = k + together(sites[k:], len(j.Fit)+len(j.Held))
-				if err := look(ctx, j, sites[k:looked]); err != nil {
+				var from int
+				samples := len(j.Fit) + len(j.Held)
+				from, looked = around(k, len(sites), sightBytes, func(i int) int { return 4 * sites[i].width() * sites[i].rows(samples) * samples })
+				if err := look(ctx, j, sites[from:looked]); err != nil {
 					return nil, err
 				}
 			}

@@ -7,7 +7,6 @@ import (
 
 	"lowbit/internal/calib"
 	"lowbit/internal/graph"
-	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
@@ -140,25 +139,24 @@ func (c *track) recorder(p *piece) *recorder {
 }
 
 // float runs the float network, unless the results of the layer of piece k are known, and keeps the
-// elements that are compared of that layer and of those behind it, as many as may be kept.
+// elements that are compared of that layer and of those around it, as many as may be kept.
 func (c *track) float(ctx context.Context, k int) error {
 	if _, known := c.want[0][c.layers[c.walk.pieces[k].layer].name]; known {
 		return nil
 	}
+	from, to := around(k, len(c.walk.pieces), c.bytes, func(i int) int {
+		if l := c.layers[c.walk.pieces[i].layer]; l != nil {
+			return 4 * c.per * c.channels(l) * len(c.want)
+		}
+		return 0
+	})
 	byValue := map[string]*layer{}
 	var watch []string
-	bytes := 0
-	for _, p := range c.walk.pieces[k:] {
-		if p.layer == nil {
-			continue
+	for _, p := range c.walk.pieces[from:to] {
+		if l := c.layers[p.layer]; l != nil {
+			watch = append(watch, l.node.Out[0])
+			byValue[l.node.Out[0]] = l
 		}
-		l := c.layers[p.layer]
-		bytes += 4 * c.per * c.channels(l) * len(c.want)
-		if len(watch) > 0 && bytes > c.bytes {
-			break
-		}
-		watch = append(watch, l.node.Out[0])
-		byValue[l.node.Out[0]] = l
 	}
 	r, err := c.job.Compile(c.origin, watch)
 	if err != nil {
@@ -174,19 +172,24 @@ func (c *track) float(ctx context.Context, k int) error {
 	})
 }
 
+// around returns the run of numbers below n around k when these are split, from the first on, into runs whose sizes add
+// up to no more than most. The last bits of what a network yields may depend on which values are watched: so what is watched
+// together must not depend on where work was taken up.
+func around(k, n, most int, size func(i int) int) (from, to int) {
+	for to <= k {
+		from = to
+		for sum := 0; to < n; to++ {
+			if sum += size(to); to > from && sum > most {
+				break
+			}
+		}
+	}
+	return from, to
+}
+
 // channels is how many output channels a layer has.
 func (c *track) channels(l *layer) int {
-	o := op.Lookup(l.node.Domain, l.node.Op)
-	w := c.job.Net.Graph.ConstTensor(l.node.In[l.weight])
-	axis := o.Quant.WeightAxis(l.node)
-	if axis < 0 {
-		axis += w.Rank()
-	}
-	n := w.Shape[axis]
-	if l.node.Op == "ConvTranspose" {
-		n *= l.node.Int("group", 1)
-	}
-	return max(1, n)
+	return max(1, outputs(l.node, c.job.Net.Graph.ConstTensor(l.node.In[l.weight])))
 }
 
 // setConst puts a new constant into the quantized network: operand in of a node, which the plan
