@@ -25,6 +25,7 @@ const (
 	fewerGain   = 0.995                 // of the time: a change of the plan that gains less does not count
 	payGain     = 0.97                  // of the time in float: what gains less does not pay for being less exact
 	settleTurns = 15                    // of the last race
+	settleWins  = 12                    // least of them that few bits win: by chance alone, in 1.8 % of races
 )
 
 // payoff times each node of the quantized network beside the float one, and has those stay in float that
@@ -57,14 +58,16 @@ type payoff struct {
 
 // An attempt is a plan that was timed: which nodes it leaves in float, and those that it should leave too.
 type attempt struct {
-	leave       map[string]string
-	quantized   int // nodes
-	time, float time.Duration
-	losers      []loser
+	leave     map[string]string
+	quantized int // nodes
+	turn
+	losers []loser
 }
 
-// ratio is how long it takes beside the float network.
-func (a *attempt) ratio() float64 { return float64(a.time) / float64(a.float) }
+// A turn is how long the quantized network and the float one take, one after the other.
+type turn struct{ ours, float time.Duration }
+
+func (t turn) ratio() float64 { return float64(t.ours) / float64(t.float) }
 
 // A loser is a node that the quantized network computes more slowly.
 type loser struct{ name, why string }
@@ -99,7 +102,7 @@ func (p *payoff) search() (map[string]string, error) {
 		return best.leave, nil
 	}
 	p.said = append(p.said, doesNotPay(best.float))
-	return leaveAll(p.q.plan, best.leave, best.time, best.float), nil
+	return leaveAll(p.q.plan, best.leave, best.turn), nil
 }
 
 func doesNotPay(float time.Duration) string {
@@ -107,10 +110,10 @@ func doesNotPay(float time.Duration) string {
 }
 
 // leaveAll gives every node that could be quantized a reason to stay in float; known are those found before.
-func leaveAll(p *plan.Plan, known map[string]string, ours, float time.Duration) map[string]string {
+func leaveAll(p *plan.Plan, known map[string]string, t turn) map[string]string {
 	leave := map[string]string{}
 	for _, n := range p.Nodes {
-		leave[n.Name] = fmt.Sprintf("the network takes %s on this machine quantized, %s in float", shortTime(ours), shortTime(float))
+		leave[n.Name] = fmt.Sprintf("the network takes %s on this machine quantized, %s in float", shortTime(t.ours), shortTime(t.float))
 	}
 	maps.Copy(leave, known)
 	return leave
@@ -120,12 +123,12 @@ func leaveAll(p *plan.Plan, known map[string]string, ours, float time.Duration) 
 // back to plain, the float network without repairs, where it does not pay.
 func (q *quantization) settle(plain *graph.Model, stats map[string]*calib.Stats) error {
 	if q.plan.Quantized() > 0 {
-		ours, float, err := q.lastRace()
-		if err != nil || float64(ours) < payGain*float64(float) {
+		last, wins, err := q.lastRace()
+		if err != nil || last.ratio() < payGain && wins >= settleWins {
 			return err
 		}
-		q.warnings = append(q.warnings, doesNotPay(float))
-		q.opt.Settings.Leave = leaveAll(q.plan, q.opt.Settings.Leave, ours, float)
+		q.warnings = append(q.warnings, doesNotPay(last.float))
+		q.opt.Settings.Leave = leaveAll(q.plan, q.opt.Settings.Leave, last)
 	}
 	return q.stayFloat(plain, stats)
 }
@@ -149,22 +152,22 @@ func (q *quantization) stayFloat(plain *graph.Model, stats map[string]*calib.Sta
 }
 
 // lastRace times the network as it is now and the float one.
-func (q *quantization) lastRace() (ours, float time.Duration, err error) {
+func (q *quantization) lastRace() (median turn, wins int, err error) {
 	in, err := q.timingInputs()
 	if err != nil {
-		return 0, 0, err
+		return turn{}, 0, err
 	}
 	if err := q.rewrite(); err != nil {
-		return 0, 0, err
+		return turn{}, 0, err
 	}
 	p := &payoff{q: q, in: in}
 	if p.float, err = p.compile(q.float); err != nil {
-		return 0, 0, err
+		return turn{}, 0, err
 	}
 	defer p.float.Close()
 	s, err := p.compile(q.out)
 	if err != nil {
-		return 0, 0, err
+		return turn{}, 0, err
 	}
 	defer s.Close()
 	return p.race(s, settleTurns)
@@ -189,7 +192,7 @@ func (p *payoff) try(leave map[string]string) (attempt, error) {
 	}
 	defer s.Close()
 	a := attempt{leave: leave, quantized: p.q.plan.Quantized()}
-	if a.time, a.float, err = p.race(s, raceTurns); err != nil {
+	if a.turn, _, err = p.race(s, raceTurns); err != nil {
 		return a, err
 	}
 	a.losers, err = p.losers(s, a)
@@ -200,31 +203,32 @@ func (p *payoff) compile(m *graph.Model) (*engine.Session, error) {
 	return engine.Compile(m, engine.Options{Threads: p.q.opt.Threads})
 }
 
-// race runs s and the float network in turns, and returns their median times in the turn that is the median
-// by their ratio.
-func (p *payoff) race(s *engine.Session, turns int) (ours, float time.Duration, err error) {
+// race runs s and the float network in turns, and returns the turn that is the median by their ratio, and how
+// many s won.
+func (p *payoff) race(s *engine.Session, turns int) (median turn, wins int, err error) {
 	once, err := timeRuns(p.q.ctx, s, p.in, 3) // warms up as well
 	if err != nil {
-		return 0, 0, err
+		return turn{}, 0, err
 	}
 	if _, err = timeRuns(p.q.ctx, p.float, p.in, 3); err != nil {
-		return 0, 0, err
+		return turn{}, 0, err
 	}
 	runs := max(3, min(raceRuns, int(raceTime/max(once, 1))))
-	type turn struct{ ours, float time.Duration }
 	times := make([]turn, turns)
 	for i := range times {
-		if times[i].ours, err = timeRuns(p.q.ctx, s, p.in, runs); err != nil {
-			return 0, 0, err
+		t := &times[i]
+		if t.ours, err = timeRuns(p.q.ctx, s, p.in, runs); err != nil {
+			return turn{}, 0, err
 		}
-		if times[i].float, err = timeRuns(p.q.ctx, p.float, p.in, runs); err != nil {
-			return 0, 0, err
+		if t.float, err = timeRuns(p.q.ctx, p.float, p.in, runs); err != nil {
+			return turn{}, 0, err
+		}
+		if t.ours < t.float {
+			wins++
 		}
 	}
-	slices.SortFunc(times, func(a, b turn) int {
-		return cmp.Compare(float64(a.ours)*float64(b.float), float64(b.ours)*float64(a.float))
-	})
-	return times[turns/2].ours, times[turns/2].float, nil
+	slices.SortFunc(times, func(a, b turn) int { return cmp.Compare(a.ratio(), b.ratio()) })
+	return times[turns/2], wins, nil
 }
 
 // timeRuns returns the median time of some runs.
@@ -243,7 +247,7 @@ func timeRuns(ctx context.Context, s *engine.Session, in map[string]*tensor.Tens
 
 // losers lists the nodes of the plan that are slower than in float, the worst first.
 func (p *payoff) losers(s *engine.Session, a attempt) ([]loser, error) {
-	runs := max(3, min(raceRuns, int(2*raceTime/max(a.time, 1))))
+	runs := max(3, min(raceRuns, int(2*raceTime/max(a.ours, 1))))
 	ours, err := s.Profile(p.q.ctx, p.in, runs)
 	if err != nil {
 		return nil, err
