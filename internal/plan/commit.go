@@ -67,7 +67,7 @@ func (d *decider) output(n *graph.Node, q *op.Quant, row *Node, acts Scheme) {
 		v := d.values[as]
 		v.Params = []format.Params{acts.Format.Cover(float64(f.Lo), float64(f.Hi), d.set.Symmetric)}
 		if d.set.Exact && v.eightBits() {
-			v.Params[0] = shortened(v.Params[0])
+			v.Params[0] = shortened(v.Params[0], 8)
 		}
 		v.Reason = fmt.Sprintf("%s is always within [%g, %g]", n.Op, f.Lo, f.Hi)
 	}

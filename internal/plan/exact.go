@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 	"slices"
@@ -8,7 +9,8 @@ import (
 	"lowbit/internal/format"
 )
 
-// shortBits is how many bits the significands of exact scales have.
+// shortBits is how many bits the significands of exact scales of 8-bit codes have; those of weights of fewer bits
+// have as many more, since their sums are so much smaller.
 //
 // Engines multiply codes and sum in integers; a runtime that takes Q/DQ literally multiplies what the
 // codes stand for and sums in float32. The two agree bit for bit where every float32 operation of the
@@ -20,14 +22,16 @@ import (
 // tie, and scales of weights are chosen so that the product is exact there.
 const shortBits = 4
 
-const exactReason = "; scale of 4 bits, exact in floats"
+func exactReason(significand int) string {
+	return fmt.Sprintf("; scale of %d bits, exact in floats", significand)
+}
 
 // shorten rounds the scales of values that were just fitted to short significands.
 func (p *Plan) shorten(fitted []*Value, byAs map[string]*Value) {
 	for _, v := range fitted {
 		if v.Role != RoleWeight && v.eightBits() {
-			v.Params[0] = shortened(v.Params[0])
-			v.Reason += exactReason
+			v.Params[0] = shortened(v.Params[0], 8)
+			v.Reason += exactReason(shortBits)
 		}
 	}
 	p.untie(fitted, byAs)
@@ -35,13 +39,14 @@ func (p *Plan) shorten(fitted []*Value, byAs map[string]*Value) {
 	near := p.neighbours(byAs)
 	for _, v := range fitted {
 		pairs, met := near[v.As]
-		if !met || !v.eightBits() || v.Block.Kind == format.Group {
+		width := v.wholeBits()
+		if !met || width == 0 || v.Block.Kind == format.Group {
 			continue
 		}
 		for i, q := range v.Params {
-			v.Params[i] = exactAmong(shortened(q), pairs)
+			v.Params[i] = exactAmong(shortened(q, width), width, pairs)
 		}
-		v.Reason += exactReason
+		v.Reason += exactReason(significand(width))
 	}
 }
 
@@ -125,6 +130,19 @@ func (v *Value) eightBits() bool {
 	return f == format.Int8 || f == format.Uint8
 }
 
+// wholeBits is how many bits the differences of two codes take, where codes are whole numbers of at most eight bits
+// with a free scale; else 0.
+func (v *Value) wholeBits() int {
+	f := format.Lookup(v.Format)
+	if f.Bits > 8 || f.Snap != nil || f.Kind != format.Linear && f.Kind != format.Signs {
+		return 0
+	}
+	return max(2, bits.Len(uint(f.Hi-f.Lo)))
+}
+
+// significand is how many bits an exact scale of codes of so many bits has.
+func significand(width int) int { return shortBits + 8 - width }
+
 // A pair is the scales of what a weight multiplies and of what comes out.
 type pair struct{ in, out float32 }
 
@@ -169,16 +187,17 @@ func source(byAs map[string]*Value, as string) *Value {
 	return v
 }
 
-// shortened returns parameters whose scale has a significand of shortBits: the largest below where that
-// cuts the range by no more than a step, else the smallest above.
-func shortened(q format.Params) format.Params {
+// shortened returns parameters for codes of so many bits whose scale has a short significand: the largest below
+// where that cuts the range by no more than a step, else the smallest above.
+func shortened(q format.Params, width int) format.Params {
+	n := significand(width)
 	frac, exp := math.Frexp(float64(q.Scale))
-	grid := math.Ldexp(frac, shortBits)
+	grid := math.Ldexp(frac, n)
 	down := math.Floor(grid)
-	if (grid-down)*254 > down {
+	if (grid-down)*(math.Ldexp(1, width)-2) > down {
 		down = math.Ceil(grid)
 	}
-	scale := float32(math.Ldexp(down, exp-shortBits))
+	scale := float32(math.Ldexp(down, exp-n))
 	if !(scale >= leastScale) || math.IsInf(float64(scale), 0) {
 		return q
 	}
@@ -188,8 +207,8 @@ func shortened(q format.Params) format.Params {
 
 // exactAmong returns the first parameters from q on upwards with which products keep every tie; q itself
 // where that would cost half a step more.
-func exactAmong(q format.Params, near []pair) format.Params {
-	for try := q; try.Scale <= 1.5*q.Scale; try = shortened(format.Params{Scale: try.Scale * 1.01, Zero: try.Zero}) {
+func exactAmong(q format.Params, width int, near []pair) format.Params {
+	for try := q; try.Scale <= 1.5*q.Scale; try = shortened(format.Params{Scale: try.Scale * 1.01, Zero: try.Zero}, width) {
 		ok := true
 		for _, n := range near {
 			ok = ok && tiesKept(n.in, try.Scale, n.out)

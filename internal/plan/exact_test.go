@@ -14,18 +14,18 @@ func TestShortened(t *testing.T) {
 	for _, c := range []struct{ scale, want float32 }{
 		{1, 1}, {1.0 / 255, 1.0 / 256}, {1.0 / 254, 9.0 / 2048}, {0.1, 0.1015625}, {100, 104}, {0x1p-126, 0x1p-126}, {0x1.ffp127, 0x1.ffp127},
 	} {
-		if got := shortened(format.Params{Scale: c.scale, Zero: 7}); got.Scale != c.want || got.Zero != 7 {
+		if got := shortened(format.Params{Scale: c.scale, Zero: 7}, 8); got.Scale != c.want || got.Zero != 7 {
 			t.Errorf("%v becomes %v, want %v", c.scale, got, c.want)
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 1))
-	for range 10000 {
-		s := float32(math.Exp(r.Float64()*40 - 20))
-		got := shortened(format.Params{Scale: s}).Scale
-		if odd, _ := whole(got); odd >= 1<<shortBits {
-			t.Fatalf("%v becomes %v, which has more than %d bits", s, got, shortBits)
+	for i := range 15000 {
+		s, width := float32(math.Exp(r.Float64()*40-20)), 2+i%3*3
+		n, got := significand(width), shortened(format.Params{Scale: s}, width).Scale
+		if odd, _ := whole(got); odd >= 1<<n {
+			t.Fatalf("%v becomes %v, which has more than %d bits", s, got, n)
 		}
-		if cut := 254 * (float64(s) - float64(got)); cut > float64(got) || float64(got) > 1.126*float64(s) {
+		if cut := (math.Ldexp(1, width) - 2) * (float64(s) - float64(got)); cut > float64(got) || float64(got) > 1.126*float64(s) {
 			t.Fatalf("%v becomes %v", s, got)
 		}
 	}
@@ -60,16 +60,18 @@ func TestTiesKept(t *testing.T) {
 // TestExact sums random products in float32, in random order, as a runtime does that takes Q/DQ
 // literally: with exact scales the codes are those of integer sums, without them they are not.
 func TestExact(t *testing.T) {
-	if n := partings(t, true); n != 0 {
-		t.Errorf("%d codes differ with exact scales", n)
-	}
-	if partings(t, false) == 0 {
-		t.Error("no code differs with fitted scales: the test shows nothing")
+	for _, weights := range []*format.Format{format.Int8, format.Int4} {
+		if n := partings(t, weights, true); n != 0 {
+			t.Errorf("%s: %d codes differ with exact scales", weights.Name, n)
+		}
+		if partings(t, weights, false) == 0 {
+			t.Errorf("%s: no code differs with fitted scales: the test shows nothing", weights.Name)
+		}
 	}
 }
 
 // partings counts the codes in which float and integer sums of random layers part.
-func partings(t *testing.T, exact bool) (n int) {
+func partings(t *testing.T, weights *format.Format, exact bool) (n int) {
 	t.Helper()
 	const channels, terms = 8, 120
 	r := rand.New(rand.NewPCG(3, 3))
@@ -89,7 +91,7 @@ func partings(t *testing.T, exact bool) (n int) {
 		m.Graph.SetConst("w", tensor.Float32s(w, channels, terms))
 		m.Graph.SetConst("b", tensor.Float32s(b, channels))
 		set := settings(t, "W8A8")
-		set.Exact = exact
+		set.Exact, set.Weights.Format = exact, weights
 		p := decide(t, m, set)
 		if err := p.Fit(m, map[string]*calib.Stats{"x": seen(-float32(r.Float64()), 1), "y": seen(0, 5+float32(r.Float64())), "z": seen(-9, 9)}, set, 1); err != nil {
 			t.Fatal(err)
@@ -100,14 +102,15 @@ func partings(t *testing.T, exact bool) (n int) {
 }
 
 func layerPartings(r *rand.Rand, p *Plan, b []float32, channels, terms int) (n int) {
-	in, out := p.Value("x").Params[0], p.Value("y").Params[0]
+	in, out, f := p.Value("x").Params[0], p.Value("y").Params[0], format.Lookup(p.Value("w").Format)
+	least := max(f.Lo, -f.Hi)
 	for range 100 {
 		for c := range channels {
 			sw, sb := p.Value("w").Params[c].Scale, p.Value("b").Params[c].Scale
 			bias := math.RoundToEven(float64(b[c]) / float64(sb))
 			acc, sum := int32(bias), float32(bias)*sb
 			for range terms {
-				x, w := int32(r.IntN(256))-in.Zero, int32(r.IntN(255)-127)
+				x, w := int32(r.IntN(256))-in.Zero, int32(least+r.IntN(f.Hi-least+1))
 				acc += x * w
 				sum += float32(float32(float32(x)*in.Scale) * float32(float32(w)*sw))
 			}
