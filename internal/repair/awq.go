@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"lowbit/internal/calib"
+	"lowbit/internal/format"
 )
 
 // AWQ scales the columns of weights that read large activations up before they are rounded, and the
@@ -113,17 +114,19 @@ func (g *group) runs(o int) [][]int {
 // other runs being as they are, and says whether that changed them.
 func (d *descent) clip(run []int) bool {
 	k := len(d.q)
-	first, best := d.first[run[0]], d.params[run[0]]
-	steps, least := make([]float64, len(run)), 0.0
-	found := false
-	for step := range clipSteps {
-		p := first
-		p.Scale = float32(float64(first.Scale) * (clipFrom - float64(step)*clipStep))
+	best, least, found := d.params[run[0]], 0.0, false
+	tries, moves := make([]format.Params, clipSteps), make([][]float64, clipSteps)
+	for t := range tries {
+		tries[t] = d.first[run[0]]
+		tries[t].Scale = float32(float64(tries[t].Scale) * (clipFrom - float64(t)*clipStep))
+		moves[t] = make([]float64, len(run))
 		for n, i := range run {
-			steps[n] = d.g.format.Nearest(d.w[i], p) - d.q[i]
+			moves[t][n] = d.g.format.Nearest(d.w[i], tries[t]) - d.q[i]
 		}
-		if e := d.change(run, steps); e < least-1e-12*math.Abs(d.g.fit.yy[d.o]) {
-			least, best, found = e, p, true
+	}
+	for t, e := range d.changes(run, moves) {
+		if e < least-1e-12*math.Abs(d.g.fit.yy[d.o]) {
+			least, best, found = e, tries[t], true
 		}
 	}
 	if !found {
@@ -139,19 +142,19 @@ func (d *descent) clip(run []int) bool {
 	return true
 }
 
-// change is by how much the error changes where the weights of a run move by steps.
-func (d *descent) change(run []int, steps []float64) float64 {
-	sum := 0.0
+// changes tells for each of several ways to move the weights of a run by how much the error changes.
+func (d *descent) changes(run []int, moves [][]float64) []float64 {
+	sums, part := make([]float64, len(moves)), make([]float64, len(run))
 	for n, i := range run {
-		if steps[n] == 0 {
-			continue
+		row := d.g.fit.h[i*len(d.q):][:len(d.q)]
+		for m, j := range run[:n] {
+			part[m] = row[j]
 		}
-		row := d.g.fit.h[i*len(d.q):]
-		s := 2*d.half[i] + d.add[i]*steps[n]
-		for m, j := range run {
-			s += steps[m] * row[j]
+		for t, move := range moves {
+			if v := move[n]; v != 0 {
+				sums[t] += float64(v * (2*(d.half[i]+dot(part[:n], move)) + float64((row[i]+d.add[i])*v)))
+			}
 		}
-		sum += steps[n] * s
 	}
-	return sum
+	return sums
 }
