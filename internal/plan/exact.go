@@ -125,10 +125,7 @@ func wholeUnits(scale float32, unit float64, odd bool) float32 {
 }
 
 // eightBits says whether the codes are whole numbers of eight bits with a free scale.
-func (v *Value) eightBits() bool {
-	f := format.Lookup(v.Format)
-	return f == format.Int8 || f == format.Uint8
-}
+func (v *Value) eightBits() bool { return v.wholeBits() == 8 }
 
 // wholeBits is how many bits the differences of two codes take, where codes are whole numbers of at most eight bits
 // with a free scale; else 0.
@@ -208,7 +205,7 @@ func shortened(q format.Params, width int) format.Params {
 // exactAmong returns the first parameters from q on upwards with which products keep every tie; q itself
 // where that would cost half a step more.
 func exactAmong(q format.Params, width int, near []pair) format.Params {
-	for try := q; try.Scale <= 1.5*q.Scale; try = shortened(format.Params{Scale: try.Scale * 1.01, Zero: try.Zero}, width) {
+	for try := q; float64(try.Scale) <= 1.5*float64(q.Scale); try = above(try, width) {
 		ok := true
 		for _, n := range near {
 			ok = ok && tiesKept(n.in, try.Scale, n.out)
@@ -218,6 +215,13 @@ func exactAmong(q format.Params, width int, near []pair) format.Params {
 		}
 	}
 	return q
+}
+
+// above returns the parameters to try next: a hundredth above q, or a unit of the significand where that is more.
+func above(q format.Params, width int) format.Params {
+	_, exp := math.Frexp(float64(q.Scale))
+	unit := float32(math.Ldexp(1, exp-significand(width)))
+	return shortened(format.Params{Scale: max(q.Scale*1.01, q.Scale+unit), Zero: q.Zero}, width)
 }
 
 // tiesKept says whether float32(acc)·float32(in·w/out) is n+½ for every whole acc for which

@@ -31,6 +31,19 @@ func TestShortened(t *testing.T) {
 	}
 }
 
+// TestAbove climbs over a whole power of two in each width.
+func TestAbove(t *testing.T) {
+	for width := 2; width <= 8; width++ {
+		for q, steps := (format.Params{Scale: 1.5}), 0; q.Scale < 3; steps++ {
+			next := above(q, width)
+			if odd, _ := whole(next.Scale); next.Scale <= q.Scale || odd >= 1<<significand(width) || steps > 100 {
+				t.Fatalf("%d bits: %v is followed by %v", width, q.Scale, next.Scale)
+			}
+			q = next
+		}
+	}
+}
+
 // TestTiesKept holds the answer against products of whole numbers.
 func TestTiesKept(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
@@ -60,11 +73,11 @@ func TestTiesKept(t *testing.T) {
 // TestExact sums random products in float32, in random order, as a runtime does that takes Q/DQ
 // literally: with exact scales the codes are those of integer sums, without them they are not.
 func TestExact(t *testing.T) {
-	for _, weights := range []*format.Format{format.Int8, format.Int4} {
+	for _, weights := range []*format.Format{format.Int8, format.Int4, format.Lookup("int2"), format.Lookup("ternary")} {
 		if n := partings(t, weights, true); n != 0 {
 			t.Errorf("%s: %d codes differ with exact scales", weights.Name, n)
 		}
-		if partings(t, weights, false) == 0 {
+		if weights.Bits >= 4 && partings(t, weights, false) == 0 { // fewer bits hardly ever part
 			t.Errorf("%s: no code differs with fitted scales: the test shows nothing", weights.Name)
 		}
 	}

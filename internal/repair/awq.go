@@ -115,16 +115,18 @@ func (g *group) runs(o int) [][]int {
 func (d *descent) clip(run []int) bool {
 	k := len(d.q)
 	best, least, found := d.params[run[0]], 0.0, false
-	tries, moves := make([]format.Params, clipSteps), make([][]float64, clipSteps)
+	var tries [clipSteps]format.Params
+	var moves [clipSteps][]float64
+	all := make([]float64, clipSteps*len(run))
 	for t := range tries {
 		tries[t] = d.first[run[0]]
 		tries[t].Scale = float32(float64(tries[t].Scale) * (clipFrom - float64(t)*clipStep))
-		moves[t] = make([]float64, len(run))
+		moves[t] = all[t*len(run):][:len(run)]
 		for n, i := range run {
 			moves[t][n] = d.g.format.Nearest(d.w[i], tries[t]) - d.q[i]
 		}
 	}
-	for t, e := range d.changes(run, moves) {
+	for t, e := range d.changes(run, &moves) {
 		if e < least-1e-12*math.Abs(d.g.fit.yy[d.o]) {
 			least, best, found = e, tries[t], true
 		}
@@ -143,8 +145,8 @@ func (d *descent) clip(run []int) bool {
 }
 
 // changes tells for each of several ways to move the weights of a run by how much the error changes.
-func (d *descent) changes(run []int, moves [][]float64) []float64 {
-	sums, part := make([]float64, len(moves)), make([]float64, len(run))
+func (d *descent) changes(run []int, moves *[clipSteps][]float64) (sums [clipSteps]float64) {
+	part := make([]float64, len(run))
 	for n, i := range run {
 		row := d.g.fit.h[i*len(d.q):][:len(d.q)]
 		for m, j := range run[:n] {
