@@ -69,6 +69,10 @@ type turn struct{ ours, float time.Duration }
 
 func (t turn) ratio() float64 { return float64(t.ours) / float64(t.float) }
 
+func (t turn) String() string {
+	return fmt.Sprintf("the network takes %s on this machine quantized, %s in float", shortTime(t.ours), shortTime(t.float))
+}
+
 // A loser is a node that the quantized network computes more slowly.
 type loser struct{ name, why string }
 
@@ -102,7 +106,7 @@ func (p *payoff) search() (map[string]string, error) {
 		return best.leave, nil
 	}
 	p.said = append(p.said, doesNotPay(best.float))
-	return leaveAll(p.q.plan, best.leave, best.turn), nil
+	return leaveAll(p.q.plan, best.leave, best.turn.String()), nil
 }
 
 func doesNotPay(float time.Duration) string {
@@ -110,10 +114,10 @@ func doesNotPay(float time.Duration) string {
 }
 
 // leaveAll gives every node that could be quantized a reason to stay in float; known are those found before.
-func leaveAll(p *plan.Plan, known map[string]string, t turn) map[string]string {
+func leaveAll(p *plan.Plan, known map[string]string, why string) map[string]string {
 	leave := map[string]string{}
 	for _, n := range p.Nodes {
-		leave[n.Name] = fmt.Sprintf("the network takes %s on this machine quantized, %s in float", shortTime(t.ours), shortTime(t.float))
+		leave[n.Name] = why
 	}
 	maps.Copy(leave, known)
 	return leave
@@ -128,7 +132,7 @@ func (q *quantization) settle(plain *graph.Model, stats map[string]*calib.Stats)
 			return err
 		}
 		q.warnings = append(q.warnings, doesNotPay(last.float))
-		q.opt.Settings.Leave = leaveAll(q.plan, q.opt.Settings.Leave, last)
+		q.opt.Settings.Leave = leaveAll(q.plan, q.opt.Settings.Leave, fmt.Sprintf("%v, and is faster quantized in %d of %d turns", last, wins, settleTurns))
 	}
 	return q.stayFloat(plain, stats)
 }

@@ -64,7 +64,7 @@ func TestStayFloat(t *testing.T) {
 	}
 	q.float = pass.Clone(plain)
 	q.fixes = []Fix{{Name: "bias", Made: true}}
-	q.opt.Settings.Leave = leaveAll(q.plan, map[string]string{q.plan.Nodes[0].Name: "known"}, turn{2000, 1000})
+	q.opt.Settings.Leave = leaveAll(q.plan, map[string]string{q.plan.Nodes[0].Name: "known"}, turn{2000, 1000}.String())
 	last := q.plan.Nodes[len(q.plan.Nodes)-1].Name
 	if got := q.opt.Settings.Leave[last]; !strings.Contains(got, "2 µs") || q.opt.Settings.Leave[q.plan.Nodes[0].Name] != "known" {
 		t.Errorf("reason %q", got)
