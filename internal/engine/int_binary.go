@@ -90,6 +90,9 @@ func (s *intBinary) kernel(l kernel.Level) codeKernel {
 	if sum, ok := l.Sum(&s.q); ok {
 		return codeKernel{"Add in 16 bits", byteNanos, bound(sum, l.QSumU8), bound(sum, l.QSumRowsU8)}
 	}
+	if sum, ok := l.Fused(&s.q); ok {
+		return codeKernel{"Add by FMA", byteNanos, bound(sum, l.QFusedU8), bound(sum, l.QFusedRowsU8)}
+	}
 	return codeKernel{"Add", 2 * byteNanos, bound(&s.q, l.QAddU8), bound(&s.q, l.QAddRowsU8)}
 }
 

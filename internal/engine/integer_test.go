@@ -55,7 +55,7 @@ func TestCodes(t *testing.T) {
 		}, []string{"u8s8 conv 3x3"}},
 		{"add", func(k *maker, d tensor.DType) string {
 			return k.node("Relu", []string{k.node("Add", []string{k.codesIn(d, 1, 8, 5, 5), k.codesIn(d, 1, 8, 5, 5)})})
-		}, []string{"u8 Add"}},
+		}, []string{"u8 Add by FMA"}},
 		{"mul by channel", func(k *maker, d tensor.DType) string {
 			return k.node("Mul", []string{k.codesIn(d, 1, 8, 1, 1), k.codesIn(d, 1, 8, 5, 6)})
 		}, []string{"u8 Mul"}},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"testing"
 
 	"lowbit/internal/tensor"
@@ -31,7 +32,7 @@ func TestJoinTables(t *testing.T) {
 				wantKernels(t, steps, "u8 table")
 				tables := 0
 				for _, s := range steps {
-					if s.Kernel == "u8 Mul" || s.Kernel == "u8 Add" {
+					if strings.HasPrefix(s.Kernel, "u8 Mul") || strings.HasPrefix(s.Kernel, "u8 Add") {
 						t.Errorf("%s is computed by %q", s.Node, s.Kernel)
 					}
 					if s.Kernel == "u8 table" {

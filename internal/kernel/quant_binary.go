@@ -42,16 +42,16 @@ func qbinary(l Level, asm variants[qbinaryFn], op func(x, y float32) float32, q 
 		f(&dst[0], &x[0], &y[0], m, blockLen, q)
 	}
 	for i := m; i < len(dst); i++ {
-		a := float32(int32(x[i])-q.XZero) * q.XScale
-		b := float32(int32(y[i])-q.YZero) * q.YScale
-		dst[i] = uint8(quantOne(op(float32(a), float32(b)), q.OutScale, q.OutZero, q.Lo, q.Hi))
+		dst[i] = q.one(op, x[i], y[i])
 	}
 }
 
+func (q *QBinary) one(op func(x, y float32) float32, x, y uint8) uint8 {
+	a := float32(int32(x)-q.XZero) * q.XScale
+	b := float32(int32(y)-q.YZero) * q.YScale
+	return uint8(quantOne(op(float32(a), float32(b)), q.OutScale, q.OutZero, q.Lo, q.Hi))
+}
+
 func qbinaryRows(l Level, asm variants[qbinaryFn], op func(x, y float32) float32, q *QBinary, dst, x, v []uint8) {
-	x = x[:len(dst)]
-	t := getScratch()
-	defer t.free()
-	v = tile(t.bytes[:], v, len(dst))
-	spans(len(dst), len(v), func(i, n int) { qbinary(l, asm, op, q, dst[i:i+n], x[i:i+n], v[:n]) })
+	byRows(dst, x, v, func(dst, x, v []uint8) { qbinary(l, asm, op, q, dst, x, v) })
 }

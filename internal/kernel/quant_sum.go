@@ -23,14 +23,16 @@ const mostWeights = 128
 // the scales have few significant bits and no quotient is a tie: all 65,536 pairs of codes are tried.
 func (l Level) Sum(q *QBinary) (*QSum, bool) {
 	s, ok := q.sum()
-	if !ok {
-		return nil, false
-	}
+	return s, ok && l.adds(q, func(dst, x, y []uint8) { l.QSumU8(s, dst, x, y) })
+}
+
+// adds says whether sum gives the codes of [Level.QAddU8] for every pair.
+func (l Level) adds(q *QBinary, sum func(dst, x, y []uint8)) bool {
 	x, y := everyPair()
 	want, got := make([]uint8, len(x)), make([]uint8, len(x))
 	l.QAddU8(q, want, x, y)
-	l.QSumU8(s, got, x, y)
-	return s, bytes.Equal(got, want)
+	sum(got, x, y)
+	return bytes.Equal(got, want)
 }
 
 // sum takes the scales of the operands for whole multiples of a power of two, and 15 bits of its quotient
@@ -96,9 +98,14 @@ func (l Level) QSumU8(q *QSum, dst, x, y []uint8) {
 
 // QSumRowsU8 computes q of each row of len(v) codes and v.
 func (l Level) QSumRowsU8(q *QSum, dst, x, v []uint8) {
+	byRows(dst, x, v, func(dst, x, v []uint8) { l.QSumU8(q, dst, x, v) })
+}
+
+// byRows calls run for rows of v, which it repeats where they are short.
+func byRows(dst, x, v []uint8, run func(dst, x, v []uint8)) {
 	x = x[:len(dst)]
 	t := getScratch()
 	defer t.free()
 	v = tile(t.bytes[:tileLen], v, len(dst))
-	spans(len(dst), len(v), func(i, n int) { l.QSumU8(q, dst[i:i+n], x[i:i+n], v[:n]) })
+	spans(len(dst), len(v), func(i, n int) { run(dst[i:i+n], x[i:i+n], v[:n]) })
 }

@@ -26,22 +26,28 @@ func TestSum(t *testing.T) {
 			if ok != c.ok {
 				t.Errorf("%s, %v: %t", name, l, ok)
 			} else if ok {
-				sameSums(t, l, &c.q, s, name)
+				sameSums(t, l, &c.q, bind(l.QSumU8, s), bind(l.QSumRowsU8, s), name)
 			}
 		}
 	}
 }
 
-func sameSums(t *testing.T, l Level, q *QBinary, s *QSum, name string) {
+type sumFn func(dst, x, y []uint8)
+
+func bind[Q any](f func(q Q, dst, x, y []uint8), q Q) sumFn {
+	return func(dst, x, y []uint8) { f(q, dst, x, y) }
+}
+
+func sameSums(t *testing.T, l Level, q *QBinary, all, byRows sumFn, name string) {
 	t.Helper()
 	x, y := everyPair()
 	want, got := make([]uint8, len(x)), make([]uint8, len(x))
 	Generic.QAddU8(q, want, x, y)
-	l.QSumU8(s, got, x, y)
+	all(got, x, y)
 	equal(t, l.String()+" "+name, got, want)
 	const row, rows = 768, 80
 	v := y[300:][:row]
-	l.QSumRowsU8(s, got[:row*rows], x[:row*rows], v)
+	byRows(got[:row*rows], x[:row*rows], v)
 	for i := range row * rows {
 		Generic.QAddU8(q, want[i:i+1], x[i:i+1], v[i%row:][:1])
 	}

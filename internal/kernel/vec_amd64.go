@@ -111,7 +111,8 @@ var (
 	qaddU8Asm = eights[qbinaryFn](qaddU8AVX512, qaddU8AVX2)
 	qmulU8Asm = eights[qbinaryFn](qmulU8AVX512, qmulU8AVX2)
 
-	qsumU8Asm = variants[qsumFn]{{AVX512, 64, qsumU8AVX512}, {AVX2, 32, qsumU8AVX2}}
+	qsumU8Asm   = variants[qsumFn]{{AVX512, 64, qsumU8AVX512}, {AVX2, 32, qsumU8AVX2}}
+	qfusedU8Asm = variants[qfusedFn]{{AVX512, 64, qfusedU8AVX512}, {AVX2, 32, qfusedU8AVX2}}
 
 	flipSignAsm   = variants[bytesFn]{{AVX512, 64, flipSignAVX512}, {AVX2, 32, flipSignAVX2}}
 	decodeF16Asm  = eights[decodeHalfFn](decodeF16AVX512, decodeF16AVX2)

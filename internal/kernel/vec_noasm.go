@@ -30,7 +30,8 @@ var (
 	qaddU8Asm variants[qbinaryFn]
 	qmulU8Asm variants[qbinaryFn]
 
-	qsumU8Asm variants[qsumFn]
+	qsumU8Asm   variants[qsumFn]
+	qfusedU8Asm variants[qfusedFn]
 
 	lut8Asm       variants[lut8Fn]
 	flipSignAsm   variants[bytesFn]

@@ -31,6 +31,7 @@ var layouts = []struct {
 	{"QSum", map[string]int{
 		"Weights": qsWeights, "Offset": qsOffset, "Factor": qsFactor, "Round": qsRound, "Zero": qsZero, "Lo": qsLo, "Hi": qsHi,
 	}},
+	{"QFused", map[string]int{"X": qfX, "Y": qfY, "Offset": qfOffset, "Lo": qfLo, "Hi": qfHi}},
 	{"amxArgs", map[string]int{
 		"cfg": amxCfg, "a": amxA, "off": amxOff, "lda": amxLda, "taps": amxTaps, "steps": amxSteps, "b": amxB, "blocks": amxBlocks, "sums": amxSums,
 		"bias": amxBias, "biasStep": amxBiasStep, "scale": amxScale, "scaleStep": amxScaleStep, "shift": amxShift, "shiftStep": amxShiftStep,
