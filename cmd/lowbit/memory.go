@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"math/bits"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -36,6 +37,14 @@ func (a *app) limitMemory() error {
 	}
 	go a.watchMemory(limit)
 	return nil
+}
+
+// thrift has the collector run when a quarter more is held than it left, not twice as much. In long work on
+// samples that costs no time, for nearly all of it is numbers, which the collector does not look at.
+func thrift() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
 }
 
 // watchMemory ends the work when the process holds more than the limit and a tenth, although the

@@ -186,6 +186,7 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 	if err := q.admit(); err != nil {
 		return err
 	}
+	thrift()
 	r, err := lowbit.Quantize(cmd.Context(), q.model, q.opt)
 	if err == nil {
 		err = q.finish(r)

@@ -166,7 +166,7 @@ func (q *quantization) after() error {
 }
 
 // judged says whether there are samples to judge by.
-func (q *quantization) judged() bool { return q.judge != nil && len(q.judge.samples) > 0 }
+func (q *quantization) judged() bool { return q.judge != nil && len(q.judge.kept) > 0 }
 
 // undone tells why a repair was.
 func undone(before, after *Gate) string {
@@ -203,7 +203,7 @@ func (q *quantization) job(r *repair.Repair) *repair.Job {
 		Compile:  func(m *graph.Model, watch []string) (calib.Runner, error) { return q.compile(m, watch) },
 		Progress: func(done, total int) { q.opt.Progress(r.Name, done, total) }}
 	if q.judge != nil {
-		j.Held = q.judge.samples
+		j.Held = q.judge.inputs()
 		if n := len(j.Held); n < 4*heldLeast { // the first half of them is fitted to
 			j.Held = j.Held[(n+1)/2:]
 		}

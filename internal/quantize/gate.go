@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"lowbit/internal/calib"
+	"lowbit/internal/calib/dataset"
 	"lowbit/internal/engine"
 	"lowbit/internal/graph"
 	"lowbit/internal/repair"
@@ -110,41 +111,85 @@ func (g *Gate) better(before *Gate) bool {
 	return len(g.each) == 1 || mean > beyond*err
 }
 
-// A judge compares networks with a float one whose answers to some samples it keeps.
+// A judge compares networks with a float one. Of its samples, and of the float network's answers to them, it keeps
+// the first that fit in judgeBytes; the others are read and answered anew each time.
 type judge struct {
 	ctx     context.Context
 	book    *book
+	data    *dataset.Source
 	numbers []int // of its samples
+	float   *engine.Session
 	outs    []*graph.Value
 	threads int
-	samples []map[string]*tensor.Tensor // inputs; there are few, see heldMost
-	answers []map[string]*tensor.Tensor // of the float network
+	kept    []judged
 }
+
+// judged is a sample and what the float network makes of it.
+type judged struct{ inputs, answers map[string]*tensor.Tensor }
+
+// judgeBytes is what a judge keeps at most, but for the first few samples.
+const judgeBytes = 24 << 20
 
 // newJudge runs the float network over the samples of those numbers.
 func (q *quantization) newJudge(float *graph.Model, samples []int) (*judge, error) {
-	j := &judge{ctx: q.ctx, book: q.book, numbers: samples, outs: float.Graph.Out, threads: q.opt.Threads, answers: make([]map[string]*tensor.Tensor, len(samples))}
-	var err error
-	if j.samples, err = readSamples(q.ctx, q.opt.Data, samples, q.opt.Threads); err != nil {
-		return nil, err
-	}
-	err = j.run(float, func(i int, out map[string]*tensor.Tensor) { j.answers[i] = out })
-	return j, err
+	return q.judgeThatKeeps(judgeBytes, float, samples)
 }
 
-// run evaluates a network on every sample. each is called from several goroutines.
-func (j *judge) run(m *graph.Model, each func(i int, out map[string]*tensor.Tensor)) error {
-	s, err := engine.Compile(m, engine.Options{Threads: 1})
-	if err != nil {
-		return err
+func (q *quantization) judgeThatKeeps(most int, float *graph.Model, samples []int) (*judge, error) {
+	j := &judge{ctx: q.ctx, book: q.book, data: q.opt.Data, numbers: samples, outs: float.Graph.Out, threads: q.opt.Threads}
+	var err error
+	if j.float, err = engine.Compile(float, engine.Options{Threads: 1}); err != nil {
+		return nil, err
 	}
-	return calib.Each(j.ctx, len(j.samples), j.threads, func(ctx context.Context, i int) error {
-		out, err := s.Run(ctx, j.samples[i])
-		if err == nil {
-			each(i, out)
+	bytes := 0
+	for first := 0; first < len(samples); first += 2 * j.threads {
+		next := make([]judged, min(2*j.threads, len(samples)-first))
+		err := calib.Each(j.ctx, len(next), j.threads, func(ctx context.Context, i int) (err error) {
+			next[i], err = j.sample(ctx, first+i)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
+		for _, k := range next {
+			if bytes += bytesOf(k.inputs) + bytesOf(k.answers); bytes > most && len(j.kept) >= fitLeast {
+				return j, nil
+			}
+			j.kept = append(j.kept, k)
+		}
+	}
+	j.float = nil // its weights are not needed any more
+	return j, nil
+}
+
+// sample gives sample i of the judge's and what the float network makes of it.
+func (j *judge) sample(ctx context.Context, i int) (judged, error) {
+	if i < len(j.kept) {
+		return j.kept[i], nil
+	}
+	s, err := j.data.Sample(j.numbers[i])
+	if err != nil {
+		return judged{}, err
+	}
+	out, err := j.float.Run(ctx, s.Inputs)
+	return judged{s.Inputs, out}, err
+}
+
+// inputs are those of the samples that are kept.
+func (j *judge) inputs() []map[string]*tensor.Tensor {
+	list := make([]map[string]*tensor.Tensor, len(j.kept))
+	for i, k := range j.kept {
+		list[i] = k.inputs
+	}
+	return list
+}
+
+// first is a judge of the first n samples.
+func (j *judge) first(n int) *judge {
+	few := *j
+	n = min(n, len(j.numbers))
+	few.numbers, few.kept = j.numbers[:n], j.kept[:min(n, len(j.kept))]
+	return &few
 }
 
 // A verdict is what comparing a network with the float one finds of each sample, and in how many both agree.
@@ -173,9 +218,21 @@ func (j *judge) compare(m *graph.Model) (*Gate, error) {
 }
 
 func (j *judge) measure(m *graph.Model) (*verdict, error) {
-	v, agree := &verdict{Each: make([]report.Diff, len(j.samples))}, make([]int, len(j.samples))
-	err := j.run(m, func(i int, out map[string]*tensor.Tensor) {
-		agree[i] = report.Outputs(&v.Each[i], j.outs, j.answers[i], out)
+	s, err := engine.Compile(m, engine.Options{Threads: 1})
+	if err != nil {
+		return nil, err
+	}
+	v, agree := &verdict{Each: make([]report.Diff, len(j.numbers))}, make([]int, len(j.numbers))
+	err = calib.Each(j.ctx, len(j.numbers), j.threads, func(ctx context.Context, i int) error {
+		k, err := j.sample(ctx, i)
+		if err != nil {
+			return err
+		}
+		out, err := s.Run(ctx, k.inputs)
+		if err == nil {
+			agree[i] = report.Outputs(&v.Each[i], j.outs, k.answers, out)
+		}
+		return err
 	})
 	for _, k := range agree {
 		v.Same += k

@@ -311,8 +311,8 @@ func shortTime(d time.Duration) string {
 
 // timingInputs is what the networks are timed on: a sample, or ones of the shapes that the model declares.
 func (q *quantization) timingInputs() (map[string]*tensor.Tensor, error) {
-	if q.judge != nil && len(q.judge.samples) > 0 {
-		return q.judge.samples[0], nil
+	if q.judged() {
+		return q.judge.kept[0].inputs, nil
 	}
 	in := map[string]*tensor.Tensor{}
 	for _, v := range q.float.Graph.Required() {

@@ -343,6 +343,7 @@ func (q *quantization) finish() error {
 		return err
 	}
 	q.note()
+	q.fitted, q.second.judge = nil, nil
 	if q.gate, err = q.lastWord(judged); err != nil {
 		return err
 	}

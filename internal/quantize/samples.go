@@ -92,16 +92,20 @@ func fewSamples(ctx context.Context, d *dataset.Source, numbers []int, most, thr
 			return nil, err
 		}
 		for _, in := range next {
-			for _, t := range in {
-				bytes += t.Bytes()
-			}
-			if bytes > most && len(list) >= fitLeast {
+			if bytes += bytesOf(in); bytes > most && len(list) >= fitLeast {
 				return list, nil
 			}
 			list = append(list, in)
 		}
 	}
 	return list, nil
+}
+
+func bytesOf(tensors map[string]*tensor.Tensor) (n int) {
+	for _, t := range tensors {
+		n += t.Bytes()
+	}
+	return n
 }
 
 // FewSamples reads the inputs of the samples of those numbers until they take much memory.

@@ -2,10 +2,12 @@ package quantize
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
 	"lowbit/internal/calib/dataset"
+	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
 
@@ -49,6 +51,49 @@ func TestHoldBack(t *testing.T) {
 					t.Errorf("sample %d is calibrated on and has the last word", i)
 				}
 			}
+		}
+	}
+}
+
+// TestJudgeKeepsFew holds a judge that reads most samples anew against one that keeps them all.
+func TestJudgeKeepsFew(t *testing.T) {
+	const n = 13
+	o := Options{Data: glyphs(n), Budget: DefaultBudget, Fix: []string{"none"}, Threads: 3}
+	var err error
+	if o.Settings, err = plan.Default("W8A8"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), glyphNet(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := rand.New(rand.NewPCG(1, 2)).Perm(n)
+	q := &quantization{ctx: t.Context(), opt: o}
+	var want *verdict
+	for _, c := range []struct{ most, kept int }{{judgeBytes, n}, {0, fitLeast}} {
+		j, err := q.judgeThatKeeps(c.most, glyphNet(t), numbers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(j.kept) != c.kept || len(j.inputs()) != c.kept {
+			t.Errorf("%d samples are kept in %d bytes, want %d", len(j.kept), c.most, c.kept)
+		}
+		got, err := j.measure(r.Graph)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = got
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("a judge that keeps %d samples finds %v, want %v", c.kept, got, want)
+		}
+		few, err := j.first(6).measure(r.Graph)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(few.Each, want.Each[:6]) {
+			t.Errorf("the first samples of one that keeps %d are compared otherwise", c.kept)
 		}
 	}
 }

@@ -76,10 +76,7 @@ func (q *quantization) exotic() bool {
 // relieve leaves the layers in float whose quantization costs most, until the outputs reach
 // wantSQNR on the samples held back. It says whether it changed the plan.
 func (q *quantization) relieve(stats map[string]*calib.Stats, before *Gate) (bool, error) {
-	few := *q.judge
-	n := min(probeMost, len(few.samples))
-	few.numbers, few.samples, few.answers = few.numbers[:n], few.samples[:n], few.answers[:n]
-	s := &sensitivity{q: q, stats: stats, judge: &few, noise: map[string]float64{}, heavy: map[string]bool{}}
+	s := &sensitivity{q: q, stats: stats, judge: q.judge.first(probeMost), noise: map[string]float64{}, heavy: map[string]bool{}}
 	for _, row := range q.plan.Nodes {
 		if row.Quantized && isLayer(row) {
 			s.names = append(s.names, row.Name)
@@ -107,7 +104,7 @@ func (s *sensitivity) affordable(before *Gate) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	s.cost = seconds(float64(len(s.judge.samples))*w.macs + makeWork*w.weights())
+	s.cost = seconds(float64(len(s.judge.numbers))*w.macs + makeWork*w.weights())
 	s.check = seconds(2 * w.measure())
 	round := s.check // of leaving some layers out
 	for _, r := range q.wishes {
