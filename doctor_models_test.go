@@ -211,6 +211,24 @@ var fieldPlants = []struct {
 		all := f.sick(t, func(o *QuantizeOptions) { o.Settings.Target = &plan.Target{Name: "any", Acts: "uint8"} })
 		return sick{f.Model, all, f.val}, "Softmax_150"
 	}},
+	{"rounding below bits", func(t *testing.T) (sick, string) { // and looks like factors that a repair moved
+		f := mobileNet(t)
+		node := f.conv(t, 0.14)
+		return sick{f.Model, weightsOf(t, f.sick(t, repaired), node, func(codes []int8, scale []float32) {
+			for i := range scale {
+				scale[i] /= 4
+			}
+		}), f.val}, node
+	}},
+	{"rounding below bits", func(t *testing.T) (sick, string) { // of which no bound tells
+		f := mobileNet(t)
+		node := f.conv(t, 0)
+		return sick{f.Model, weightsOf(t, f.sick(t, repaired), node, func(codes []int8, scale []float32) {
+			for i, q := range codes {
+				codes[i] = int8(min(max(math.RoundToEven(float64(q)/32), -3), 3)) * 32
+			}
+		}), f.val}, node
+	}},
 	{"unsupported or unfused placement", func(t *testing.T) (sick, string) {
 		f := squeezeNet(t)
 		node, lo, hi := f.widest(t)
@@ -270,6 +288,30 @@ func (f field) widest(t *testing.T) (node string, lo, hi float64) {
 		}
 	}
 	return node, lo, hi
+}
+
+// repaired lets the repairs be made that move factors between layers, where they help.
+func repaired(o *QuantizeOptions) { o.Fix = []string{"equalize", "bias"} }
+
+// weightsOf changes the weights of a layer in the file.
+func weightsOf(t *testing.T, m *Model, node string, change func(codes []int8, scale []float32)) *Model {
+	t.Helper()
+	g := pass.Clone(m.graph)
+	x := g.Graph.Index()
+	for _, n := range g.Graph.Nodes {
+		if n.Name != node {
+			continue
+		}
+		w := x.Producer(n.In[1])
+		codes, scale := g.Graph.ConstTensor(w.In[0]).Clone(), g.Graph.ConstTensor(w.In[1]).Clone()
+		change(tensor.Of[int8](codes), tensor.Of[float32](scale))
+		g.Graph.SetConst("changed_codes", codes)
+		g.Graph.SetConst("changed_scale", scale)
+		w.In[0], w.In[1] = "changed_codes", "changed_scale"
+		return FromGraph(g, "changed")
+	}
+	t.Fatalf("there is no %q", node)
+	return nil
 }
 
 // oneScale stores the weights of a layer anew, on one scale for all channels.

@@ -23,7 +23,7 @@ var format4 = []*format.Format{format.Int4, format.Uint4, format.Int2, format.Ui
 // believed.
 const rescaleGain = 1.5
 
-// align gives every constant the numbers that stand for it in float, and every activation the clamps
+// align gives every constant the numbers that stand for it in float, and every result the clamps
 // that its codes took over.
 func (n *net) align() {
 	units := map[*graph.Node]*unit{}
@@ -44,18 +44,13 @@ func (n *net) align() {
 			n.alignUnit(u, factors)
 		}
 	}
-	for _, s := range n.sites {
-		if s.kind == acts {
-			n.unclip(s)
-		}
-	}
 }
 
 func (n *net) alignUnit(u *unit, factors map[string][]float64) {
 	f := n.twin[u.node]
 	if u.weights != nil {
 		u.weights.off = n.floatOf(u.weights, f, operandOf(u, u.weights))
-		factors[u.node.Out[0]] = u.rescale(factors[u.node.In[0]])
+		factors[u.node.Out[0]] = u.rescale(factors[u.node.In[0]], !n.disbelieved[u])
 	}
 	if u.bias != nil {
 		u.bias.off = scaledBy(n.floatOf(u.bias, f, operandOf(u, u.bias)), factors[u.node.Out[0]])
@@ -79,6 +74,17 @@ func Factors(float, quantized *graph.Model) (map[string][]float64, error) {
 	}
 	maps.DeleteFunc(n.factors, func(_ string, f []float64) bool { return f == nil })
 	return n.factors, nil
+}
+
+// rescaled lists the units whose output channels got factors of their own, in the order of the graph.
+func (n *net) rescaled() []*unit {
+	var list []*unit
+	for _, u := range n.nodes {
+		if u.weights != nil && n.factors[u.node.Out[0]] != nil {
+			list = append(list, u)
+		}
+	}
+	return list
 }
 
 // passed are the factors that a node without weights hands on: those of its operand where it treats every
@@ -112,8 +118,9 @@ func passed(n *graph.Node, factors map[string][]float64) []float64 {
 var homogeneous = []string{"Add", "Sub", "AveragePool", "GlobalAveragePool", "LeakyRelu", "Flatten", "Reshape", "Squeeze", "Resize"}
 
 // rescale looks for factors of the output channels with which the float weights of a unit come nearer to
-// its codes, given those of its input, applies both and returns them.
-func (u *unit) rescale(input []float64) []float64 {
+// its codes, given those of its input, applies both and returns them. Where they are not to be believed, it applies
+// those of the input alone.
+func (u *unit) rescale(input []float64, believe bool) []float64 {
 	w := u.weights
 	if w.off == nil || w.off.Rank() < 2 {
 		return nil
@@ -121,6 +128,10 @@ func (u *unit) rescale(input []float64) []float64 {
 	v := newView(u, w.off)
 	x, y := tensor.Of[float32](w.off), tensor.Of[float32](w.coded.Decode())
 	into := v.inverse(input)
+	if !believe {
+		w.off = v.times(w.off, into)
+		return nil
+	}
 	s := v.factors(x, y, into)
 	v.steady(w.coded, v.times(w.off, into), s)
 	scaled := v.times(w.off, func(i int) float64 { return s[v.out(i)] * into(i) })

@@ -80,6 +80,7 @@ const (
 	healthyDrop  = 0.01 // of the metric
 	suspects     = 16   // findings whose sites are swapped
 	scored       = 6    // causes whose effect on the metric is measured
+	rescaledMost = 64   // units whose factors are tried
 	keptSQNR     = 30.0 // dB: how near the network with all sites out has to come to the float one
 )
 
@@ -146,10 +147,13 @@ func (e *exam) compareAll(ctx context.Context) error {
 	return e.strip(ctx)
 }
 
-// strip finds the network with all sites out that comes nearest to the float one: biases may have
-// been moved on purpose, and then those of the file belong to it.
+// strip finds the network with all sites out that comes nearest to the float one: factors of channels may be
+// a fault and no repair's, and biases may have been moved on purpose, and then those of the file belong to it.
 func (e *exam) strip(ctx context.Context) error {
 	db, err := e.variant(ctx, e.allOff())
+	if err == nil && db < keptSQNR {
+		db, err = e.disbelieve(ctx, db)
+	}
 	if err != nil {
 		return err
 	}
@@ -177,6 +181,32 @@ func (e *exam) strip(ctx context.Context) error {
 	}
 	e.base, e.known = e.allOff(), map[string]float64{}
 	return nil
+}
+
+// disbelieve looks for units whose factors are a fault of theirs and no repair's: without them the network with all
+// sites out comes nearer to the float one than db. What a unit makes of a fault before it follows from that one,
+// so they are tried in order.
+func (e *exam) disbelieve(ctx context.Context, db float64) (float64, error) {
+	list := e.rescaled()
+	e.disbelieved = map[*unit]bool{}
+	for i, u := range list[:min(len(list), rescaledMost)] {
+		e.Progress("factors of channels", i, min(len(list), rescaledMost))
+		e.disbelieved[u] = true
+		e.align()
+		other, err := e.variant(ctx, e.allOff())
+		if err != nil {
+			return db, err
+		}
+		if other < db+materialGain {
+			delete(e.disbelieved, u)
+			continue
+		}
+		if db = other; db >= keptSQNR {
+			break
+		}
+	}
+	e.align()
+	return db, nil
 }
 
 // answer runs the float network over the samples.

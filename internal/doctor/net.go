@@ -25,6 +25,8 @@ type net struct {
 	nodes []*unit                     // those that read or write quantized values
 	// factors are those of a value's channels against the float network's, by name; nil: all one.
 	factors map[string][]float64
+	// disbelieved are the units whose own factors are taken for a fault of theirs.
+	disbelieved map[*unit]bool
 }
 
 // kind says what a site quantizes.
@@ -91,6 +93,11 @@ func newNet(float, quantized *graph.Model) (*net, error) {
 	n.find()
 	n.pair()
 	n.align()
+	for _, s := range n.sites {
+		if s.kind == acts {
+			n.unclip(s)
+		}
+	}
 	return n, nil
 }
 

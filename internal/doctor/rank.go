@@ -33,7 +33,10 @@ func (e *exam) findings(ctx context.Context) ([]*finding, error) {
 	if err := e.rank(ctx, list); err != nil || !e.sick() {
 		return list, err
 	}
-	return e.fill(ctx, list)
+	if list, err = e.fill(ctx, list); err != nil {
+		return list, err
+	}
+	return list, e.rank(ctx, list)
 }
 
 // fill adds the sites that lose most by themselves to the causes of a network that would not be
@@ -109,6 +112,9 @@ func (e *exam) rank(ctx context.Context, list []*finding) error {
 		return nil
 	}
 	for i, f := range list[:min(len(list), scored)] {
+		if f.scores != nil {
+			continue
+		}
 		m, err := e.build(e.base.except(f.sites...))
 		if err != nil {
 			return err
