@@ -21,6 +21,8 @@ func lowerConv(lw *lowerer, n *node) bool {
 	switch {
 	case s.depthwise():
 		lw.depthwiseF32(n, s)
+	case lw.planes(n, s):
+		lw.planesF32(n, s)
 	case s.fewChannels():
 		lw.rowTapsF32(n, s)
 	case s.winograd() && !lw.direct && !(lw.net.bf16[n.onnx] && lw.level.TilesBF16()):

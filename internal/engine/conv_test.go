@@ -70,6 +70,42 @@ func TestConvFloat(t *testing.T) {
 	}
 }
 
+// TestConvPlanes convolves to few channels, whose vectors are of pixels, also behind and in front of other layouts.
+func TestConvPlanes(t *testing.T) {
+	for i, c := range []struct {
+		convCase
+		after string // an operator behind it
+	}{
+		{convCase{x: []int{2, 9, 17, 40}, w: []int{1, 9, 7, 3}, group: 1, pads: []int64{3, 1, 3, 1}, bias: true}, "Sigmoid"},
+		{convCase{x: []int{1, 12, 33, 31}, w: []int{3, 12, 9, 9}, group: 1, pads: []int64{4, 4, 4, 4}, bias: true}, "Relu"},
+		{convCase{x: []int{3, 5, 50, 45}, w: []int{8, 5, 4, 5}, group: 1, pads: []int64{1, 2, 0, 3}, strides: []int64{2, 2}}, "HardSwish"},
+		{convCase{x: []int{1, 8, 30, 28}, w: []int{5, 8, 3, 3}, group: 1, auto: "SAME_UPPER", dil: []int64{2, 3}}, ""},
+		{convCase{x: []int{2, 1, 4000}, w: []int{1, 1, 256}, group: 1, strides: []int64{2}, bias: true}, "Neg"},
+		{convCase{x: []int{1, 16, 700}, w: []int{2, 16, 7}, group: 1, pads: []int64{3, 3}}, "Tanh"},
+	} {
+		t.Run(c.String(), func(t *testing.T) {
+			k := newMaker(uint64(i))
+			x := k.input(k.floats(c.x...))
+			if i%2 == 0 && len(c.x) == 4 {
+				x = k.conv3(x, c.x[1], c.x[1])
+			}
+			in := []string{x, k.constant(k.floats(c.w...))}
+			if c.bias {
+				in = append(in, k.constant(k.floats(c.w[0])))
+			}
+			y := k.node("Conv", in, c.attrs()...)
+			if c.after != "" {
+				y = k.node(c.after, []string{y})
+			}
+			if i%3 == 0 && len(c.x) == 4 {
+				y = k.conv3(y, c.w[0], 12)
+			}
+			k.output(y)
+			wantKernels(t, k.checkFloat(t), "split into planes")
+		})
+	}
+}
+
 func TestConvInteger(t *testing.T) {
 	for i, c := range convCases {
 		for _, act := range []tensor.DType{tensor.Uint8, tensor.Int8} {

@@ -28,6 +28,9 @@ var layouts = []struct {
 	{"winogradOutArgs", map[string]int{
 		"src": woSrc, "step": woStep, "len": woLen, "bias": woBias, "dst": woDst, "add": woAdd, "lo": woLo, "hi": woHi,
 	}},
+	{"planesArgs", map[string]int{
+		"x": plX, "off": plOff, "k": plK, "w": plW, "bias": plBias, "c": plC, "ldc": plLdc, "tiles": plTiles, "lo": plLo, "hi": plHi,
+	}},
 	{"QSum", map[string]int{
 		"Weights": qsWeights, "Offset": qsOffset, "Factor": qsFactor, "Round": qsRound, "Zero": qsZero, "Lo": qsLo, "Hi": qsHi,
 	}},
