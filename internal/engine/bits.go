@@ -25,7 +25,7 @@ func (lw *lowerer) bitsConv(n *node, s *intConv) {
 	x, size, to := lw.pixelsOf(n.in[0]), ws[0].RowBytes(), s.store(make([]int32, s.o))
 	rows := n.in[0].elems() / s.inputs()
 	bits := lw.packBits(n, ws[0], x, s.cg, s.group, rows)
-	st := &step{node: n, kernel: "b1b1 conv " + sizeText(s.win) + to.text(), macs: s.macs(n.out[0])}
+	st := &step{node: n, kernel: "b1b1 conv " + s.sizeText() + to.text(), macs: s.macs(n.out[0])}
 	io := lw.convIO(n, st, pixels{bits, 0, s.group * size})
 	ix := s.indirect(s.group * size)
 	cuts := lw.cuts(ws[0], io.im, float64(st.macs)*bitNanos, nil)

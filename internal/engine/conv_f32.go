@@ -75,7 +75,7 @@ func (lw *lowerer) depthwiseF32(n *node, s *convSpec) {
 	})
 	x, level := lw.pixelsOf(n.in[0]), lw.level
 	ix := s.indirect(x.pitch)
-	st, io := lw.convStep(n, s, "f32 depthwise "+sizeText(s.win), x)
+	st, io := lw.convStep(n, s, "f32 depthwise "+s.sizeText(), x)
 	cuts := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*f32DepthwiseNanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
@@ -115,9 +115,9 @@ func (lw *lowerer) denseF32(n *node, s *convSpec) {
 	x, level := lw.pixelsOf(n.in[0]), lw.level
 	ws, form := lw.groupsOf(n, s, x.slot)
 	x.slot = form.x
-	st, io := lw.convStep(n, s, form.name+" conv "+sizeText(s.win), x)
+	st, io := lw.convStep(n, s, form.name+" conv "+s.sizeText(), x)
 	ix := s.indirect(x.pitch)
-	if pointwise(s.win) {
+	if s.pointwise() {
 		ix = nil
 		io.merged()
 	}

@@ -22,7 +22,7 @@ const (
 // row-major order. What it computes does not depend on the level or the threads.
 func (lw *lowerer) planes(n *node, s *convSpec) bool {
 	x, y := n.in[0], n.out[0]
-	if s.group != 1 || s.o > mostPlanesOut || s.win.OH*s.win.OW < leastPlanesPixels || len(n.in) > 1 || s.act.slope != nil || lw.net.bf16[n.onnx] {
+	if s.deep != nil || s.group != 1 || s.o > mostPlanesOut || s.win.OH*s.win.OW < leastPlanesPixels || len(n.in) > 1 || s.act.slope != nil || lw.net.bf16[n.onnx] {
 		return false
 	}
 	macs := float64(s.macs(y)) * f32Nanos

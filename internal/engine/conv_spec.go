@@ -11,16 +11,22 @@ import (
 type convShape struct {
 	o, cg, group int // output channels, input channels of a group, groups
 	win          kernel.Window
+	deep         *depth
 }
 
 func (s *convShape) inputs() int { return s.cg * s.group }
-func (s *convShape) taps() int   { return s.win.KH * s.win.KW }
+func (s *convShape) taps() int   { return s.deep.taps(s.win) }
+
+// pointwise says whether each output pixel is made of the input pixel at the same place.
+func (s *convShape) pointwise() bool { return s.deep.pointwise() && pointwise(s.win) }
+
+func (s *convShape) sizeText() string { return s.deep.text(s.win) }
 
 // indirect lists where the taps of each output pixel begin, in an image of some pitch.
 func (s *convShape) indirect(pitch int) *kernel.Indirect {
 	w := s.win
 	w.Pitch = pitch
-	return w.Indirect()
+	return s.deep.indirect(w)
 }
 
 // depthwise says whether each channel sees only itself.
@@ -28,7 +34,7 @@ func (s *convShape) depthwise() bool { return s.cg == 1 && s.group == s.o && s.g
 
 // fewChannels says whether the image is better taken row by row.
 func (s *convShape) fewChannels() bool {
-	return s.group == 1 && s.cg < rowTapChannels && s.win.KW > 1 && s.win.DilW == 1
+	return s.deep == nil && s.group == 1 && s.cg < rowTapChannels && s.win.KW > 1 && s.win.DilW == 1
 }
 
 func (s *convShape) macs(y *value) int64 { return int64(y.elems()) * int64(s.cg) * int64(s.taps()) }
@@ -42,7 +48,7 @@ func convShapeOf(n *node, w []int) (convShape, bool) {
 	}
 	s.cg = w[1]
 	var ok bool
-	s.win, ok = geometry(n, x, y, w[2:], s.inputs())
+	s.win, s.deep, ok = geometry(n, x, y, w[2:], s.inputs())
 	return s, ok
 }
 

@@ -36,6 +36,11 @@ var convCases = []convCase{
 	{x: []int{2, 64, 29, 33}, w: []int{40, 64, 1, 1}, group: 1, strides: []int64{2, 2}, bias: true, kernel: "conv 1x1"},
 	{x: []int{2, 37, 30, 28}, w: []int{70, 37, 3, 5}, group: 1, pads: []int64{2, 1, 0, 3}, strides: []int64{2, 1}, dil: []int64{2, 1}, kernel: "conv 3x5"},
 	{x: []int{1, 24, 200}, w: []int{24, 24, 7}, group: 1, pads: []int64{6, 0}, bias: true, kernel: "conv 1x7"},
+	{x: []int{2, 6, 5, 7, 6}, w: []int{10, 6, 3, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1, 1, 1}, bias: true, kernel: "conv 3x3x3"},
+	{x: []int{1, 3, 7, 9, 8}, w: []int{17, 3, 3, 2, 5}, group: 1, pads: []int64{2, 0, 1, 0, 1, 2}, strides: []int64{2, 1, 2}, dil: []int64{1, 2, 1}, kernel: "conv 3x2x5"},
+	{x: []int{2, 16, 4, 5, 3}, w: []int{20, 8, 1, 1, 1}, group: 2, bias: true, kernel: "conv 1x1x1"},
+	{x: []int{1, 9, 4, 5, 3}, w: []int{12, 9, 1, 1, 1}, group: 1, strides: []int64{2, 1, 1}, kernel: "conv 1x1x1"},
+	{x: []int{2, 18, 5, 6, 4}, w: []int{18, 1, 3, 3, 3}, group: 18, auto: "SAME_UPPER", strides: []int64{2, 1, 1}, bias: true, kernel: "depthwise 3x3x3"},
 	{x: []int{1, 48, 16, 15}, w: []int{24, 24, 3, 3}, group: 2, pads: []int64{1, 1, 1, 1}, kernel: "conv 3x3"},
 }
 

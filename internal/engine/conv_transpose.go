@@ -12,6 +12,7 @@ type convTranspose struct {
 	group  int
 	cg, og int           // input and output channels of a group
 	win    kernel.Window // seen from the output: H, W are those of the result, OH, OW of the operand
+	deep   *depth        // likewise
 	tail
 }
 
@@ -21,7 +22,7 @@ func (s *convTranspose) residual() bool      { return false }
 func (s *convTranspose) late() bool          { return false }
 func (s *convTranspose) channels() int       { return s.og * s.group }
 func (s *convTranspose) channelAxis(int) int { return 1 }
-func (s *convTranspose) taps() int           { return s.win.KH * s.win.KW }
+func (s *convTranspose) taps() int           { return s.deep.taps(s.win) }
 
 func (s *convTranspose) clone() product {
 	c := *s
@@ -65,7 +66,7 @@ func convTransposeOf(n *node) (*convTranspose, bool) {
 		return nil, false
 	}
 	var ok bool
-	s.win, ok = geometry(n, y, x, w.shape[2:], s.channels())
+	s.win, s.deep, ok = geometry(n, y, x, w.shape[2:], s.channels())
 	return s, ok
 }
 
@@ -74,14 +75,14 @@ func lowerConvTranspose(lw *lowerer, n *node) bool {
 	s := n.spec.(*convTranspose)
 	x := lw.use(n.in[0], channelsLast)
 	im := imageOf(n.in[0], n.out[0])
-	pixels := s.win.OH * s.win.OW
+	pixels := im.in / n.in[0].shape[1]
 	ws := lw.packTaps(n, s)
 	width := s.group * s.taps() * s.og
 	sums := lw.scratch(tensor.Float32, im.batch*pixels*width)
 	macs := int64(im.batch*pixels) * int64(width) * int64(s.cg)
 	cuts := lw.rowCuts(image{im.batch, im.in, pixels * width, pixels}, 1, float64(macs)*f32Nanos, nil)
 	c := s.cg * s.group
-	lw.emit(&step{node: n, kernel: "f32 conv transpose " + sizeText(s.win), macs: macs, parts: len(cuts), in: []*slot{x}, out: []*slot{sums}, run: func(f *frame, part int) error {
+	lw.emit(&step{node: n, kernel: "f32 conv transpose " + s.deep.text(s.win), macs: macs, parts: len(cuts), in: []*slot{x}, out: []*slot{sums}, run: func(f *frame, part int) error {
 		k := cuts[part]
 		for g, w := range ws {
 			out := &kernel.OutF32{C: f.f32(sums)[k.image*pixels*width:][:pixels*width][g*s.taps()*s.og:], Ldc: width}
@@ -112,12 +113,13 @@ func (lw *lowerer) packTaps(n *node, s *convTranspose) []*kernel.PackedF32 {
 func (lw *lowerer) gatherTaps(n *node, s *convTranspose, sums *slot, im image) {
 	dst := lw.make(n.out[0], channelsLast)
 	o, width, level := s.channels(), s.group*s.taps()*s.og, lw.level
-	out := image{im.batch, 0, 0, s.win.H}
+	out := image{im.batch, 0, 0, im.rows / s.win.W}
+	pixels := im.in / n.in[0].shape[1]
 	cuts := lw.rowCuts(out, 1, float64(n.out[0].elems())*functionNanos*4, nil)
 	lw.emit(&step{node: n, kernel: "gather taps" + s.act.text, parts: len(cuts), in: []*slot{sums}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		k := cuts[part]
 		image := f.f32(dst)[k.image*im.out:][:im.out]
-		from := f.f32(sums)[k.image*s.win.OH*s.win.OW*width:]
+		from := f.f32(sums)[k.image*pixels*width:]
 		for y := k.M0; y < k.M1; y++ {
 			s.gatherLine(level, image[y*s.win.W*o:][:s.win.W*o], from, y)
 		}
@@ -130,18 +132,38 @@ func (lw *lowerer) gatherTaps(n *node, s *convTranspose, sums *slot, im image) {
 	}})
 }
 
-// gatherLine fills one line of the result.
-func (s *convTranspose) gatherLine(l kernel.Level, dst, sums []float32, y int) {
+// gatherLine fills one line of the result, of all slices together.
+func (s *convTranspose) gatherLine(l kernel.Level, dst, sums []float32, line int) {
 	o, width := s.channels(), s.group*s.taps()*s.og
+	z, y := line/s.win.H, line%s.win.H
+	slice, plane := s.win.OH*s.win.OW*width, s.win.KH*s.win.KW
 	if s.disjoint() {
-		s.dealLine(l, dst, sums[y/s.win.KH*s.win.OW*width:], y%s.win.KH)
+		kz := 0
+		if s.deep != nil {
+			z, kz = z/s.deep.kernel, z%s.deep.kernel
+		}
+		s.dealLine(l, dst, sums[z*slice+y/s.win.KH*s.win.OW*width:], kz*s.win.KH+y%s.win.KH)
 		return
 	}
 	clear(dst)
 	if s.bias != nil {
 		l.BinaryRows(kernel.Add, dst, dst, s.bias[:o])
 	}
-	for t := range s.taps() {
+	if s.deep == nil {
+		s.addPlane(l, dst, sums, y)
+		return
+	}
+	for k := range s.deep.kernel {
+		if at := z + s.deep.before - k*s.deep.dilation; at >= 0 && at%s.deep.stride == 0 && at/s.deep.stride < s.deep.out {
+			s.addPlane(l, dst, sums[at/s.deep.stride*slice+k*plane*s.og:], y)
+		}
+	}
+}
+
+// addPlane adds to line y of a slice what the taps of one slice of the kernel give it, whose sums begin the lines of sums.
+func (s *convTranspose) addPlane(l kernel.Level, dst, sums []float32, y int) {
+	o, width := s.channels(), s.group*s.taps()*s.og
+	for t := range s.win.KH * s.win.KW {
 		at := y + s.win.Top - t/s.win.KW*s.win.DilH
 		if at < 0 || at%s.win.StrideH != 0 || at/s.win.StrideH >= s.win.OH {
 			continue
@@ -160,7 +182,10 @@ func (s *convTranspose) gatherLine(l kernel.Level, dst, sums []float32, y int) {
 
 // disjoint says whether each output pixel gets something from one tap of one input pixel.
 func (s *convTranspose) disjoint() bool {
-	w := &s.win
+	w, d := &s.win, s.deep
+	if d != nil && (d.stride != d.kernel || d.dilation != 1 || d.before != 0 || d.size != d.out*d.kernel) {
+		return false
+	}
 	return s.group == 1 && w.StrideH == w.KH && w.StrideW == w.KW && w.DilH == 1 && w.DilW == 1 && w.Top == 0 && w.Left == 0 && w.H == w.OH*w.KH && w.W == w.OW*w.KW
 }
 

@@ -135,11 +135,11 @@ func lowerDynamicConv(lw *lowerer, n *node) bool {
 	for _, w := range ws {
 		sums = append(sums, w.ColumnSums()...)
 	}
-	im, ix, level := imageOf(n.in[0], n.out[0]), s.win.Indirect(), lw.level
+	im, ix, level := imageOf(n.in[0], n.out[0]), s.indirect(s.win.Pitch), lw.level
 	to := lw.dynamicOut(n, &s.dynamicScale, sums, im, channelsLast)
-	st := to.step(n, "conv "+sizeText(s.win), s.macs(n.out[0]), x)
+	st := to.step(n, "conv "+s.sizeText(), s.macs(n.out[0]), x)
 	cuts := lw.cuts(ws[0], im, lw.u8Work(st.macs), &s.act)
-	og, gemm, cols := s.o/s.group, pointwise(s.win), s.inputs()
+	og, gemm, cols := s.o/s.group, s.pointwise(), s.inputs()
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k, zero := cuts[part], f.u8(to.zero)[0]
@@ -164,9 +164,9 @@ func (lw *lowerer) dynamicDepthwise(n *node, s *dynamicConv) {
 	w := packed(lw.packs, packKey{n.out[0].name, "depthwise u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.DepthwiseU8S8 {
 		return lw.level.PackDepthwiseU8S8(tensor.Of[int8](s.weight), s.group, s.taps(), kernel.Order{N: s.taps(), Tap: 1})
 	})
-	im, ix, level := imageOf(n.in[0], n.out[0]), s.win.Indirect(), lw.level
+	im, ix, level := imageOf(n.in[0], n.out[0]), s.indirect(s.win.Pitch), lw.level
 	to := lw.dynamicOut(n, &s.dynamicScale, w.ColumnSums(), im, channelsLast)
-	st := to.step(n, "depthwise "+sizeText(s.win), s.macs(n.out[0]), x)
+	st := to.step(n, "depthwise "+s.sizeText(), s.macs(n.out[0]), x)
 	cuts := lw.rowCuts(im, s.win.OW, float64(st.macs)*u8DepthwiseNanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {

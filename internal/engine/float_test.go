@@ -241,6 +241,14 @@ func TestPools(t *testing.T) {
 			cases = append(cases, floatCase{op, func(k *maker) string { return k.node(op, []string{k.image(2, 18, 9, 8)}, attrs...) }, nil})
 		}
 	}
+	for _, op := range []string{"MaxPool", "AveragePool"} {
+		for _, attrs := range [][]any{
+			{"kernel_shape", []int64{3, 2, 3}, "strides", []int64{2, 1, 2}, "pads", []int64{1, 0, 1, 1, 1, 0}},
+			{"kernel_shape", []int64{2, 3, 2}, "strides", []int64{2, 2, 3}, "ceil_mode", int64(1)},
+		} {
+			cases = append(cases, floatCase{op + " 3-D", func(k *maker) string { return k.node(op, []string{k.input(k.floats(2, 18, 7, 6, 8))}, attrs...) }, nil})
+		}
+	}
 	for _, op := range []string{"GlobalMaxPool", "GlobalAveragePool"} {
 		cases = append(cases,
 			floatCase{op, func(k *maker) string { return k.node(op, []string{k.image(2, 18, 9, 8)}) }, nil},
@@ -416,6 +424,10 @@ func TestConvTranspose(t *testing.T) {
 		{[]int{2, 6, 5, 4}, []int{6, 1, 2, 2}, true, []any{"strides", []int64{2, 2}}},
 		{[]int{2, 6, 5, 4}, []int{6, 5, 2, 3}, true, []any{"strides", []int64{2, 3}}},
 		{[]int{2, 6, 5, 4}, []int{6, 5, 2, 2}, false, []any{"strides", []int64{2, 2}, "output_padding", []int64{1, 0}}},
+		{[]int{2, 6, 3, 5, 4}, []int{6, 5, 2, 2, 2}, true, []any{"strides", []int64{2, 2, 2}}},
+		{[]int{2, 6, 3, 5, 4}, []int{6, 5, 3, 2, 3}, true, []any{"strides", []int64{2, 1, 2}, "pads", []int64{1, 0, 1, 1, 1, 1}, "output_padding", []int64{1, 0, 1}}},
+		{[]int{1, 6, 4, 3, 4}, []int{6, 4, 2, 3, 2}, false, []any{"group", int64(2), "dilations", []int64{2, 1, 1}}},
+		{[]int{1, 6, 4, 3, 4}, []int{6, 1, 2, 2, 2}, true, []any{"strides", []int64{2, 2, 2}, "output_padding", []int64{1, 0, 0}}},
 	} {
 		k := newMaker(uint64(i))
 		in := []string{k.input(k.floats(c.x...)), k.constant(k.floats(c.w...))}

@@ -96,12 +96,12 @@ func lowerIntConv(lw *lowerer, n *node) bool {
 
 // rowsPay says whether a convolution reads the rows of a padded image in place.
 func (lw *lowerer) rowsPay(s *intConv) bool {
-	return s.group == 1 && s.taps() > 1 && lw.level.RowsPayU8S8(s.o, s.win)
+	return s.deep == nil && s.group == 1 && s.taps() > 1 && lw.level.RowsPayU8S8(s.o, s.win)
 }
 
 // fastBits says whether a convolution of signs is faster by bits.
 func (lw *lowerer) fastBits(s *intConv) bool {
-	inPlace := pointwise(s.win) || lw.rowsPay(s)
+	inPlace := s.pointwise() || lw.rowsPay(s)
 	return lw.level.FastBits(s.win.OH*s.win.OW, s.o/s.group, s.cg, s.taps(), inPlace)
 }
 
@@ -116,7 +116,7 @@ func (lw *lowerer) depthwiseU8(n *node, s *intConv) {
 	})
 	x, to, pad := lw.pixelsOf(n.in[0]), s.store(w.ColumnSums()), uint8(s.x.zero)
 	ix := s.indirect(x.pitch)
-	st, io := lw.intConvStep(n, s, to, "depthwise "+sizeText(s.win), x)
+	st, io := lw.intConvStep(n, s, to, "depthwise "+s.sizeText(), x)
 	cuts := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*u8DepthwiseNanos, nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
@@ -161,9 +161,9 @@ func (lw *lowerer) denseU8(n *node, s *intConv) {
 		sums = append(sums, w.ColumnSums()...)
 	}
 	to := s.store(sums)
-	st, io := lw.intConvStep(n, s, to, "conv "+sizeText(s.win), x)
+	st, io := lw.intConvStep(n, s, to, "conv "+s.sizeText(), x)
 	ix := s.indirect(x.pitch)
-	if pointwise(s.win) {
+	if s.pointwise() {
 		ix = nil
 		io.merged()
 	}

@@ -57,19 +57,25 @@ func poolOf(n *node) (poolSpec, bool) {
 		return p, false
 	}
 	k := n.onnx.Ints("kernel_shape")
-	w, ok := geometry(n, x, y, k, x.shape[1])
+	w, d, ok := geometry(n, x, y, k, x.shape[1])
 	if !ok {
 		return p, false
 	}
 	p.pool = &kernel.Pool{C: x.shape[1], OutPitch: x.shape[1]}
 	if p.average && n.onnx.Bool("count_include_pad", false) {
+		if d != nil {
+			return p, false
+		}
 		p.pool.Divisors, ok = paddedDivisors(n, w)
+	}
+	if d != nil {
+		d.kernel = min(d.kernel, reach(d.size+d.before, d.dilation))
 	}
 	w.KH, w.KW = min(w.KH, reach(w.H+w.Top, w.DilH)), min(w.KW, reach(w.W+w.Left, w.DilW))
 	p.taps = func(pitch int) *kernel.Indirect {
 		at := w
 		at.Pitch = pitch
-		return at.Indirect()
+		return d.indirect(at)
 	}
 	return p, ok
 }

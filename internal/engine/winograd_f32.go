@@ -19,7 +19,7 @@ const (
 // the level or the threads.
 func (s *convSpec) winograd() bool {
 	rows, cols := s.win.TilesF32()
-	return s.group == 1 && s.win.WinogradF32(s.o, s.cg) && s.cg*s.o >= winogradPairs &&
+	return s.deep == nil && s.group == 1 && s.win.WinogradF32(s.o, s.cg) && s.cg*s.o >= winogradPairs &&
 		rows*cols >= winogradTiles && 16*4*s.cg*s.o <= winogradWeights
 }
 

@@ -7,7 +7,7 @@ import (
 
 // winogradU8S8 convolves windows of 3×3 in Winograd's form, where that pays and is exact.
 func (lw *lowerer) winogradU8S8(n *node, s *intConv) bool {
-	if s.group != 1 || !lw.level.WinogradPaysU8S8(s.o, s.cg, s.win) {
+	if s.deep != nil || s.group != 1 || !lw.level.WinogradPaysU8S8(s.o, s.cg, s.win) {
 		return false
 	}
 	w := packed(lw.packs, packKey{n.out[0].name, "winograd u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.WinogradU8S8 {
