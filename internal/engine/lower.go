@@ -74,6 +74,9 @@ func (lw *lowerer) node(n *node) error {
 				return nil
 			}
 		}
+	} else if late[n.kind] {
+		lowerLate(lw, n)
+		return nil
 	}
 	return lw.eval(n)
 }

@@ -1,0 +1,34 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+
+	"lowbit/internal/tensor"
+)
+
+// chosen is a matrix of as many rows as x has above zero in column 0.
+func (k *maker) chosen(rows, cols int) string {
+	x := k.input(k.floats(rows, cols))
+	first := k.node("Squeeze", []string{k.node("Gather", []string{x, k.constant(tensor.Vector(0))}, "axis", int64(1)), k.constant(tensor.Vector(1))})
+	at := k.node("Squeeze", []string{k.node("NonZero", []string{k.node("Relu", []string{first})}), k.constant(tensor.Vector(0))})
+	return k.node("Gather", []string{x, at})
+}
+
+// TestLate compiles products whose rows are counted in the run, and none where there are none.
+func TestLate(t *testing.T) {
+	for seed, rows := range []int{1, 2, 9, 60} {
+		k := newMaker(uint64(seed))
+		x := k.chosen(rows, 24)
+		y := k.node("Gemm", []string{x, k.constant(k.floats(40, 24)), k.constant(k.floats(40))}, "transB", int64(1))
+		z := k.node("MatMul", []string{k.node("Relu", []string{y}), k.constant(k.floats(40, 12))})
+		image := k.node("Reshape", []string{x, k.constant(tensor.Vector(-1, 2, 4, 3))})
+		c := k.node("Conv", []string{image, k.constant(k.floats(5, 2, 3, 3)), k.constant(k.floats(5))}, "pads", []int64{1, 1, 1, 1})
+		u := k.node("ConvTranspose", []string{image, k.constant(k.floats(2, 3, 2, 2))}, "strides", []int64{2, 2})
+		k.output(z, c, u, k.node("MatMul", []string{x, k.node("Transpose", []string{x}, "perm", []int64{1, 0})}))
+		names := kernelsOf(k.checkFloat(t))
+		if n := len(slices.DeleteFunc(names, func(s string) bool { return s != "compiled in the run" })); n != 5 {
+			t.Errorf("%d nodes are compiled in the run", n)
+		}
+	}
+}
