@@ -7,7 +7,10 @@ import (
 
 // late lists the kinds of node that are worth compiling in the middle of a run, where their shapes depend on what has been
 // computed, as those behind the boxes that a detector found.
-var late = map[string]bool{"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true}
+var late = map[string]bool{
+	"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true,
+	"QLinearConv": true, "QLinearMatMul": true, "com.microsoft.QGemm": true, "ConvInteger": true, "MatMulInteger": true,
+}
 
 // lowerLate emits a node that is compiled for the shapes that its operands turn out to have. Its weights are packed once.
 func lowerLate(lw *lowerer, n *node) {

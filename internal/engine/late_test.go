@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
@@ -25,9 +26,13 @@ func TestLate(t *testing.T) {
 		image := k.node("Reshape", []string{x, k.constant(tensor.Vector(-1, 2, 4, 3))})
 		c := k.node("Conv", []string{image, k.constant(k.floats(5, 2, 3, 3)), k.constant(k.floats(5))}, "pads", []int64{1, 1, 1, 1})
 		u := k.node("ConvTranspose", []string{image, k.constant(k.floats(2, 3, 2, 2))}, "strides", []int64{2, 2})
+		n := &graph.Node{Op: "DynamicQuantizeLinear", In: []string{x}, Out: []string{"codes", "step", "zero"}}
+		k.m.Graph.Nodes = append(k.m.Graph.Nodes, n)
+		sums := k.node("MatMulInteger", []string{"codes", k.constant(k.codes(tensor.Int8, -127, 128, 24, 7)), "zero"})
+		k.output(k.node("Cast", []string{sums}, "to", int64(1)))
 		k.output(z, c, u, k.node("MatMul", []string{x, k.node("Transpose", []string{x}, "perm", []int64{1, 0})}))
 		names := kernelsOf(k.checkFloat(t))
-		if n := len(slices.DeleteFunc(names, func(s string) bool { return s != "compiled in the run" })); n != 5 {
+		if n := len(slices.DeleteFunc(names, func(s string) bool { return s != "compiled in the run" })); n != 6 {
 			t.Errorf("%d nodes are compiled in the run", n)
 		}
 	}
