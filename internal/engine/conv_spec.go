@@ -58,6 +58,54 @@ func kernelIs(n *node, size []int) bool {
 	return len(k) == 0 || slices.Equal(k, size)
 }
 
+// seeing drops the kernel rows and columns of w, its last two dimensions, that meet padding alone wherever they lie: of
+// kernels dilated beyond a small image, as in atrous pyramids, one tap may be left.
+func (s *convShape) seeing(w *tensor.Tensor) *tensor.Tensor {
+	if w.Rank() < 4 {
+		return w // rows of one dimension are not worth it
+	}
+	n := &s.win
+	y0, y1 := seen(n.KH, n.DilH, n.StrideH, n.Top, n.OH, n.H)
+	x0, x1 := seen(n.KW, n.DilW, n.StrideW, n.Left, n.OW, n.W)
+	if y1-y0 == n.KH && x1-x0 == n.KW {
+		return w
+	}
+	kh, kw := y1-y0, x1-x0
+	shape := append(slices.Clone(w.Shape[:w.Rank()-2]), kh, kw)
+	out, size := tensor.New(w.DType, shape...), w.DType.ByteLen(1)
+	for i := range w.Len() / (n.KH * n.KW) {
+		for y := range kh {
+			copy(out.Raw[(i*kh+y)*kw*size:][:kw*size], w.Raw[((i*n.KH+y0+y)*n.KW+x0)*size:])
+		}
+	}
+	n.Top, n.Left, n.KH, n.KW = n.Top-y0*n.DilH, n.Left-x0*n.DilW, kh, kw
+	return out
+}
+
+// seen gives the taps [from, to) of k that meet one of size positions for some output, and as many before as keep the
+// padding from becoming negative; all where none does.
+func seen(k, dilation, stride, pad, outs, size int) (from, to int) {
+	meets := func(t int) bool {
+		for o := range outs {
+			if at := o*stride - pad + t*dilation; at >= 0 && at < size {
+				return true
+			}
+		}
+		return false
+	}
+	from, to = 0, k
+	for from < k && !meets(from) {
+		from++
+	}
+	if from == k {
+		return 0, k
+	}
+	for !meets(to - 1) {
+		to--
+	}
+	return min(from, pad/dilation), to
+}
+
 // A convSpec says what a "conv" node computes: a float convolution with constant weights. Operand 0 is
 // the image; operand 1, where there is one, is added to the sums before the activation, or behind it.
 type convSpec struct {
@@ -99,7 +147,10 @@ func findConvs(g *net) {
 
 func convOf(n *node) (*convSpec, bool) {
 	shape, ok := convShapeOf(n, n.in[1].shape)
-	s := &convSpec{convShape: shape, weight: n.in[1].konst}
+	s := &convSpec{convShape: shape}
+	if ok {
+		s.weight = s.seeing(n.in[1].konst)
+	}
 	if b := n.input(2); b != nil && ok {
 		if b.konst == nil || !sameShape(b.shape, []int{s.o}) {
 			return nil, false

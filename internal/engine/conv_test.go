@@ -41,6 +41,9 @@ var convCases = []convCase{
 	{x: []int{2, 16, 4, 5, 3}, w: []int{20, 8, 1, 1, 1}, group: 2, bias: true, kernel: "conv 1x1x1"},
 	{x: []int{1, 9, 4, 5, 3}, w: []int{12, 9, 1, 1, 1}, group: 1, strides: []int64{2, 1, 1}, kernel: "conv 1x1x1"},
 	{x: []int{2, 18, 5, 6, 4}, w: []int{18, 1, 3, 3, 3}, group: 18, auto: "SAME_UPPER", strides: []int64{2, 1, 1}, bias: true, kernel: "depthwise 3x3x3"},
+	{x: []int{2, 10, 7, 6}, w: []int{12, 10, 3, 3}, group: 1, pads: []int64{9, 9, 9, 9}, dil: []int64{9, 9}, bias: true, kernel: "conv 1x1"},
+	{x: []int{1, 10, 7, 9}, w: []int{12, 10, 3, 5}, group: 1, pads: []int64{8, 6, 8, 6}, dil: []int64{8, 3}, bias: true, kernel: "conv 1x5"},
+	{x: []int{1, 18, 5, 4}, w: []int{18, 1, 3, 3}, group: 18, pads: []int64{11, 2, 1, 2}, dil: []int64{6, 2}, bias: true, kernel: "depthwise 2x3"},
 	{x: []int{1, 48, 16, 15}, w: []int{24, 24, 3, 3}, group: 2, pads: []int64{1, 1, 1, 1}, kernel: "conv 3x3"},
 }
 

@@ -83,7 +83,8 @@ func intConvOf(n *node, a affine) (intSpec, *intTail, bool) {
 	if b := n.input(2); !ok || b != nil && !sameShape(b.shape, []int{shape.o}) {
 		return nil, nil, false
 	}
-	s := &intConv{convShape: shape, weight: w}
+	s := &intConv{convShape: shape}
+	s.weight = s.seeing(w)
 	ok = s.fill(a, scale, shape.o, n.input(2))
 	return s, &s.intTail, ok
 }
