@@ -62,6 +62,7 @@ var passes = []pass{
 	{"fold constants but those of DQ", func(g *net) { g.fold("DequantizeLinear") }},
 	{"expand operators on codes", expandQOperators},
 	{"expand operators of transformers", expandTransformers},
+	{"expand sums of products by equation", expandEinsums},
 	{"split sums off products", splitSums},
 	{"find signs", findSigns},
 	{"find exponents", findExponents},

@@ -145,19 +145,39 @@ func (e *einsum) step(i int, shape []int, labels []rune) []int {
 	return step
 }
 
+// fitEinsum reads an equation for operands of the given shapes, with the size of every label.
+func fitEinsum(equation string, shapes [][]int) (*einsum, map[rune]int, error) {
+	ranks := make([]int, len(shapes))
+	for i, s := range shapes {
+		ranks[i] = len(s)
+	}
+	e, err := parseEinsum(equation, ranks)
+	if err != nil {
+		return nil, nil, err
+	}
+	size, err := e.sizes(shapes)
+	return e, size, err
+}
+
+// Einsum returns the labels that an equation gives to the axes of operands of the given shapes and to those of the
+// result, and the size of each: axes of size 1 are broadcast to it. Those of an ellipsis have labels of their own.
+func Einsum(equation string, shapes [][]int) (in [][]rune, out []rune, size map[rune]int, err error) {
+	e, size, err := fitEinsum(equation, shapes)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return e.in, e.out, size, nil
+}
+
 func evalEinsum(c *Call) ([]*tensor.Tensor, error) {
-	ranks, shapes := make([]int, len(c.In)), make([][]int, len(c.In))
+	shapes := make([][]int, len(c.In))
 	for i, t := range c.In {
 		if t == nil {
 			return nil, invalidf("operand %d is left out", i)
 		}
-		ranks[i], shapes[i] = t.Rank(), t.Shape
+		shapes[i] = t.Shape
 	}
-	e, err := parseEinsum(c.Str("equation", ""), ranks)
-	if err != nil {
-		return nil, err
-	}
-	size, err := e.sizes(shapes)
+	e, size, err := fitEinsum(c.Str("equation", ""), shapes)
 	if err != nil {
 		return nil, err
 	}
