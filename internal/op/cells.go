@@ -95,10 +95,46 @@ func (c cells) copyStep(at int, src cells, from, step, n int) {
 	}
 }
 
+// gather fills c with the runs of elements that begin at the given positions of src.
+func (c cells) gather(src cells, pos []int, run int) {
+	switch run * c.size {
+	case 4:
+		for i, p := range pos {
+			binary.LittleEndian.PutUint32(c.raw[i*4:], binary.LittleEndian.Uint32(src.raw[p*c.size:]))
+		}
+	case 8:
+		for i, p := range pos {
+			binary.LittleEndian.PutUint64(c.raw[i*8:], binary.LittleEndian.Uint64(src.raw[p*c.size:]))
+		}
+	default:
+		for i, p := range pos {
+			c.copy(i*run, src, p, run)
+		}
+	}
+}
+
+// scatter sets the runs of elements that begin at the given positions to those of src in turn.
+func (c cells) scatter(pos []int, src cells, run int) {
+	switch run * c.size {
+	case 4:
+		for i, p := range pos {
+			binary.LittleEndian.PutUint32(c.raw[p*c.size:], binary.LittleEndian.Uint32(src.raw[i*4:]))
+		}
+	case 8:
+		for i, p := range pos {
+			binary.LittleEndian.PutUint64(c.raw[p*c.size:], binary.LittleEndian.Uint64(src.raw[i*8:]))
+		}
+	default:
+		for i, p := range pos {
+			c.copy(p, src, i*run, run)
+		}
+	}
+}
+
 // copyStrided fills c, of the given shape, from src: element (i0,i1,…) comes from position
 // start + Σ ik·step[k].
 func (c cells) copyStrided(shape []int, src cells, start int, step []int) {
-	shape, step = collapse(shape, step)
+	shape, steps := collapse(shape, step)
 	if tensor.Elements(shape) == 0 {
 		return
 	}
@@ -107,26 +143,34 @@ func (c cells) copyStrided(shape []int, src cells, start int, step []int) {
 		c.copy(0, src, start, 1)
 		return
 	}
-	run := shape[last]
+	run, step := shape[last], steps[0]
 	eachIndex(shape[:last], [][]int{step[:last]}, func(i int, off []int) {
 		c.copyStep(i*run, src, start+off[0], step[last], run)
 	})
 }
 
-// collapse joins neighbouring axes that one stride can walk.
-func collapse(shape, step []int) (outShape, outStep []int) {
+// collapse joins neighbouring axes that one stride can walk in each of the lists of strides.
+func collapse(shape []int, steps ...[]int) (outShape []int, outSteps [][]int) {
+	outSteps = make([][]int, len(steps))
 	for k, d := range shape {
 		if d == 1 {
 			continue
 		}
-		if n := len(outShape); n > 0 && outStep[n-1] == step[k]*d {
-			outShape[n-1] *= d
-			outStep[n-1] = step[k]
-			continue
+		n := len(outShape)
+		joins := n > 0
+		for j, step := range steps {
+			joins = joins && outSteps[j][n-1] == step[k]*d
 		}
-		outShape, outStep = append(outShape, d), append(outStep, step[k])
+		if joins {
+			n--
+			d *= outShape[n]
+		}
+		outShape = append(outShape[:n], d)
+		for j, step := range steps {
+			outSteps[j] = append(outSteps[j][:n], step[k])
+		}
 	}
-	return outShape, outStep
+	return outShape, outSteps
 }
 
 // strided returns a tensor of the given shape whose elements are t's, as copyStrided takes them.

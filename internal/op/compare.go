@@ -6,40 +6,45 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// compare returns the Eval of a comparison: holds gets the order of two elements, -1, 0 or 1.
-// A comparison with NaN is false.
-func compare(holds func(order int) bool) func(c *Call) ([]*tensor.Tensor, error) {
-	return func(c *Call) ([]*tensor.Tensor, error) {
-		a, b := c.In[0], c.In[1]
-		shape, err := zipShape(tensor.Bool, a, b)
-		if err != nil {
-			return nil, err
-		}
-		v, err := compareElements(a, b, shape, holds)
-		if err != nil {
-			return nil, err
-		}
-		return one(bools(v, shape), nil)
+// A relation is what a comparison asks of two elements. With NaN none holds.
+type relation int
+
+const (
+	isEqual relation = iota
+	isGreater
+	isGreaterOrEqual
+	isLess
+	isLessOrEqual
+)
+
+// eval returns the Eval of a comparison.
+func (r relation) eval(c *Call) ([]*tensor.Tensor, error) {
+	a, b := c.In[0], c.In[1]
+	shape, err := zipShape(tensor.Bool, a, b)
+	if err != nil {
+		return nil, err
 	}
+	v, err := compareElements(r, a, b, shape)
+	if err != nil {
+		return nil, err
+	}
+	return one(bools(v, shape), nil)
 }
 
-func compareElements(a, b *tensor.Tensor, shape []int, holds func(int) bool) ([]bool, error) {
+func compareElements(r relation, a, b *tensor.Tensor, shape []int) ([]bool, error) {
 	switch {
 	case a.DType == tensor.String:
-		return zip(a.Str, b.Str, a.Shape, b.Shape, shape, ordered[string](holds)), nil
+		return related(r, a.Str, b.Str, a.Shape, b.Shape, shape), nil
 	case a.DType == tensor.Uint64:
-		return zip(tensor.Of[uint64](a), tensor.Of[uint64](b), a.Shape, b.Shape, shape, ordered[uint64](holds)), nil
+		return related(r, tensor.Of[uint64](a), tensor.Of[uint64](b), a.Shape, b.Shape, shape), nil
+	case a.DType == tensor.Float32:
+		return related(r, tensor.Of[float32](a), tensor.Of[float32](b), a.Shape, b.Shape, shape), nil
 	case a.DType.IsFloat():
-		x, err := floats(a)
+		x, err := floatsOf(a, b)
 		if err != nil {
 			return nil, err
 		}
-		y, err := floats(b)
-		if err != nil {
-			return nil, err
-		}
-		test := ordered[float64](holds)
-		return zip(x, y, a.Shape, b.Shape, shape, func(x, y float64) bool { return x == x && y == y && test(x, y) }), nil
+		return related(r, x[0], x[1], a.Shape, b.Shape, shape), nil
 	}
 	x, err := ints(a)
 	if err != nil {
@@ -49,20 +54,41 @@ func compareElements(a, b *tensor.Tensor, shape []int, holds func(int) bool) ([]
 	if err != nil {
 		return nil, err
 	}
-	return zip(x, y, a.Shape, b.Shape, shape, ordered[int64](holds)), nil
+	return related(r, x, y, a.Shape, b.Shape, shape), nil
 }
 
-func ordered[T cmp.Ordered](holds func(int) bool) func(x, y T) bool {
-	return func(x, y T) bool { return holds(cmp.Compare(x, y)) }
+// related says of each pair of elements whether the relation holds.
+func related[T cmp.Ordered](r relation, a, b []T, sa, sb, shape []int) []bool {
+	switch r {
+	case isLess:
+		return related(isGreater, b, a, sb, sa, shape)
+	case isLessOrEqual:
+		return related(isGreaterOrEqual, b, a, sb, sa, shape)
+	}
+	out := make([]bool, tensor.Elements(shape))
+	eachPairRow(sa, sb, shape, func(at, n int, x, y walk) {
+		row := out[at : at+n]
+		p, q := x.from, y.from
+		switch r {
+		case isEqual:
+			for k := range row {
+				row[k] = a[p] == b[q]
+				p, q = p+x.step, q+y.step
+			}
+		case isGreater:
+			for k := range row {
+				row[k] = a[p] > b[q]
+				p, q = p+x.step, q+y.step
+			}
+		case isGreaterOrEqual:
+			for k := range row {
+				row[k] = a[p] >= b[q]
+				p, q = p+x.step, q+y.step
+			}
+		}
+	})
+	return out
 }
-
-var (
-	evalEqual          = compare(func(o int) bool { return o == 0 })
-	evalGreater        = compare(func(o int) bool { return o > 0 })
-	evalGreaterOrEqual = compare(func(o int) bool { return o >= 0 })
-	evalLess           = compare(func(o int) bool { return o < 0 })
-	evalLessOrEqual    = compare(func(o int) bool { return o <= 0 })
-)
 
 func inferCompare(c *Inference) ([]Fact, error) {
 	return inferBroadcast(tensor.Bool, c.Input(0), c.Input(1))

@@ -7,26 +7,36 @@ import (
 // zip applies f to two operands that broadcast to shape.
 func zip[A, B any](a, b []A, sa, sb, shape []int, f func(x, y A) B) []B {
 	out := make([]B, tensor.Elements(shape))
-	if len(out) == 0 {
-		return out
-	}
-	rank := len(shape)
-	if rank == 0 {
-		out[0] = f(a[0], b[0])
-		return out
-	}
-	outer, n := shape[:rank-1], shape[rank-1]
-	ta, tb := broadcastStrides(sa, shape), broadcastStrides(sb, shape)
-	da, db := ta[rank-1], tb[rank-1]
-	eachIndex(outer, [][]int{ta[:rank-1], tb[:rank-1]}, func(i int, off []int) {
-		p, q := off[0], off[1]
-		row := out[i*n : (i+1)*n]
+	eachPairRow(sa, sb, shape, func(at, n int, x, y walk) {
+		row := out[at : at+n]
+		p, q := x.from, y.from
 		for k := range row {
 			row[k] = f(a[p], b[q])
-			p, q = p+da, q+db
+			p, q = p+x.step, q+y.step
 		}
 	})
 	return out
+}
+
+// A walk is how the elements of an operand lie that one row of the result needs.
+type walk struct{ from, step int }
+
+// eachPairRow visits rows of shape, as long as both operands that broadcast to it can be walked
+// with one step each: f gets the position and the length of a row and the operands' walks.
+func eachPairRow(sa, sb, shape []int, f func(at, n int, x, y walk)) {
+	if tensor.Elements(shape) == 0 {
+		return
+	}
+	shape, steps := collapse(shape, broadcastStrides(sa, shape), broadcastStrides(sb, shape))
+	last := len(shape) - 1
+	if last < 0 {
+		f(0, 1, walk{}, walk{})
+		return
+	}
+	n := shape[last]
+	eachIndex(shape[:last], [][]int{steps[0][:last], steps[1][:last]}, func(i int, off []int) {
+		f(i*n, n, walk{off[0], steps[0][last]}, walk{off[1], steps[1][last]})
+	})
 }
 
 // zipShape returns the common shape of two operands whose result has element type d.

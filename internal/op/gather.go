@@ -66,47 +66,52 @@ func evalGatherElements(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	pos, err := positionsAlong(x.Shape, at, axis)
+	if err != nil {
+		return nil, err
+	}
 	dst, err := newCells(x.DType, at.Shape)
 	if err != nil {
 		return nil, err
 	}
-	src := cellsOf(x)
-	err = eachAlong(x.Shape, at, axis, func(i, pos int) { dst.copy(i, src, pos, 1) })
-	if err != nil {
-		return nil, err
-	}
+	dst.gather(cellsOf(x), pos, 1)
 	return []*tensor.Tensor{dst.tensor(x.DType, at.Shape)}, nil
 }
 
-// eachAlong calls f with the number of every index in at and the position in a tensor of the
-// given shape that it names: the index's own position with its coordinate along axis replaced.
-func eachAlong(shape []int, at *tensor.Tensor, axis int, f func(i, pos int)) error {
-	idx, err := indices(at)
-	if err != nil {
-		return err
-	}
+// positionsAlong returns the position in a tensor of the given shape that every index in at
+// names: the index's own position with its coordinate along axis replaced.
+func positionsAlong(shape []int, at *tensor.Tensor, axis int) ([]int, error) {
 	if at.Rank() != len(shape) {
-		return invalidf("indices of shape %v for rank %d", at.Shape, len(shape))
+		return nil, invalidf("indices of shape %v for rank %d", at.Shape, len(shape))
 	}
 	for k, d := range at.Shape {
 		if k != axis && d > shape[k] {
-			return invalidf("indices of shape %v reach outside %v", at.Shape, shape)
+			return nil, invalidf("indices of shape %v reach outside %v", at.Shape, shape)
 		}
+	}
+	pos, err := indices(at)
+	if err != nil || len(pos) == 0 {
+		return nil, err
+	}
+	if err = wrapIndices(pos, shape[axis]); err != nil {
+		return nil, err
 	}
 	own := strides(shape)
 	step := slices.Clone(own)
 	step[axis] = 0
-	var failed error
-	eachIndex(at.Shape, [][]int{step}, func(i int, off []int) {
-		k, err := wrapIndex(idx[i], shape[axis])
-		if err != nil {
-			failed = err
-		}
-		if failed == nil {
-			f(i, off[0]+k*own[axis])
+	outer, steps := collapse(at.Shape, step)
+	run, last := 1, 0
+	if n := len(outer) - 1; n >= 0 {
+		run, last, outer, steps[0] = outer[n], steps[0][n], outer[:n], steps[0][:n]
+	}
+	eachIndex(outer, steps, func(i int, off []int) {
+		from := off[0]
+		for k := i * run; k < (i+1)*run; k++ {
+			pos[k] = from + pos[k]*own[axis]
+			from += last
 		}
 	})
-	return failed
+	return pos, nil
 }
 
 func inferGatherElements(c *Inference) ([]Fact, error) {
@@ -134,19 +139,19 @@ func evalGatherND(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	src := cellsOf(x)
 	inner := tensor.Elements(x.Shape[batch:])
 	perBatch := max(1, tensor.Elements(tuples[batch:]))
-	for i, p := range pos {
-		dst.copy(i*run, src, i/perBatch*inner+p, run)
+	for i := perBatch; i < len(pos); i++ {
+		pos[i] += i / perBatch * inner
 	}
+	dst.gather(cellsOf(x), pos, run)
 	return []*tensor.Tensor{dst.tensor(x.DType, shape)}, nil
 }
 
 // tuplePositions reads the last axis of at as index tuples into a tensor of the given shape.
 // It returns the position that each names and the number of elements that lie there.
 func tuplePositions(at *tensor.Tensor, shape []int) (pos []int, run int, err error) {
-	idx, err := indices(at)
+	idx, err := ints(at)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -157,10 +162,12 @@ func tuplePositions(at *tensor.Tensor, shape []int) (pos []int, run int, err err
 	own := strides(shape)
 	pos = make([]int, tensor.Elements(at.Shape[:at.Rank()-1]))
 	for i := range pos {
-		for k := range width {
-			v, err := wrapIndex(idx[i*width+k], shape[k])
-			if err != nil {
-				return nil, 0, err
+		for k, d := range shape[:width] {
+			v := int(idx[i*width+k])
+			if v < 0 || v >= d {
+				if v, err = wrapIndex(v, d); err != nil {
+					return nil, 0, err
+				}
 			}
 			pos[i] += v * own[k]
 		}

@@ -1,8 +1,6 @@
 package op
 
 import (
-	"bytes"
-
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
@@ -10,45 +8,71 @@ import (
 // evalNonZero lists the coordinates (rank,n) of the nonzero elements in row-major order.
 func evalNonZero(c *Call) ([]*tensor.Tensor, error) {
 	x := c.In[0]
-	zero, err := isZero(x)
-	if err != nil {
-		return nil, err
+	out, err := nonZeros(x)
+	if err != nil || x.Rank() == 0 {
+		return []*tensor.Tensor{out}, err
 	}
-	var at []int
-	for i := range x.Len() {
-		if !zero(i) {
-			at = append(at, i)
-		}
-	}
-	out, err := newChecked(tensor.Int64, x.Rank(), len(at))
-	if err != nil {
-		return nil, err
-	}
-	v := tensor.Of[int64](out)
-	own := strides(x.Shape)
-	for k, d := range x.Shape {
+	v, n := tensor.Of[int64](out), out.Shape[1]
+	at := v[:n]
+	for k := x.Rank() - 1; k > 0; k-- {
+		row, d := v[k*n:(k+1)*n], int64(x.Shape[k])
 		for i, p := range at {
-			v[k*len(at)+i] = int64(p / own[k] % d)
+			at[i], row[i] = p/d, p%d
 		}
 	}
 	return []*tensor.Tensor{out}, nil
 }
 
-// isZero returns a test of single elements; the empty string counts as zero.
-func isZero(t *tensor.Tensor) (func(i int) bool, error) {
-	if t.DType == tensor.String {
-		return func(i int) bool { return t.Str[i] == "" }, nil
-	}
-	if t.DType.Class() == tensor.ClassComplex {
-		size := t.DType.Bits() / 8
-		zeros := make([]byte, size)
-		return func(i int) bool { return bytes.Equal(t.Raw[i*size:(i+1)*size], zeros) }, nil
+// nonZeros returns the result of NonZero with the elements' positions in the row of the first
+// axis. The empty string counts as zero.
+func nonZeros(t *tensor.Tensor) (*tensor.Tensor, error) {
+	switch t.DType {
+	case tensor.String:
+		return nonZeroOf(t.Str, t.Rank())
+	case tensor.Complex64, tensor.Complex128:
+		return nonZeroOf(anyBytes(t.Raw, t.DType.Bits()/8), t.Rank())
+	case tensor.Float32:
+		return nonZeroOf(tensor.Of[float32](t), t.Rank())
+	case tensor.Int64, tensor.Uint64:
+		return nonZeroOf(tensor.Of[int64](t), t.Rank())
+	case tensor.Bool:
+		return nonZeroOf(t.Raw, t.Rank())
 	}
 	x, err := floats(t)
 	if err != nil {
 		return nil, err
 	}
-	return func(i int) bool { return x[i] == 0 }, nil
+	return nonZeroOf(x, t.Rank())
+}
+
+func nonZeroOf[T comparable](x []T, rank int) (*tensor.Tensor, error) {
+	var zero T
+	n := 0
+	for _, v := range x {
+		if v != zero {
+			n++
+		}
+	}
+	out, err := newChecked(tensor.Int64, rank, n)
+	if err != nil || rank == 0 {
+		return out, err
+	}
+	at := tensor.Of[int64](out)[:0]
+	for i, v := range x {
+		if v != zero {
+			at = append(at, int64(i))
+		}
+	}
+	return out, nil
+}
+
+// anyBytes says of each element of size bytes whether one of these is not zero.
+func anyBytes(raw []byte, size int) []bool {
+	out := make([]bool, len(raw)/size)
+	for i, v := range raw {
+		out[i/size] = out[i/size] || v != 0
+	}
+	return out
 }
 
 func inferNonZero(c *Inference) ([]Fact, error) {

@@ -110,14 +110,28 @@ func binRange(start, bin float64, i, n int) (lo, hi int) {
 	return int(clamp(a, 0, float64(n))), int(clamp(b, 0, float64(n)))
 }
 
-// maxGrid bounds the sampling points along one side of an output cell.
-const maxGrid = 1 << 12
+// maxGrid bounds the sampling points along one side of an output cell, maxPoints along one side
+// of a region.
+const (
+	maxGrid   = 1 << 12
+	maxPoints = 1 << 20
+)
 
-// A roiAlign is one region of RoiAlign: its corner, the size of a bin and of its sampling grid.
+// A roiAlign is one region of RoiAlign: its corner, the size of a bin and of its sampling grid,
+// and where the rows and columns of the grids of all bins lie.
 type roiAlign struct {
 	*roiPool
 	y, x, binH, binW float64
 	gridH, gridW     int
+	rows, columns    []roiPoint
+}
+
+// A roiPoint is where one row or column of sampling points lies along its axis: the positions
+// beside it and their weights, 0 and not inside where it is more than one position outside.
+type roiPoint struct {
+	low, high             int
+	lowWeight, highWeight float64
+	inside                bool
 }
 
 func evalRoiAlign(c *Call) ([]*tensor.Tensor, error) {
@@ -145,12 +159,15 @@ func evalRoiAlign(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	for r := range p.count {
-		if a := p.align(r, ratio, half); a.gridH > maxGrid || a.gridW > maxGrid {
+		a := p.align(r, ratio, half)
+		if max(a.gridH, a.gridW) > maxGrid || max(p.h*a.gridH, p.w*a.gridW) > maxPoints {
 			return nil, fault.Limitf("", "region %d takes %d by %d samples for an output cell", r, a.gridH, a.gridW)
 		}
 	}
 	return p.run(c.In[0].DType, func(r int) (int, func([]float64, int, int) float64) {
 		a := p.align(r, ratio, half)
+		a.rows = roiPoints(a.y, a.binH, p.h, a.gridH, p.height)
+		a.columns = roiPoints(a.x, a.binW, p.w, a.gridW, p.width)
 		if mode == "max" {
 			return image[r], a.maximum
 		}
@@ -190,45 +207,82 @@ func (p *roiPool) align(r, ratio int, half bool) *roiAlign {
 	return a
 }
 
-// each calls f with the four weighted neighbours of every sampling point of bin (i,j).
-func (a *roiAlign) each(plane []float64, i, j int, f func(v [4]float64)) {
-	for gy := range a.gridH {
-		y := a.y + float64(i)*a.binH + (float64(gy)+0.5)*a.binH/float64(a.gridH)
-		for gx := range a.gridW {
-			x := a.x + float64(j)*a.binW + (float64(gx)+0.5)*a.binW/float64(a.gridW)
-			f(a.neighbours(plane, y, x))
+// roiPoints places grid sampling points in each of the bins along an axis of size positions.
+func roiPoints(start, bin float64, bins, grid, size int) []roiPoint {
+	points := make([]roiPoint, 0, bins*grid)
+	for i := range bins {
+		for g := range grid {
+			at := start + float64(i)*bin + (float64(g)+0.5)*bin/float64(grid)
+			points = append(points, roiPointAt(at, size))
 		}
 	}
+	return points
 }
 
-// neighbours returns the bilinear terms of a point; all zero more than one position outside.
-func (a *roiAlign) neighbours(plane []float64, y, x float64) (v [4]float64) {
-	h, w := float64(a.height), float64(a.width)
-	if y < -1 || y > h || x < -1 || x > w || len(plane) == 0 {
-		return v
+func roiPointAt(at float64, size int) roiPoint {
+	if at < -1 || at > float64(size) || size == 0 {
+		return roiPoint{}
 	}
-	y, x = clamp(y, 0, h-1), clamp(x, 0, w-1)
-	top, left := int(y), int(x)
-	bottom, right := min(top+1, a.height-1), min(left+1, a.width-1)
-	fy, fx := y-float64(top), x-float64(left)
-	v[0] = (1 - fy) * (1 - fx) * plane[top*a.width+left]
-	v[1] = (1 - fy) * fx * plane[top*a.width+right]
-	v[2] = fy * (1 - fx) * plane[bottom*a.width+left]
-	v[3] = fy * fx * plane[bottom*a.width+right]
-	return v
+	at = clamp(at, 0, float64(size-1))
+	low := int(at)
+	f := at - float64(low)
+	return roiPoint{low, min(low+1, size-1), 1 - f, f, true}
+}
+
+// cell returns the sampling points of bin (i,j).
+func (a *roiAlign) cell(i, j int) (rows, columns []roiPoint) {
+	return a.rows[i*a.gridH : (i+1)*a.gridH], a.columns[j*a.gridW : (j+1)*a.gridW]
+}
+
+// terms returns the bilinear terms of the point at x in the row at y, between the lines low and high.
+func terms(low, high []float64, y, x *roiPoint) (v0, v1, v2, v3 float64) {
+	v0 = float64(y.lowWeight * x.lowWeight * low[x.low])
+	v1 = float64(y.lowWeight * x.highWeight * low[x.high])
+	v2 = float64(y.highWeight * x.lowWeight * high[x.low])
+	v3 = float64(y.highWeight * x.highWeight * high[x.high])
+	return
+}
+
+// lines returns the lines of a plane on either side of the sampling points at y.
+func (p *roiPool) lines(plane []float64, y *roiPoint) (low, high []float64) {
+	return plane[y.low*p.width:][:p.width], plane[y.high*p.width:][:p.width]
 }
 
 func (a *roiAlign) average(plane []float64, i, j int) float64 {
 	sum := 0.0
-	a.each(plane, i, j, func(v [4]float64) { sum += v[0] + v[1] + v[2] + v[3] })
+	rows, columns := a.cell(i, j)
+	for r := range rows {
+		y := &rows[r]
+		if !y.inside {
+			continue
+		}
+		low, high := a.lines(plane, y)
+		for c := range columns {
+			if x := &columns[c]; x.inside {
+				v0, v1, v2, v3 := terms(low, high, y, x)
+				sum += v0 + v1 + v2 + v3
+			}
+		}
+	}
 	return sum / float64(max(1, a.gridH*a.gridW))
 }
 
 // maximum is over the weighted neighbours of all points, not over the interpolated values: so
-// the standard's own cases define it.
+// the standard's own cases define it. Those of points that are not inside are zero.
 func (a *roiAlign) maximum(plane []float64, i, j int) float64 {
 	m := math.Inf(-1)
-	a.each(plane, i, j, func(v [4]float64) { m = max(m, v[0], v[1], v[2], v[3]) })
+	rows, columns := a.cell(i, j)
+	for r := range rows {
+		for c := range columns {
+			if y, x := &rows[r], &columns[c]; y.inside && x.inside {
+				low, high := a.lines(plane, y)
+				v0, v1, v2, v3 := terms(low, high, y, x)
+				m = max(m, v0, v1, v2, v3)
+			} else {
+				m = max(m, 0)
+			}
+		}
+	}
 	if math.IsInf(m, -1) {
 		return 0
 	}

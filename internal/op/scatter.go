@@ -21,45 +21,45 @@ func combine[T number](reduction string) func(a, b T) T {
 	return nil
 }
 
-// A blocks visits the places of a scatter: it calls put(at, from, n) to merge n updates from
-// position from on into the elements from at on.
-type blocks func(put func(at, from, n int)) error
+// places are where a scatter puts its updates: each run of them into the elements that begin at
+// the next of the positions.
+type places struct {
+	pos []int
+	run int
+}
 
 // scatter returns data with updates merged in; the reduction "none" overwrites.
-func scatter(data, updates *tensor.Tensor, reduction string, each blocks) (*tensor.Tensor, error) {
+func scatter(data, updates *tensor.Tensor, reduction string, to places) (*tensor.Tensor, error) {
 	if data.DType != updates.DType {
 		return nil, invalidf("updates are %s, data is %s", updates.DType, data.DType)
 	}
 	switch d := data.DType; {
 	case reduction == "none":
-		return overwrite(data, updates, each)
+		return overwrite(data, updates, to)
 	case combine[int64](reduction) == nil:
 		return nil, invalidf("reduction %q is not known", reduction)
 	case d == tensor.Uint64:
 		x := slices.Clone(tensor.Of[uint64](data))
-		err := reduceInto(x, tensor.Of[uint64](updates), reduction, each)
-		return tensor.Wrap(d, x, data.Shape...), err
+		reduceInto(x, tensor.Of[uint64](updates), reduction, to)
+		return tensor.Wrap(d, x, data.Shape...), nil
 	case d.IsInt() || d == tensor.Bool:
-		return scatterAs(data, updates, reduction, each, ints, fromInts)
+		return scatterAs(data, updates, reduction, to, ints, fromInts)
 	}
-	return scatterAs(data, updates, reduction, each, floats, fromFloats)
+	return scatterAs(data, updates, reduction, to, floats, fromFloats)
 }
 
-func overwrite(data, updates *tensor.Tensor, each blocks) (*tensor.Tensor, error) {
+func overwrite(data, updates *tensor.Tensor, to places) (*tensor.Tensor, error) {
 	dst, err := newCells(data.DType, data.Shape)
 	if err != nil {
 		return nil, err
 	}
 	dst.copy(0, cellsOf(data), 0, data.Len())
-	src := cellsOf(updates)
-	if err := each(func(at, from, n int) { dst.copy(at, src, from, n) }); err != nil {
-		return nil, err
-	}
+	dst.scatter(to.pos, cellsOf(updates), to.run)
 	return dst.tensor(data.DType, data.Shape), nil
 }
 
 // scatterAs reduces in T, which read and round convert from and to the element type.
-func scatterAs[T number](data, updates *tensor.Tensor, reduction string, each blocks,
+func scatterAs[T number](data, updates *tensor.Tensor, reduction string, to places,
 	read func(*tensor.Tensor) ([]T, error), round func(tensor.DType, []T, []int) (*tensor.Tensor, error)) (*tensor.Tensor, error) {
 	x, err := read(data)
 	if err != nil {
@@ -70,19 +70,17 @@ func scatterAs[T number](data, updates *tensor.Tensor, reduction string, each bl
 		return nil, err
 	}
 	x = slices.Clone(x)
-	if err := reduceInto(x, u, reduction, each); err != nil {
-		return nil, err
-	}
+	reduceInto(x, u, reduction, to)
 	return round(data.DType, x, data.Shape)
 }
 
-func reduceInto[T number](x, updates []T, reduction string, each blocks) error {
+func reduceInto[T number](x, updates []T, reduction string, to places) {
 	f := combine[T](reduction)
-	return each(func(at, from, n int) {
-		for i := range n {
-			x[at+i] = f(x[at+i], updates[from+i])
+	for k, at := range to.pos {
+		for i := range to.run {
+			x[at+i] = f(x[at+i], updates[k*to.run+i])
 		}
-	})
+	}
 }
 
 func evalScatterElements(c *Call) ([]*tensor.Tensor, error) {
@@ -94,9 +92,11 @@ func evalScatterElements(c *Call) ([]*tensor.Tensor, error) {
 	if !slices.Equal(at.Shape, updates.Shape) {
 		return nil, invalidf("indices of shape %v for updates of shape %v", at.Shape, updates.Shape)
 	}
-	return one(scatter(data, updates, c.Str("reduction", "none"), func(put func(at, from, n int)) error {
-		return eachAlong(data.Shape, at, axis, func(i, pos int) { put(pos, i, 1) })
-	}))
+	pos, err := positionsAlong(data.Shape, at, axis)
+	if err != nil {
+		return nil, err
+	}
+	return one(scatter(data, updates, c.Str("reduction", "none"), places{pos, 1}))
 }
 
 func evalScatterND(c *Call) ([]*tensor.Tensor, error) {
@@ -109,12 +109,7 @@ func evalScatterND(c *Call) ([]*tensor.Tensor, error) {
 	if want := slices.Concat(at.Shape[:at.Rank()-1], data.Shape[width:]); !slices.Equal(want, updates.Shape) {
 		return nil, invalidf("updates of shape %v, not %v", updates.Shape, want)
 	}
-	return one(scatter(data, updates, c.Str("reduction", "none"), func(put func(at, from, n int)) error {
-		for i, p := range pos {
-			put(p, i*run, run)
-		}
-		return nil
-	}))
+	return one(scatter(data, updates, c.Str("reduction", "none"), places{pos, run}))
 }
 
 // evalTensorScatter writes update (N,…,S,…) into a cache (N,…,M,…) from write_indices[n] on.
@@ -148,13 +143,10 @@ func evalTensorScatter(c *Call) ([]*tensor.Tensor, error) {
 	}
 	inner := tensor.Elements(cache.Shape[axis+1:])
 	perBatch := tensor.Elements(cache.Shape[1:axis])
-	return one(scatter(cache, update, "none", func(put func(at, from, n int)) error {
-		for o := range len(starts) * perBatch {
-			for i := range n {
-				at := (starts[o/perBatch]%size + i) % size
-				put((o*size+at)*inner, (o*n+i)*inner, inner)
-			}
-		}
-		return nil
-	}))
+	pos := make([]int, update.Len()/max(1, inner))
+	for k := range pos {
+		o, i := k/n, k%n
+		pos[k] = (o*size + (starts[o/perBatch]%size+i)%size) * inner
+	}
+	return one(scatter(cache, update, "none", places{pos, inner}))
 }

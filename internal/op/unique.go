@@ -1,6 +1,7 @@
 package op
 
 import (
+	"cmp"
 	"slices"
 
 	"lowbit/internal/graph"
@@ -55,6 +56,32 @@ func evalUnique(c *Call) ([]*tensor.Tensor, error) {
 		return nil, err
 	}
 	return []*tensor.Tensor{y, tensor.Vector(first...), tensor.Vector(inverse...), tensor.Vector(counts...)}, nil
+}
+
+// comparer returns a three-way comparison of the elements at two positions of t. NaN is the
+// largest number; false precedes true; strings compare by bytes.
+func comparer(t *tensor.Tensor) (func(i, j int) int, error) {
+	switch {
+	case t.DType == tensor.String:
+		return func(i, j int) int { return cmp.Compare(t.Str[i], t.Str[j]) }, nil
+	case t.DType == tensor.Uint64:
+		return elementOrder(tensor.Of[uint64](t)), nil
+	case t.DType.IsInt() || t.DType == tensor.Bool:
+		x, err := ints(t)
+		return elementOrder(x), err
+	}
+	x, err := floats(t)
+	return func(i, j int) int {
+		a, b := x[i], x[j]
+		if a != a || b != b {
+			return -cmp.Compare(a, b) // cmp puts NaN first
+		}
+		return cmp.Compare(a, b)
+	}, err
+}
+
+func elementOrder[T cmp.Ordered](x []T) func(i, j int) int {
+	return func(i, j int) int { return cmp.Compare(x[i], x[j]) }
 }
 
 // sliceComparer compares the slices of x at two positions along axis, element by element.
