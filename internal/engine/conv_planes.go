@@ -12,6 +12,9 @@ const mostPlanesOut = 8
 // leastPlanesPixels is the number of output pixels from which vectors of them are full often enough.
 const leastPlanesPixels = 256
 
+// mostPlanes bounds the elements of the planes, which are one more copy of the image, or two.
+const mostPlanes = 1 << 25
+
 // Nanoseconds of an element, roughly, that is moved to another order, and that is written to a plane.
 const (
 	relayoutNanos = 0.3
@@ -37,7 +40,7 @@ func (lw *lowerer) planes(n *node, s *convSpec) bool {
 	if !neutral(y.shape) {
 		planes += float64(y.elems()) * relayoutNanos
 	}
-	return planes < dense && x.elems()*s.win.StrideH*s.win.StrideW < 1<<28 // offsets have 32 bits
+	return planes < dense && x.elems()*s.win.StrideH*s.win.StrideW <= mostPlanes
 }
 
 // planesF32 splits the image into planes and convolves these.
