@@ -74,7 +74,7 @@ func (lw *lowerer) depthwiseF32(n *node, s *convSpec) {
 		return lw.level.PackDepthwiseF32(tensor.Of[float32](s.weight), s.group, s.taps(), kernel.Order{N: s.taps(), Tap: 1})
 	})
 	x, level := lw.pixelsOf(n.in[0]), lw.level
-	ix := s.indirect(x.pitch)
+	ix := lw.indirect(&s.convShape, x.pitch)
 	st, io := lw.convStep(n, s, "f32 depthwise "+s.sizeText(), x)
 	cuts := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*f32DepthwiseNanos, &s.act)
 	st.parts = len(cuts)
@@ -116,7 +116,7 @@ func (lw *lowerer) denseF32(n *node, s *convSpec) {
 	ws, form := lw.groupsOf(n, s, x.slot)
 	x.slot = form.x
 	st, io := lw.convStep(n, s, form.name+" conv "+s.sizeText(), x)
-	ix := s.indirect(x.pitch)
+	ix := lw.indirect(&s.convShape, x.pitch)
 	if s.pointwise() {
 		ix = nil
 		io.merged()

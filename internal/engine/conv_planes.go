@@ -40,7 +40,7 @@ func (lw *lowerer) planes(n *node, s *convSpec) bool {
 	if !neutral(y.shape) {
 		planes += float64(y.elems()) * relayoutNanos
 	}
-	return planes < dense && x.elems()*s.win.StrideH*s.win.StrideW <= mostPlanes
+	return planes < dense && x.elems() <= mostPlanes
 }
 
 // planesF32 splits the image into planes and convolves these.

@@ -22,11 +22,28 @@ func (s *convShape) pointwise() bool { return s.deep.pointwise() && pointwise(s.
 
 func (s *convShape) sizeText() string { return s.deep.text(s.win) }
 
-// indirect lists where the taps of each output pixel begin, in an image of some pitch.
-func (s *convShape) indirect(pitch int) *kernel.Indirect {
-	w := s.win
-	w.Pitch = pitch
-	return s.deep.indirect(w)
+// A tapsKey is the geometry that a list of taps depends on.
+type tapsKey struct {
+	win  kernel.Window
+	deep depth
+}
+
+// indirect lists where the taps of each output pixel begin, in an image of some pitch. Layers that are alike share it.
+func (lw *lowerer) indirect(s *convShape, pitch int) *kernel.Indirect {
+	k := tapsKey{win: s.win}
+	k.win.Pitch = pitch
+	if s.deep != nil {
+		k.deep = *s.deep
+	}
+	ix := lw.taps[k]
+	if ix == nil {
+		ix = s.deep.indirect(k.win)
+		if lw.taps == nil {
+			lw.taps = map[tapsKey]*kernel.Indirect{}
+		}
+		lw.taps[k] = ix
+	}
+	return ix
 }
 
 // depthwise says whether each channel sees only itself.

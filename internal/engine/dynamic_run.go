@@ -135,7 +135,7 @@ func lowerDynamicConv(lw *lowerer, n *node) bool {
 	for _, w := range ws {
 		sums = append(sums, w.ColumnSums()...)
 	}
-	im, ix, level := imageOf(n.in[0], n.out[0]), s.indirect(s.win.Pitch), lw.level
+	im, ix, level := imageOf(n.in[0], n.out[0]), lw.indirect(&s.convShape, s.win.Pitch), lw.level
 	to := lw.dynamicOut(n, &s.dynamicScale, sums, im, channelsLast)
 	st := to.step(n, "conv "+s.sizeText(), s.macs(n.out[0]), x)
 	cuts := lw.cuts(ws[0], im, lw.u8Work(st.macs), &s.act)
@@ -164,7 +164,7 @@ func (lw *lowerer) dynamicDepthwise(n *node, s *dynamicConv) {
 	w := packed(lw.packs, packKey{n.out[0].name, "depthwise u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.DepthwiseU8S8 {
 		return lw.level.PackDepthwiseU8S8(tensor.Of[int8](s.weight), s.group, s.taps(), kernel.Order{N: s.taps(), Tap: 1})
 	})
-	im, ix, level := imageOf(n.in[0], n.out[0]), s.indirect(s.win.Pitch), lw.level
+	im, ix, level := imageOf(n.in[0], n.out[0]), lw.indirect(&s.convShape, s.win.Pitch), lw.level
 	to := lw.dynamicOut(n, &s.dynamicScale, w.ColumnSums(), im, channelsLast)
 	st := to.step(n, "depthwise "+s.sizeText(), s.macs(n.out[0]), x)
 	cuts := lw.rowCuts(im, s.win.OW, float64(st.macs)*u8DepthwiseNanos, &s.act)

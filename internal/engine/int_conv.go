@@ -115,7 +115,7 @@ func (lw *lowerer) depthwiseU8(n *node, s *intConv) {
 		return lw.level.PackDepthwiseU8S8(tensor.Of[int8](s.weight), s.group, s.taps(), kernel.Order{N: s.taps(), Tap: 1})
 	})
 	x, to, pad := lw.pixelsOf(n.in[0]), s.store(w.ColumnSums()), uint8(s.x.zero)
-	ix := s.indirect(x.pitch)
+	ix := lw.indirect(&s.convShape, x.pitch)
 	st, io := lw.intConvStep(n, s, to, "depthwise "+s.sizeText(), x)
 	cuts := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*u8DepthwiseNanos, nil)
 	st.parts = len(cuts)
@@ -162,7 +162,7 @@ func (lw *lowerer) denseU8(n *node, s *intConv) {
 	}
 	to := s.store(sums)
 	st, io := lw.intConvStep(n, s, to, "conv "+s.sizeText(), x)
-	ix := s.indirect(x.pitch)
+	ix := lw.indirect(&s.convShape, x.pitch)
 	if s.pointwise() {
 		ix = nil
 		io.merged()
