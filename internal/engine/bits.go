@@ -27,7 +27,7 @@ func (lw *lowerer) bitsConv(n *node, s *intConv) {
 	bits := lw.packBits(n, ws[0], x, s.cg, s.group, rows)
 	st := &step{node: n, kernel: "b1b1 conv " + s.sizeText() + to.text(), macs: s.macs(n.out[0])}
 	io := lw.convIO(n, st, pixels{bits, 0, s.group * size})
-	ix := lw.indirect(&s.convShape, s.group * size)
+	ix := lw.indirect(&s.convShape, s.group*size)
 	cuts := lw.cuts(ws[0], io.im, float64(st.macs)*bitNanos, nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
