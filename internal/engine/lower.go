@@ -28,10 +28,10 @@ type lowerer struct {
 	steps []*step
 	forms map[*value]*[numLayouts]*slot
 
-	parts  map[*value]pixels    // values that are channels of wider ones, until somebody wants them alone
-	placed map[*value]placement // values that are written to their place in a concatenation
-	taps   map[tapsKey]*kernel.Indirect
-	packed int // places for weights that are packed in each run
+	parts  map[*value]pixels            // values that are channels of wider ones, until somebody wants them alone
+	placed map[*value]placement         // values that are written to their place in a concatenation
+	taps   map[tapsKey]*kernel.Indirect // of convolutions, by their geometry
+	packed int                          // places for weights that are packed in each run
 }
 
 // lower compiles the network into a program.

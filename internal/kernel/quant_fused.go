@@ -17,9 +17,9 @@ const mostFused = 1 << 30
 // Fused returns the sum by fused multiply-adds that gives the codes of [Level.QAddU8], which divides. Both
 // round, differently: where a pair of codes sums to nearly the middle between two codes, factors a few units in
 // the last place off are tried until all such pairs come out alike. Pairs in the very middle have no such factors.
-// All 65,536 pairs are tried in the end.
+// All 65,536 pairs are tried in the end. A level without such an instruction has none.
 func (l Level) Fused(q *QBinary) (*QFused, bool) {
-	if q.Lo < 0 || q.Hi > 255 {
+	if _, ok := qfusedU8Asm.pick(l); !ok || q.Lo < 0 || q.Hi > 255 {
 		return nil, false
 	}
 	s, ok := q.fused(q.nearTies())

@@ -23,11 +23,8 @@ var transpose2 = []uint64{0x0000000400000000, 0x0000000500000001, 0x000000060000
 
 // qfused widens four vectors of codes and packs them again by lanes, which a transposition of the dwords puts in order.
 func (f *file) qfused(width int, order string) {
-	f.text("adds n codes, a multiple of a vector.", "qfusedU8"+isaOf(width), "dst, x, y *uint8, n int, q *QFused", 0, 40)
+	f.codeSums("qfusedU8", "QFused", width)
 	r := func(i int) string { return reg(width, i) }
-	for _, arg := range []string{"dst+0(FP), DI", "x+8(FP), SI", "y+16(FP), BX", "n+24(FP), CX", "q+32(FP), DX"} {
-		f.p("MOVQ %s", arg)
-	}
 	factorX, factorY, offset, lo, hi, perm, t := r(4), r(5), r(6), r(7), r(8), r(9), r(10)
 	f.p("VBROADCASTSS %d(DX), %s", qfX, factorX)
 	f.p("VBROADCASTSS %d(DX), %s", qfY, factorY)
@@ -35,9 +32,7 @@ func (f *file) qfused(width int, order string) {
 	f.p("VPBROADCASTB %d(DX), %s", qfLo, lo)
 	f.p("VPBROADCASTB %d(DX), %s", qfHi, hi)
 	f.p("VMOVUPS %s<>(SB), %s", order, perm)
-	f.p("XORQ AX, AX")
-	f.p("PCALIGN $32")
-	f.p("vector:")
+	f.eachVector()
 	for v := range 4 {
 		at := v * width / 4
 		f.p("VPMOVZXBD %d(BX)(AX*1), %s", at, r(v))
@@ -52,11 +47,5 @@ func (f *file) qfused(width int, order string) {
 	f.p("VPACKSSDW %s, %s, %s", r(3), r(2), r(2))
 	f.p("VPACKUSWB %s, %s, %s", r(2), r(0), r(0))
 	f.p("VPERMD %s, %s, %s", r(0), perm, r(0))
-	f.p("VPMAXUB %s, %s, %s", lo, r(0), r(0))
-	f.p("VPMINUB %s, %s, %s", hi, r(0), r(0))
-	f.p("VMOVDQU%s %s, (DI)(AX*1)", suffixOf(width), r(0))
-	f.p("ADDQ $%d, AX", width)
-	f.p("CMPQ AX, CX")
-	f.p("JLT vector")
-	f.ret()
+	f.storeClamped(width, r(0), lo, hi)
 }

@@ -20,19 +20,14 @@ func init() {
 
 // qsum interleaves the codes, so that one instruction multiplies and adds a pair of them.
 func (f *file) qsum(width int) {
-	f.text("adds n codes, a multiple of a vector.", "qsumU8"+isaOf(width), "dst, x, y *uint8, n int, q *QSum", 0, 40)
+	f.codeSums("qsumU8", "QSum", width)
 	r := func(i int) string { return reg(width, i) }
-	for _, arg := range []string{"dst+0(FP), DI", "x+8(FP), SI", "y+16(FP), BX", "n+24(FP), CX", "q+32(FP), DX"} {
-		f.p("MOVQ %s", arg)
-	}
 	for i, field := range []int{qsWeights, qsOffset, qsFactor, qsRound, qsZero} {
 		f.p("VPBROADCASTW %d(DX), %s", field, r(i))
 	}
 	f.p("VPBROADCASTB %d(DX), %s", qsLo, r(5))
 	f.p("VPBROADCASTB %d(DX), %s", qsHi, r(6))
-	f.p("XORQ AX, AX")
-	f.p("PCALIGN $32")
-	f.p("vector:")
+	f.eachVector()
 	f.p("VMOVDQU%s (SI)(AX*1), %s", suffixOf(width), r(7))
 	f.p("VMOVDQU%s (BX)(AX*1), %s", suffixOf(width), r(8))
 	f.p("VPUNPCKLBW %s, %s, %s", r(8), r(7), r(9))
@@ -45,9 +40,29 @@ func (f *file) qsum(width int) {
 		f.p("VPADDSW %s, %s, %s", r(4), r(v), r(v))
 	}
 	f.p("VPACKUSWB %s, %s, %s", r(10), r(9), r(9))
-	f.p("VPMAXUB %s, %s, %s", r(5), r(9), r(9))
-	f.p("VPMINUB %s, %s, %s", r(6), r(9), r(9))
-	f.p("VMOVDQU%s %s, (DI)(AX*1)", suffixOf(width), r(9))
+	f.storeClamped(width, r(9), r(5), r(6))
+}
+
+// codeSums begins a function that adds codes at SI and BX to DI, as what lies at DX says.
+func (f *file) codeSums(name, typ string, width int) {
+	f.text("adds n codes, a multiple of a vector.", name+isaOf(width), "dst, x, y *uint8, n int, q *"+typ, 0, 40)
+	for _, arg := range []string{"dst+0(FP), DI", "x+8(FP), SI", "y+16(FP), BX", "n+24(FP), CX", "q+32(FP), DX"} {
+		f.p("MOVQ %s", arg)
+	}
+}
+
+// eachVector begins its loop, in which AX counts the bytes.
+func (f *file) eachVector() {
+	f.p("XORQ AX, AX")
+	f.p("PCALIGN $32")
+	f.p("vector:")
+}
+
+// storeClamped ends the loop and the function with a vector of codes.
+func (f *file) storeClamped(width int, codes, lo, hi string) {
+	f.p("VPMAXUB %s, %s, %s", lo, codes, codes)
+	f.p("VPMINUB %s, %s, %s", hi, codes, codes)
+	f.p("VMOVDQU%s %s, (DI)(AX*1)", suffixOf(width), codes)
 	f.p("ADDQ $%d, AX", width)
 	f.p("CMPQ AX, CX")
 	f.p("JLT vector")
