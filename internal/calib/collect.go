@@ -23,6 +23,14 @@ type Feed struct {
 	Sample func(i int) (in map[string]*tensor.Tensor, name string, err error)
 }
 
+// Inputs make what one sample feeds to a network, at each call. What they make is not changed.
+type Inputs func() map[string]*tensor.Tensor
+
+// FeedOf gives the samples of a list.
+func FeedOf(list []Inputs) Feed {
+	return Feed{N: len(list), Sample: func(i int) (map[string]*tensor.Tensor, string, error) { return list[i](), "", nil }}
+}
+
 // Options of Collect.
 type Options struct {
 	Hist    bool

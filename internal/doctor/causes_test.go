@@ -148,7 +148,8 @@ func (s *sketch) examine(t *testing.T) *Diagnosis {
 		for k := range x {
 			x[k] = max(-3.5*s.samplesBy, min(3.5*s.samplesBy, x[k]))
 		}
-		j.Samples = append(j.Samples, Inputs{"x": tensor.Float32s(x, 1, 4, 8, 8)})
+		in := map[string]*tensor.Tensor{"x": tensor.Float32s(x, 1, 4, 8, 8)}
+		j.Samples = append(j.Samples, func() map[string]*tensor.Tensor { return in })
 	}
 	d, err := Examine(context.Background(), j)
 	if err != nil {

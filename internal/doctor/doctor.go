@@ -16,7 +16,7 @@ import (
 // A Job says what to examine, and with what.
 type Job struct {
 	Float, Quantized *graph.Model
-	Samples          []Inputs // that every swap runs on
+	Samples          []calib.Inputs // that every swap runs on
 	Compile          func(m *graph.Model, watch []string) (calib.Runner, error)
 	// Score measures a network by the user's own metric; nil: the SQNR of the outputs ranks the causes.
 	Score    func(ctx context.Context, m *graph.Model) (float64, error)
@@ -26,9 +26,6 @@ type Job struct {
 	Threads  int
 	Progress func(stage string, done, total int)
 }
-
-// Inputs are what one sample feeds to a network.
-type Inputs = map[string]*tensor.Tensor
 
 // A Diagnosis is what was found.
 type Diagnosis struct {
@@ -88,7 +85,7 @@ const (
 type exam struct {
 	*Job
 	*net
-	few       []Inputs
+	few       []calib.Inputs
 	answers   []map[string]*tensor.Tensor
 	base      changes // all sites out
 	screening *screening
@@ -222,7 +219,7 @@ func (e *exam) run(ctx context.Context, m *graph.Model, each func(i int, out map
 		return err
 	}
 	return calib.Each(ctx, len(e.few), e.Threads, func(ctx context.Context, i int) error {
-		out, err := r.RunWatch(ctx, e.few[i], func(string, *tensor.Tensor) {})
+		out, err := r.RunWatch(ctx, e.few[i](), func(string, *tensor.Tensor) {})
 		if err == nil {
 			each(i, out)
 		}

@@ -66,13 +66,14 @@ func (e *exam) shoot(ctx context.Context, p *probe, r, whole calib.Runner) ([]*s
 	return shots, calib.Each(ctx, len(e.few), e.Threads, func(ctx context.Context, i int) error {
 		s, kept := newScreening(), map[*unit][]float32{}
 		see := func(name string, t *tensor.Tensor) { p.see(e, s, kept, name, t) }
-		for _, name := range slices.Sorted(maps.Keys(e.few[i])) {
-			see(name, e.few[i][name])
+		in := e.few[i]()
+		for _, name := range slices.Sorted(maps.Keys(in)) {
+			see(name, in[name])
 		}
-		if _, err := r.RunWatch(ctx, e.few[i], see); err != nil {
+		if _, err := r.RunWatch(ctx, in, see); err != nil {
 			return err
 		}
-		if _, err := whole.RunWatch(ctx, e.few[i], func(name string, t *tensor.Tensor) { p.seeWhole(s, kept, name, t) }); err != nil {
+		if _, err := whole.RunWatch(ctx, in, func(name string, t *tensor.Tensor) { p.seeWhole(s, kept, name, t) }); err != nil {
 			return err
 		}
 		shots[i] = s

@@ -46,7 +46,7 @@ func (l *layerWork) weights() float64 { return l.rows * l.k * l.groups }
 func (q *quantization) count() (*work, error) {
 	w := &work{fit: float64(len(q.fitted)), many: float64(len(q.many)), judge: float64(len(q.judge.numbers))}
 	types := map[string]graph.Type{}
-	for name, t := range q.judge.kept[0].inputs {
+	for name, t := range q.judge.kept[0].inputs() {
 		types[name] = graph.Of(t.DType, t.Shape...)
 	}
 	facts, err := op.Infer(q.float, types)

@@ -14,7 +14,6 @@ import (
 	"lowbit/internal/kernel"
 	"lowbit/internal/plan"
 	"lowbit/internal/repair"
-	"lowbit/internal/tensor"
 )
 
 // A Fix tells what one repair did.
@@ -189,11 +188,6 @@ func places(changes []repair.Change) []string {
 // compile prepares a network of this quantization to show values.
 func (q *quantization) compile(m *graph.Model, watch []string) (calib.Runner, error) {
 	return engine.Compile(m, engine.Options{Threads: 1, Watch: watch, Reference: q.nested(watch)})
-}
-
-// fitFeed gives the samples that repairs work on.
-func (q *quantization) fitFeed() calib.Feed {
-	return calib.Feed{N: len(q.fitted), Sample: func(i int) (map[string]*tensor.Tensor, string, error) { return q.fitted[i], "", nil }}
 }
 
 // job is what a repair works on now.

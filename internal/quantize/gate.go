@@ -125,7 +125,11 @@ type judge struct {
 }
 
 // judged is a sample and what the float network makes of it.
-type judged struct{ inputs, answers map[string]*tensor.Tensor }
+type judged struct {
+	inputs  calib.Inputs
+	answers map[string]*tensor.Tensor
+	bytes   int // that it holds
+}
 
 // judgeBytes is what a judge keeps at most, but for the first few samples.
 const judgeBytes = 24 << 20
@@ -152,7 +156,7 @@ func (q *quantization) judgeThatKeeps(most int, float *graph.Model, samples []in
 			return nil, err
 		}
 		for _, k := range next {
-			if bytes += bytesOf(k.inputs) + bytesOf(k.answers); bytes > most && len(j.kept) >= fitLeast {
+			if bytes += k.bytes; bytes > most && len(j.kept) >= fitLeast {
 				return j, nil
 			}
 			j.kept = append(j.kept, k)
@@ -167,17 +171,17 @@ func (j *judge) sample(ctx context.Context, i int) (judged, error) {
 	if i < len(j.kept) {
 		return j.kept[i], nil
 	}
-	s, err := j.data.Sample(j.numbers[i])
+	in, bytes, err := j.data.Hold(j.numbers[i])
 	if err != nil {
 		return judged{}, err
 	}
-	out, err := j.float.Run(ctx, s.Inputs)
-	return judged{s.Inputs, out}, err
+	out, err := j.float.Run(ctx, in())
+	return judged{in, out, bytes + bytesOf(out)}, err
 }
 
 // inputs are those of the samples that are kept.
-func (j *judge) inputs() []map[string]*tensor.Tensor {
-	list := make([]map[string]*tensor.Tensor, len(j.kept))
+func (j *judge) inputs() []calib.Inputs {
+	list := make([]calib.Inputs, len(j.kept))
 	for i, k := range j.kept {
 		list[i] = k.inputs
 	}
@@ -228,7 +232,7 @@ func (j *judge) measure(m *graph.Model) (*verdict, error) {
 		if err != nil {
 			return err
 		}
-		out, err := s.Run(ctx, k.inputs)
+		out, err := s.Run(ctx, k.inputs())
 		if err == nil {
 			agree[i] = report.Outputs(&v.Each[i], j.outs, k.answers, out)
 		}

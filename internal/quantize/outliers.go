@@ -33,7 +33,7 @@ func (q *quantization) splitOutliers() error {
 		return err
 	}
 	level, _ := kernel.Best() // an error showed when the first network was compiled
-	stats, err := calib.CollectChannels(q.ctx, s, q.fitFeed(), axes, calib.Options{Workers: q.opt.Threads, Level: level})
+	stats, err := calib.CollectChannels(q.ctx, s, calib.FeedOf(q.fitted), axes, calib.Options{Workers: q.opt.Threads, Level: level})
 	if err != nil {
 		return err
 	}

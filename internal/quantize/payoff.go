@@ -312,7 +312,7 @@ func shortTime(d time.Duration) string {
 // timingInputs is what the networks are timed on: a sample, or ones of the shapes that the model declares.
 func (q *quantization) timingInputs() (map[string]*tensor.Tensor, error) {
 	if q.judged() {
-		return q.judge.kept[0].inputs, nil
+		return q.judge.kept[0].inputs(), nil
 	}
 	in := map[string]*tensor.Tensor{}
 	for _, v := range q.float.Graph.Required() {

@@ -19,7 +19,6 @@ import (
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/repair"
-	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
 
@@ -119,8 +118,8 @@ type quantization struct {
 	gate     *Gate
 	last     known // what was compared last
 	warnings []string
-	fitted   []map[string]*tensor.Tensor // samples that repairs work on
-	fittedOf []int                       // their numbers
+	fitted   []calib.Inputs // samples that repairs work on
+	fittedOf []int          // their numbers
 	seen     seen
 	sampled  []int // numbers of the samples calibrated on
 	many     []int // numbers of those for repairs that gain by many

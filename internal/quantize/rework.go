@@ -143,7 +143,7 @@ func (q *quantization) trial(likely bool) (*Gate, error) {
 			names, hist = q.watched(), q.histograms()
 		}
 		var err error
-		if stats, err = q.observe(names, q.fittedOf, q.fitFeed(), hist, func(int) {}); err != nil {
+		if stats, err = q.observe(names, q.fittedOf, calib.FeedOf(q.fitted), hist, func(int) {}); err != nil {
 			return nil, err
 		}
 		if likely {

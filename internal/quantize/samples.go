@@ -59,7 +59,7 @@ func forRepairs(calibrate, judge []int, most int) []int {
 
 const (
 	fitMost  = 48       // samples that repairs work on
-	fitBytes = 48 << 20 // their bytes at most, but for the first few
+	fitBytes = 48 << 20 // what they feed to a network at most, but for the first few
 	fitLeast = 4
 
 	moreMost       = 64 // samples that are asked where those that judge cannot tell
@@ -69,30 +69,23 @@ const (
 	manyBytes = 192 << 20
 )
 
-// readSamples reads the inputs of the samples of those numbers.
-func readSamples(ctx context.Context, d *dataset.Source, numbers []int, threads int) ([]map[string]*tensor.Tensor, error) {
-	list := make([]map[string]*tensor.Tensor, len(numbers))
-	err := calib.Each(ctx, len(numbers), threads, func(_ context.Context, i int) error {
-		s, err := d.Sample(numbers[i])
-		if err == nil {
-			list[i] = s.Inputs
-		}
-		return err
-	})
-	return list, err
-}
-
-// fewSamples reads samples until they take too many bytes.
-func fewSamples(ctx context.Context, d *dataset.Source, numbers []int, most, threads int) ([]map[string]*tensor.Tensor, error) {
-	var list []map[string]*tensor.Tensor
+// fewSamples holds samples until a network is fed too many bytes by them.
+func fewSamples(ctx context.Context, d *dataset.Source, numbers []int, most, threads int) ([]calib.Inputs, error) {
+	var list []calib.Inputs
 	bytes := 0
 	for few := range slices.Chunk(numbers, 2*threads) {
-		next, err := readSamples(ctx, d, few, threads)
+		next, takes := make([]calib.Inputs, len(few)), make([]int, len(few))
+		err := calib.Each(ctx, len(few), threads, func(_ context.Context, i int) (err error) {
+			if next[i], _, err = d.Hold(few[i]); err == nil {
+				takes[i] = bytesOf(next[i]())
+			}
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		for _, in := range next {
-			if bytes += bytesOf(in); bytes > most && len(list) >= fitLeast {
+		for i, in := range next {
+			if bytes += takes[i]; bytes > most && len(list) >= fitLeast {
 				return list, nil
 			}
 			list = append(list, in)
@@ -108,7 +101,7 @@ func bytesOf(tensors map[string]*tensor.Tensor) (n int) {
 	return n
 }
 
-// FewSamples reads the inputs of the samples of those numbers until they take much memory.
-func FewSamples(ctx context.Context, d *dataset.Source, numbers []int, threads int) ([]map[string]*tensor.Tensor, error) {
+// FewSamples holds the inputs of the samples of those numbers until these are many.
+func FewSamples(ctx context.Context, d *dataset.Source, numbers []int, threads int) ([]calib.Inputs, error) {
 	return fewSamples(ctx, d, numbers, fitBytes, threads)
 }

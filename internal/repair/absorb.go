@@ -113,7 +113,7 @@ func channelsOf(ctx context.Context, j *Job, axes map[string]int) (map[string]*c
 	if err != nil {
 		return nil, err
 	}
-	return calib.CollectChannels(ctx, r, feed(j.Fit), axes, j.collecting())
+	return calib.CollectChannels(ctx, r, calib.FeedOf(j.Fit), axes, j.collecting())
 }
 
 // normOf turns what samples show of a value's channels into mean and deviation.

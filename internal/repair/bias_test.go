@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/onnx"
@@ -21,11 +22,11 @@ func floats(m *graph.Model, name string) []float32 {
 
 // coarse is a block whose weights have four bits only, behind inputs of positive mean: each layer's
 // result is off by a constant.
-func coarse(t *testing.T) (*Job, *graph.Model, []Inputs) {
+func coarse(t *testing.T) (*Job, *graph.Model, []calib.Inputs) {
 	float := plantedBlock(t)
 	samples := images(rand.New(rand.NewPCG(11, 12)), float, 32)
 	for _, s := range samples {
-		x := tensor.Of[float32](s["x"])
+		x := tensor.Of[float32](s()["x"])
 		for i := range x {
 			x[i] += 2
 		}

@@ -41,7 +41,7 @@ type learner struct {
 	job      *Job
 	out      *Outcome
 	origin   *graph.Model
-	samples  []Inputs
+	samples  []calib.Inputs
 	fit      int // of the samples; the rest judge
 	fences   map[string]*plan.Value
 	x        *graph.Index
@@ -172,7 +172,7 @@ func (r *learner) float(ctx context.Context, k int) error {
 	r.bySample = make([]map[string]*tensor.Tensor, len(r.samples))
 	return calib.Each(ctx, len(r.samples), r.job.Threads, func(ctx context.Context, i int) error {
 		r.bySample[i] = map[string]*tensor.Tensor{}
-		_, err := run.RunWatch(ctx, r.samples[i], func(value string, t *tensor.Tensor) {
+		_, err := run.RunWatch(ctx, r.samples[i](), func(value string, t *tensor.Tensor) {
 			if sp, ok := spatial[value]; ok {
 				r.bySample[i][value] = r.channelsLast(t, sp)
 			}
@@ -251,13 +251,13 @@ func (r *learner) course(k int, p *piece) *course {
 	if !ok {
 		return nil
 	}
-	first := r.walk.values[0][p.in[0]]
+	first := r.walk.value(0, p.in[0])
 	t := newTape(j.Level, s, j.Net.Graph, r.x, r.fences, first.Shape, coded)
 	if t == nil {
 		return nil
 	}
 	c := &course{job: j, taper: t, seed: uint64(k), decode: decode}
-	r.fill(c, s, func(i int) *tensor.Tensor { return r.walk.values[i][p.in[0]] })
+	r.fill(c, s, func(i int) *tensor.Tensor { return r.walk.value(i, p.in[0]) })
 	if len(c.fit) == 0 || len(c.held) == 0 || !c.prepare(s) {
 		return nil
 	}
@@ -290,7 +290,7 @@ func (r *learner) fill(c *course, s *section, input func(i int) *tensor.Tensor) 
 // decoder returns how to read the input of a section from what the walk keeps of it.
 func (r *learner) decoder(s *section, kept string) (read func(dst []float32, t *tensor.Tensor), coded, ok bool) {
 	if kept == s.in {
-		return func(dst []float32, t *tensor.Tensor) { copy(dst, tensor.Of[float32](t)) }, false, r.walk.values[0][kept].DType == tensor.Float32
+		return func(dst []float32, t *tensor.Tensor) { copy(dst, tensor.Of[float32](t)) }, false, r.walk.value(0, kept).DType == tensor.Float32
 	}
 	q := r.walk.net.Graph.Index().Producer(kept)
 	v := r.fences[s.in]

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/engine"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
@@ -47,7 +48,7 @@ const normalized = header + `g (float[1,8,12,12] x) => (float[1,8,8,8] y) <float
 // plantNormalized makes a network that data-free quantization has to mend: rows of weights of very
 // different size, which BatchNormalization makes up for in part; folded, they differ still, as their
 // channels do; some channels never come near zero.
-func plantNormalized(t *testing.T) (m *graph.Model, samples []Inputs) {
+func plantNormalized(t *testing.T) (m *graph.Model, samples []calib.Inputs) {
 	m = parse(t, normalized)
 	r := rand.New(rand.NewPCG(21, 22))
 	samples = images(r, m, 24)
@@ -86,7 +87,7 @@ func plantNormalized(t *testing.T) (m *graph.Model, samples []Inputs) {
 }
 
 // momentsOf measures the channels of a value.
-func momentsOf(t *testing.T, m *graph.Model, value string, samples []Inputs) (mean, variance []float64) {
+func momentsOf(t *testing.T, m *graph.Model, value string, samples []calib.Inputs) (mean, variance []float64) {
 	t.Helper()
 	s, err := engine.Compile(m, engine.Options{Threads: 1, Watch: []string{value}})
 	if err != nil {
@@ -95,7 +96,7 @@ func momentsOf(t *testing.T, m *graph.Model, value string, samples []Inputs) (me
 	mean, variance = make([]float64, 32), make([]float64, 32)
 	n := 0.0
 	for _, in := range samples {
-		_, err := s.RunWatch(context.Background(), in, func(name string, x *tensor.Tensor) {
+		_, err := s.RunWatch(context.Background(), in(), func(name string, x *tensor.Tensor) {
 			if name != value {
 				return
 			}

@@ -163,14 +163,14 @@ func TestDistilledValues(t *testing.T) {
 				names = append(names, name)
 			}
 		}
-		want, err := op.Run(m, in, op.Options{Outputs: names})
+		want, err := op.Run(m, in(), op.Options{Outputs: names})
 		if err != nil {
 			t.Fatal(err)
 		}
 		l := d.tape.lane()
 		l.resize(1)
 		c := d.tape.cells[d.tape.in]
-		for i, v := range tensor.Of[float32](in["x"]) {
+		for i, v := range tensor.Of[float32](in()["x"]) {
 			l.x[d.tape.in][c.place(i)] = v
 		}
 		l.forward()
@@ -190,7 +190,7 @@ func TestDistilledGradients(t *testing.T) {
 	eachDistilled(t, func(t *testing.T, d *Distiller, m *graph.Model, r *rand.Rand) {
 		var inputs []*tensor.Tensor
 		for _, in := range images(r, m, 2) {
-			inputs = append(inputs, in["x"])
+			inputs = append(inputs, in()["x"])
 		}
 		lo, hi := d.bounds(inputs, false)
 		b := newBatch(d, inputs, Fitting{Threads: 1}, lo, hi)
@@ -244,7 +244,7 @@ func plantedFit(t *testing.T, n int) (d *Distiller, inputs []*tensor.Tensor) {
 		for i := range x {
 			x[i] += float32(i/64) - 0.5
 		}
-		out, err := op.Run(m, Inputs{"x": tensor.Float32s(x, 1, 3, 8, 8)}, op.Options{Outputs: []string{"n1", "n2", "n3"}})
+		out, err := op.Run(m, map[string]*tensor.Tensor{"x": tensor.Float32s(x, 1, 3, 8, 8)}, op.Options{Outputs: []string{"n1", "n2", "n3"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -111,7 +111,7 @@ func (l *Lanes) room(ctx context.Context, j *Job) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	stats, err := calib.CollectChannels(ctx, r, feed(j.Fit), axes, j.collecting())
+	stats, err := calib.CollectChannels(ctx, r, calib.FeedOf(j.Fit), axes, j.collecting())
 	if err != nil {
 		return nil, err
 	}

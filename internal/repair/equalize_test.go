@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/pass"
@@ -141,10 +142,10 @@ func TestBalanceBelowAClamp(t *testing.T) {
   c = Clip (a, lo, hi)
   y = Conv (c, v)
 }`)
-	sample := func(x ...float32) Inputs { return Inputs{"x": tensor.Float32s(x, 1, 2, 1, 1)} }
+	sample := func(x ...float32) calib.Inputs { return given("x", tensor.Float32s(x, 1, 2, 1, 1)) }
 	set := w8a8(t)
 	set.Weights.Block = format.Block{}
-	samples := []Inputs{sample(0.3, 0.6), sample(0.1, -1)} // 8·0.3 = 2.4, 8·0.6 = 4.8
+	samples := []calib.Inputs{sample(0.3, 0.6), sample(0.1, -1)} // 8·0.3 = 2.4, 8·0.6 = 4.8
 	j := jobFor(t, pass.Clone(m), set, samples, nil)
 	if _, err := Equalize.Run(context.Background(), j); err != nil {
 		t.Fatal(err)

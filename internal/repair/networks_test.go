@@ -47,21 +47,26 @@ func fill(m *graph.Model, r *rand.Rand, name string, gain func(c int) float64, s
 }
 
 // images makes samples of the one input of a network.
-func images(r *rand.Rand, m *graph.Model, n int) []Inputs {
+func images(r *rand.Rand, m *graph.Model, n int) []calib.Inputs {
 	in := m.Graph.Required()[0]
 	var shape []int
 	for _, d := range in.Type.Shape {
 		shape = append(shape, max(1, d.Size))
 	}
-	var list []Inputs
+	var list []calib.Inputs
 	for range n {
-		list = append(list, Inputs{in.Name: tensor.Float32s(normals(r, tensor.Elements(shape), 1), shape...)})
+		list = append(list, given(in.Name, tensor.Float32s(normals(r, tensor.Elements(shape), 1), shape...)))
 	}
 	return list
 }
 
+// given is a sample of one input.
+func given(name string, t *tensor.Tensor) calib.Inputs {
+	return func() map[string]*tensor.Tensor { return map[string]*tensor.Tensor{name: t} }
+}
+
 // jobFor returns a job on m with a plan of the settings, fitted to samples.
-func jobFor(t *testing.T, m *graph.Model, set plan.Settings, fit, held []Inputs) *Job {
+func jobFor(t *testing.T, m *graph.Model, set plan.Settings, fit, held []calib.Inputs) *Job {
 	t.Helper()
 	level, err := kernel.Best()
 	if err != nil {
@@ -87,7 +92,7 @@ func (j *Job) calibrate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stats, err := calib.Collect(context.Background(), s, feed(j.Fit), calib.Options{Workers: 2, Level: j.Level})
+	stats, err := calib.Collect(context.Background(), s, calib.FeedOf(j.Fit), calib.Options{Workers: 2, Level: j.Level})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +114,7 @@ func (j *Job) quantized(t *testing.T) *graph.Model {
 }
 
 // sqnr compares the outputs of two networks over samples, in dB.
-func sqnr(t *testing.T, a, b *graph.Model, samples []Inputs) float64 {
+func sqnr(t *testing.T, a, b *graph.Model, samples []calib.Inputs) float64 {
 	t.Helper()
 	sa, err := engine.Compile(a, engine.Options{Threads: 1})
 	if err != nil {
@@ -121,11 +126,11 @@ func sqnr(t *testing.T, a, b *graph.Model, samples []Inputs) float64 {
 	}
 	var d report.Diff
 	for _, s := range samples {
-		x, err := sa.Run(context.Background(), s)
+		x, err := sa.Run(context.Background(), s())
 		if err != nil {
 			t.Fatal(err)
 		}
-		y, err := sb.Run(context.Background(), s)
+		y, err := sb.Run(context.Background(), s())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +159,7 @@ func place(list []Change, name string) string {
 }
 
 // outputsOf runs a network on one sample.
-func outputsOf(t *testing.T, m *graph.Model, in Inputs) Inputs {
+func outputsOf(t *testing.T, m *graph.Model, in map[string]*tensor.Tensor) map[string]*tensor.Tensor {
 	t.Helper()
 	s, err := engine.Compile(m, engine.Options{Threads: 1})
 	if err != nil {

@@ -16,7 +16,6 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
-	"lowbit/internal/tensor"
 )
 
 // A Repair is one way to lose less.
@@ -107,9 +106,9 @@ type Job struct {
 	Facts    op.Facts
 	Norms    map[string]pass.Norm // what BatchNormalizations told, by value; repairs of stage Before keep it true
 	Settings plan.Settings
-	Plan     *plan.Plan // decided; fitted from stage After on
-	Fit      []Inputs   // samples to repair on; empty where there are none
-	Held     []Inputs   // samples to judge by
+	Plan     *plan.Plan     // decided; fitted from stage After on
+	Fit      []calib.Inputs // samples to repair on; empty where there are none
+	Held     []calib.Inputs // samples to judge by
 	Compile  func(m *graph.Model, watch []string) (calib.Runner, error)
 	Level    kernel.Level
 	Threads  int
@@ -136,9 +135,6 @@ func (j *Job) origin() *graph.Model {
 	}
 	return j.Origin
 }
-
-// Inputs are what one sample feeds to a network.
-type Inputs = map[string]*tensor.Tensor
 
 // An Outcome tells what a repair did.
 type Outcome struct {
@@ -169,9 +165,4 @@ func (o *Outcome) add(place, what string, args ...any) { o.addGain(0, place, wha
 // addGain adds a change that was measured.
 func (o *Outcome) addGain(gain float64, place, what string, args ...any) {
 	o.Changes = append(o.Changes, Change{Place: place, What: fmt.Sprintf(what, args...), Gain: gain})
-}
-
-// feed lets statistics read samples.
-func feed(list []Inputs) calib.Feed {
-	return calib.Feed{N: len(list), Sample: func(i int) (map[string]*tensor.Tensor, string, error) { return list[i], "", nil }}
 }

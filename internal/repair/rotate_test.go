@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/engine"
 	"lowbit/internal/graph"
 	"lowbit/internal/onnx"
@@ -60,7 +61,7 @@ var normalizations = map[string]string{
 }
 
 // decoding is the decoder with one kind of normalization, and two channels of its residual stream that stand out.
-func decoding(t *testing.T, norm string, edit ...string) (*graph.Model, []Inputs) {
+func decoding(t *testing.T, norm string, edit ...string) (*graph.Model, []calib.Inputs) {
 	text := strings.NewReplacer(edit...).Replace(decoder)
 	for _, k := range []string{"1", "2", "3"} {
 		text = strings.ReplaceAll(text, "NORM"+k, strings.ReplaceAll(normalizations[norm], "#", k))
@@ -98,13 +99,14 @@ func decoding(t *testing.T, norm string, edit ...string) (*graph.Model, []Inputs
 			}
 		}
 	}
-	var samples []Inputs
+	var samples []calib.Inputs
 	for range 32 {
 		ids := make([]int64, 6)
 		for i := range ids {
 			ids[i] = r.Int64N(10)
 		}
-		samples = append(samples, Inputs{"p": tensor.Float32s(normals(r, 36, 1), 6, 6), "ids": tensor.Int64s(ids, 6)})
+		in := map[string]*tensor.Tensor{"p": tensor.Float32s(normals(r, 36, 1), 6, 6), "ids": tensor.Int64s(ids, 6)}
+		samples = append(samples, func() map[string]*tensor.Tensor { return in })
 	}
 	return m, samples
 }
@@ -229,7 +231,7 @@ func TestRotateStories(t *testing.T) {
 	for i := range ids {
 		ids[i] = r.Int64N(512)
 	}
-	if db := sqnr(t, f.Model, j.Net, []Inputs{{"input_ids": tensor.Int64s(ids, 1, 32)}}); db < 100 {
+	if db := sqnr(t, f.Model, j.Net, []calib.Inputs{given("input_ids", tensor.Int64s(ids, 1, 32))}); db < 100 {
 		t.Errorf("the float network changes by %.1f dB", db)
 	}
 	if _, err := engine.Compile(j.Net, engine.Options{}); err != nil {

@@ -74,7 +74,7 @@ func (r *rounder) piece(ctx context.Context, p *piece, l *layer, want [][]float3
 	input := p.layer.In[0]
 	inputs := make([]*tensor.Tensor, len(want))
 	for i := range inputs {
-		inputs[i] = r.walk.values[i][input] // nil unless the piece begins with it
+		inputs[i] = r.walk.value(i, input) // nil unless the piece begins with it
 	}
 	left, err := r.walk.run(ctx, p, []string{input, p.layer.Out[0]}, func(i int, value string, t *tensor.Tensor) {
 		if value == input {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/format"
 	"lowbit/internal/kernel"
 	"lowbit/internal/onnx"
@@ -328,9 +329,9 @@ func TestReroundProducts(t *testing.T) {
 }
 
 // blended makes samples whose columns are mixed from six others.
-func blended(r *rand.Rand, n int) []Inputs {
+func blended(r *rand.Rand, n int) []calib.Inputs {
 	mix := normals(r, 6*16, 1)
-	var list []Inputs
+	var list []calib.Inputs
 	for range n {
 		x := normals(r, 4*16, 0.1)
 		for i := range 4 {
@@ -341,7 +342,7 @@ func blended(r *rand.Rand, n int) []Inputs {
 				}
 			}
 		}
-		list = append(list, Inputs{"x": tensor.Float32s(x, 4, 16)})
+		list = append(list, given("x", tensor.Float32s(x, 4, 16)))
 	}
 	return list
 }

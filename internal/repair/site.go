@@ -139,6 +139,7 @@ func look(ctx context.Context, j *Job, sites []*site) error {
 	}
 	seen := make([]map[*reader][]float32, len(samples))
 	err = calib.Each(ctx, len(samples), j.Threads, func(ctx context.Context, i int) error {
+		in := samples[i]()
 		seen[i] = map[*reader][]float32{}
 		see := func(value string, t *tensor.Tensor) {
 			for _, r := range byValue[value] {
@@ -146,11 +147,11 @@ func look(ctx context.Context, j *Job, sites []*site) error {
 			}
 		}
 		for _, name := range watch { // the network's own inputs are not shown
-			if t := samples[i][name]; t != nil {
+			if t := in[name]; t != nil {
 				see(name, t)
 			}
 		}
-		_, err := run.RunWatch(ctx, samples[i], see)
+		_, err := run.RunWatch(ctx, in, see)
 		return err
 	})
 	if err != nil {

@@ -187,7 +187,7 @@ func TestWindowOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y, err := r.RunWatch(context.Background(), Inputs{"x": x}, func(string, *tensor.Tensor) {})
+	y, err := r.RunWatch(context.Background(), map[string]*tensor.Tensor{"x": x}, func(string, *tensor.Tensor) {})
 	if err != nil {
 		t.Fatal(err)
 	}

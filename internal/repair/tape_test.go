@@ -160,7 +160,7 @@ func TestTapeForward(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(53, 54))
 			b, m := tapeOf(t, text, level, r)
-			x := images(r, m, 1)[0]
+			x := images(r, m, 1)[0]()
 			j := &Job{Level: level}
 			want := outputsOf(t, m, x)["y"]
 			l := b.lane()

@@ -27,7 +27,7 @@ type track struct {
 	job       *Job
 	out       *Outcome
 	origin    *graph.Model // the float network as it was
-	fit, held []Inputs
+	fit, held []calib.Inputs
 	walk      *walk
 	layers    map[*graph.Node]*layer // by the node of the quantized network
 	want      []map[string][]float32 // by sample and layer: (C,per); of the layers that come next
@@ -163,7 +163,7 @@ func (c *track) float(ctx context.Context, k int) error {
 		return err
 	}
 	return calib.Each(ctx, len(c.want), c.job.Threads, func(ctx context.Context, i int) error {
-		_, err := r.RunWatch(ctx, c.walk.samples[i], func(value string, t *tensor.Tensor) {
+		_, err := r.RunWatch(ctx, c.walk.samples[i](), func(value string, t *tensor.Tensor) {
 			if l := byValue[value]; l != nil {
 				c.want[i][l.name] = spread(t, l.axis, c.per)
 			}

@@ -2,6 +2,7 @@ package repair
 
 import (
 	"context"
+	"slices"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/fault"
@@ -16,7 +17,7 @@ import (
 type walk struct {
 	job     *Job
 	net     *graph.Model
-	samples []Inputs
+	samples []calib.Inputs
 	values  []map[string]*tensor.Tensor // of each sample: what the pieces done so far leave
 	pieces  []*piece
 	watched []string // by the last run
@@ -30,16 +31,23 @@ type piece struct {
 }
 
 // newWalk makes a walk over a quantized network, which cut has to cut.
-func newWalk(j *Job, net *graph.Model, samples []Inputs) *walk {
+func newWalk(j *Job, net *graph.Model, samples []calib.Inputs) *walk {
 	w := &walk{job: j, net: net, samples: samples}
-	for _, s := range samples {
-		own := map[string]*tensor.Tensor{}
-		for name, t := range s {
-			own[name] = t
-		}
-		w.values = append(w.values, own)
+	for range samples {
+		w.values = append(w.values, map[string]*tensor.Tensor{})
 	}
 	return w
+}
+
+// value is what a piece reads of sample i: what earlier pieces left, or an input of the network; nil where there is none.
+func (w *walk) value(i int, name string) *tensor.Tensor {
+	if t := w.values[i][name]; t != nil {
+		return t
+	}
+	if !slices.ContainsFunc(w.net.Graph.In, func(v *graph.Value) bool { return v.Name == name }) {
+		return nil
+	}
+	return w.samples[i]()[name]
 }
 
 // cut splits the nodes that depend on inputs into pieces; those that only decode constants are
@@ -171,7 +179,7 @@ func (w *walk) model(p *piece) *graph.Model {
 	}
 	for _, name := range p.in {
 		d := tensor.Undefined
-		if t := w.values[0][name]; t != nil {
+		if t := w.value(0, name); t != nil {
 			d = t.DType
 		}
 		g.In = append(g.In, &graph.Value{Name: name, Type: graph.Unranked(d)})
@@ -193,7 +201,7 @@ func (w *walk) run(ctx context.Context, p *piece, watch []string, see func(sampl
 	err = calib.Each(ctx, len(w.samples), w.job.Threads, func(ctx context.Context, i int) error {
 		in := map[string]*tensor.Tensor{}
 		for _, name := range p.in {
-			if in[name] = w.values[i][name]; in[name] == nil {
+			if in[name] = w.value(i, name); in[name] == nil {
 				return fault.Invalidf("", "value %q is missing", name)
 			}
 		}

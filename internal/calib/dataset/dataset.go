@@ -2,7 +2,7 @@
 // sets, tables, ONNX test sets and random numbers, each as samples that a model can be fed.
 //
 // Samples are read by number, whatever their order, so that batches, threads and shuffling cannot
-// change a result, and none is kept: memory does not grow with their count.
+// change a result, and none is kept that is not held: memory does not grow with their count.
 package dataset
 
 import (
@@ -34,6 +34,9 @@ type Sample struct {
 	Inputs map[string]*tensor.Tensor
 	Want   map[string]*tensor.Tensor // stored outputs by name; nil where there are none
 	Label  int                       // the class; -1 where there is none
+
+	again func() map[string]*tensor.Tensor // makes Inputs from less than they take; nil where nothing is less
+	less  int                              // the bytes of that
 }
 
 // Info describes the data behind a Source.
@@ -159,6 +162,22 @@ func (s *Source) Sample(i int) (*Sample, error) {
 		return nil, fault.At(s.info.Path, err)
 	}
 	return sample, nil
+}
+
+// Hold reads sample i once. It returns what makes its inputs from then on, and how many bytes are held for that: pixels
+// are held as the bytes that they were, of which a network is fed four times as many.
+func (s *Source) Hold(i int) (inputs func() map[string]*tensor.Tensor, bytes int, err error) {
+	sample, err := s.Sample(i)
+	if err != nil {
+		return nil, 0, err
+	}
+	if sample.again != nil {
+		return sample.again, sample.less, nil
+	}
+	for _, t := range sample.Inputs {
+		bytes += t.Bytes()
+	}
+	return func() map[string]*tensor.Tensor { return sample.Inputs }, bytes, nil
 }
 
 // Close closes the files that the source holds open.

@@ -142,7 +142,7 @@ func (d *drawn) sample(i int) (*Sample, error) {
 		if c.pixels.channels() == 1 {
 			img = img.toGray()
 		}
-		t, err := c.pixels.fill(img, c.w, c.h, [2]int{}, c.shape)
+		t, err := c.pixels.fill(frame{raster: img, w: c.w, h: c.h, shape: c.shape})
 		if err != nil {
 			return nil, fault.At(c.pixels.input, err)
 		}

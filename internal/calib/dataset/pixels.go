@@ -84,20 +84,40 @@ func (p *pixels) channels() int { return p.pre.channels() }
 
 // sample preprocesses one image.
 func (p *pixels) sample(name string, r raster, label int) (*Sample, error) {
-	t, err := p.tensor(r)
+	f, err := p.frame(r)
 	if err != nil {
 		return nil, fault.At(name, err)
 	}
-	return &Sample{Name: name, Inputs: map[string]*tensor.Tensor{p.input: t}, Label: label}, nil
+	t, err := p.fill(f)
+	if err != nil {
+		return nil, fault.At(name, err)
+	}
+	s := &Sample{Name: name, Inputs: map[string]*tensor.Tensor{p.input: t}, Label: label}
+	if s.less = len(f.pix); s.less < t.Bytes() {
+		s.again = func() map[string]*tensor.Tensor {
+			t, _ := p.fill(f) // no error the first time
+			return map[string]*tensor.Tensor{p.input: t}
+		}
+	}
+	return s, nil
 }
 
-func (p *pixels) tensor(r raster) (*tensor.Tensor, error) {
+// A frame is an image resized and cropped, at pad = (x,y) of w by h pixels that are black around it.
+type frame struct {
+	raster
+	w, h  int
+	pad   [2]int
+	shape []int // of the tensor
+}
+
+// frame resizes and crops an image. What it returns shares nothing with r.
+func (p *pixels) frame(r raster) (frame, error) {
 	if p.pre.Color == "GRAY" {
 		r = r.toGray()
 	}
 	w, h, err := p.pre.size(r.w, r.h)
 	if err != nil {
-		return nil, err
+		return frame{}, err
 	}
 	cw, ch := w, h
 	if p.pre.Crop > 0 {
@@ -105,14 +125,13 @@ func (p *pixels) tensor(r raster) (*tensor.Tensor, error) {
 	}
 	shape := p.pre.shape(p.channels(), ch, cw)
 	if shape, err = p.fit(shape); err != nil {
-		return nil, err
+		return frame{}, err
 	}
 	if w == 0 || h == 0 {
-		return nil, fault.Invalidf("", "an image of %d × %d pixels cannot be resized to %d × %d", r.w, r.h, w, h)
+		return frame{}, fault.Invalidf("", "an image of %d × %d pixels cannot be resized to %d × %d", r.w, r.h, w, h)
 	}
 	win, pad := crop(w, h, cw, ch)
-	r = resize(r, w, h, win)
-	return p.fill(r, cw, ch, pad, shape)
+	return frame{resize(r, w, h, win), cw, ch, pad, shape}, nil
 }
 
 // crop returns the part of a w by h image that a centred cw by ch crop covers, and where in the
@@ -162,20 +181,20 @@ func (p *pixels) fit(shape []int) ([]int, error) {
 	return shape, nil
 }
 
-// fill writes r into a tensor of the given shape, at pad = (x,y) within a cw by ch image that is
-// black around it.
-func (p *pixels) fill(r raster, cw, ch int, pad [2]int, shape []int) (*tensor.Tensor, error) {
+// fill writes a frame into a tensor.
+func (p *pixels) fill(f frame) (*tensor.Tensor, error) {
+	r := f.raster
 	if p.channels() == 3 {
 		r = r.toRGB()
 	}
-	if r.w != cw || r.h != ch {
-		whole := newRaster(cw, ch, r.c)
+	if r.w != f.w || r.h != f.h {
+		whole := newRaster(f.w, f.h, r.c)
 		for y := range r.h {
-			copy(whole.pix[((y+pad[1])*cw+pad[0])*r.c:], r.pix[y*r.w*r.c:(y+1)*r.w*r.c])
+			copy(whole.pix[((y+f.pad[1])*f.w+f.pad[0])*r.c:], r.pix[y*r.w*r.c:(y+1)*r.w*r.c])
 		}
 		r = whole
 	}
-	t := tensor.New(tensor.Float32, shape...)
+	t := tensor.New(tensor.Float32, f.shape...)
 	p.spread(tensor.Of[float32](t), r)
 	if p.typ.DType == tensor.Undefined {
 		return t, nil

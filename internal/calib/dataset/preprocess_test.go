@@ -219,3 +219,51 @@ func FuzzPreprocess(f *testing.F) {
 		}
 	})
 }
+
+// tensor preprocesses one image.
+func (p *pixels) tensor(r raster) (*tensor.Tensor, error) {
+	s, err := p.sample("image", r, -1)
+	if err != nil {
+		return nil, err
+	}
+	return s.Inputs[p.input], nil
+}
+
+// TestHold makes the inputs of held samples again: the same, from a quarter of the bytes where they are pixels.
+func TestHold(t *testing.T) {
+	photo, err := os.ReadFile("testdata/scene-420.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	photos := write(t, "a.jpg", string(photo))
+	arrays := filepath.Join(write(t, "x.npy", npyOf(t, ramp(2, 3))), "x.npy")
+	padded := &Preprocess{Resize: &Resize{Short: 24}, Crop: 30, Mean: []float64{0.4, 0.5, 0.6}, Std: []float64{0.2, 0.3, 0.4}}
+	bytes := []*graph.Value{input("x", tensor.Uint8, -1, 3, 30, 30)}
+	for _, c := range []struct {
+		name, path string
+		o          Options
+		held       int
+	}{
+		{"photograph", photos, Options{Preprocess: padded}, 32 * 24 * 3},
+		{"bytes", photos, Options{Preprocess: &Preprocess{Crop: 30}, Inputs: bytes}, 30 * 30 * 3},
+		{"array", arrays, Options{}, 3 * 4},
+	} {
+		d := open(t, c.path, c.o)
+		want := sample(t, d, 0)
+		again, held, err := d.Hold(0)
+		if err != nil || held > c.held {
+			t.Fatalf("%s: %d bytes are held, want %d at most (%v)", c.name, held, c.held, err)
+		}
+		for range 2 {
+			got := again()
+			for name, w := range want.Inputs {
+				if g := got[name]; g.String() != w.String() || !slices.Equal(g.Raw, w.Raw) {
+					t.Errorf("%s: input %q differs from what was read", c.name, name)
+				}
+			}
+		}
+		if _, _, err := d.Hold(d.Len()); err == nil {
+			t.Errorf("%s: a sample that is not there is held", c.name)
+		}
+	}
+}
