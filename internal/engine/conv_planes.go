@@ -6,8 +6,11 @@ import (
 )
 
 // mostPlanesOut is the number of output channels up to which vectors of neighbouring pixels may pay, where those of
-// channels are half empty.
-const mostPlanesOut = 8
+// channels are half empty; mostPlanesOutU8 is that of codes, whose dense products make less of the others.
+const (
+	mostPlanesOut   = 8
+	mostPlanesOutU8 = 12
+)
 
 // leastPlanesPixels is the number of output pixels from which vectors of them are full often enough.
 const leastPlanesPixels = 256
@@ -15,17 +18,25 @@ const leastPlanesPixels = 256
 // mostPlanes bounds the elements of the planes, which are one more copy of the image, or two.
 const mostPlanes = 1 << 25
 
-// Nanoseconds of an element, roughly, that is moved to another order, and that is written to a plane.
+// Nanoseconds of an element, roughly, that is moved to another order, and that is written to a plane: of codes one by one or
+// in fours.
 const (
-	relayoutNanos = 0.3
-	splitNanos    = 0.15
+	relayoutNanos  = 0.3
+	splitNanos     = 0.15
+	splitU8Nanos   = 0.3
+	splitQuadNanos = 0.06
 )
+
+// planesMay says whether a convolution has a form over planes.
+func planesMay(n *node, s *convShape, mostOut int) bool {
+	return s.deep == nil && s.group == 1 && s.o <= mostOut && s.win.OH*s.win.OW >= leastPlanesPixels && len(n.in) == 1 && n.in[0].elems() <= mostPlanes
+}
 
 // planes says whether a convolution is faster over planes, its image in the order in which it lies and its result in
 // row-major order. What it computes does not depend on the level or the threads.
 func (lw *lowerer) planes(n *node, s *convSpec) bool {
 	x, y := n.in[0], n.out[0]
-	if s.deep != nil || s.group != 1 || s.o > mostPlanesOut || s.win.OH*s.win.OW < leastPlanesPixels || len(n.in) > 1 || s.act.slope != nil || lw.net.bf16[n.onnx] {
+	if !planesMay(n, &s.convShape, mostPlanesOut) || s.act.slope != nil || lw.net.bf16[n.onnx] {
 		return false
 	}
 	macs := float64(s.macs(y)) * f32Nanos
@@ -40,7 +51,7 @@ func (lw *lowerer) planes(n *node, s *convSpec) bool {
 	if !neutral(y.shape) {
 		planes += float64(y.elems()) * relayoutNanos
 	}
-	return planes < dense && x.elems() <= mostPlanes
+	return planes < dense
 }
 
 // planesF32 splits the image into planes and convolves these.
@@ -73,4 +84,79 @@ func (lw *lowerer) planesF32(n *node, s *convSpec) {
 		return nil
 	}
 	lw.emit(st)
+}
+
+// planesOfCodes says whether a convolution of codes is faster over planes.
+func (lw *lowerer) planesOfCodes(n *node, s *intConv) bool {
+	if !planesMay(n, &s.convShape, mostPlanesOutU8) {
+		return false
+	}
+	x, y, macs := n.in[0], n.out[0], s.macs(n.out[0])
+	dense := lw.u8Work(macs) * 16 / float64(s.o)
+	each := u8Nanos
+	switch {
+	case lw.level >= kernel.AMX:
+		dense *= 0.7 // tiles lose less where columns are missing
+	case !lw.level.DotsBytes():
+		dense, each = dense*3*1.3, each*3
+	default:
+		dense *= 1.3
+	}
+	planes := float64(macs) * each * 1.2
+	if s.o == 1 {
+		planes += float64(macs) * each // each code is read for one product only
+	}
+	if s.cg%4 == 0 {
+		planes += float64(x.elems()) * splitQuadNanos
+	} else {
+		planes += float64(x.elems()) * splitU8Nanos
+	}
+	if !neutral(y.shape) {
+		planes += float64(y.elems()) * relayoutNanos
+	}
+	return planes < dense
+}
+
+// planesU8 splits the image into planes of four codes to a pixel and convolves these.
+func (lw *lowerer) planesU8(n *node, s *intConv) {
+	w := packed(lw.packs, packKey{n.out[0].name, "planes u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PlanesU8S8 {
+		return lw.level.PackPlanesU8S8(tensor.Of[int8](s.weight), s.o, s.cg, s.win)
+	})
+	v, size, area := n.in[0], w.Bytes(), s.win.H*s.win.W
+	x, channel := lw.pixelsOrPlanes(v)
+	batch, in := v.shape[0], area*s.cg
+	if x.pitch > 1 {
+		in = area * x.pitch
+	}
+	planes := lw.scratch(tensor.Uint8, batch*size)
+	planes.name = "planes of " + v.name
+	pad := uint8(s.x.zero)
+	parts := lw.partsFor(float64(size)*splitQuadNanos, w.Rows())
+	split := &step{node: n, kernel: "split into planes", parts: batch * parts, in: []*slot{x.slot}, out: []*slot{planes}}
+	split.run = func(f *frame, part int) error {
+		i, p := part/parts, part%parts
+		w.Split(f.u8(planes)[i*size:][:size], imageAt(f.u8(x.slot), in, i, x.off), channel, x.pitch, pad, w.Rows()*p/parts, w.Rows()*(p+1)/parts)
+		return nil
+	}
+	lw.emit(split)
+
+	y, to, out := lw.make(n.out[0], rowMajor), s.store(w.ColumnSums()), s.win.OH*s.win.OW
+	st := &step{node: n, kernel: "u8s8 conv by planes " + sizeText(s.win) + to.text(), macs: s.macs(n.out[0]), in: []*slot{planes}, out: []*slot{y}}
+	strips := lw.partsFor(float64(st.macs)*u8Nanos, s.win.OH)
+	st.parts = batch * strips
+	st.run = func(f *frame, part int) error {
+		i, p := part/strips, part%strips
+		w.Conv(f.u8(planes)[i*size:][:size], to.out(f, y, i*s.o*out, s.o*out, 0, out), s.win.OH*p/strips, s.win.OH*(p+1)/strips)
+		return nil
+	}
+	lw.emit(st)
+}
+
+// pixelsOrPlanes returns where v lies, in the order that it has unless fours of channels are wanted, and how many elements its
+// channels are apart.
+func (lw *lowerer) pixelsOrPlanes(v *value) (x pixels, channel int) {
+	if l, ok := lw.natural(v); !ok || l != rowMajor || v.shape[1]%4 == 0 {
+		return lw.pixelsOf(v), 1
+	}
+	return pixels{lw.use(v, rowMajor), 0, 1}, tensor.Elements(v.shape[2:])
 }

@@ -114,6 +114,51 @@ func TestConvPlanes(t *testing.T) {
 	}
 }
 
+// TestConvCodesByPlanes convolves codes to few channels, in either order of memory, to codes and to floats.
+func TestConvCodesByPlanes(t *testing.T) {
+	for i, c := range []struct {
+		convCase
+		before, concat, floats bool
+	}{
+		{convCase: convCase{x: []int{2, 9, 17, 40}, w: []int{1, 9, 7, 3}, group: 1, pads: []int64{3, 1, 3, 1}, bias: true}},
+		{convCase: convCase{x: []int{1, 64, 33, 31}, w: []int{3, 64, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, bias: true}, before: true, floats: true},
+		{convCase: convCase{x: []int{3, 8, 50, 45}, w: []int{5, 8, 4, 5}, group: 1, pads: []int64{1, 2, 0, 3}, strides: []int64{2, 2}}, before: true, concat: true},
+		{convCase: convCase{x: []int{1, 3, 30, 28}, w: []int{2, 3, 5, 5}, group: 1, auto: "SAME_UPPER", dil: []int64{2, 3}}},
+		{convCase: convCase{x: []int{2, 1, 4000}, w: []int{1, 1, 256}, group: 1, strides: []int64{2}, bias: true}, floats: true},
+		{convCase: convCase{x: []int{1, 16, 700}, w: []int{2, 16, 7}, group: 1, pads: []int64{3, 3}}, concat: true},
+	} {
+		for _, act := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+			t.Run(fmt.Sprint(act, c.convCase), func(t *testing.T) {
+				k := newMaker(uint64(i))
+				zero := 100
+				if act == tensor.Int8 {
+					zero = -7
+				}
+				const scale = 0.02
+				x := k.input(k.floats(c.x...))
+				if c.before {
+					x = k.node("MaxPool", []string{k.quantized(x, scale, zero, act)}, "kernel_shape", []int64{3, 3}, "pads", []int64{1, 1, 1, 1})
+				}
+				x = k.quantized(x, scale, zero, act)
+				w, ws := k.weight(0, i%2 == 0, c.w...)
+				in := []string{x, w}
+				if c.bias {
+					in = append(in, k.biasOf(scale, ws, c.w[0]))
+				}
+				y := k.node("Conv", in, c.attrs()...)
+				if !c.floats {
+					y = k.quantized(y, 0.05, zero, act)
+				}
+				if c.concat {
+					y = k.node("Concat", []string{y, y}, "axis", int64(1))
+				}
+				k.output(y)
+				wantKernels(t, k.checkSteps(t, 0.05), "split into planes")
+			})
+		}
+	}
+}
+
 func TestConvInteger(t *testing.T) {
 	for i, c := range convCases {
 		for _, act := range []tensor.DType{tensor.Uint8, tensor.Int8} {

@@ -84,6 +84,8 @@ func lowerIntConv(lw *lowerer, n *node) bool {
 		lw.bitsConv(n, s)
 	case s.depthwise():
 		lw.depthwiseU8(n, s)
+	case lw.planesOfCodes(n, s):
+		lw.planesU8(n, s)
 	case s.fewChannels() || lw.rowsPay(s):
 		lw.rowTapsU8(n, s)
 	case lw.winogradU8S8(n, s):

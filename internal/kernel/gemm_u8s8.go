@@ -136,7 +136,14 @@ func (p *PackedU8S8) run(a rows[uint8], pad uint8, out *OutU8S8, r Range) {
 
 // check panics where a slice is too short for n columns and m rows.
 func (o *OutU8S8) check(n, m int) {
-	checkOut(max(len(o.U8), len(o.S8), len(o.I32), len(o.F32)), o.Ldc, n, m)
+	checkOut(o.len(), o.Ldc, n, m)
+	o.checkFactors(n)
+}
+
+func (o *OutU8S8) len() int { return max(len(o.U8), len(o.S8), len(o.I32), len(o.F32)) }
+
+// checkFactors panics where a slice is too short for n columns.
+func (o *OutU8S8) checkFactors(n int) {
 	if o.Bias != nil {
 		_ = o.Bias[n-1]
 	}

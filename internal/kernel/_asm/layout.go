@@ -30,6 +30,7 @@ var layouts = []struct {
 	}},
 	{"planesArgs", map[string]int{
 		"x": plX, "off": plOff, "k": plK, "w": plW, "bias": plBias, "c": plC, "ldc": plLdc, "tiles": plTiles, "lo": plLo, "hi": plHi,
+		"scale": plScale, "shift": plShift, "kind": plKind, "zero": plZero, "qlo": plQLo, "qhi": plQHi,
 	}},
 	{"QSum", map[string]int{
 		"Weights": qsWeights, "Offset": qsOffset, "Factor": qsFactor, "Round": qsRound, "Zero": qsZero, "Lo": qsLo, "Hi": qsHi,

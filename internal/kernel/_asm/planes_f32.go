@@ -14,6 +14,12 @@ const (
 	plTiles = 56
 	plLo    = 64
 	plHi    = 68
+	plScale = 72
+	plShift = 80
+	plKind  = 88
+	plZero  = 92
+	plQLo   = 96
+	plQHi   = 100
 )
 
 // planeTiles are rows of weights by vectors of pixels: accumulators enough to hide what an addition takes, and for
