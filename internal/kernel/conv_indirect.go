@@ -227,6 +227,22 @@ func NewIndirect(off []int32, taps int) *Indirect {
 // At returns where the input pixel of a row and tap begins, negative for padding.
 func (ix *Indirect) At(row, tap int) int { return int(ix.off[row*ix.Taps+tap]) }
 
+// reach gives the least and the greatest offset of the rows m0 to m1-1, or less and more; 0 and less where all is padding.
+func (ix *Indirect) reach(m0, m1 int) (lo, hi int) {
+	if w := &ix.win; w.KH > 0 {
+		first, last := m0/w.OW*w.StrideH-w.Top, (m1-1)/w.OW*w.StrideH-w.Top+(w.KH-1)*w.DilH
+		hi = max(0, min(ix.span, ((last+1)*w.W-1)*w.Pitch))
+		return min(hi, max(0, first)*w.W*w.Pitch), hi
+	}
+	lo, hi = ix.span, 0
+	for _, o := range ix.off[m0*ix.Taps : m1*ix.Taps] {
+		if o >= 0 {
+			lo, hi = min(lo, int(o)), max(hi, int(o))
+		}
+	}
+	return min(lo, hi), hi
+}
+
 // spare keeps the offsets with the last row repeated.
 func (ix *Indirect) spare(off []int32) {
 	if len(off) > 0 {

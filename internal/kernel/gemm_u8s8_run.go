@@ -263,8 +263,16 @@ func tilesInt[T any](p *PackedU8S8, s *scratch, a *rows[T], base, pi int, out *O
 // panels follow while they are in the cache.
 const wideRows = 48
 
-// runWide does the panels in 16 bits, with activations widened to them.
+// runWide does the panels in 16 bits, with activations widened to them: the part of an image that the rows read, where
+// that is less than what they read of it, else row by row.
 func (p *PackedU8S8) runWide(s *scratch, a *rows[uint8], pad uint8, out *OutU8S8, r Range) {
+	if a.ix != nil {
+		lo, hi := a.ix.reach(r.M0, r.M1)
+		if hi = min(hi+p.k, len(a.x)); hi-lo < (r.M1-r.M0)*p.taps*p.k {
+			p.runWideImage(s, a, pad, out, r, lo, hi)
+			return
+		}
+	}
 	length := p.taps * p.kd * 4
 	s.wide = grow(s.wide, wideRows*length)
 	s.pad = grow(s.pad, p.k)
@@ -274,11 +282,37 @@ func (p *PackedU8S8) runWide(s *scratch, a *rows[uint8], pad uint8, out *OutU8S8
 		end := min(r.M1, m+wideRows)
 		p.widen(s, a, m, end)
 		s.taps, s.kb = 1, length*2
-		for pi := r.P0; pi < r.P1; pi++ {
-			if p.panels[pi].wide {
-				p.column(s, pi, out)
-				tilesInt(p, s, &w, m, pi, out, m, end)
-			}
+		p.widePanels(s, &w, m, out, m, end, r)
+	}
+}
+
+// runWideImage widens the elements lo to hi-1 of an image, and convolves them in place.
+func (p *PackedU8S8) runWideImage(s *scratch, a *rows[uint8], pad uint8, out *OutU8S8, r Range, lo, hi int) {
+	tap := p.kd * 4
+	s.wide = grow(s.wide, hi+2*tap)
+	padding := s.wide[hi+tap:]
+	fill(padding, int16(pad))
+	for at := lo; at < hi; at += callBudget {
+		n := min(callBudget, hi-at)
+		s.a, s.c, s.rows, s.taps, s.kb = unsafe.Pointer(&a.x[at]), unsafe.Pointer(&s.wide[at]), 1, 1, n
+		s.setOffsets(0, 1)
+		s.off, s.offRow = &s.offs[0], 4
+		widenAVX2(&s.microArgs)
+	}
+	w := rows[int16]{x: s.wide, ix: a.ix, k: p.k, taps: p.taps}
+	s.zero, s.taps, s.kb = unsafe.Pointer(&padding[0]), p.taps, tap*2
+	step := blockRows(r.M1-r.M0, p.taps*s.kb, len(p.wide)*2)
+	for m := r.M0; m < r.M1; m += step {
+		p.widePanels(s, &w, 0, out, m, min(r.M1, m+step), r)
+	}
+}
+
+// widePanels multiplies the rows m to end-1, of which row m is row m-base of w, by the panels in 16 bits.
+func (p *PackedU8S8) widePanels(s *scratch, w *rows[int16], base int, out *OutU8S8, m, end int, r Range) {
+	for pi := r.P0; pi < r.P1; pi++ {
+		if p.panels[pi].wide {
+			p.column(s, pi, out)
+			tilesInt(p, s, w, base, pi, out, m, end)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package kernel
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // PlanesU8S8 is the weight of a convolution of codes to few channels, as [PlanesF32] is of floats. An element of its planes
 // is four codes that are multiplied at once: those of four channels, or of fewer channels and neighbouring taps.
@@ -115,15 +118,26 @@ func (p *PlanesU8S8) splitRow(dst, x []uint8, channel, pixel, at int, pad uint8)
 	for c := 0; c < p.c; c += p.channels {
 		row := dst[c/p.channels*next:][:quad*p.pitch]
 		fill(row, pad)
+		var from [quad]int
+		lo, hi := 0, p.pitch // where all four codes lie in the image
 		for b := range quad {
-			ch, col := c+b%p.channels, at+b/p.channels*w.DilW
-			if ch >= p.c {
-				continue
-			}
+			ch, col := min(c+b%p.channels, p.c-1), at+b/p.channels*w.DilW // a channel too many has weights of zero
+			from[b] = ch*channel + col*pixel
 			first, end := p.columns(col)
-			from := ch*channel + col*pixel
-			for i := first; i < end; i++ {
-				row[quad*i+b] = x[from+i*step]
+			lo, hi = max(lo, first), min(hi, end)
+		}
+		lo = min(lo, hi)
+		for i := lo; i < hi; i++ {
+			o := i * step
+			four := uint32(x[from[0]+o]) | uint32(x[from[1]+o])<<8 | uint32(x[from[2]+o])<<16 | uint32(x[from[3]+o])<<24
+			binary.LittleEndian.PutUint32(row[quad*i:], four)
+		}
+		for b := range quad {
+			first, end := p.columns(at + b/p.channels*w.DilW)
+			for _, edge := range [][2]int{{first, min(lo, end)}, {max(hi, first), end}} {
+				for i := edge[0]; i < edge[1]; i++ {
+					row[quad*i+b] = x[from[b]+i*step]
+				}
 			}
 		}
 	}

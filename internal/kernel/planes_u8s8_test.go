@@ -132,7 +132,7 @@ func TestPlanesU8S8(t *testing.T) {
 
 func BenchmarkPlanesU8S8(b *testing.B) {
 	for _, l := range Levels()[1:] {
-		for _, s := range [][5]int{{172, 264, 8, 8, 39}, {172, 88, 32, 1, 7}, {256, 256, 32, 3, 9}, {256, 256, 64, 4, 3}, {256, 256, 64, 1, 3}, {128, 128, 16, 2, 3}, {128, 128, 64, 8, 3}} {
+		for _, s := range [][5]int{{172, 264, 8, 8, 39}, {172, 88, 32, 1, 7}, {256, 256, 32, 3, 9}, {256, 256, 64, 4, 3}, {112, 112, 3, 4, 3}, {256, 256, 64, 1, 3}, {128, 128, 16, 2, 3}, {128, 128, 64, 8, 3}} {
 			h, w, c, n, k := s[0], s[1], s[2], s[3], s[4]
 			win := Window{H: h, W: w, Pitch: c, KH: min(k, 9), KW: k, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Top: min(k, 9) / 2, Left: k / 2, OH: h, OW: w}
 			weight, x := make([]int8, n*c*win.KH*k), make([]uint8, h*w*c+64)
