@@ -206,8 +206,8 @@ func checkRowsU8S8(t *testing.T, l Level, r *rand.Rand, c, n int, kind string) {
 func TestDepthwiseF32(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		r := rand.New(rand.NewPCG(13, 14))
-		for range 70 {
-			c := []int{1, 5, 8, 16, 23, 32, 48, 64, 69, 80, 131}[r.IntN(11)]
+		for range 90 {
+			c := []int{1, 3, 5, 8, 12, 16, 23, 32, 48, 64, 69, 80, 131}[r.IntN(13)]
 			w := randWindow(r, c+r.IntN(3))
 			x := randFloats(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
 			taps, m := w.KH*w.KW, w.OH*w.OW

@@ -14,7 +14,7 @@ type DepthwiseF32 struct {
 // PackDepthwiseF32 arranges the weight w(channel, tap), o.K unused.
 func (l Level) PackDepthwiseF32(w []float32, c, taps int, o Order) *DepthwiseF32 {
 	d := &DepthwiseF32{shape: shape{n: c, k: 1, taps: taps, kd: 1, per: 1}, level: l}
-	d.w, d.zeros = make([]float32, c*taps), make([]float32, c)
+	d.w, d.zeros = make([]float32, c*taps), make([]float32, max(c, 8))
 	for t := range taps {
 		for i := range c {
 			d.w[t*c+i] = w[i*o.N+t*o.Tap]

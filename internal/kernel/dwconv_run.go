@@ -30,7 +30,9 @@ var (
 )
 
 // pack cuts the channels into panels of whole vectors. Only AVX-512 has a body
-// for the channels that fill no vector; else they are left to Go.
+// for the channels that fill no vector: else the last panel begins so that it
+// is full, over channels of the one before, and fewer channels than fill one
+// are one panel, whose results are copied.
 func (d *DepthwiseF32) pack() {
 	switch {
 	case d.level.use(AVX512):
@@ -45,8 +47,13 @@ func (d *DepthwiseF32) pack() {
 		d.lanes = 8
 		whole := d.shape
 		whole.n &^= 7
-		d.data = aligned[float32](whole.cut(single(2)))
+		size := whole.cut(single(2))
 		d.panels = whole.panels
+		if d.n%8 != 0 {
+			d.panels = append(d.panels, panel{n0: max(0, d.n-8), n1: d.n, nv: 1, off: size})
+			size += 8 * d.taps
+		}
+		d.data = aligned[float32](size)
 	default:
 		return
 	}
@@ -54,24 +61,63 @@ func (d *DepthwiseF32) pack() {
 }
 
 func (d *DepthwiseF32) runFast(a rows[float32], out *OutF32, m0, m1 int) bool {
-	if len(d.panels) == 0 {
+	partial := d.lanes == 8 && d.n%8 != 0
+	if len(d.panels) == 0 || partial && out.Add != nil && d.n < 8 {
 		return false
-	}
-	set := &dwF32AVX2
-	if d.lanes == 16 {
-		set = &dwF32AVX512
 	}
 	s := scratches.Get().(*scratch)
 	s.zero = unsafe.Pointer(&d.zeros[0])
 	s.lo, s.hi = out.bounds()
-	for _, pn := range d.panels {
+	switch panels := d.panels; {
+	case partial && d.n < 8:
+		d.runNarrow(s, a, out, m0, m1)
+	case partial && out.Add != nil: // sums that lie where they are added to must be made once
+		last := len(panels) - 1
+		d.runPanels(s, a, out, m0, m1, panels[:last])
+		d.runGeneric(a, out, m0, m1, panels[last-1].n1)
+	default:
+		d.runPanels(s, a, out, m0, m1, panels)
+	}
+	s.microArgs = microArgs{}
+	scratches.Put(s)
+	return true
+}
+
+// runNarrow makes rows of 8 channels, of which the output has fewer, and copies those. What lies behind a pixel's channels
+// is read as others of them.
+func (d *DepthwiseF32) runNarrow(s *scratch, a rows[float32], out *OutF32, m0, m1 int) {
+	if a.ix.span+8 > cap(a.x) {
+		s.apart = grow(s.apart, len(a.x)+8)
+		copy(s.apart, a.x)
+		a.x = s.apart
+	}
+	rows := len(s.tile) / 8
+	for m := m0; m < m1; m += rows {
+		end := min(m1, m+rows)
+		s.wider = &s.tile
+		d.runPanels(s, a, out, m, end, d.panels)
+		made := unsafe.Slice((*float32)(unsafe.Pointer(&s.tile)), len(s.tile))
+		for i := m; i < end; i++ {
+			copy(out.C[i*out.Ldc:][:d.n], made[(i-m)*8:])
+		}
+	}
+	s.wider = nil
+}
+
+// runPanels makes the rows m0 to m1-1 of some panels.
+func (d *DepthwiseF32) runPanels(s *scratch, a rows[float32], out *OutF32, m0, m1 int, panels []panel) {
+	set := &dwF32AVX2
+	if d.lanes == 16 {
+		set = &dwF32AVX512
+	}
+	for _, pn := range panels {
 		s.mask = ^uint64(0) >> (64 - (pn.n1 - pn.n0))
 		s.bias = unsafe.Pointer(&zeros)
 		if out.Bias != nil {
 			s.bias = vectors(out.Bias, pn.n0, pn.n1, pn.nv*d.lanes, s.biasF32[:])
 		}
-		run := dwRun{s, d, &a, out, pn, &set[pn.nv]}
-		if pn.n1-pn.n0 < pn.nv*d.lanes {
+		run := dwRun{s, d, &a, out, pn, &set[pn.nv], m0}
+		if pn.n1-pn.n0 < pn.nv*d.lanes && d.lanes == 16 {
 			run.k = &dwKernel{pixel: dwF32MaskedAVX5121}
 			run.pixels(m0, m1-m0, 1)
 		} else if a.ix.rel != nil {
@@ -80,12 +126,6 @@ func (d *DepthwiseF32) runFast(a rows[float32], out *OutF32, m0, m1 int) bool {
 			run.pixels(m0, m1-m0, 1)
 		}
 	}
-	s.microArgs = microArgs{}
-	scratches.Put(s)
-	if c0 := d.panels[len(d.panels)-1].n1; c0 < d.n {
-		d.runGeneric(a, out, m0, m1, c0)
-	}
-	return true
 }
 
 // dwRun is the work of one panel.
@@ -96,6 +136,8 @@ type dwRun struct {
 	out *OutF32
 	pn  panel
 	k   *dwKernel
+
+	first int // output row that is the first of rows made wider than the output
 }
 
 // inner takes a block. Kernel rows above and below the image are left out.
@@ -110,7 +152,7 @@ func (r *dwRun) inner(b block) {
 	step := w.StrideW * w.Pitch * 4
 	s.aStep, s.off, s.taps, s.lines = step, &r.a.ix.rel[0], (b.k1-b.k0)*w.KW, b.lines
 	s.b = unsafe.Pointer(&r.d.data[r.pn.off+b.k0*w.KW*r.pn.nv*r.d.lanes])
-	s.ldc, s.ldAdd = r.out.Ldc*4, r.out.LdAdd*4
+	s.ldc, s.ldAdd = r.pitch(), r.out.LdAdd*4
 	ox, left := b.ox, b.n
 	for _, k := range r.k.run {
 		n := left / k.px * k.px
@@ -135,7 +177,7 @@ func (r *dwRun) pixels(m, n, step int) {
 	s, taps := r.s, r.d.taps
 	s.a, s.taps = unsafe.Pointer(&r.a.x[r.pn.n0]), taps
 	s.b = unsafe.Pointer(&r.d.data[r.pn.off])
-	s.offRow, s.ldc, s.ldAdd = step*taps*4, step*r.out.Ldc*4, step*r.out.LdAdd*4
+	s.offRow, s.ldc, s.ldAdd = step*taps*4, step*r.pitch(), step*r.out.LdAdd*4
 	for end := m + n*step; m < end; m += blockPixels * step {
 		s.off, s.rows = &r.a.ix.off[m*taps], min(blockPixels, (end-m)/step)
 		r.target(m)
@@ -143,9 +185,21 @@ func (r *dwRun) pixels(m, n, step int) {
 	}
 }
 
+// pitch is the bytes from row to row of the output.
+func (r *dwRun) pitch() int {
+	if r.s.wider != nil {
+		return 8 * 4
+	}
+	return r.out.Ldc * 4
+}
+
 func (r *dwRun) target(m int) {
-	r.s.c = unsafe.Pointer(&r.out.C[m*r.out.Ldc+r.pn.n0])
 	r.s.add = nil
+	if r.s.wider != nil {
+		r.s.c = unsafe.Add(unsafe.Pointer(r.s.wider), (m-r.first)*r.pitch())
+		return
+	}
+	r.s.c = unsafe.Pointer(&r.out.C[m*r.out.Ldc+r.pn.n0])
 	if r.out.Add != nil {
 		r.s.add = unsafe.Pointer(&r.out.Add[m*r.out.LdAdd+r.pn.n0])
 	}

@@ -41,8 +41,9 @@ func (d *DepthwiseU8S8) bodies() *dwBodies {
 	return nil
 }
 
-// pack cuts the channels into blocks. Channels that fill no block of 16 are
-// left to Go where the level has no masks.
+// pack cuts the channels into blocks. Where the level has no masks, the last
+// block begins so that it is full, over channels of the one before; fewer
+// than 16 channels are one block, whose results are copied.
 func (d *DepthwiseU8S8) pack() {
 	bodies := d.bodies()
 	if bodies == nil {
@@ -56,7 +57,7 @@ func (d *DepthwiseU8S8) pack() {
 			width /= 2
 		}
 		if width > d.n-c && bodies.pixel[0] == nil {
-			break
+			c = max(0, d.n-width)
 		}
 		d.blocks = append(d.blocks, dwBlock{c, min(d.n, c+width), width, off})
 		c += width
@@ -120,7 +121,46 @@ func (d *DepthwiseU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 i
 		return false
 	}
 	bodies := d.bodies()
+	if d.n < 16 && bodies.pixel[0] == nil {
+		d.runNarrow(a, pad, out, m0, m1)
+		return true
+	}
 	s := scratches.Get().(*scratch)
+	d.runBlocks(s, a, pad, out, m0, m1)
+	s.microArgs = microArgs{}
+	scratches.Put(s)
+	return true
+}
+
+// runNarrow makes rows of 16 channels, of which the output has fewer, and copies those. What lies behind a pixel's channels
+// is read as others of them.
+func (d *DepthwiseU8S8) runNarrow(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 int) {
+	s := scratches.Get().(*scratch)
+	if a.ix.span+16 > cap(a.x) {
+		s.block = grow(s.block, len(a.x)+16)
+		copy(s.block, a.x)
+		a.x = s.block
+	}
+	_, size := out.at(0)
+	rows := len(s.tile) * 4 / (16 * size)
+	for m := m0; m < m1; m += rows {
+		end := min(m1, m+rows)
+		s.wider = &s.tile
+		d.runBlocks(s, a, pad, out, m, end)
+		for i := m; i < end; i++ {
+			dst, _ := out.at(i * out.Ldc)
+			from := unsafe.Add(unsafe.Pointer(&s.tile), (i-m)*16*size)
+			copy(unsafe.Slice((*byte)(dst), d.n*size), unsafe.Slice((*byte)(from), d.n*size))
+		}
+	}
+	s.wider = nil
+	s.microArgs = microArgs{}
+	scratches.Put(s)
+}
+
+// runBlocks makes the rows m0 to m1-1.
+func (d *DepthwiseU8S8) runBlocks(s *scratch, a rows[uint8], pad uint8, out *OutU8S8, m0, m1 int) {
+	bodies := d.bodies()
 	s.setOutput(out)
 	w := &a.ix.win
 	runs := w.KH == 3 && w.KW == 3
@@ -131,9 +171,9 @@ func (d *DepthwiseU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 i
 	s.pad = grow(s.pad, length)
 	fill(s.pad, pad)
 	for i := range d.blocks {
-		r := dwIntRun{s: s, d: d, a: &a, out: out, b: &d.blocks[i]}
+		r := dwIntRun{s: s, d: d, a: &a, out: out, b: &d.blocks[i], first: m0}
 		r.pixel, r.run = bodies.pixel[r.b.width], bodies.run[r.b.width]
-		if r.b.c1-r.b.c0 < r.b.width {
+		if r.b.c1-r.b.c0 < r.b.width && bodies.pixel[0] != nil {
 			r.pixel, r.run = bodies.pixel[0], nil
 		}
 		r.channels()
@@ -146,12 +186,6 @@ func (d *DepthwiseU8S8) runFast(a rows[uint8], pad uint8, out *OutU8S8, m0, m1 i
 			r.pixels(m0, m1-m0, 1)
 		}
 	}
-	s.microArgs = microArgs{}
-	scratches.Put(s)
-	if c0 := d.blocks[len(d.blocks)-1].c1; c0 < d.n {
-		d.runGeneric(a, pad, out, m0, m1, c0)
-	}
-	return true
 }
 
 // dwIntRun is the work of one block of channels.
@@ -163,6 +197,7 @@ type dwIntRun struct {
 	b          *dwBlock
 	pixel, run func(*microArgs)
 	columns    unsafe.Pointer // weights of run, where they are not those of pixel
+	first      int            // output row that is the first of rows made wider than the output
 }
 
 // channels points the arguments at the weights and factors of the block.
@@ -219,4 +254,7 @@ func (r *dwIntRun) inner(b block) {
 func (r *dwIntRun) target(m, step int) {
 	at, size := r.out.at(m*r.out.Ldc + r.b.c0)
 	r.s.c, r.s.ldc = at, step*r.out.Ldc*size
+	if r.s.wider != nil {
+		r.s.c, r.s.ldc = unsafe.Add(unsafe.Pointer(r.s.wider), (m-r.first)*16*size), step*16*size
+	}
 }

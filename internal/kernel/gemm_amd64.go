@@ -69,6 +69,7 @@ type scratch struct {
 	scaleF32 [64]float32
 	shiftF32 [64]float32
 	tile     [tileRows * 16]int32
+	wider    *[tileRows * 16]int32 // where rows go that are wider than the output; nil: they are not
 	amx      amxArgs
 	tapBytes []int32         // from the first tap to each
 	groupA   [mostGroups]int // bytes from the first group of rows to each
