@@ -11,6 +11,11 @@ const byteNanos = 0.1
 // elementwise emits a step of independent elements from one slot to another, in the layout of the operand.
 func (lw *lowerer) elementwise(n *node, name string, run func(f *frame, dst, x *slot, from, to int)) {
 	l, _ := lw.natural(n.in[0])
+	lw.elementwiseIn(l, n, name, run)
+}
+
+// elementwiseIn does so in a layout.
+func (lw *lowerer) elementwiseIn(l layout, n *node, name string, run func(f *frame, dst, x *slot, from, to int)) {
 	x := lw.use(n.in[0], l)
 	dst := lw.make(n.out[0], l)
 	size := n.out[0].elems()
@@ -32,7 +37,11 @@ func lowerQuantize(lw *lowerer, n *node) bool {
 
 func lowerDequantize(lw *lowerer, n *node) bool {
 	a, level := n.spec.(affine), lw.level
-	lw.elementwise(n, "u8 to f32", func(f *frame, dst, x *slot, from, to int) {
+	l, _ := lw.natural(n.in[0])
+	if y := n.out[0]; y.pinned && len(y.uses) == 0 {
+		l = rowMajor // it is cheaper to move codes than floats
+	}
+	lw.elementwiseIn(l, n, "u8 to f32", func(f *frame, dst, x *slot, from, to int) {
 		level.DequantizeU8(f.f32(dst)[from:to], f.u8(x)[from:to], a.scale, uint8(a.zero))
 	})
 	return true

@@ -27,8 +27,8 @@ const (
 	splitQuadNanos = 0.06
 )
 
-// planesMay says whether a convolution has a form over planes.
-func planesMay(n *node, s *convShape, mostOut int) bool {
+// fitsPlanes says whether a convolution has a form over planes.
+func fitsPlanes(n *node, s *convShape, mostOut int) bool {
 	return s.deep == nil && s.group == 1 && s.o <= mostOut && s.win.OH*s.win.OW >= leastPlanesPixels && len(n.in) == 1 && n.in[0].elems() <= mostPlanes
 }
 
@@ -36,7 +36,7 @@ func planesMay(n *node, s *convShape, mostOut int) bool {
 // row-major order. What it computes does not depend on the level or the threads.
 func (lw *lowerer) planes(n *node, s *convSpec) bool {
 	x, y := n.in[0], n.out[0]
-	if !planesMay(n, &s.convShape, mostPlanesOut) || s.act.slope != nil || lw.net.bf16[n.onnx] {
+	if !fitsPlanes(n, &s.convShape, mostPlanesOut) || s.act.slope != nil || lw.net.bf16[n.onnx] {
 		return false
 	}
 	macs := float64(s.macs(y)) * f32Nanos
@@ -88,7 +88,7 @@ func (lw *lowerer) planesF32(n *node, s *convSpec) {
 
 // planesOfCodes says whether a convolution of codes is faster over planes.
 func (lw *lowerer) planesOfCodes(n *node, s *intConv) bool {
-	if !planesMay(n, &s.convShape, mostPlanesOutU8) {
+	if !fitsPlanes(n, &s.convShape, mostPlanesOutU8) {
 		return false
 	}
 	x, y, macs := n.in[0], n.out[0], s.macs(n.out[0])

@@ -48,11 +48,11 @@ const planesBudget = 1 << 17
 // planesScratch is what a run needs beside its arguments.
 type planesScratch struct {
 	planesArgs
-	biasF32       [planesMost]float32
-	biasI32       [planesMost]int32
-	scales, moves [planesMost]float32
-	floats        []float32
-	codes         []uint8
+	biasF32        [planesMost]float32
+	biasI32        [planesMost]int32
+	scales, shifts [planesMost]float32
+	floats         []float32
+	codes          []uint8
 }
 
 // planesMost is the largest number of channels of a body.

@@ -90,9 +90,9 @@ func (s *planesScratch) planesFactors(out *OutU8S8, n0, n1 int) {
 		copy(s.biasI32[:], out.Bias[n0:n1])
 	}
 	copy(s.scales[:], out.Scale[n0:n1])
-	copy(s.moves[:], negZeros[:])
+	copy(s.shifts[:], negZeros[:])
 	if out.Shift != nil {
-		copy(s.moves[:], out.Shift[n0:n1])
+		copy(s.shifts[:], out.Shift[n0:n1])
 	}
-	s.bias, s.scale, s.shift = unsafe.Pointer(&s.biasI32[0]), unsafe.Pointer(&s.scales[0]), unsafe.Pointer(&s.moves[0])
+	s.bias, s.scale, s.shift = unsafe.Pointer(&s.biasI32[0]), unsafe.Pointer(&s.scales[0]), unsafe.Pointer(&s.shifts[0])
 }
