@@ -48,6 +48,41 @@ func planesByDefinition(x, w []float32, win Window, n, c int, out *OutPlanes) []
 	return y
 }
 
+// TestPlanesLongRow convolves a row that takes several calls.
+func TestPlanesLongRow(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	win := Window{H: 1, W: 30000, KH: 1, KW: 301, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Left: 150, OH: 1, OW: 30000}
+	x, w := newFloats(r, win.W, 0), newFloats(r, win.KW, 0)
+	codes, weights := make([]uint8, win.W), make([]int8, win.KW)
+	for i := range codes {
+		codes[i] = uint8(r.IntN(256))
+	}
+	for i := range weights {
+		weights[i] = int8(r.IntN(256))
+	}
+	o := OutPlanes{Ldc: win.OW, Bias: []float32{0.5}}
+	want := planesByDefinition(x, w, win, 1, 1, &o)
+	k := codePlanesCase{win: win, n: 1, c: 1, channel: 1, pixel: 1, x: codes, w: weights, pad: 7}
+	sums := OutU8S8{Ldc: win.OW, Scale: []float32{1}, F32: make([]float32, win.OW)}
+	k.definition(&sums)
+	for _, l := range Levels() {
+		p := l.PackPlanesF32(w, 1, 1, win)
+		planes := make([]float32, p.Len())
+		p.Split(planes, x, 0, p.Planes())
+		o.C = make([]float32, win.OW)
+		p.Conv(planes, &o, 0, 1)
+		equalFloats(t, fmt.Sprint(l), o.C, want)
+
+		q := l.PackPlanesU8S8(weights, 1, 1, win)
+		fours := make([]uint8, q.Bytes())
+		q.Split(fours, codes, 1, 1, 7, 0, q.Rows())
+		got := sums
+		got.F32 = make([]float32, win.OW)
+		q.Conv(fours, &got, 0, 1)
+		equalFloats(t, fmt.Sprint(l), got.F32, sums.F32)
+	}
+}
+
 // TestPlanes holds every level to the definition, bit by bit: all add in the same order.
 func TestPlanes(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))

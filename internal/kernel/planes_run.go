@@ -64,18 +64,22 @@ var planesScratches = sync.Pool{New: func() any { return new(planesScratch) }}
 // the ends of rows.
 func planesRows[T any](s *planesScratch, p *planes, k planesKernel, x unsafe.Pointer, lanes, n0, n1 int, dst []T, ldc, y0, y1 int, buf *[]T) {
 	var z T
-	wide, size := k.vectors*lanes, int(unsafe.Sizeof(z))
-	rows := max(1, planesBudget/(s.k*k.rows)*lanes/p.pitch)
+	wide, size, ow := k.vectors*lanes, int(unsafe.Sizeof(z)), p.win.OW
+	most := max(1, planesBudget/(s.k*k.rows*k.vectors)) * wide // pixels of a call
+	rows, cols := max(1, most/p.pitch), min(ow, most)
 	for y := y0; y < y1; y += rows {
 		end := min(y1, y+rows)
-		s.tiles = ((end-y-1)*p.pitch + p.win.OW + wide - 1) / wide
-		run := s.tiles * wide
-		*buf = grow(*buf, k.rows*run)
-		s.x, s.c, s.ldc = unsafe.Add(x, 4*y*p.pitch), unsafe.Pointer(&(*buf)[0]), run*size
-		k.fn(&s.planesArgs)
-		for n := n0; n < n1; n++ {
-			for r := range end - y {
-				copy(dst[n*ldc+(y+r)*p.win.OW:][:p.win.OW], (*buf)[(n-n0)*run+r*p.pitch:])
+		for c0 := 0; c0 < ow; c0 += cols {
+			c1 := min(ow, c0+cols)
+			s.tiles = ((end-y-1)*p.pitch + c1 - c0 + wide - 1) / wide
+			run := s.tiles * wide
+			*buf = grow(*buf, k.rows*run)
+			s.x, s.c, s.ldc = unsafe.Add(x, 4*(y*p.pitch+c0)), unsafe.Pointer(&(*buf)[0]), run*size
+			k.fn(&s.planesArgs)
+			for n := n0; n < n1; n++ {
+				for r := range end - y {
+					copy(dst[n*ldc+(y+r)*ow+c0:][:c1-c0], (*buf)[(n-n0)*run+r*p.pitch:])
+				}
 			}
 		}
 	}
