@@ -29,14 +29,14 @@ const (
 
 // fitsPlanes says whether a convolution has a form over planes.
 func fitsPlanes(n *node, s *convShape, mostOut int) bool {
-	return s.deep == nil && s.group == 1 && s.o <= mostOut && s.win.OH*s.win.OW >= leastPlanesPixels && len(n.in) == 1 && n.in[0].elems() <= mostPlanes
+	return s.deep == nil && s.group == 1 && s.o <= mostOut && s.win.OH*s.win.OW >= leastPlanesPixels && n.in[0].elems() <= mostPlanes
 }
 
 // planes says whether a convolution is faster over planes, its image in the order in which it lies and its result in
 // row-major order. What it computes does not depend on the level or the threads.
 func (lw *lowerer) planes(n *node, s *convSpec) bool {
 	x, y := n.in[0], n.out[0]
-	if !fitsPlanes(n, &s.convShape, mostPlanesOut) || s.act.slope != nil || lw.net.bf16[n.onnx] {
+	if !fitsPlanes(n, &s.convShape, mostPlanesOut) || len(n.in) > 1 || s.act.slope != nil || lw.net.bf16[n.onnx] {
 		return false
 	}
 	macs := float64(s.macs(y)) * f32Nanos
@@ -87,8 +87,8 @@ func (lw *lowerer) planesF32(n *node, s *convSpec) {
 }
 
 // planesOfCodes says whether a convolution of codes is faster over planes.
-func (lw *lowerer) planesOfCodes(n *node, s *intConv) bool {
-	if !fitsPlanes(n, &s.convShape, mostPlanesOutU8) {
+func (lw *lowerer) planesOfCodes(n *node, s *convShape) bool {
+	if !fitsPlanes(n, s, mostPlanesOutU8) {
 		return false
 	}
 	x, y, macs := n.in[0], n.out[0], s.macs(n.out[0])
@@ -119,34 +119,64 @@ func (lw *lowerer) planesOfCodes(n *node, s *intConv) bool {
 
 // planesU8 splits the image into planes of four codes to a pixel and convolves these.
 func (lw *lowerer) planesU8(n *node, s *intConv) {
-	w := packed(lw.packs, packKey{n.out[0].name, "planes u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PlanesU8S8 {
-		return lw.level.PackPlanesU8S8(tensor.Of[int8](s.weight), s.o, s.cg, s.win)
+	w := lw.packPlanesU8(n, &s.convShape, s.weight)
+	pad := uint8(s.x.zero)
+	planes := lw.splitCodes(n, &s.convShape, w, nil, func(*frame) uint8 { return pad })
+	y, to, size := lw.make(n.out[0], rowMajor), s.store(w.ColumnSums()), s.win.OH*s.win.OW
+	st := &step{node: n, kernel: "u8s8 conv by planes " + sizeText(s.win) + to.text(), in: []*slot{planes}, out: []*slot{y}}
+	lw.convCodePlanes(st, &s.convShape, func(f *frame, i, from, end int) {
+		w.Conv(f.u8(planes)[i*w.Bytes():][:w.Bytes()], to.out(f, y, i*s.o*size, s.o*size, 0, size), from, end)
 	})
-	v, size, area := n.in[0], w.Bytes(), s.win.H*s.win.W
+}
+
+// dynamicPlanes does so with codes whose zero point is known in the run.
+func (lw *lowerer) dynamicPlanes(n *node, s *dynamicConv) {
+	w := lw.packPlanesU8(n, &s.convShape, s.weight)
+	to := lw.dynamicOut(n, &s.dynamicScale, w.ColumnSums(), imageOf(n.in[0], n.out[0]), rowMajor)
+	to.ld = s.win.OH * s.win.OW
+	planes := lw.splitCodes(n, &s.convShape, w, to.zero, func(f *frame) uint8 { return f.u8(to.zero)[0] })
+	st, level := to.step(n, "conv by planes "+sizeText(s.win), 0, planes), lw.level
+	lw.convCodePlanes(st, &s.convShape, func(f *frame, i, from, end int) {
+		w.Conv(f.u8(planes)[i*w.Bytes():][:w.Bytes()], to.out(f, i, 0), from, end)
+		to.finish(level, f, i, tile{0, s.o, from * s.win.OW, end * s.win.OW})
+	})
+}
+
+func (lw *lowerer) packPlanesU8(n *node, s *convShape, weight *tensor.Tensor) *kernel.PlanesU8S8 {
+	return packed(lw.packs, packKey{n.out[0].name, "planes u8s8"}, []*tensor.Tensor{weight}, func() *kernel.PlanesU8S8 {
+		return lw.level.PackPlanesU8S8(tensor.Of[int8](weight), s.o, s.cg, s.win)
+	})
+}
+
+// splitCodes emits the step that splits the images of a convolution, whose padding has a code that may lie in a slot.
+func (lw *lowerer) splitCodes(n *node, s *convShape, w *kernel.PlanesU8S8, zero *slot, pad func(f *frame) uint8) *slot {
+	v, size := n.in[0], w.Bytes()
 	x, channel := lw.pixelsOrPlanes(v)
-	batch, in := v.shape[0], area*s.cg
-	if x.pitch > 1 {
-		in = area * x.pitch
-	}
+	batch, in := v.shape[0], s.win.H*s.win.W*max(s.cg, x.pitch)
 	planes := lw.scratch(tensor.Uint8, batch*size)
 	planes.name = "planes of " + v.name
-	pad := uint8(s.x.zero)
 	parts := lw.partsFor(float64(size)*splitQuadNanos, w.Rows())
-	split := &step{node: n, kernel: "split into planes", parts: batch * parts, in: []*slot{x.slot}, out: []*slot{planes}}
-	split.run = func(f *frame, part int) error {
+	st := &step{node: n, kernel: "split into planes", parts: batch * parts, in: []*slot{x.slot}, out: []*slot{planes}}
+	if zero != nil {
+		st.in = append(st.in, zero)
+	}
+	st.run = func(f *frame, part int) error {
 		i, p := part/parts, part%parts
-		w.Split(f.u8(planes)[i*size:][:size], imageAt(f.u8(x.slot), in, i, x.off), channel, x.pitch, pad, w.Rows()*p/parts, w.Rows()*(p+1)/parts)
+		w.Split(f.u8(planes)[i*size:][:size], imageAt(f.u8(x.slot), in, i, x.off), channel, x.pitch, pad(f), w.Rows()*p/parts, w.Rows()*(p+1)/parts)
 		return nil
 	}
-	lw.emit(split)
+	lw.emit(st)
+	return planes
+}
 
-	y, to, out := lw.make(n.out[0], rowMajor), s.store(w.ColumnSums()), s.win.OH*s.win.OW
-	st := &step{node: n, kernel: "u8s8 conv by planes " + sizeText(s.win) + to.text(), macs: s.macs(n.out[0]), in: []*slot{planes}, out: []*slot{y}}
+// convCodePlanes emits the step that makes output rows of every image.
+func (lw *lowerer) convCodePlanes(st *step, s *convShape, conv func(f *frame, image, from, end int)) {
+	st.macs = s.macs(st.node.out[0])
 	strips := lw.partsFor(float64(st.macs)*u8Nanos, s.win.OH)
-	st.parts = batch * strips
+	st.parts = st.node.in[0].shape[0] * strips
 	st.run = func(f *frame, part int) error {
 		i, p := part/strips, part%strips
-		w.Conv(f.u8(planes)[i*size:][:size], to.out(f, y, i*s.o*out, s.o*out, 0, out), s.win.OH*p/strips, s.win.OH*(p+1)/strips)
+		conv(f, i, s.win.OH*p/strips, s.win.OH*(p+1)/strips)
 		return nil
 	}
 	lw.emit(st)

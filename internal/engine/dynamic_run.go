@@ -128,6 +128,11 @@ func lowerDynamicConv(lw *lowerer, n *node) bool {
 		s.weight = nil
 		return true
 	}
+	if s.wscale != nil && s.act.slope == nil && lw.planesOfCodes(n, &s.convShape) {
+		lw.dynamicPlanes(n, s)
+		s.weight = nil
+		return true
+	}
 	x := lw.use(n.in[0], channelsLast)
 	c := &intConv{convShape: s.convShape, weight: s.weight}
 	ws := lw.packGroupsU8(n, c)

@@ -84,7 +84,7 @@ func lowerIntConv(lw *lowerer, n *node) bool {
 		lw.bitsConv(n, s)
 	case s.depthwise():
 		lw.depthwiseU8(n, s)
-	case lw.planesOfCodes(n, s):
+	case lw.planesOfCodes(n, &s.convShape):
 		lw.planesU8(n, s)
 	case s.fewChannels() || lw.rowsPay(s):
 		lw.rowTapsU8(n, s)

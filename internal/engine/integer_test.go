@@ -226,6 +226,8 @@ func TestDynamic(t *testing.T) {
 	}{
 		{"dense", []int{2, 9, 6, 5}, []int{12, 9, 3, 3}, []any{"pads", []int64{1, 1, 1, 1}}, "u8s8 dynamic conv 3x3+Relu"},
 		{"pointwise", []int{1, 9, 6, 5}, []int{12, 9, 1, 1}, nil, "u8s8 dynamic conv 1x1+Relu"},
+		{"few channels", []int{2, 9, 40, 33}, []int{3, 9, 5, 5}, []any{"pads", []int64{2, 2, 2, 2}}, "u8s8 dynamic conv by planes 5x5+Relu"},
+		{"one channel of many", []int{2, 16, 30, 33}, []int{1, 16, 3, 3}, []any{"strides", []int64{1, 2}}, "u8s8 dynamic conv by planes 3x3+Relu"},
 		{"depthwise", []int{2, 18, 6, 5}, []int{18, 1, 3, 3}, []any{"group", int64(18)}, "u8s8 dynamic depthwise 3x3+Relu"},
 		{"matrix", []int{2, 5, 33}, []int{33, 20}, nil, "u8s8 dynamic gemm+Relu"},
 	} {
