@@ -185,6 +185,7 @@ func TestQLinear(t *testing.T) {
 		{"com.microsoft.QLinearAdd", func(k *maker) ([]string, []any) { return append(append(x(k), x(k)...), out(k)...), nil }},
 		{"com.microsoft.QLinearMul", func(k *maker) ([]string, []any) { return append(append(x(k), x(k)...), out(k)...), nil }},
 		{"com.microsoft.QLinearSigmoid", func(k *maker) ([]string, []any) { return append(x(k), k.scalar(1.0/256), u8(k, 0)), nil }},
+		{"com.microsoft.QLinearLeakyRelu", func(k *maker) ([]string, []any) { return append(x(k), out(k)...), []any{"alpha", float32(0.1)} }},
 		{"com.microsoft.QLinearConcat", func(k *maker) ([]string, []any) {
 			return append(append(out(k), x(k)...), x(k)...), []any{"axis", int64(1)}
 		}},

@@ -37,7 +37,8 @@ const qdqVersion = 13
 func expandQOperators(g *net) {
 	for _, n := range slices.Clone(g.nodes) {
 		q, ok := qoperators[n.kind]
-		if ok && n.static() && !n.onnx.Bool("channels_last", false) && n.onnx.Float("alpha", 1) == 1 && n.input(q.to) != nil {
+		scaled := q.op == "Gemm" && n.onnx.Float("alpha", 1) != 1
+		if ok && n.static() && !n.onnx.Bool("channels_last", false) && !scaled && n.input(q.to) != nil {
 			g.expandQ(n, q)
 		}
 	}
