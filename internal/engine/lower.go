@@ -75,9 +75,6 @@ func (lw *lowerer) node(n *node) error {
 				return nil
 			}
 		}
-	} else if late[n.kind] {
-		lowerLate(lw, n)
-		return nil
 	}
 	return lw.eval(n)
 }

@@ -5,7 +5,7 @@ var lowerings map[string][]lowering
 
 func init() {
 	lowerings = map[string][]lowering{
-		"If": {lowerIf}, "Loop": {lowerLoop},
+		"If": {lowerIf}, "Loop": {lowerLoop}, "late": {lowerLate},
 
 		"conv":           {lowerConv},
 		"gemm":           {lowerFewGemm, lowerGemm},
@@ -42,7 +42,7 @@ func init() {
 }
 
 // controls lists the kinds whose lowerings do without known shapes.
-var controls = map[string]bool{"If": true, "Loop": true}
+var controls = map[string]bool{"If": true, "Loop": true, "late": true}
 
 // A pass rewrites the network before it is lowered.
 type pass struct {
@@ -52,6 +52,7 @@ type pass struct {
 
 // passes lists the rewrites in the order in which they run.
 var passes = []pass{
+	{"gather what has shapes in the run", gatherLate},
 	{"note weights of few bits", noteFewBits},
 	{"split weights into parts of eight bits", splitParts},
 	{"expand fused operators", expandFused},
