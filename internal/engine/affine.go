@@ -44,7 +44,7 @@ func affineOf(n *node, codes tensor.DType) (affine, bool) {
 	zero := 0
 	if z != nil {
 		list, ok := intsOf(z)
-		if !ok || !sameShape(z.shape, s.shape) || z.dtype != codes {
+		if !ok || !zeroFits(z, s) || z.dtype != codes {
 			return affine{}, false
 		}
 		zero = list[0]
@@ -53,6 +53,11 @@ func affineOf(n *node, codes tensor.DType) (affine, bool) {
 		zero += 128
 	}
 	return affine{scale, int32(zero)}, true
+}
+
+// zeroFits says whether a zero point has as many elements as its scale; a single one may be a scalar or a vector.
+func zeroFits(zero, scale *value) bool {
+	return zero.elems() == scale.elems() && (len(zero.shape) < 2 || sameShape(zero.shape, scale.shape))
 }
 
 // findCodes turns the 8-bit Q and DQ nodes with one scale into "quantize" and "dequantize", which know

@@ -105,7 +105,7 @@ func dequantizedConstant(n *node) *tensor.Tensor {
 	}
 	zeros, inner := make([]int, len(scale)), x.Len()
 	if z := n.input(2); z != nil {
-		if zeros, ok = intsOf(z); !ok || !sameShape(z.shape, n.in[1].shape) || z.dtype != x.DType {
+		if zeros, ok = intsOf(z); !ok || !zeroFits(z, n.in[1]) || z.dtype != x.DType {
 			return nil
 		}
 	}

@@ -202,7 +202,7 @@ func weightCodes(v *value, axis int) (*tensor.Tensor, []float32, bool) {
 	zeros := []int{0}
 	if z := d.input(2); z != nil {
 		var ok bool
-		if zeros, ok = intsOf(z); !ok || !sameShape(z.shape, d.in[1].shape) {
+		if zeros, ok = intsOf(z); !ok || !zeroFits(z, d.in[1]) {
 			return nil, nil, false
 		}
 	}

@@ -447,3 +447,21 @@ func addKernel() string {
 	}
 	return "u8 Add"
 }
+
+// TestContribCodes runs Q and DQ of ONNX Runtime's domain as those of ONNX, and zero points of another rank than their scales.
+func TestContribCodes(t *testing.T) {
+	for _, d := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+		k := newMaker(31)
+		s, z := k.constant(tensor.Float32s([]float32{inScale}, 1)), k.constant(&tensor.Tensor{DType: d, Raw: []byte{byte(zeroFor(d))}})
+		both := func(x string) string {
+			return k.node("com.microsoft.DequantizeLinear", []string{k.node("com.microsoft.QuantizeLinear", []string{x, s, z}), s, z})
+		}
+		codes, scale := k.constant(k.codes(tensor.Int8, -127, 127, 16, 8, 3, 3)), k.constant(k.positive(16))
+		for i := range tensor.Of[float32](k.m.Graph.ConstTensor(scale)) {
+			tensor.Of[float32](k.m.Graph.ConstTensor(scale))[i] *= 0.002
+		}
+		w := k.node("com.microsoft.DequantizeLinear", []string{codes, scale, k.constant(tensor.New(tensor.Int8, 16))}, "axis", int64(0))
+		k.output(both(k.node("Conv", []string{both(k.input(k.floats(1, 8, 6, 6))), w})))
+		wantKernels(t, k.checkSteps(t, inScale), "u8s8 conv 3x3")
+	}
+}

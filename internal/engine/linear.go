@@ -62,7 +62,7 @@ func lowerLinear(lw *lowerer, n *node) bool {
 	}
 	scale, zero := tensor.Of[float32](n.in[1].konst), tensor.New(codes.dtype, n.in[1].elems())
 	if z := n.input(2); z != nil {
-		if z.konst == nil || z.dtype != codes.dtype || !sameShape(z.shape, n.in[1].shape) {
+		if z.konst == nil || z.dtype != codes.dtype || !zeroFits(z, n.in[1]) {
 			return false
 		}
 		zero = z.konst

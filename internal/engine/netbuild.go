@@ -57,7 +57,7 @@ func valueOf(name string, f op.Fact) *value {
 }
 
 func (g *net) add(n *graph.Node, facts op.Facts) error {
-	m := &node{kind: op.QualifiedName(n), onnx: n, version: opsetVersion(g.model.Opsets, n.Domain)}
+	m := &node{kind: kindOf(n), onnx: n, version: opsetVersion(g.model.Opsets, n.Domain)}
 	var in []*value
 	m.names = append(m.names, n.In...)
 	for i, name := range n.In {
@@ -85,6 +85,21 @@ func (g *net) add(n *graph.Node, facts op.Facts) error {
 	}
 	g.nodes = append(g.nodes, m)
 	return nil
+}
+
+// contribTwins lists the operators of ONNX Runtime's domain that are those of ONNX, with more element types
+// than these had at first.
+var contribTwins = map[string]string{
+	"com.microsoft.QuantizeLinear": "QuantizeLinear", "com.microsoft.DequantizeLinear": "DequantizeLinear",
+}
+
+// kindOf is the kind of an ONNX node.
+func kindOf(n *graph.Node) string {
+	name := op.QualifiedName(n)
+	if twin := contribTwins[name]; twin != "" {
+		return twin
+	}
+	return name
 }
 
 func opsetVersion(opsets []graph.Opset, domain string) int {
