@@ -149,26 +149,11 @@ type landing struct {
 
 // landingOf follows v through clamps to the one quantize node that reads it.
 func landingOf(v *value) (landing, bool) {
-	lo, hi := -inf, inf
-	for {
-		c := v.single()
-		if c == nil {
-			return landing{}, false
-		}
-		if c.kind == "quantize" {
-			l := landing{node: c, to: c.spec.(affine)}
-			l.lo, l.hi = l.to.bounds(lo, hi)
-			return l, true
-		}
-		f, ok := c.spec.(function)
-		if !ok {
-			return landing{}, false
-		}
-		a, b, ok := f.clamp()
-		if !ok {
-			return landing{}, false
-		}
-		lo, hi = min(max(lo, a), b), max(min(hi, b), a)
-		v = c.out[0]
+	q, clamp, ok := clampedInto(v)
+	if !ok {
+		return landing{}, false
 	}
+	l := landing{node: q, to: q.spec.(affine)}
+	l.lo, l.hi = l.to.bounds(clamp.p, clamp.q)
+	return l, true
 }

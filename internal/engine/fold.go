@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"slices"
 
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
@@ -11,10 +10,10 @@ import (
 // foldLimit bounds the bytes that folding one node may add to what it reads.
 const foldLimit = 16 << 20
 
-// fold evaluates the nodes whose operands are all constant. Nodes of the kinds in keep stay.
-func (g *net) fold(keep ...string) {
+// fold evaluates the nodes whose operands are all constant, but those that keep names.
+func (g *net) fold(keep func(n *node) bool) {
 	for _, n := range g.nodes {
-		if n.dead || slices.Contains(keep, n.kind) || n.spec != nil {
+		if n.dead || n.spec != nil || keep(n) {
 			continue
 		}
 		if out := g.constantResults(n); out != nil {

@@ -17,11 +17,9 @@ var movers = map[string]int{
 // intMoves lets codes be moved instead of the numbers they mean: DQ → move → Q.
 func intMoves(g *net) {
 	for _, n := range slices.Clone(g.nodes) {
-		which, ok := movers[n.kind]
-		if !ok || !n.static() || n.kind == "Resize" && n.onnx.Str("mode", "nearest") != "nearest" {
-			continue
+		if which, ok := moverOf(n); ok {
+			g.moveCodes(n, which)
 		}
-		g.moveCodes(n, which)
 	}
 	g.sweep()
 }
