@@ -49,8 +49,8 @@ func intProducts(g *net) {
 		if !ok {
 			continue
 		}
-		at := n
-		if l, ok := landingOf(n.out[0]); ok && tail.roundShift(l.to) {
+		at := tail.follow(n)
+		if l, ok := landingOf(at.out[0]); ok && tail.roundShift(l.to) {
 			at, tail.to, tail.lo, tail.hi = l.node, &l.to, l.lo, l.hi
 		}
 		at.onnx, at.version = n.onnx, n.version
@@ -138,6 +138,70 @@ func (t *intTail) fill(a affine, scale []float32, n int, bias *value) bool {
 	return ok
 }
 
+// follow takes over what multiplies each channel of the result of n, and adds to it, by constants, and returns the
+// last node that does.
+func (t *intTail) follow(n *node) *node {
+	axis := len(n.out[0].shape) - 1
+	if n.kind == "Conv" {
+		axis = 1
+	}
+	for {
+		y := n.out[0]
+		c := y.single()
+		if c == nil || !c.static() || !sameShape(c.out[0].shape, y.shape) || !t.takes(c, y, axis) {
+			return n
+		}
+		n = c
+	}
+}
+
+// takes makes c, which reads y, part of t; it is false where c is something else.
+func (t *intTail) takes(c *node, y *value, axis int) bool {
+	switch c.kind {
+	case "Add", "Mul":
+		row, ok := channelRow(other(c, y), y.shape, axis)
+		if ok = ok && c.formal == 2; ok && c.kind == "Add" {
+			t.add(row)
+		} else if ok {
+			t.multiply(row)
+		}
+		return ok
+	case "BatchNormalization":
+		f, shift, ok := normOf(c, y.shape[1])
+		if ok = ok && axis == 1 && c.in[0] == y && !c.onnx.Bool("training_mode", false); ok {
+			t.multiply(f)
+			t.add(shift)
+		}
+		return ok
+	}
+	return false
+}
+
+// add adds a number to each column.
+func (t *intTail) add(row []float32) {
+	shift := slices.Clone(row)
+	for j := range shift {
+		if t.bias != nil {
+			shift[j] += float32(float64(t.bias[j]) * t.scale[j])
+		}
+		if t.shift != nil {
+			shift[j] += t.shift[j]
+		}
+	}
+	t.bias, t.shift = nil, shift
+}
+
+// multiply multiplies each column by a number.
+func (t *intTail) multiply(row []float32) {
+	t.shift = slices.Clone(t.shift)
+	for j, v := range row {
+		t.scale[j] *= float64(v)
+		if t.shift != nil {
+			t.shift[j] *= v
+		}
+	}
+}
+
 // fineSums is how many steps of sums a step of codes must hold for a bias to be rounded to the former.
 const fineSums = 16
 
@@ -150,7 +214,7 @@ func (t *intTail) roundShift(to affine) bool {
 	codes := make([]int32, len(t.shift))
 	for j, v := range t.shift {
 		q := math.RoundToEven(float64(v) / t.scale[j])
-		if !(math.Abs(q) < 1<<31) || t.scale[j]*fineSums > float64(to.scale) {
+		if !(math.Abs(q) < 1<<31) || math.Abs(t.scale[j])*fineSums > float64(to.scale) {
 			return false
 		}
 		codes[j] = int32(q)

@@ -160,7 +160,7 @@ func (g *net) raiseQuantize(n *node) {
 	n.out[0], y.def = y, n
 }
 
-// productGives says whether v is what a product of codes gives, perhaps moved and clamped.
+// productGives says whether v is what a product of codes gives, perhaps moved, clamped, and changed by constants.
 func (g *net) productGives(v *value) bool {
 	if v.single() == nil || v.def == nil {
 		return false
@@ -174,8 +174,17 @@ func (g *net) productGives(v *value) bool {
 		_, _, clamps := f.clamp()
 		return clamps && g.productGives(d.in[0])
 	}
-	which, ok := moverOf(d)
-	return ok && which >= 0 && g.productGives(d.in[which])
+	switch which, ok := moverOf(d); {
+	case ok:
+		return which >= 0 && g.productGives(d.in[which])
+	case d.kind == "BatchNormalization":
+		return g.productGives(d.in[0])
+	case (d.kind == "Add" || d.kind == "Mul") && d.formal == 2 && d.in[1].konst != nil:
+		return g.productGives(d.in[0])
+	case (d.kind == "Add" || d.kind == "Mul") && d.formal == 2 && d.in[0].konst != nil:
+		return g.productGives(d.in[1])
+	}
+	return false
 }
 
 // clampedInto follows v through clamps to the one quantize node that reads it, and returns that and the clamps as one.

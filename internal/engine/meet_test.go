@@ -76,6 +76,47 @@ func TestMeet(t *testing.T) {
 	}
 }
 
+// TestFollow lets products of codes take over what changes their channels by constants.
+func TestFollow(t *testing.T) {
+	conv := func(k *maker, x string) string {
+		w, s := k.weight(0, true, 16, 16, 3, 3)
+		return k.node("Conv", []string{x, w, k.biasOf(inScale, s, 16)})
+	}
+	for _, c := range []struct {
+		name   string
+		build  func(k *maker) string
+		kernel string
+	}{
+		{"row in front of a matrix", func(k *maker) string {
+			w, _ := k.weight(1, true, 20, 24)
+			y := k.node("MatMul", []string{k.codesIn(tensor.Uint8, 6, 20), w})
+			return k.node("Relu", []string{k.node("Add", []string{k.constant(k.floats(24)), y})})
+		}, "u8s8 gemm"},
+		{"channels of an image", func(k *maker) string {
+			y := k.node("Add", []string{conv(k, k.codesIn(tensor.Int8, 1, 16, 6, 6)), k.constant(k.floats(16, 1, 1))})
+			return k.node("Add", []string{k.node("Mul", []string{y, k.scalar(-0.2)}), k.scalar(0.3)})
+		}, "u8s8 conv 3x3"},
+		{"batch normalization and move", func(k *maker) string {
+			y := k.node("BatchNormalization", []string{conv(k, k.codesIn(tensor.Int8, 1, 16, 6, 6)), k.constant(k.floats(16)), k.constant(k.floats(16)), k.constant(k.floats(16)), k.constant(k.positive(16))})
+			return k.node("Transpose", []string{k.node("Relu", []string{y})}, "perm", []int64{0, 2, 3, 1})
+		}, "u8s8 conv 3x3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newMaker(uint64(len(c.name)))
+			k.codesOut(c.build(k), tensor.Uint8)
+			steps := k.checkSteps(t, outScale)
+			if wantKernels(t, steps, c.kernel); len(steps) > 7 {
+				t.Errorf("%d steps: %v", len(steps), kernelsOf(steps))
+			}
+			k = newMaker(uint64(len(c.name)))
+			k.output(c.build(k))
+			if steps := k.checkFloat(t); len(steps) > 7 {
+				t.Errorf("%d steps to floats: %v", len(steps), kernelsOf(steps))
+			}
+		})
+	}
+}
+
 // TestMeetKeeps leaves alone what is seen, or read by others.
 func TestMeetKeeps(t *testing.T) {
 	k := newMaker(5)
