@@ -49,10 +49,74 @@ func affineOf(n *node, codes tensor.DType) (affine, bool) {
 		}
 		zero = list[0]
 	}
+	return affine{scale, int32(zero + offsetOf(codes))}, true
+}
+
+// offsetOf is what is added to codes of a type for them to be those of uint8.
+func offsetOf(codes tensor.DType) int {
 	if codes == tensor.Int8 {
-		zero += 128
+		return 128
 	}
-	return affine{scale, int32(zero)}, true
+	return 0
+}
+
+// clampCodes takes Clip on codes, as tools write it between Q and DQ for codes of fewer bits than their type has. Where
+// a product gives what is quantized, that is clamped instead: what a bound stands for is quantized to the bound again,
+// and Q keeps the order of all but NaN.
+func clampCodes(g *net) {
+	for _, n := range slices.Clone(g.nodes) {
+		if n.kind != "Clip" || !n.static() || !n.out[0].is(tensor.Uint8) && !n.out[0].is(tensor.Int8) || n.in[0].konst != nil {
+			continue
+		}
+		lo, hi, ok := codeBounds(n)
+		if !ok || lo > hi || g.clampQuantized(n, lo, hi) {
+			continue
+		}
+		t, offset := new([256]uint8), offsetOf(n.out[0].dtype)
+		for c := range 256 {
+			t[uint8(c-offset)] = uint8(min(max(c-offset, lo), hi))
+		}
+		n.become("table", t, n.in[0])
+	}
+	g.sweep()
+}
+
+// clampQuantized makes n the Q node in front of it, of clamped numbers.
+func (g *net) clampQuantized(n *node, lo, hi int) bool {
+	q := n.in[0].def
+	if q == nil || q.kind != "QuantizeLinear" || n.in[0].single() != n || lo == hi || !q.in[0].is(tensor.Float32) || !g.productGives(q.in[0]) {
+		return false
+	}
+	a, ok := affineOf(q, n.out[0].dtype)
+	if !ok {
+		return false
+	}
+	zero := int(a.zero) - offsetOf(n.out[0].dtype)
+	clamp := function{kernel.Clamp, float32(lo-zero) * a.scale, float32(hi-zero) * a.scale}
+	in := slices.Clone(q.in)
+	in[0] = g.newValue(q.in[0], tensor.Float32, q.in[0].shape)
+	g.insert(newNode("function", q, clamp, []*value{q.in[0]}, []*value{in[0]}), q)
+	n.onnx, n.version = q.onnx, q.version
+	n.become("QuantizeLinear", nil, in...)
+	return true
+}
+
+// codeBounds reads the bounds of a Clip on codes.
+func codeBounds(n *node) (lo, hi int, ok bool) {
+	lo, hi = 0, 255
+	if n.out[0].is(tensor.Int8) {
+		lo, hi = -128, 127
+	}
+	for i, at := range []*int{&lo, &hi} {
+		if v := n.input(i + 1); v != nil {
+			list, ok := intsOf(v)
+			if !ok || len(list) != 1 {
+				return 0, 0, false
+			}
+			*at = list[0]
+		}
+	}
+	return lo, hi, n.version >= 11
 }
 
 // zeroFits says whether a zero point has as many elements as its scale; a single one may be a scalar or a vector.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -446,6 +447,35 @@ func addKernel() string {
 		return "u8 Add by FMA"
 	}
 	return "u8 Add"
+}
+
+// TestClampedCodes runs Clip on codes of any numbers, and of products.
+func TestClampedCodes(t *testing.T) {
+	for _, d := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+		clipped := func(k *maker, x string, lo, hi int) string {
+			var bounds []string
+			for _, v := range []int{zeroFor(d), lo, hi} {
+				bounds = append(bounds, k.constant(&tensor.Tensor{DType: d, Raw: []byte{byte(v)}}))
+			}
+			s := k.scalar(outScale)
+			q := k.node("QuantizeLinear", []string{x, s, bounds[0]})
+			return k.node("DequantizeLinear", []string{k.node("Clip", append([]string{q}, bounds[1:]...)), s, bounds[0]})
+		}
+		k := newMaker(12)
+		x := k.floats(600)
+		tensor.Of[float32](x)[7], tensor.Of[float32](x)[8] = float32(math.NaN()), inf
+		in := k.input(x)
+		k.output(clipped(k, in, zeroFor(d)-8, zeroFor(d)+7), clipped(k, in, zeroFor(d), zeroFor(d)))
+		wantKernels(t, k.checkExact(t), "u8 table")
+
+		k = newMaker(13)
+		w, _ := k.weight(0, true, 16, 16, 3, 3)
+		k.output(clipped(k, k.node("Conv", []string{k.codesIn(d, 1, 16, 9, 9), w}), zeroFor(d)-3, zeroFor(d)+7))
+		steps := k.checkSteps(t, outScale)
+		if wantKernels(t, steps, "u8s8 conv 3x3"); slices.Contains(kernelsOf(steps), "u8 table") {
+			t.Errorf("steps are %v", kernelsOf(steps))
+		}
+	}
 }
 
 // TestContribCodes runs Q and DQ of ONNX Runtime's domain as those of ONNX, and zero points of another rank than their scales.

@@ -168,7 +168,7 @@ func (g *net) productGives(v *value) bool {
 	d := v.def
 	if multipliesStored(d) {
 		x, _, ok := g.codesOf(d.in[0])
-		return ok && x.konst == nil
+		return readsCodes(d.in[0]) || ok && x.konst == nil
 	}
 	if f, ok := d.spec.(function); ok {
 		_, _, clamps := f.clamp()

@@ -69,6 +69,7 @@ var passes = []pass{
 	{"find signs", findSigns},
 	{"find exponents", findExponents},
 	{"find functions", findFunctions},
+	{"clamp what is quantized", clampCodes},
 	{"find codes", findCodes},
 	{"merge what quantizes alike", mergeQuantizes},
 	{"let products meet codes", meetCodes},
