@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -72,15 +73,16 @@ func findDynamic(g *net) {
 		if !ok {
 			continue
 		}
-		if q := dynamicCodes(n); rest != nil || q == nil || !g.scaledProduct(n, q, w) {
+		if q := dynamicCodes(n); q == nil || !g.scaledProduct(n, q, w, rest) {
 			g.plainProduct(n, w, rest)
 		}
 	}
 	g.sweep()
 }
 
-// scaledProduct makes n and the Cast and Mul behind it one node.
-func (g *net) scaledProduct(n, q *node, w *tensor.Tensor) bool {
+// scaledProduct makes n and the Cast and Mul behind it one node, or two and their sum where the weights are those of w
+// plus those of rest.
+func (g *net) scaledProduct(n, q *node, w, rest *tensor.Tensor) bool {
 	mul, wscale, ok := scaledSums(n, q)
 	if !ok {
 		return false
@@ -93,7 +95,20 @@ func (g *net) scaledProduct(n, q *node, w *tensor.Tensor) bool {
 	if d.wscale = spread(wscale, d.cols); d.wscale == nil {
 		return false
 	}
-	mul.become(kind, spec, q.out[0], q.out[1], q.out[2])
+	if rest == nil {
+		mul.become(kind, spec, q.out[0], q.out[1], q.out[2])
+		return true
+	}
+	_, more := integerProduct(n, rest)
+	more.scaleOf().wscale = d.wscale
+	var sums []*value
+	for _, s := range []dynamicProduct{spec, more} {
+		y := g.newValue(mul.out[0], tensor.Float32, mul.out[0].shape)
+		g.insert(newNode(kind, n, s, []*value{q.out[0], q.out[1], q.out[2]}, []*value{y}), mul)
+		sums = append(sums, y)
+	}
+	mul.onnx = &graph.Node{Op: "Add", Name: mul.onnx.Name, In: []string{sums[0].name, sums[1].name}, Out: mul.onnx.Out}
+	mul.become("Add", nil, sums...)
 	return true
 }
 

@@ -190,6 +190,17 @@ func TestQLinear(t *testing.T) {
 		{"com.microsoft.QLinearConcat", func(k *maker) ([]string, []any) {
 			return append(append(out(k), x(k)...), x(k)...), []any{"axis", int64(1)}
 		}},
+		{"com.microsoft.QLinearSoftmax", func(k *maker) ([]string, []any) {
+			return append(x(k), k.scalar(1.0/256), u8(k, 0)), []any{"axis", int64(-1), "opset", int64(13)}
+		}},
+		{"com.microsoft.QLinearSoftmax of opset 12", func(k *maker) ([]string, []any) {
+			return append(x(k), k.scalar(1.0/256), u8(k, 0)), []any{"axis", int64(2), "opset", int64(12)}
+		}},
+		{"com.microsoft.QGemm to floats", func(k *maker) ([]string, []any) {
+			a := []string{k.input(k.codes(tensor.Uint8, 0, 255, 5, 20)), k.scalar(inScale), u8(k, 120)}
+			w := []string{k.constant(k.codes(tensor.Int8, -127, 127, 9, 20)), k.constant(tensor.Scalar(0.004)), k.constant(tensor.New(tensor.Int8))}
+			return append(append(a, w...), k.constant(k.codes(tensor.Int32, -900, 900, 9))), []any{"transB", int64(1)}
+		}},
 		{"com.microsoft.QLinearGlobalAveragePool", func(k *maker) ([]string, []any) { return append(x(k), out(k)...), []any{"channels_last", int64(0)} }},
 	} {
 		t.Run(c.op, func(t *testing.T) {
@@ -447,6 +458,56 @@ func addKernel() string {
 		return "u8 Add by FMA"
 	}
 	return "u8 Add"
+}
+
+// TestFusedDynamic runs dynamic products that ONNX Runtime fused.
+func TestFusedDynamic(t *testing.T) {
+	for _, bias := range []bool{false, true} {
+		for _, wide := range []bool{false, true} {
+			k := newMaker(9)
+			x := k.input(k.floats(2, 5, 20))
+			d, zero, least, most := tensor.Int8, 0, -127, 127
+			if wide {
+				d, zero, least, most = tensor.Uint8, 90, 0, 255
+			}
+			w, s := k.constant(k.codes(d, least, most, 20, 24)), k.constant(k.positive(24))
+			z := k.constant(k.codes(d, zero, zero, 24))
+			q := &graph.Node{Op: "DynamicQuantizeLinear", In: []string{x}, Out: []string{"q", "qs", "qz"}}
+			k.m.Graph.Nodes = append(k.m.Graph.Nodes, q)
+			a, b := []string{"q", w, "qs", s, "qz", z}, []string{x, w, s, z}
+			if bias {
+				row := k.constant(k.floats(24))
+				a, b = append(a, row), append(b, row)
+			}
+			k.output(k.node("com.microsoft.MatMulIntegerToFloat", a), k.node("com.microsoft.DynamicQuantizeMatMul", b))
+			wantKernels(t, k.checkFloat(t), "u8s8 dynamic gemm")
+		}
+	}
+}
+
+// TestWideWeights runs products with uint8 weights whose zero points leave more than eight bits.
+func TestWideWeights(t *testing.T) {
+	for _, channels := range []bool{false, true} {
+		k := newMaker(8)
+		n := 1
+		if channels {
+			n = 16
+		}
+		scale := k.positive(n)
+		for i := range tensor.Of[float32](scale) {
+			tensor.Of[float32](scale)[i] *= 0.004
+		}
+		zero := k.codes(tensor.Uint8, 20, 120, n)
+		if !channels {
+			scale, zero = scale.Reshape(), zero.Reshape()
+		}
+		w := k.node("DequantizeLinear", []string{k.constant(k.codes(tensor.Uint8, 0, 255, 16, 16, 3, 3)), k.constant(scale), k.constant(zero)}, "axis", int64(0))
+		k.output(k.node("Conv", []string{k.codesIn(tensor.Uint8, 1, 16, 9, 9), w, k.constant(k.floats(16))}))
+		steps := k.checkFloat(t)
+		if wantKernels(t, steps); best().DotsBytes() {
+			wantKernels(t, steps, "u8s8 conv 3x3 to f32", "Add")
+		}
+	}
 }
 
 // TestClampedCodes runs Clip on codes of any numbers, and of products.

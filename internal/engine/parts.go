@@ -99,6 +99,37 @@ func partsOf(c *weight.Coded) []weightPart {
 	return list
 }
 
+// splitWide writes products of codes with codes that less their zero points do not fit in int8, as asymmetric uint8
+// weights have them, as sums of two products that do.
+func splitWide(g *net) {
+	for _, n := range slices.Clone(g.nodes) {
+		axis, ok := weightAxis(n)
+		if !ok || !n.static() || !readsCodes(n.in[0]) || n.out[0].elems() == 0 || len(n.in[1].shape) < 2 || !partsPay(g.level, n.out[0].elems()/max(1, n.in[1].shape[axis])) {
+			continue
+		}
+		d := storedCodes(n.in[1])
+		if d == nil || d.in[0].dtype.Bits() != 8 {
+			continue
+		}
+		zeros := []int{0}
+		if z := d.input(2); z != nil {
+			if zeros, ok = intsOf(z); !ok || !zeroFits(z, d.in[1]) {
+				continue
+			}
+		}
+		if at, ok := scaledAxis(d); d.in[1].elems() > 1 && (!ok || at != axis || d.in[1].elems() != d.in[0].shape[axis]) {
+			continue
+		}
+		if _, fits := centred(d.in[0].konst, zeros, axis); fits {
+			continue
+		}
+		if near, rest, err := planes(d.in[0].konst, zeros, axis); err == nil {
+			g.sumOfParts(n, axis, []weightPart{{near, d.in[1].konst}, {rest, d.in[1].konst}})
+		}
+	}
+	g.sweep()
+}
+
 // sumOfParts makes n the sum of its products with two parts; a bias stays with the first.
 func (g *net) sumOfParts(n *node, axis int, parts []weightPart) {
 	var sums []*value

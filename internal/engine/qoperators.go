@@ -24,6 +24,7 @@ var qoperators = map[string]qoperator{
 	"com.microsoft.QLinearMul":               {op: "Mul", groups: 2, to: 6},
 	"com.microsoft.QLinearSigmoid":           {op: "Sigmoid", groups: 1, to: 3},
 	"com.microsoft.QLinearLeakyRelu":         {op: "LeakyRelu", groups: 1, to: 3},
+	"com.microsoft.QLinearSoftmax":           {op: "Softmax", groups: 1, to: 3},
 	"com.microsoft.QLinearAveragePool":       {op: "AveragePool", groups: 1, to: 3},
 	"com.microsoft.QLinearGlobalAveragePool": {op: "GlobalAveragePool", groups: 1, to: 3},
 	"com.microsoft.QLinearConcat":            {op: "Concat", first: 2},
@@ -38,7 +39,7 @@ func expandQOperators(g *net) {
 	for _, n := range slices.Clone(g.nodes) {
 		q, ok := qoperators[n.kind]
 		scaled := q.op == "Gemm" && n.onnx.Float("alpha", 1) != 1
-		if ok && n.static() && !n.onnx.Bool("channels_last", false) && !scaled && n.input(q.to) != nil {
+		if ok && n.static() && !n.onnx.Bool("channels_last", false) && !scaled && (n.input(q.to) != nil || n.out[0].is(tensor.Float32)) {
 			g.expandQ(n, q)
 		}
 	}
@@ -73,8 +74,17 @@ func (g *net) expandQ(n *node, q qoperator) {
 	}
 	y, attrs := n.out[0], n.onnx.Attrs
 	f := g.newValue(y, tensor.Float32, y.shape)
-	attrs = slices.DeleteFunc(slices.Clone(attrs), func(a *graph.Attr) bool { return a.Name == "channels_last" })
-	g.insertOp(n, q.op, opsetVersion(g.model.Opsets, ""), attrs, in, f)
+	attrs = slices.DeleteFunc(slices.Clone(attrs), func(a *graph.Attr) bool { return a.Name == "channels_last" || a.Name == "opset" })
+	version := opsetVersion(g.model.Opsets, "")
+	if q.op == "Softmax" {
+		version = n.onnx.Int("opset", 13)
+	}
+	g.insertOp(n, q.op, version, attrs, in, f)
+	if n.input(q.to) == nil { // of QGemm, which gives floats then
+		n.onnx, n.version = &graph.Node{Op: "Identity", Name: n.onnx.Name, In: []string{f.name}, Out: []string{y.name}}, version
+		n.become("Identity", nil, f)
+		return
+	}
 	n.onnx = &graph.Node{Op: "QuantizeLinear", Name: n.onnx.Name, In: []string{f.name, "scale", "zero"}, Out: []string{y.name}}
 	n.version = qdqVersion
 	n.become("QuantizeLinear", nil, f, n.input(q.to), n.input(q.to+1))

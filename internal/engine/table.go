@@ -31,7 +31,7 @@ func init() {
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
 		"GridSample": {lowerGridSample},
 
-		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity},
+		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},
 		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND},
 	}
@@ -63,6 +63,8 @@ var passes = []pass{
 	{"fold constants but those of DQ", func(g *net) { g.fold(storesMeaning) }},
 	{"rearrange stored codes", rearrangeStored},
 	{"expand operators on codes", expandQOperators},
+	{"expand products whose scale is found in each run", expandDynamic},
+	{"split weights wider than eight bits", splitWide},
 	{"expand operators of transformers", expandTransformers},
 	{"expand sums of products by equation", expandEinsums},
 	{"split sums off products", splitSums},
