@@ -21,7 +21,7 @@ func init() {
 
 		"narrow": {lowerNarrow}, "widen": {lowerWiden}, "to float8": {lowerToFloat8}, "from float8": {lowerFromFloat8},
 
-		"Add": {lowerBinary}, "Sub": {lowerBinary}, "Mul": {lowerBinary}, "Div": {lowerBinary},
+		"Add": {lowerBinary, lowerWholeBinary}, "Sub": {lowerBinary, lowerWholeBinary}, "Mul": {lowerBinary, lowerWholeBinary}, "Div": {lowerBinary},
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 
 		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm},
