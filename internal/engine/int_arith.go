@@ -37,16 +37,21 @@ func wholeRows[T int32 | int64](b *broadcast, kind string, dst, x, y *tensor.Ten
 	for i := from; i < to; i++ {
 		ox, oy := b.offsets(i)
 		row := d[i*n:][:n]
-		switch kind {
-		case "Add":
+		switch {
+		case kind == "Add" && sx == 1 && sy == 1:
+			p, q := u[ox:][:len(row)], v[oy:][:len(row)]
+			for j := range row {
+				row[j] = p[j] + q[j]
+			}
+		case kind == "Add":
 			for j := range row {
 				row[j] = u[ox+j*sx] + v[oy+j*sy]
 			}
-		case "Sub":
+		case kind == "Sub":
 			for j := range row {
 				row[j] = u[ox+j*sx] - v[oy+j*sy]
 			}
-		case "Mul":
+		default:
 			for j := range row {
 				row[j] = u[ox+j*sx] * v[oy+j*sy]
 			}
