@@ -54,13 +54,15 @@ type halves struct {
 	wide map[*value]*value // the float32 form of 16-bit values
 }
 
-// cast turns conversions between float32 and a 16-bit float into nodes of the engine's own.
+// cast turns conversions between float32 and a 16-bit float into nodes of the engine's own. What codes stand for is not
+// rounded, so that products meet the codes.
 func (h *halves) cast(n *node) {
 	x, y := n.in[0], n.out[0]
+	coded := x.def != nil && x.def.kind == "DequantizeLinear" && x.def.in[0].dtype.Bits() <= 8
 	switch {
-	case !n.static() || y == nil || x.konst != nil:
+	case !n.static() || y == nil || x.konst != nil && !coded:
 	case x.dtype == tensor.Float32 && isHalf(y):
-		n.become("narrow", half{y.dtype, true}, x)
+		n.become("narrow", half{y.dtype, !coded}, x)
 	case isHalf(x) && y.dtype == tensor.Float32:
 		if d := x.def; d != nil && d.kind == "narrow" && !d.spec.(half).explicit && !y.pinned {
 			h.replace(y, d.in[0])
@@ -74,6 +76,9 @@ func (h *halves) cast(n *node) {
 func (h *halves) computes(n *node) bool {
 	if len(n.in) != n.formal || !slices.ContainsFunc(n.in, isHalf) || !n.static() {
 		return false
+	}
+	if n.kind == "QuantizeLinear" || n.kind == "DequantizeLinear" {
+		return n.in[1].konst != nil && !n.onnx.Has("precision") && (n.kind == "QuantizeLinear" || !n.onnx.Has("output_dtype"))
 	}
 	o := op.Lookup(n.onnx.Domain, n.onnx.Op)
 	return o != nil && !o.Random && !o.Quantized() && n.onnx.Attr("dtype") == nil && n.onnx.Op != "CastLike"

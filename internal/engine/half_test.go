@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"lowbit/internal/format"
@@ -133,5 +134,67 @@ func TestFloat8(t *testing.T) {
 			}
 		}
 		wantKernels(t, steps, "f32 to "+d.String(), d.String()+" to f32")
+	}
+}
+
+// TestHalfCasts runs Q and DQ of float32 between Casts in a network on 16-bit floats.
+func TestHalfCasts(t *testing.T) {
+	for _, channels := range []int{8, 32} { // few enough weights for inference to know, and more
+		k := newMaker(6)
+		to := func(x string, d tensor.DType) string { return k.node("Cast", []string{x}, "to", int64(d)) }
+		w, _ := k.weight(0, true, channels, channels, 3, 3)
+		x := k.quantized(to(k.input(halved(t, tensor.Float16, k.floats(1, channels, 7, 7))), tensor.Float32), inScale, 120, tensor.Uint8)
+		y := k.node("Conv", []string{to(x, tensor.Float16), to(w, tensor.Float16), k.constant(halved(t, tensor.Float16, k.floats(channels)))})
+		k.output(k.quantized(to(k.node("Relu", []string{y}), tensor.Float32), 1, 0, tensor.Uint8))
+		_, steps := k.evaluate(t, runs{best(), 1}, nil)
+		wantKernels(t, steps, "u8s8 conv 3x3")
+		want := k.reference(t)
+		for name, v := range want {
+			got, _ := k.evaluate(t, runs{kernel.Generic, 1}, nil)
+			within(t, name, got[name], v, 0, 1)
+		}
+	}
+}
+
+// TestHalfCodes runs Q and DQ with scales of 16-bit floats as those of float32; the definition divides in 16 bits, so that
+// some codes are one off.
+func TestHalfCodes(t *testing.T) {
+	k := newMaker(6)
+	k.m.Opsets[0].Version = 19
+	scale := func(v float32, n int) string {
+		x := tensor.New(tensor.Float32, n)
+		for i := range n {
+			tensor.Of[float32](x)[i] = v
+		}
+		return k.constant(halved(t, tensor.Float16, x))
+	}
+	const step = 0.125
+	both := func(x string, v float32) string {
+		s, z := scale(v, 1), k.constant(&tensor.Tensor{DType: tensor.Uint8, Shape: []int{1}, Raw: []byte{120}})
+		return k.node("DequantizeLinear", []string{k.node("QuantizeLinear", []string{x, s, z}), s, z})
+	}
+	w := k.node("DequantizeLinear", []string{k.constant(k.codes(tensor.Int8, -127, 127, 16, 16, 3, 3)), scale(1.0/256, 16), k.constant(tensor.New(tensor.Int8, 16))}, "axis", int64(0))
+	x := both(k.input(halved(t, tensor.Float16, k.floats(1, 16, 7, 7))), 0.03125)
+	y := k.node("Conv", []string{x, w, k.constant(halved(t, tensor.Float16, k.floats(16)))})
+	k.output(both(k.node("Relu", []string{y}), step))
+	want := k.reference(t)
+	for _, r := range allRuns() {
+		got, steps := k.evaluate(t, r, nil)
+		wantKernels(t, steps, "u8s8 conv 3x3")
+		for name, v := range want {
+			a, _ := format.Floats(got[name])
+			ref, _ := format.Floats(v)
+			off := 0
+			for i := range ref {
+				if d := math.Abs(a[i] - ref[i]); d > step*1.01 {
+					t.Fatalf("%v: %g instead of %g", r, a[i], ref[i])
+				} else if d > 0 {
+					off++
+				}
+			}
+			if off > len(ref)/20 {
+				t.Errorf("%v: %d of %d codes are one off", r, off, len(ref))
+			}
+		}
 	}
 }
