@@ -226,7 +226,7 @@ func (t *intTail) roundShift(to affine) bool {
 // scalesAre says whether s holds the scales of the sums, as float32 rounds them.
 func (t *intTail) scalesAre(s []float32) bool {
 	for j, want := range t.scale {
-		if len(s) == 0 || !(math.Abs(float64(s[j%len(s)])-want) <= 1e-6*want) {
+		if len(s) == 0 || !(math.Abs(float64(s[j%len(s)])-want) <= 1e-6*math.Abs(want)) {
 			return false
 		}
 	}
@@ -257,7 +257,7 @@ func weightCodes(v *value, axis int) (*tensor.Tensor, []float32, bool) {
 		return nil, nil, false
 	}
 	w, scale := d.in[0], tensor.Of[float32](d.in[1].konst)
-	if at, ok := scaledAxis(d); len(scale) > 1 && (!ok || at != axis || len(scale) != w.shape[axis]) || d.onnx.Int("block_size", 0) != 0 || !positive(scale) {
+	if at, ok := scaledAxis(d); len(scale) > 1 && (!ok || at != axis || len(scale) != w.shape[axis]) || d.onnx.Int("block_size", 0) != 0 || slices.ContainsFunc(scale, func(v float32) bool { return !finite(v) }) {
 		return nil, nil, false
 	}
 	if w.dtype.Bits() > 8 || w.elems() == 0 || len(w.shape) < 2 {
@@ -272,15 +272,6 @@ func weightCodes(v *value, axis int) (*tensor.Tensor, []float32, bool) {
 	}
 	t, ok := centred(w.konst, zeros, axis)
 	return t, scale, ok
-}
-
-func positive(list []float32) bool {
-	for _, v := range list {
-		if !(v > 0) || v == inf {
-			return false
-		}
-	}
-	return true
 }
 
 // centred takes the zero points off, one for all codes or one for each index of axis; it fails where a

@@ -117,6 +117,20 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestAnyScales multiplies stored codes whose scales are negative, or zero.
+func TestAnyScales(t *testing.T) {
+	k := newMaker(5)
+	scale := k.floats(24)
+	for i := range tensor.Of[float32](scale) {
+		tensor.Of[float32](scale)[i] *= 0.01
+	}
+	tensor.Of[float32](scale)[3] = 0
+	w := k.node("DequantizeLinear", []string{k.constant(k.codes(tensor.Int8, -127, 127, 20, 24)), k.constant(scale)}, "axis", int64(1))
+	y := k.node("MatMul", []string{k.codesIn(tensor.Uint8, 6, 20), w})
+	k.output(y, k.node("MatMul", []string{k.input(k.floats(6, 20)), w}), k.node("Add", []string{k.node("MatMul", []string{k.codesIn(tensor.Uint8, 6, 20), w}), k.constant(k.floats(24))}))
+	wantKernels(t, k.checkFloat(t), "u8s8 gemm to f32")
+}
+
 // TestMeetKeeps leaves alone what is seen, or read by others.
 func TestMeetKeeps(t *testing.T) {
 	k := newMaker(5)

@@ -22,8 +22,8 @@ var quantOps = map[string][]quantOperands{
 }
 
 // quantParams checks the scales and zero points that are constants: no arithmetic can make sense
-// of a scale that is not a positive number. Stored blocks of codes are only read, and tools do give
-// them scales below zero, to reach the larger end of the codes, and zero.
+// of a scale that is not a positive number. Stored codes are only read, and tools do give them
+// scales below zero, to reach the larger end of the codes, and zero.
 func (c *checker) quantParams(place string, s *scope) {
 	for i, n := range s.graph.Nodes {
 		if d := CanonicalDomain(n.Domain); d != "" && d != "com.microsoft" || c.functions[n.key()] != nil {
@@ -37,7 +37,7 @@ func (c *checker) quantParams(place string, s *scope) {
 
 func (c *checker) quantValue(place string, s *scope, n *Node, q quantOperands) {
 	if scale := operand(s, n, q.scale); scale != nil {
-		stored := n.Int("block_size", 0) > 0 && operand(s, n, q.codes) != nil
+		stored := n.Op == "DequantizeLinear" && operand(s, n, q.codes) != nil
 		if j := badScale(scale, stored); j >= 0 && stored {
 			c.invalid(place, "scale %q is not a finite number at element %d", n.In[q.scale], j)
 		} else if j >= 0 {

@@ -200,8 +200,10 @@ func TestCheckScales(t *testing.T) {
 		{tensor.Wrap(tensor.Float64, []float64{math.Inf(1)}, 1), tensor.Int8, "not a positive number"},
 		{f(1), tensor.Uint8, `zero point "z" is uint8, the values are int8`},
 	} {
-		g := &Graph{Nodes: nodes("y = DequantizeLinear(q,s,z)")}
-		g.SetConst("q", tensor.New(tensor.Int8, 1))
+		g := &Graph{Nodes: nodes("y = DequantizeLinear(q,s,z)"), In: []*Value{{Name: "q"}}}
+		if c.zero != tensor.Int8 {
+			g.SetConst("q", tensor.New(tensor.Int8, 1))
+		}
 		g.SetConst("s", c.scale)
 		g.SetConst("z", tensor.New(c.zero, 1))
 		err := Check(model(g), Limits{}).Err()
@@ -216,8 +218,7 @@ func TestCheckForeignScales(t *testing.T) {
 	for domain, want := range map[string]bool{"": false, "com.microsoft": false, "acme": true} {
 		n := node("y = DequantizeLinear(q,s)")
 		n.Domain = domain
-		g := &Graph{Nodes: []*Node{n}}
-		g.SetConst("q", tensor.New(tensor.Int8, 1))
+		g := &Graph{Nodes: []*Node{n}, In: []*Value{{Name: "q"}}}
 		g.SetConst("s", tensor.Float32s([]float32{-1}, 1))
 		m := model(g)
 		m.SetOpset(domain, 21)
@@ -227,14 +228,13 @@ func TestCheckForeignScales(t *testing.T) {
 	}
 }
 
-// TestCheckBlockScales takes any finite scale of stored blocks.
-func TestCheckBlockScales(t *testing.T) {
+// TestCheckStoredScales takes any finite scale of stored codes.
+func TestCheckStoredScales(t *testing.T) {
 	for _, c := range []struct {
 		scale float32
 		ok    bool
 	}{{1, true}, {-1, true}, {0, true}, {float32(math.Inf(-1)), false}, {float32(math.NaN()), false}} {
 		g := &Graph{Nodes: nodes("y = DequantizeLinear(q,s)")}
-		g.Nodes[0].SetAttr("block_size", int64(16))
 		g.SetConst("q", tensor.New(tensor.Int8, 16))
 		g.SetConst("s", tensor.Float32s([]float32{c.scale}, 1))
 		err := Check(model(g), Limits{}).Err()

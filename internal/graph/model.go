@@ -43,6 +43,9 @@ func OpsetIn(list []Opset, domain string) int {
 			return o.Version
 		}
 	}
+	if domain == "com.microsoft" {
+		return 1 // its only version: tools that write its operators leave it out
+	}
 	return 0
 }
 
