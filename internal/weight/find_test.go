@@ -31,6 +31,19 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestFindTwin lists weights behind ONNX Runtime's own DequantizeLinear.
+func TestFindTwin(t *testing.T) {
+	g := &graph.Graph{Name: "g"}
+	g.SetConst("w", tensor.New(tensor.Int8, 4, 3))
+	g.SetConst("s", tensor.Float32s([]float32{1, 2, 3, 4}, 4))
+	d := &graph.Node{Op: "DequantizeLinear", Domain: "com.microsoft", In: []string{"w", "s"}, Out: []string{"y"}}
+	d.SetAttr("axis", int64(0))
+	g.Nodes = []*graph.Node{d, {Op: "MatMul", In: []string{"y", "x"}, Out: []string{"z"}}}
+	if found := Find(&graph.Model{Graph: g}); len(found) != 1 || found[0].Format != format.Int8 || found[0].Name != "y" {
+		t.Errorf("found %v", found)
+	}
+}
+
 // TestFindIntegers lists the weights of operators on codes, and those that are stored as halves.
 func TestFindIntegers(t *testing.T) {
 	g := &graph.Graph{Name: "g"}

@@ -45,11 +45,14 @@ type reader struct {
 
 func (r *reader) node(name string) *graph.Node {
 	n := r.src.Producer(name)
-	if n == nil || graph.CanonicalDomain(n.Domain) != "" || len(n.Out) == 0 || n.Out[0] != name {
+	if n == nil || graph.CanonicalDomain(n.Domain) != "" && !twin(n) || len(n.Out) == 0 || n.Out[0] != name {
 		return nil
 	}
 	return n
 }
+
+// twin says whether n is ONNX Runtime's own DequantizeLinear, which is ONNX's.
+func twin(n *graph.Node) bool { return n.Domain == "com.microsoft" && n.Op == "DequantizeLinear" }
 
 func (r *reader) input(n *graph.Node, i int) string {
 	if i >= 0 && i < len(n.In) {
