@@ -13,36 +13,64 @@ type blend struct {
 	weight        float32
 }
 
-// lowerLinearResize emits Resize by linear interpolation of the two spatial dimensions.
+// lowerLinearResize emits Resize by linear interpolation of one to three spatial dimensions: the last two at once, then the
+// depth, whose images are lines of one column.
 func lowerLinearResize(lw *lowerer, n *node) bool {
 	x, y := n.in[0], n.out[0]
+	rank := len(x.shape)
 	if n.onnx.Str("mode", "nearest") != "linear" || n.onnx.Bool("antialias", false) || n.onnx.Bool("exclude_outside", false) || n.onnx.Has("axes") ||
 		n.onnx.Str("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize" ||
-		!x.is(tensor.Float32) || len(x.shape) != 4 || !sameShape(x.shape[:2], y.shape[:2]) || x.elems() == 0 || y.elems() == 0 {
+		!x.is(tensor.Float32) || rank < 3 || rank > 5 || !sameShape(x.shape[:2], y.shape[:2]) || x.elems() == 0 || y.elems() == 0 {
 		return false
 	}
-	rows, ok1 := lw.blends(n, 2)
-	cols, ok2 := lw.blends(n, 3)
-	if !ok1 || !ok2 {
-		return false
+	along := [][]blend{{{}}, {{}}} // of a depth and of rows, where there are none
+	for axis := 2; axis < rank; axis++ {
+		list, ok := lw.blends(n, axis)
+		if !ok {
+			return false
+		}
+		along = append(along, list)
 	}
+	depth, rows, cols := along[len(along)-3], along[len(along)-2], along[len(along)-1]
 	src, dst := lw.use(x, channelsLast), lw.make(y, channelsLast)
-	im, m := imageOf(x, y), &blendLines{level: lw.level, rows: rows, cols: cols, c: x.shape[1], w: x.shape[3]}
-	cuts := lw.rowCuts(image{im.batch, im.in, im.out, len(rows)}, 1, float64(y.elems()), nil)
-	room := lw.scratch(tensor.Float32, len(cuts)*2*m.line())
+	c, w := x.shape[1], x.shape[rank-1]
+	if rank < 5 {
+		lw.blend(n, src, dst, x.shape[0], &blendLines{rows: rows, cols: cols, c: c, w: w, h: x.elems() / (x.shape[0] * c * w)})
+		return true
+	}
+	images, line := x.shape[0]*x.shape[2], len(rows)*len(cols)*c
+	flat := lw.scratch(tensor.Float32, images*line)
+	lw.blend(n, src, flat, images, &blendLines{rows: rows, cols: cols, c: c, w: w, h: x.shape[3]})
+	lw.blend(n, flat, dst, x.shape[0], &blendLines{rows: depth, cols: []blend{{}}, c: line, w: 1, h: x.shape[2]})
+	return true
+}
+
+// blend emits the step that resizes images.
+func (lw *lowerer) blend(n *node, src, dst *slot, batch int, m *blendLines) {
+	m.level = lw.level
+	in, out := m.h*m.w*m.c, len(m.rows)*m.line()
+	cuts := lw.rowCuts(image{batch, in, out, len(m.rows)}, 1, float64(batch*out), nil)
+	room := lw.scratch(tensor.Float32, len(cuts)*m.room())
 	lw.emit(&step{node: n, kernel: "f32 linear resize", parts: len(cuts), in: []*slot{src}, out: []*slot{dst, room}, run: func(f *frame, part int) error {
 		k := cuts[part]
-		m.run(f.f32(dst)[k.image*im.out:][:im.out], f.f32(src)[k.image*im.in:][:im.in], f.f32(room)[part*2*m.line():][:2*m.line()], k.M0, k.M1)
+		m.run(f.f32(dst)[k.image*out:][:out], f.f32(src)[k.image*in:][:in], f.f32(room)[part*m.room():][:m.room()], k.M0, k.M1)
 		return nil
 	}})
-	return true
 }
 
 // blendLines resizes one image in channels-last order: lines are blended across, and pairs of these down.
 type blendLines struct {
 	level      kernel.Level
 	rows, cols []blend
-	c, w       int // channels, columns of the operand
+	c, w, h    int // channels, columns and rows of the operand
+}
+
+// room is the number of elements that two lines blended across take.
+func (m *blendLines) room() int {
+	if m.w == 1 && len(m.cols) == 1 {
+		return 0
+	}
+	return 2 * m.line()
 }
 
 // line is the number of elements of a line of the result.
@@ -53,6 +81,9 @@ func (m *blendLines) run(dst, x, room []float32, r0, r1 int) {
 	n := m.line()
 	have := [2]int{-1, -1}
 	across := func(row, other int) []float32 {
+		if len(room) == 0 {
+			return x[row*n:][:n]
+		}
 		for i, h := range have {
 			if h == row {
 				return room[i*n:][:n]
@@ -92,13 +123,11 @@ func (m *blendLines) across(dst, x []float32) {
 // tensor of one image and one channel that holds the number of each line.
 func (lw *lowerer) blends(n *node, axis int) ([]blend, bool) {
 	x, y := n.in[0].shape, n.out[0].shape
-	probe := tensor.New(tensor.Float32, 1, 1, x[2], x[3])
+	one := func(shape []int) []int { return append([]int{1, 1}, shape[2:]...) }
+	probe := tensor.New(tensor.Float32, one(x)...)
+	inner := tensor.Elements(x[axis+1:])
 	for i := range probe.Len() {
-		line := i % x[3]
-		if axis == 2 {
-			line = i / x[3]
-		}
-		tensor.Of[float32](probe)[i] = float32(line)
+		tensor.Of[float32](probe)[i] = float32(i / inner % x[axis])
 	}
 	args := []*tensor.Tensor{probe}
 	for i, v := range n.in[1:] {
@@ -107,8 +136,8 @@ func (lw *lowerer) blends(n *node, axis int) ([]blend, bool) {
 			args = append(args, nil)
 		case v.konst == nil:
 			return nil, false
-		case i == 2 && v.elems() == 4: // sizes
-			args = append(args, tensor.Vector(1, 1, int64(y[2]), int64(y[3])))
+		case i == 2 && v.elems() == len(x): // sizes
+			args = append(args, shapeOf(one(y)))
 		default:
 			args = append(args, v.konst)
 		}
@@ -118,21 +147,15 @@ func (lw *lowerer) blends(n *node, axis int) ([]blend, bool) {
 		return nil, false
 	}
 	out, err := e.run(context.Background(), args)
-	if err != nil || !sameShape(out[0].Shape, []int{1, 1, y[2], y[3]}) {
+	if err != nil || !sameShape(out[0].Shape, one(y)) {
 		return nil, false
 	}
-	return blendsOf(tensor.Of[float32](out[0]), y[2:], axis, x[axis]), true
-}
-
-func blendsOf(lines []float32, size []int, axis, in int) []blend {
-	list := make([]blend, size[axis-2])
+	inner = tensor.Elements(y[axis+1:])
+	list := make([]blend, y[axis])
 	for i := range list {
-		at := lines[i]
-		if axis == 2 {
-			at = lines[i*size[1]]
-		}
-		first := min(max(int(at), 0), in-1)
-		list[i] = blend{first, min(first+1, in-1), at - float32(first)}
+		at := tensor.Of[float32](out[0])[i*inner]
+		first := min(max(int(at), 0), x[axis]-1)
+		list[i] = blend{first, min(first+1, x[axis]-1), at - float32(first)}
 	}
-	return list
+	return list, true
 }

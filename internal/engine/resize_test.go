@@ -6,6 +6,33 @@ import (
 	"lowbit/internal/tensor"
 )
 
+// TestLinearResizeDimensions resizes lines and volumes, by scales and to sizes.
+func TestLinearResizeDimensions(t *testing.T) {
+	for _, c := range []struct {
+		x  []int
+		by []float32
+		to []int64
+	}{
+		{x: []int{2, 3, 50}, by: []float32{1, 1, 2.5}},
+		{x: []int{1, 16, 7}, to: []int64{1, 16, 3}},
+		{x: []int{2, 5, 6, 7, 8}, by: []float32{1, 1, 2, 2, 2}},
+		{x: []int{1, 17, 9, 8, 1}, to: []int64{1, 17, 4, 8, 3}},
+		{x: []int{1, 2, 1, 8, 9}, by: []float32{1, 1, 3, 1, 0.5}},
+	} {
+		for _, mode := range []string{"half_pixel", "align_corners", "asymmetric"} {
+			k := newMaker(9)
+			in := []string{k.input(k.floats(c.x...)), ""}
+			if c.by != nil {
+				in = append(in, k.constant(tensor.Float32s(c.by, len(c.by))))
+			} else {
+				in = append(in, "", k.constant(tensor.Vector(c.to...)))
+			}
+			k.output(k.node("Resize", in, "mode", "linear", "coordinate_transformation_mode", mode))
+			wantKernels(t, k.checkFloat(t), "f32 linear resize")
+		}
+	}
+}
+
 // TestLinearResize makes images larger and smaller in several parts.
 func TestLinearResize(t *testing.T) {
 	for _, mode := range []string{"half_pixel", "align_corners", "asymmetric"} {
