@@ -29,7 +29,7 @@ func init() {
 
 		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool},
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
-		"GridSample": {lowerGridSample},
+		"GridSample": {lowerGridSample}, "RoiAlign": {lowerRoiAlign},
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},

@@ -32,6 +32,7 @@ var layouts = []struct {
 		"x": plX, "off": plOff, "k": plK, "w": plW, "bias": plBias, "c": plC, "ldc": plLdc, "tiles": plTiles, "lo": plLo, "hi": plHi,
 		"scale": plScale, "shift": plShift, "kind": plKind, "zero": plZero, "qlo": plQLo, "qhi": plQHi,
 	}},
+	{"rowsArgs", map[string]int{"x": rwX, "off": rwOff, "w": rwW, "k": rwK, "dst": rwDst, "n": rwN}},
 	{"QSum", map[string]int{
 		"Weights": qsWeights, "Offset": qsOffset, "Factor": qsFactor, "Round": qsRound, "Zero": qsZero, "Lo": qsLo, "Hi": qsHi,
 	}},
