@@ -204,6 +204,7 @@ func TestRows(t *testing.T) {
 			x := k.node("Pow", []string{k.input(k.positive(40)), k.scalar(0.5)})
 			return k.node("Pow", []string{k.node("Pow", []string{x, k.scalar(2)}), k.scalar(-1)})
 		}, []string{"Sqrt", "Square", "Reciprocal"}},
+		{"third power", func(k *maker) string { return k.node("Pow", []string{k.input(k.floats(5, 40)), k.scalar(3)}) }, []string{"Square", "Mul"}},
 	}
 	for _, op := range slices.Sorted(maps.Keys(reductions)) {
 		kernels := []string{"f32 " + op}

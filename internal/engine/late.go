@@ -14,12 +14,15 @@ var late = map[string]bool{
 	"QLinearConv": true, "QLinearMatMul": true, "com.microsoft.QGemm": true, "ConvInteger": true, "MatMulInteger": true,
 }
 
+// rewritten lists kinds of node that passes turn into ones with lowerings.
+var rewritten = map[string]bool{"LeakyRelu": true, "Pow": true, "LayerNormalization": true, "Einsum": true}
+
 // followsLate says whether a node may be compiled with such ones. Where all its operands are known it is what makes shapes
 // unknown: it stays outside, and so each compilation in the run has fewer nodes than the one around it.
 func followsLate(n *node) bool {
 	_, function := functions[n.kind]
 	_, coded := qoperators[n.kind]
-	if controls[n.kind] || !late[n.kind] && !function && !coded && lowerings[n.kind] == nil {
+	if controls[n.kind] || !late[n.kind] && !function && !coded && !rewritten[n.kind] && lowerings[n.kind] == nil {
 		return false
 	}
 	return slices.ContainsFunc(n.in, func(v *value) bool { return v != nil && !v.known })

@@ -7,10 +7,10 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// findPowers turns the powers that have a function of their own into "function" nodes, and LeakyRelu
-// into PRelu with a constant slope.
+// findPowers turns the powers that have a function of their own into "function" nodes, third powers into products, and
+// LeakyRelu into PRelu with a constant slope.
 func findPowers(g *net) {
-	for _, n := range g.nodes {
+	for _, n := range slices.Clone(g.nodes) {
 		if !n.static() || !n.in[0].is(tensor.Float32) {
 			continue
 		}
@@ -18,8 +18,15 @@ func findPowers(g *net) {
 		case "Pow":
 			e, ok := scalar(n.in[1])
 			i := slices.IndexFunc(powers, func(p power) bool { return p.exponent == e })
-			if ok && i >= 0 && sameShape(n.in[0].shape, n.out[0].shape) {
+			if !ok || !sameShape(n.in[0].shape, n.out[0].shape) {
+				continue
+			}
+			if i >= 0 {
 				n.become("function", function{op: powers[i].op}, n.in[0])
+			} else if e == 3 {
+				square := g.newValue(n.in[0], tensor.Float32, n.in[0].shape)
+				g.insert(newNode("function", n, function{op: kernel.Square}, []*value{n.in[0]}, []*value{square}), n)
+				n.become("Mul", nil, square, n.in[0])
 			}
 		case "LeakyRelu":
 			slope := g.constant(n.out[0].name+"·slope", tensor.Scalar(n.onnx.Float("alpha", 0.01)))

@@ -7,16 +7,21 @@ import (
 
 // reductions lists the reductions of floats that kernels compute.
 var reductions = map[string]reduction{
-	"ReduceMean": {kernel.ReduceSum, kernel.Add, true},
-	"ReduceSum":  {kernel.ReduceSum, kernel.Add, false},
-	"ReduceMax":  {kernel.ReduceMax, kernel.Max, false},
-	"ReduceMin":  {kernel.ReduceMin, kernel.Min, false},
+	"ReduceMean": {rows: kernel.ReduceSum, pair: kernel.Add, mean: true},
+	"ReduceSum":  {rows: kernel.ReduceSum, pair: kernel.Add},
+	"ReduceMax":  {rows: kernel.ReduceMax, pair: kernel.Max},
+	"ReduceMin":  {rows: kernel.ReduceMin, pair: kernel.Min},
+
+	"ReduceL2":        {rows: kernel.ReduceSum, pair: kernel.Add, squares: true, root: true},
+	"ReduceSumSquare": {rows: kernel.ReduceSum, pair: kernel.Add, squares: true},
 }
 
 type reduction struct {
 	rows kernel.Reduce // along contiguous elements
 	pair kernel.Binary // of two rows
 	mean bool
+
+	squares, root bool // of what is reduced, of what that gives
 }
 
 // lowerReduce emits a reduction over neighbouring dimensions.
@@ -57,9 +62,23 @@ func (lw *lowerer) emitReduce(n *node, r reduction, src, dst *slot, dims [3]int)
 	outer, mid, inner := dims[0], dims[1], dims[2]
 	level := lw.level
 	parts := lw.partsFor(float64(outer*mid*inner)*functionNanos, outer)
-	lw.emit(&step{node: n, kernel: "f32 " + n.kind, parts: parts, in: []*slot{src}, out: []*slot{dst}, run: func(f *frame, part int) error {
+	out, room := []*slot{dst}, src
+	if r.squares {
+		room = lw.scratch(tensor.Float32, outer*mid*inner)
+		out = append(out, room)
+	}
+	lw.emit(&step{node: n, kernel: "f32 " + n.kind, parts: parts, in: []*slot{src}, out: out, run: func(f *frame, part int) error {
 		a, b := outer*part/parts, outer*(part+1)/parts
-		r.run(level, f.f32(dst)[a*inner:b*inner], f.f32(src)[a*mid*inner:b*mid*inner], mid, inner)
+		y, x := f.f32(dst)[a*inner:b*inner], f.f32(src)[a*mid*inner:b*mid*inner]
+		if r.squares {
+			squares := f.f32(room)[a*mid*inner : b*mid*inner]
+			level.Unary(kernel.Square, squares, x)
+			x = squares
+		}
+		r.run(level, y, x, mid, inner)
+		if r.root {
+			level.Unary(kernel.Sqrt, y, y)
+		}
 		return nil
 	}})
 }
