@@ -105,6 +105,8 @@ var functions = map[string]func(n *node) (function, bool){
 	"Log":         fixed(kernel.Log),
 	"Tanh":        fixed(kernel.Tanh),
 	"Erf":         fixed(kernel.Erf),
+	"Sin":         fixed(kernel.Sin),
+	"Cos":         fixed(kernel.Cos),
 	"Sigmoid":     fixed(kernel.Sigmoid),
 	"HardSwish":   fixed(kernel.HardSwish),
 	"Softplus":    fixed(kernel.Softplus),

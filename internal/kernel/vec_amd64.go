@@ -56,6 +56,8 @@ var unaryAsm = [numUnary]variants[unaryFn]{
 	Softplus:    both[unaryFn](softplusAVX512, softplusAVX2),
 	Softsign:    both[unaryFn](softsignAVX512, softsignAVX2),
 	Mish:        both[unaryFn](mishAVX512, mishAVX2),
+	Sin:         both[unaryFn](sinAVX512, sinAVX2),
+	Cos:         both[unaryFn](cosAVX512, cosAVX2),
 	Clamp:       both[unaryFn](clampAVX512, clampAVX2),
 	Elu:         both[unaryFn](eluAVX512, eluAVX2),
 	HardSigmoid: both[unaryFn](hardSigmoidAVX512, hardSigmoidAVX2),

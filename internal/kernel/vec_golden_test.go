@@ -31,6 +31,8 @@ var goldenUnary = [numUnary]uint32{
 	Softplus:    0x8c3498b1,
 	Softsign:    0x3f52e890,
 	Mish:        0x7c0b6159,
+	Sin:         0x1b8f781d,
+	Cos:         0xb4d9ad82,
 	Clamp:       0x64a2dd14,
 	Elu:         0x173af054,
 	HardSigmoid: 0x8377692d,

@@ -60,6 +60,43 @@ var erfTable = [...][16]float32{
 	},
 }
 
+// Cody and Waite's reduction by π/2: the whole multiples of the first two parts are exact for |x| up to sinMost.
+const (
+	twoOverPi = 0.63661977236758
+	halfPiA   = 1.5703125
+	halfPiB   = 4.837512969970703e-4
+	halfPiC   = 7.549790126404332e-8
+	sinMost   = 8192
+)
+
+// sinPoly: (sin r − r)/r³ and cosPoly: (cos r − 1 + r²/2)/r⁴, by r², on |r| ≤ π/4, errors 3.6e-9 of r and 9.6e-11.
+var (
+	sinPoly = [...]float32{-0.16666655, 0.008332178, -0.00019517266}
+	cosPoly = [...]float32{0.041666646, -0.0013887368, 2.4438415e-05}
+)
+
+func sinOne(x float32) float32 { return quarters(x, 0, math.Sin) }
+func cosOne(x float32) float32 { return quarters(x, 1, math.Cos) }
+
+// quarters is sin(x + turn·π/2), which beyond sinMost is that of float64.
+func quarters(x float32, turn uint32, wide func(float64) float64) float32 {
+	if !(absOne(x) <= sinMost) {
+		return float32(wide(float64(x)))
+	}
+	t := float32(x*twoOverPi) + magic
+	k := t - magic
+	r := x - float32(k*halfPiA)
+	r -= float32(k * halfPiB)
+	r -= float32(k * halfPiC)
+	z := r * r
+	v := r + float32(float32(r*z)*poly(sinPoly[:], z))
+	q := math.Float32bits(t) + turn
+	if q&1 != 0 {
+		v = (1 - float32(z*0.5)) + float32(float32(z*z)*poly(cosPoly[:], z))
+	}
+	return math.Float32frombits(math.Float32bits(v) ^ q<<30&signBit)
+}
+
 func poly(c []float32, x float32) float32 {
 	y := c[len(c)-1]
 	for i := len(c) - 2; i >= 0; i-- {

@@ -30,6 +30,8 @@ var accuracy = []struct {
 	{op: Softplus, want: softplus64, ulp: 3, abs: least},
 	{op: Softsign, want: func(x float64) float64 { return x / (1 + math.Abs(x)) }, ulp: 2},
 	{op: Mish, want: func(x float64) float64 { return x * math.Tanh(softplus64(x)) }, ulp: 5, abs: 88 * least},
+	{op: Sin, want: math.Sin, ulp: 1.6, abs: 1.2e-7},
+	{op: Cos, want: math.Cos, ulp: 1.6, abs: 1.2e-7},
 	{op: Elu, p: 1, q: 1, want: elu64, ulp: 2},
 	{op: Sqrt, want: math.Sqrt, ulp: 0.5},
 	{op: Reciprocal, want: func(x float64) float64 { return 1 / x }, ulp: 0.5},

@@ -28,6 +28,8 @@ const (
 	Softplus                 // ln(1+eˣ); 1.7 ulp
 	Softsign                 // x/(1+|x|); 1.5 ulp
 	Mish                     // x·tanh(softplus(x)); 4.5 ulp
+	Sin                      // sine of radians; 1.5 ulp or 1e-7
+	Cos                      // cosine of radians; 1.5 ulp or 1e-7
 	Clamp                    // min(max(x, p), q)
 	Elu                      // x > 0 ? q·x : p·(eˣ−1), with eˣ−1 to 1 ulp; Elu has q = 1, Selu p = α·γ and q = γ
 	HardSigmoid              // clamp(p·x+q, 0, 1)
@@ -62,6 +64,8 @@ var unaryRows = [numUnary]unaryRow{
 	Softplus:    {"Softplus", each(softplusOne)},
 	Softsign:    {"Softsign", each(softsignOne)},
 	Mish:        {"Mish", each(mishOne)},
+	Sin:         {"Sin", each(sinOne)},
+	Cos:         {"Cos", each(cosOne)},
 	Clamp:       {"Clamp", eachWith(clampOne)},
 	Elu:         {"Elu", eachWith(eluOne)},
 	HardSigmoid: {"HardSigmoid", eachWith(hardSigmoidOne)},
@@ -81,11 +85,20 @@ func (l Level) Unary(op Unary, dst, x []float32) { l.UnaryWith(op, dst, x, 0, 0)
 // [ScaleShift] name; the other operations take no notice of them.
 func (l Level) UnaryWith(op Unary, dst, x []float32, p, q float32) {
 	x = x[:len(dst)]
-	if f, ok := unaryAsm[op].pick(l); ok {
+	if f, ok := unaryAsm[op].pick(l); ok && (op != Sin && op != Cos || l.within(x, sinMost)) {
 		spans(len(dst), callMax, func(i, n int) { f(&dst[i], &x[i], n, p, q) })
 		return
 	}
 	unaryRows[op].ref(dst, x, p, q)
+}
+
+// within says whether all of x is of that size at most; it is false where one is NaN.
+func (l Level) within(x []float32, most float32) bool {
+	if len(x) == 0 {
+		return true
+	}
+	lo, hi := l.MinMax(x)
+	return lo >= -most && hi <= most
 }
 
 // stripFn is an assembly body for rows of cols elements, at most a vector; pitch is in bytes.

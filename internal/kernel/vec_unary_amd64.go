@@ -204,6 +204,26 @@ func softsignAVX2(dst *float32, x *float32, n int, p float32, q float32)
 //go:noescape
 func softsignAVX512(dst *float32, x *float32, n int, p float32, q float32)
 
+// sinAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func sinAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// sinAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func sinAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// cosAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func cosAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// cosAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func cosAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
 // mishAVX2 is the body of a unary operation on n elements.
 //
 //go:noescape

@@ -78,6 +78,8 @@ var unaryBodies = []unaryBody{
 	{"hardSwish", true, plain((*body).hardSwish)},
 	{"softplus", false, plain((*body).softplus)},
 	{"softsign", true, plain((*body).softsign)},
+	{"sin", false, plain((*body).sin)},
+	{"cos", false, plain((*body).cos)},
 	{"mish", false, plain((*body).mish)},
 	{"clamp", true, (*body).clamp},
 	{"elu", false, (*body).elu},

@@ -60,6 +60,39 @@ func (f *file) tables() {
 	}
 }
 
+const (
+	twoOverPi = 0.63661977236758
+	halfPiA   = 1.5703125
+	halfPiB   = 4.837512969970703e-4
+	halfPiC   = 7.549790126404332e-8
+)
+
+var (
+	sinPoly = []float64{-0.16666655, 0.008332178, -0.00019517266}
+	cosPoly = []float64{0.041666646, -0.0013887368, 2.4438415e-05}
+)
+
+func (b *body) sin(x val) val { return b.quarters(x, 0) }
+func (b *body) cos(x val) val { return b.quarters(x, 1) }
+
+func (b *body) quarters(x val, turn uint32) val {
+	t := b.add(b.mul(x, b.k(twoOverPi)), b.k(magic))
+	k := b.sub(t, b.k(magic))
+	r := b.sub(x, b.mul(k, b.k(halfPiA)))
+	r = b.sub(r, b.mul(k, b.k(halfPiB)))
+	r = b.sub(r, b.mul(k, b.k(halfPiC)))
+	z := b.mul(r, r)
+	s := b.add(b.mul(b.mul(r, z), b.poly(sinPoly, z)), r)
+	c := b.add(b.sub(b.k(1), b.mul(z, b.k(0.5))), b.mul(b.mul(z, z), b.poly(cosPoly, z)))
+	q := t
+	if turn > 0 {
+		q = b.addInt(t, b.bits(turn))
+	}
+	odd := b.shift("VPSRAD", 31, b.shift("VPSLLD", 31, q))
+	v := b.xor(s, b.and(odd, b.xor(s, c)))
+	return b.xor(v, b.and(b.shift("VPSLLD", 30, q), b.bits(signBit)))
+}
+
 func (b *body) poly(c []float64, x val) val {
 	y := b.k(c[len(c)-1])
 	for i := len(c) - 2; i >= 0; i-- {
