@@ -10,7 +10,7 @@ import (
 // late lists the kinds of node that are worth compiling in the middle of a run, where their shapes depend on what has been
 // computed, as those behind the boxes that a detector found.
 var late = map[string]bool{
-	"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true, "RoiAlign": true,
+	"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true, "Einsum": true, "RoiAlign": true, "GridSample": true,
 	"QLinearConv": true, "QLinearMatMul": true, "com.microsoft.QGemm": true, "ConvInteger": true, "MatMulInteger": true,
 }
 
