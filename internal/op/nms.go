@@ -31,6 +31,11 @@ func (b box) overlap(o box) float64 {
 	return h * w / (b.area() + o.area() - h*w)
 }
 
+// apart says whether neither reaches into the other, so that they do not overlap.
+func (b *box) apart(o *box) bool {
+	return b.x2 <= o.x1 || o.x2 <= b.x1 || b.y2 <= o.y1 || o.y2 <= b.y1
+}
+
 // A suppression holds the operands of NonMaxSuppression: boxes (N,B,4), scores (N,C,B).
 type suppression struct {
 	batch, classes, count int
@@ -83,10 +88,13 @@ func (v *suppression) choose(n, class int) []int {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(score[b], score[a]) })
 	var kept []int
 	var boxes []box
+next:
 	for _, i := range order {
 		b := boxOf(v.boxes[(n*v.count+i)*4:][:4], v.center)
-		if slices.ContainsFunc(boxes, func(k box) bool { return k.overlap(b) > v.overlap }) {
-			continue
+		for j := range boxes {
+			if k := &boxes[j]; !k.apart(&b) && k.overlap(b) > v.overlap {
+				continue next
+			}
 		}
 		kept, boxes = append(kept, i), append(boxes, b)
 		if len(kept) == v.most {
