@@ -32,9 +32,12 @@ func followsLate(n *node) bool {
 // compiling there.
 func gatherLate(g *net) {
 	for i := 0; i < len(g.nodes); i++ {
+		if !followsLate(g.nodes[i]) {
+			continue
+		}
 		members, last := g.lateRun(i)
 		if !slices.ContainsFunc(members, func(n *node) bool { return late[n.kind] }) {
-			i = max(i, last)
+			i = last
 			continue
 		}
 		n := g.joinLate(members)
