@@ -47,7 +47,17 @@ type compareJSON struct {
 	Cosine  float64        `json:"cosine"`
 	MaxAbs  float64        `json:"max_abs"`
 	Agree   float64        `json:"top1_agreement"`
+	Apart   int            `json:"outputs_apart,omitempty"` // outputs of other sizes, which are not compared
 	Layers  []layerDifJSON `json:"layers"`
+}
+
+// String sums up how the outputs differ.
+func (c *compareJSON) String() string {
+	text := fmt.Sprintf("outputs over %d samples: %.2f dB, cosine %.6f, max abs %.4g, same top class %.1f %%", c.Samples, c.SQNR, c.Cosine, c.MaxAbs, 100*c.Agree)
+	if c.Apart > 0 {
+		text += fmt.Sprintf("; %d outputs of other sizes are not compared", c.Apart)
+	}
+	return text
 }
 
 // layerDifJSON is what is told of one value: the difference, the smallest and largest number in each model,
@@ -124,7 +134,7 @@ func (a *app) printCompare(c *compareJSON) error {
 			return err
 		}
 	}
-	return a.printf("outputs over %d samples: %.2f dB, cosine %.6f, max abs %.4g, same top class %.1f %%\n", c.Samples, c.SQNR, c.Cosine, c.MaxAbs, 100*c.Agree)
+	return a.printf("%v\n", c)
 }
 
 // comparison runs the samples through both models.
@@ -191,7 +201,7 @@ func (a *app) runPair(ctx context.Context, pair report.Pair, src *dataset.Source
 // compared sums up a comparison, its layers in the order in which the first model computes them.
 func compared(cmp *report.Comparison, order []string, values *spans) *compareJSON {
 	out := &compareJSON{Schema: compareSchema, Samples: cmp.Samples, SQNR: cmp.Outputs.SQNR(), Cosine: cmp.Outputs.Cosine(),
-		MaxAbs: cmp.Outputs.MaxAbs(), Agree: float64(cmp.Agree) / float64(cmp.Samples), Layers: []layerDifJSON{}}
+		MaxAbs: cmp.Outputs.MaxAbs(), Agree: float64(cmp.Agree) / float64(cmp.Samples), Apart: cmp.Outputs.Apart(), Layers: []layerDifJSON{}}
 	for _, name := range order {
 		if d := cmp.Layers[name]; d != nil {
 			l := layerDifJSON{Name: name, SQNR: d.SQNR(), Cosine: d.Cosine(), MaxAbs: d.MaxAbs()}

@@ -34,16 +34,37 @@ type Gate struct {
 // tenth of the signal's power.
 const poorSQNR = 10
 
-// warning says what is wrong with the quantized network, "" where nothing is.
-func (g *Gate) warning() string {
-	if g.SQNR < poorSQNR {
-		return fmt.Sprintf("the quantized network differs much from the float one: %.1f dB, the same top class on %.0f %% of %d samples", g.SQNR, 100*g.Agree, g.Samples)
+// warnings say what is wrong with the quantized network.
+func (g *Gate) warnings() (list []string) {
+	if n := g.apart(); n > 0 {
+		list = append(list, fmt.Sprintf("%d outputs over %d samples have other sizes than in the float network, which follow from its values, and are not compared", n, g.Samples))
+		if g.incomparable() {
+			return list
+		}
 	}
-	return ""
+	if g.SQNR < poorSQNR {
+		list = append(list, fmt.Sprintf("the quantized network differs much from the float one: %.1f dB, the same top class on %.0f %% of %d samples", g.SQNR, 100*g.Agree, g.Samples))
+	}
+	return list
+}
+
+// incomparable says whether no output of any sample has the size it has in float.
+func (g *Gate) incomparable() bool { return g.SQNR <= -report.Exact && g.apart() > 0 }
+
+// apart is how many outputs could not be compared.
+func (g *Gate) apart() int {
+	n := 0
+	for i := range g.each {
+		n += g.each[i].Apart()
+	}
+	return n
 }
 
 // String tells the ratio with its standard error.
 func (g *Gate) String() string {
+	if g.incomparable() {
+		return fmt.Sprintf("%.1f dB (other sizes)", g.SQNR)
+	}
 	if g.Error == 0 {
 		return fmt.Sprintf("%.1f dB", g.SQNR)
 	}

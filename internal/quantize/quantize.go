@@ -346,9 +346,7 @@ func (q *quantization) finish() error {
 	if q.gate, err = q.lastWord(judged); err != nil {
 		return err
 	}
-	if w := q.gate.warning(); w != "" {
-		q.warnings = append(q.warnings, w)
-	}
+	q.warnings = append(q.warnings, q.gate.warnings()...)
 	return q.describe()
 }
 

@@ -74,17 +74,26 @@ func (c *corrector) run(ctx context.Context) error {
 }
 
 // piece runs one piece of the quantized network and corrects its layer.
-func (c *corrector) piece(ctx context.Context, p *piece, l *layer, want [][]float32) (left []map[string]*tensor.Tensor, changed bool, err error) {
+func (c *corrector) piece(ctx context.Context, p *piece, l *layer, want []seen) (left []map[string]*tensor.Tensor, changed bool, err error) {
 	got := make([][]float32, len(want))
-	left, err = c.walk.run(ctx, p, []string{p.layer.Out[0]}, func(i int, _ string, t *tensor.Tensor) { got[i] = spread(t, l.axis, c.per) })
+	left, err = c.walk.run(ctx, p, []string{p.layer.Out[0]}, func(i int, _ string, t *tensor.Tensor) {
+		if want[i].like(t) {
+			got[i] = spread(t, l.axis, c.per)
+		}
+	})
 	if err != nil {
 		return nil, false, err
 	}
-	pairs := make([]pair, len(got))
+	var fit, held []pair
 	for i := range got {
-		pairs[i] = pair{want[i], got[i]}
+		switch {
+		case got[i] == nil:
+		case i < len(c.fit):
+			fit = append(fit, pair{want[i].x, got[i]})
+		default:
+			held = append(held, pair{want[i].x, got[i]})
+		}
 	}
-	fit, held := pairs[:len(c.fit)], pairs[len(c.fit):]
 	if len(held) == 0 {
 		fit, held = halves(fit, c.channels(l))
 	}
@@ -92,7 +101,7 @@ func (c *corrector) piece(ctx context.Context, p *piece, l *layer, want [][]floa
 	return left, changed, err
 }
 
-// A pair is what a layer yields in the float and in the quantized network: (C,per) each.
+// A pair is what a layer yields in the float and in the quantized network, in one shape: (C,per) each.
 type pair struct{ want, got []float32 }
 
 // halves deals the elements of each channel out to two sets: where there is one sample only, some of
@@ -119,7 +128,7 @@ func halves(pairs []pair, channels int) (even, odd []pair) {
 // that of an Add behind it changes what comes next.
 func (c *corrector) correct(l *layer, quantized *graph.Node, fit, held []pair) (bool, error) {
 	b := c.job.Net.Graph.ConstTensor(l.offset())
-	if per := len(held[0].want) / max(1, b.Len()); min(len(fit), len(held))*min(per, leastApart) < leastSeen {
+	if len(held) == 0 || min(len(fit), len(held))*min(len(held[0].want)/max(1, b.Len()), leastApart) < leastSeen {
 		c.few++
 		return false, nil
 	}

@@ -66,7 +66,7 @@ type rounder struct {
 	solve solver
 }
 
-func (r *rounder) piece(ctx context.Context, p *piece, l *layer, want [][]float32) ([]map[string]*tensor.Tensor, bool, error) {
+func (r *rounder) piece(ctx context.Context, p *piece, l *layer, want []seen) ([]map[string]*tensor.Tensor, bool, error) {
 	w := r.job.Net.Graph.ConstTensor(l.node.In[l.weight])
 	win, _ := windowOf(l.node, w)
 	x, y := make([][]float32, len(want)), make([][]float32, len(want))
@@ -81,16 +81,20 @@ func (r *rounder) piece(ctx context.Context, p *piece, l *layer, want [][]float3
 			inputs[i] = t.Clone()
 			return
 		}
+		if !want[i].like(t) {
+			inputs[i] = nil
+			return
+		}
 		out := t.Shape[2:]
 		if win.matrix {
 			out = nil
 		}
-		per := len(want[i]) / r.channels(l)
+		per := len(want[i].x) / r.channels(l)
 		at := picks(t.Len()/r.channels(l), per)
 		step := (per + most - 1) / most
 		x[i] = win.patches(inputs[i], out, every(at, step))
 		inputs[i] = nil
-		y[i] = r.withoutBias(l, want[i], per, step)
+		y[i] = r.withoutBias(l, want[i].x, per, step)
 	})
 	if err != nil {
 		return nil, false, err

@@ -30,12 +30,22 @@ type track struct {
 	fit, held []calib.Inputs
 	walk      *walk
 	layers    map[*graph.Node]*layer // by the node of the quantized network
-	want      []map[string][]float32 // by sample and layer: (C,per); of the layers that come next
+	want      []map[string]seen      // by sample and layer; of the layers that come next
 	per, most int                    // elements of each channel kept of each sample; no more than most, unless it is 0
 	bytes     int                    // what they may take
 	few       int                    // layers of which too little is seen
 	fallen    int                    // layers whose solver fell back
 }
+
+// A seen is what a layer yields for a sample: the shape, and elements of each channel (C,per).
+type seen struct {
+	shape []int
+	x     []float32
+}
+
+// like says whether t lies element by element beside what was seen. It may not where the network computes its own
+// sizes, such as durations, from values that the quantization changes.
+func (s *seen) like(t *tensor.Tensor) bool { return s.shape != nil && slices.Equal(s.shape, t.Shape) }
 
 func newTrack(j *Job) *track {
 	return &track{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost), bytes: sampleBytes}
@@ -76,16 +86,16 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 		}
 		return c.walk.codes(n)
 	})
-	c.want = make([]map[string][]float32, len(samples))
+	c.want = make([]map[string]seen, len(samples))
 	for i := range c.want {
-		c.want[i] = map[string][]float32{}
+		c.want[i] = map[string]seen{}
 	}
 	return nil
 }
 
 // each runs the pieces of the quantized network in turn. do runs one with a layer; where that
 // changes the layer, the piece is run again.
-func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece, l *layer, want [][]float32) (left []map[string]*tensor.Tensor, changed bool, err error)) error {
+func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece, l *layer, want []seen) (left []map[string]*tensor.Tensor, changed bool, err error)) error {
 	for k, p := range c.walk.pieces {
 		var left []map[string]*tensor.Tensor
 		again := true
@@ -119,11 +129,11 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 }
 
 // wanted hands out what the layer of piece k yields in float.
-func (c *track) wanted(ctx context.Context, k int, l *layer) ([][]float32, error) {
+func (c *track) wanted(ctx context.Context, k int, l *layer) ([]seen, error) {
 	if err := c.float(ctx, k); err != nil {
 		return nil, err
 	}
-	want := make([][]float32, len(c.want))
+	want := make([]seen, len(c.want))
 	for i, w := range c.want {
 		want[i] = w[l.name]
 		delete(w, l.name)
@@ -165,7 +175,7 @@ func (c *track) float(ctx context.Context, k int) error {
 	return calib.Each(ctx, len(c.want), c.job.Threads, func(ctx context.Context, i int) error {
 		_, err := r.RunWatch(ctx, c.walk.samples[i](), func(value string, t *tensor.Tensor) {
 			if l := byValue[value]; l != nil {
-				c.want[i][l.name] = spread(t, l.axis, c.per)
+				c.want[i][l.name] = seen{slices.Clone(t.Shape), spread(t, l.axis, c.per)}
 			}
 		})
 		return err

@@ -18,6 +18,7 @@ type Diff struct {
 	dot                  float64 // Σxy
 	maxAbs               float64
 	broken               int // elements that are not both finite, nor the same
+	apart                int // pairs of tensors of other sizes, which cannot be compared
 }
 
 // Add compares two slices of the same length.
@@ -46,7 +47,7 @@ func (d *Diff) Add(x, y []float32) {
 
 // MarshalJSON writes all that was gathered as a list of numbers, which are finite.
 func (d Diff) MarshalJSON() ([]byte, error) {
-	return json.Marshal([]float64{float64(d.n), d.signal, d.noise, d.other, d.dot, d.maxAbs, float64(d.broken)})
+	return json.Marshal([]float64{float64(d.n), d.signal, d.noise, d.other, d.dot, d.maxAbs, float64(d.broken), float64(d.apart)})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -55,10 +56,10 @@ func (d *Diff) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &x); err != nil {
 		return err
 	}
-	if len(x) != 7 {
-		return fmt.Errorf("a difference has 7 numbers, here are %d", len(x))
+	if len(x) != 8 {
+		return fmt.Errorf("a difference has 8 numbers, here are %d", len(x))
 	}
-	*d = Diff{int(x[0]), x[1], x[2], x[3], x[4], x[5], int(x[6])}
+	*d = Diff{int(x[0]), x[1], x[2], x[3], x[4], x[5], int(x[6]), int(x[7])}
 	return nil
 }
 
@@ -71,14 +72,18 @@ func (d *Diff) Merge(o Diff) {
 	d.dot += o.dot
 	d.maxAbs = max(d.maxAbs, o.maxAbs)
 	d.broken += o.broken
+	d.apart += o.apart
 }
 
 // Exact is the SQNR of values that are equal, in dB: JSON has no infinity.
 const Exact = 999
 
-// SQNR is the signal to quantization noise ratio in dB, Σx² over Σ(x−y)², within ±Exact.
+// SQNR is the signal to quantization noise ratio in dB, Σx² over Σ(x−y)², within ±Exact: -Exact where all tensors have
+// other sizes than their counterparts.
 func (d *Diff) SQNR() float64 {
 	switch {
+	case d.n == 0 && d.apart > 0:
+		return -Exact
 	case d.noise == 0 && d.broken == 0:
 		return Exact
 	case d.signal == 0 || d.broken > 0:
@@ -103,6 +108,9 @@ func (d *Diff) MaxAbs() float64 { return d.maxAbs }
 
 // Noise is the squared difference, Σ(x−y)².
 func (d *Diff) Noise() float64 { return d.noise }
+
+// Apart is how many pairs of tensors could not be compared, for their sizes differ.
+func (d *Diff) Apart() int { return d.apart }
 
 // Len is the number of elements compared.
 func (d *Diff) Len() int { return d.n }
@@ -131,16 +139,21 @@ func Floats(t *tensor.Tensor) []float32 {
 }
 
 // Outputs adds the float outputs of two runs to d and returns 1 if the first float output has
-// its largest element at the same place in both, else 0.
+// its largest element at the same place in both, else 0. Outputs of other sizes are left out: those of a network
+// that computes them from its values, such as the durations of speech, may come out longer or shorter.
 func Outputs(d *Diff, outs []*graph.Value, a, b map[string]*tensor.Tensor) int {
 	agree, first := 1, true
 	for _, v := range outs {
 		x, y := Floats(a[v.Name]), Floats(b[v.Name])
-		if x == nil || len(x) != len(y) {
+		switch {
+		case x == nil || y == nil:
 			continue
+		case len(x) != len(y):
+			d.apart++
+		default:
+			d.Add(x, y)
 		}
-		d.Add(x, y)
-		if first && ArgMax(x) != ArgMax(y) {
+		if first && (len(x) != len(y) || ArgMax(x) != ArgMax(y)) {
 			agree = 0
 		}
 		first = false
