@@ -56,7 +56,7 @@ func TestHalvesOfLoudNetwork(t *testing.T) {
 	}{
 		{"FP16", map[string]string{
 			"make_loud": `constant "w_loud" holds`, "make_softer": `value "loud" reaches`,
-			"make_quiet": `constant "w_quiet" is too small`, "make_y": `constant "billion" holds`,
+			"make_quiet": `constant "w_quiet" is too small`, "make_y": `value "quiet" reaches`,
 		}, 55},
 		{"BF16", map[string]string{"make_y": "its result leaves the network"}, 35},
 	} {
@@ -80,6 +80,42 @@ func TestHalvesOfLoudNetwork(t *testing.T) {
 	}
 }
 
+// faint is a network in which one value lies near 1e-7, where float16 has two digits at most.
+func faint() *graph.Model {
+	r := rand.New(rand.NewPCG(13, 14))
+	g := &graph.Graph{Name: "faint", In: []*graph.Value{{Name: "x", Type: graph.Of(tensor.Float32, 1, 16)}}, Out: []*graph.Value{{Name: "y", Type: graph.Of(tensor.Float32, 1, 16)}}}
+	g.SetConst("w", tensor.Float32s(gauss(r, 16*16, 1e-4), 16, 16))
+	g.SetConst("v", tensor.Float32s(gauss(r, 16*16, 1e-4), 16, 16))
+	g.SetConst("thousands", tensor.Scalar(1e4))
+	for _, n := range [][4]string{{"MatMul", "small", "x", "w"}, {"MatMul", "faint", "small", "v"}, {"Mul", "plain", "faint", "thousands"}, {"MatMul", "y", "plain", "w"}} {
+		g.Nodes = append(g.Nodes, &graph.Node{Op: n[0], Name: "make_" + n[1], In: n[2:], Out: n[1:2]})
+	}
+	return &graph.Model{IR: 8, Opsets: []graph.Opset{{Version: 17}}, Graph: g}
+}
+
+// TestHalvesOfFaintNetwork keeps what float16 would all but lose in float32. bfloat16 has the exponents of float32.
+func TestHalvesOfFaintNetwork(t *testing.T) {
+	m := FromGraph(faint(), "faint")
+	for scheme, kept := range map[string][]string{"FP16": {"make_faint", "make_plain", "make_y"}, "BF16": nil} {
+		set, err := plan.Default(scheme)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: normal(21, m, 12), Threads: 1})
+		if err != nil {
+			t.Fatal(scheme, err)
+		}
+		for _, n := range r.Plan.Nodes {
+			if n.Quantized == slices.Contains(kept, n.Name) || !n.Quantized && !strings.Contains(n.Reason, "digits are lost") {
+				t.Errorf("%s: %s is converted: %v (%s)", scheme, n.Name, n.Quantized, n.Reason)
+			}
+		}
+		if db := distance(t, m, r.Model, normal(22, m, 40)); db < 40 {
+			t.Errorf("%s: %.1f dB to the float network", scheme, db)
+		}
+	}
+}
+
 // TestHalvesUnseen converts the network without samples: the value beyond the range is not known, which a
 // warning says, and its constants alone keep operators in float32.
 func TestHalvesUnseen(t *testing.T) {
@@ -92,7 +128,7 @@ func TestHalvesUnseen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list := strings.Join(r.Warnings, "\n"); !strings.Contains(list, "65504") {
+	if list := strings.Join(r.Warnings, "\n"); !strings.Contains(list, "65504") || !strings.Contains(list, "below 6.1e-05") {
 		t.Errorf("no warning: %q", list)
 	}
 	if i := slices.IndexFunc(r.Plan.Nodes, func(n *plan.Node) bool { return n.Name == "make_softer" }); i < 0 || !r.Plan.Nodes[i].Quantized {

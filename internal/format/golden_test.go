@@ -26,6 +26,11 @@ func TestSmallFloats(t *testing.T) {
 		if f.decode(uint16(f.top)) != c.largest || f.decode(1) != c.least || f.decode(1<<c.man) != c.by {
 			t.Errorf("%s: largest %v, least %v, least normal %v", c.d, f.decode(uint16(f.top)), f.decode(1), f.decode(1<<c.man))
 		}
+		for _, g := range All {
+			if g.mini() == f && float64(g.Normal()) != c.by {
+				t.Errorf("%s: %g is the least number with all digits, want %g", g.Name, g.Normal(), c.by)
+			}
+		}
 		for code := range f.top {
 			v, next := f.decode(uint16(code)), f.decode(uint16(code+1))
 			e, m := code>>c.man, code&(1<<c.man-1)

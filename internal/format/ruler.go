@@ -222,6 +222,14 @@ func (f *Format) Range(p Params) (lo, hi float32) {
 	return p.Scale * (a - z), p.Scale * (b - z)
 }
 
+// Normal returns the least magnitude that a floating-point format writes with all its digits, 0 for others.
+func (f *Format) Normal() float32 {
+	if m := f.mini(); m != nil {
+		return float32(math.Ldexp(1, 1-m.bias))
+	}
+	return 0
+}
+
 // Code returns the code of one number computed in float64: for int32, which float32 cannot hold.
 func (f *Format) Code(x float64, p Params) int32 {
 	t := math.RoundToEven(x/float64(p.Scale)) + float64(p.Zero)

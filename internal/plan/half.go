@@ -45,7 +45,7 @@ const leastHalfSQNR = 30
 
 // Halve makes a plan to compute in 16-bit floats: each node of the main graph that can, but for those
 // that stay in float32 because of their operator, of a constant, or of a value that calibration saw
-// leave the range of the format. stats may be nil.
+// leave the range of the format or vanish in it. stats may be nil.
 func Halve(m *graph.Model, facts op.Facts, set Settings, stats map[string]*calib.Stats) *Plan {
 	h := &halver{
 		decider: decider{plan: &Plan{Mode: Convert, Target: set.Target.Name}, model: m, facts: facts, set: set, values: map[string]*Value{}, g: m.Graph, x: m.Graph.Index()},
@@ -219,13 +219,15 @@ func (h *halver) unfit(name string, t *tensor.Tensor) string {
 	return ""
 }
 
-// leaves says that calibration saw a value outside of the range of the format.
+// leaves says that calibration saw a value outside of the range of the format, or all of it so near to zero that few
+// digits are left.
 func (h *halver) leaves(name string) string {
 	s := h.stats[name]
 	if s == nil || !s.Seen() {
 		return ""
 	}
 	lo, hi := h.f.Range(format.Params{Scale: 1})
+	reach := max(-s.Min, s.Max)
 	switch {
 	case s.Infs > 0:
 		return fmt.Sprintf("value %q is infinite in %d places", name, s.Infs)
@@ -233,6 +235,8 @@ func (h *halver) leaves(name string) string {
 		return fmt.Sprintf("value %q reaches %g, beyond %g", name, s.Max, hi)
 	case s.Min < lo:
 		return fmt.Sprintf("value %q reaches %g, beyond %g", name, s.Min, lo)
+	case reach > 0 && reach < h.f.Normal():
+		return fmt.Sprintf("value %q reaches %g only, and below %g digits are lost", name, reach, h.f.Normal())
 	}
 	return ""
 }

@@ -61,7 +61,7 @@ func (q *quantization) static(samples []int) error {
 }
 
 // convert plans to compute in a 16-bit float. The samples, where there are any, tell which values
-// leave its range.
+// leave its range, or stay so near to zero that it loses them.
 func (q *quantization) convert(samples []int) error {
 	set := &q.opt.Settings
 	if set.Weights.Format == nil || set.Weights.Format.Via != format.Cast {
@@ -75,7 +75,7 @@ func (q *quantization) convert(samples []int) error {
 			return err
 		}
 	} else if _, top := set.Weights.Format.Range(format.Params{Scale: 1}); top < math.MaxInt32 {
-		q.warnings = append(q.warnings, fmt.Sprintf("without samples (--data) nobody knows which values go beyond %g", top))
+		q.warnings = append(q.warnings, fmt.Sprintf("without samples (--data) nobody knows which values go beyond %g or stay below %.2g, where they lose digits", top, set.Weights.Format.Normal()))
 	}
 	q.plan = plan.Halve(q.float, q.facts, *set, stats)
 	if q.plan.Quantized() == 0 {
