@@ -27,7 +27,7 @@ var npyForm = form{
 
 var npzForm = form{
 	name:   "npz",
-	rule:   "x.npz whose keys are the names of inputs, and labels or y for labels",
+	rule:   "x.npz whose keys are the names of inputs, and labels or y for labels: samples along the first axes, or one sample in the inputs' own shapes",
 	detect: endsIn(".npz"),
 	open:   openArrays,
 }
@@ -60,7 +60,7 @@ type lot struct {
 	n     int  // samples; 1 for an array that every sample shares
 	per   int  // rows in one sample
 	drop  bool // the first axis counts samples, and is not one of the input's
-	whole bool // the array has no axes
+	whole bool // the array is the input as it is
 }
 
 func openArrays(path string, o *Options, info *Info) (reader, error) {
@@ -94,6 +94,7 @@ func (a *arrays) match(o *Options) error {
 			}
 		}
 	}
+	var shapes [][]int
 	for _, v := range inputs {
 		h, err := a.find(v.Name, len(inputs) == 1)
 		if err != nil {
@@ -103,17 +104,51 @@ func (a *arrays) match(o *Options) error {
 		if err != nil {
 			return fault.At(v.Name, err)
 		}
-		a.columns = append(a.columns, column{h.Name, v.Name, v.Type, l})
+		a.columns, shapes = append(a.columns, column{h.Name, v.Name, v.Type, l}), append(shapes, h.Shape)
 		if a.n == 0 || l.n > 1 {
 			a.n = l.n
 		}
 	}
 	for _, c := range a.columns {
-		if c.n != a.n && c.n != 1 {
-			return fault.Invalidf(c.input, "the array holds %d samples, others hold %d", c.n, a.n)
+		if c.n == a.n || c.n == 1 {
+			continue
 		}
+		if a.single(shapes) {
+			return nil
+		}
+		return fault.Invalidf(c.input, "the array holds %d samples, others hold %d", c.n, a.n).
+			WithHint("samples lie along the first axes; arrays in the shapes of the inputs themselves are one sample")
 	}
 	return nil
+}
+
+// single takes all arrays together for one sample, where their first axes count no samples: each has the shape of its
+// input as it is, axes of one symbol have one size, and so have those first axes that have no name.
+func (a *arrays) single(shapes [][]int) bool {
+	sizes := map[string]int{}
+	for i, c := range a.columns {
+		if !c.typ.Ranked || len(shapes[i]) != len(c.typ.Shape) {
+			return false
+		}
+		for k, d := range c.typ.Shape {
+			n := shapes[i][k]
+			if d.IsKnown() && d.Size != n {
+				return false
+			}
+			if d.IsKnown() || d.Name == "" && k > 0 {
+				continue
+			}
+			if was, ok := sizes[d.Name]; ok && was != n {
+				return false
+			}
+			sizes[d.Name] = n
+		}
+	}
+	for i := range a.columns {
+		a.columns[i].lot = lot{n: 1, whole: true}
+	}
+	a.n = 1
+	return true
 }
 
 func isLabels(name string) bool { return name == "labels" || name == "y" }

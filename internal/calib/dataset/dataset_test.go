@@ -117,6 +117,33 @@ func TestSharedInputs(t *testing.T) {
 	}
 }
 
+// TestSingleSample takes arrays whose first axes disagree for one sample where they are the inputs as they are, and
+// refuses them where they are not, or where one axis would have two sizes.
+func TestSingleSample(t *testing.T) {
+	path := filepath.Join(write(t, "x.npz", zipOf(t, npz.Array{Name: "x", Tensor: ramp(1, 7, 4)}, npz.Array{Name: "places", Tensor: ramp(7, 3)},
+		npz.Array{Name: "words", Tensor: ramp(5, 3)}, npz.Array{Name: "t", Tensor: ramp(1)}, npz.Array{Name: "labels", Tensor: tensor.Vector(8)})), "x.npz")
+	of := func(name string, dims ...graph.Dim) *graph.Value {
+		return &graph.Value{Name: name, Type: graph.Type{Kind: graph.TensorType, DType: tensor.Float32, Ranked: true, Shape: dims}}
+	}
+	n, x, at := graph.Known, of("x", graph.Known(1), graph.Symbol("pixels"), graph.Known(4)), of("t", graph.Known(1))
+	places, words := of("places", graph.Symbol("pixels"), n(3)), of("words", graph.Symbol("length"), n(3))
+	s := open(t, path, Options{Inputs: inputs(x, places, words, at)})
+	one := sample(t, s, 0)
+	if got := fmt.Sprint(one.Inputs["x"], one.Inputs["places"], one.Inputs["words"], one.Inputs["t"]); s.Len() != 1 || got != "float[1,7,4] float[7,3] float[5,3] float[1]" || one.Label != 8 {
+		t.Errorf("%d samples, %s, label %d", s.Len(), got, one.Label)
+	}
+	for what, in := range map[string][]*graph.Value{
+		"one symbol":    inputs(x, places, of("words", graph.Symbol("pixels"), n(3)), at),
+		"no symbols":    inputs(x, of("places", n(-1), n(3)), of("words", n(-1), n(3)), at),
+		"fixed batches": inputs(x, of("places", n(1), n(3)), words, at),
+		"another rank":  inputs(x, places, of("words", n(3)), at),
+		"no shape":      inputs(x, places, &graph.Value{Name: "words"}, at),
+	} {
+		_, err := Open(path, Options{Inputs: in})
+		refused(t, what, err, fault.Invalid)
+	}
+}
+
 func TestConvert(t *testing.T) {
 	half, err := format.FromFloats(tensor.Float16, []float64{1, 200}, false, 2)
 	if err != nil {
