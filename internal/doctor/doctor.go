@@ -127,10 +127,14 @@ func (e *exam) compareAll(ctx context.Context) error {
 	if err := e.answer(ctx); err != nil {
 		return err
 	}
-	var err error
-	if e.total, err = e.measure(ctx, e.Quantized); err != nil {
+	d, err := e.compare(ctx, e.Quantized)
+	if err != nil {
 		return err
 	}
+	if d.Apart() > 0 {
+		e.warn("%d outputs over %d samples have other sizes than in the float network, which follow from its values, and are not compared", d.Apart(), len(e.few))
+	}
+	e.total = d.SQNR()
 	e.d.SQNR = e.total
 	if e.Score != nil {
 		var s [2]float64
@@ -229,6 +233,12 @@ func (e *exam) run(ctx context.Context, m *graph.Model, each func(i int, out map
 
 // measure returns the SQNR of a network's outputs.
 func (e *exam) measure(ctx context.Context, m *graph.Model) (float64, error) {
+	d, err := e.compare(ctx, m)
+	return d.SQNR(), err
+}
+
+// compare returns how a network's outputs differ from those in float.
+func (e *exam) compare(ctx context.Context, m *graph.Model) (report.Diff, error) {
 	diffs := make([]report.Diff, len(e.few))
 	err := e.run(ctx, m, func(i int, out map[string]*tensor.Tensor) {
 		report.Outputs(&diffs[i], e.Float.Graph.Out, e.answers[i], out)
@@ -237,7 +247,7 @@ func (e *exam) measure(ctx context.Context, m *graph.Model) (float64, error) {
 	for _, x := range diffs {
 		d.Merge(x)
 	}
-	return d.SQNR(), err
+	return d, err
 }
 
 // variant measures the network with changes. Where they only take sites out, it does so once.
