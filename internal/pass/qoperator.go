@@ -174,6 +174,9 @@ func (f *fuser) integer(n *graph.Node, q *op.Quant, in []operand, bias string, o
 		return nil
 	}
 	c.Domain, c.Op = domain, name
+	if name == "QLinearAdd" {
+		f.scaleZeros(in, out)
+	}
 	c.In = arrange(in, bias, out)
 	if c.In == nil {
 		return nil
@@ -187,6 +190,20 @@ func (f *fuser) integer(n *graph.Node, q *op.Quant, in []operand, bias string, o
 		return nil
 	}
 	return c
+}
+
+// scaleZeros gives constants of zeros the scale of the sum that they are added to. ONNX Runtime adds codes times ratios of
+// scales in float32: beside a scale that is larger by far, the digits of the other operand are lost.
+func (f *fuser) scaleZeros(in []operand, out operand) {
+	for i := range in {
+		codes, zero := f.constant(in[i].codes), f.constant(in[i].zero)
+		if codes == nil || zero == nil || zero.Len() != 1 || codes.DType.Bits() != 8 {
+			continue
+		}
+		if !slices.ContainsFunc(codes.Raw, func(c byte) bool { return c != zero.Raw[0] }) {
+			in[i].scale = out.scale
+		}
+	}
 }
 
 // shared lets an operator that only moves values move codes.
