@@ -227,7 +227,7 @@ func NewIndirect(off []int32, taps int) *Indirect {
 // At returns where the input pixel of a row and tap begins, negative for padding.
 func (ix *Indirect) At(row, tap int) int { return int(ix.off[row*ix.Taps+tap]) }
 
-// reach gives the least and the greatest offset of the rows m0 to m1-1, or less and more; 0 and less where all is padding.
+// reach bounds the offsets of the rows m0 to m1-1 from below and above.
 func (ix *Indirect) reach(m0, m1 int) (lo, hi int) {
 	if w := &ix.win; w.KH > 0 {
 		first, last := m0/w.OW*w.StrideH-w.Top, (m1-1)/w.OW*w.StrideH-w.Top+(w.KH-1)*w.DilH
