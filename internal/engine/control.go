@@ -49,7 +49,7 @@ func (lw *lowerer) body(n *node, attr string, st *step) (*body, bool) {
 	}
 	c.In = append(c.In, b.free...)
 	m := &graph.Model{IR: lw.net.model.IR, Opsets: lw.net.model.Opsets, Functions: lw.net.model.Functions, Graph: c}
-	b.session = &Session{model: m, opt: Options{Threads: lw.threads, Seed: lw.seed, MaxMemory: lw.memory}, level: lw.level}
+	b.session = &Session{model: m, opt: Options{Threads: lw.threads, Seed: lw.seed, MaxMemory: lw.memory}, level: lw.level, nesting: lw.net.nesting}
 	return b, true
 }
 

@@ -15,8 +15,11 @@ const (
 // leastPlanesPixels is the number of output pixels from which vectors of them are full often enough.
 const leastPlanesPixels = 256
 
-// mostPlanes bounds the elements of the planes, which are one more copy of the image, or two.
-const mostPlanes = 1 << 25
+// mostPlanes bounds the elements of the image, of which planes are one more copy, or two; mostPlaneElems those of the planes.
+const (
+	mostPlanes     = 1 << 25
+	mostPlaneElems = 1 << 27
+)
 
 // Nanoseconds of an element, roughly, that is moved to another order, and that is written to a plane: of codes one by one or
 // in fours.
@@ -29,7 +32,20 @@ const (
 
 // fitsPlanes says whether a convolution has a form over planes.
 func fitsPlanes(n *node, s *convShape, mostOut int) bool {
-	return s.deep == nil && s.group == 1 && s.o <= mostOut && s.win.OH*s.win.OW >= leastPlanesPixels && n.in[0].elems() <= mostPlanes
+	return s.deep == nil && s.group == 1 && s.o <= mostOut && s.win.OH*s.win.OW >= leastPlanesPixels && n.in[0].elems() <= mostPlanes && smallPlanes(&s.win, s.cg)
+}
+
+// smallPlanes says whether the planes of an image, with the padding that they hold, are so few elements that offsets count
+// them. Strides and padding are a file's own numbers.
+func smallPlanes(w *kernel.Window, channels int) bool {
+	elems := 1
+	for _, n := range []int{channels, w.StrideH, w.StrideW, w.OH + (w.KH-1)*w.DilH/w.StrideH, w.OW + (w.KW-1)*w.DilW/w.StrideW} {
+		if n > mostPlaneElems/elems {
+			return false
+		}
+		elems *= max(1, n)
+	}
+	return true
 }
 
 // planes says whether a convolution is faster over planes, its image in the order in which it lies and its result in

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -111,6 +112,23 @@ func TestConvPlanes(t *testing.T) {
 			k.output(y)
 			wantKernels(t, k.checkFloat(t), "split into planes")
 		})
+	}
+}
+
+// TestSmallPlanes refuses planes that strides, dilations or padding make too large for offsets.
+func TestSmallPlanes(t *testing.T) {
+	small := kernel.Window{OH: 100, OW: 100, KH: 3, KW: 3, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1}
+	if !smallPlanes(&small, 64) {
+		t.Error("an image of 64 channels is refused")
+	}
+	for _, change := range []func(w *kernel.Window){
+		func(w *kernel.Window) { w.OH = 1 << 30 }, func(w *kernel.Window) { w.StrideH, w.StrideW = 1<<40, 1<<40 }, func(w *kernel.Window) { w.DilW = 1 << 40 },
+	} {
+		w := small
+		change(&w)
+		if smallPlanes(&w, 64) {
+			t.Errorf("%+v is taken", w)
+		}
 	}
 }
 

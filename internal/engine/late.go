@@ -14,6 +14,10 @@ var late = map[string]bool{
 	"QLinearConv": true, "QLinearMatMul": true, "com.microsoft.QGemm": true, "ConvInteger": true, "MatMulInteger": true,
 }
 
+// mostNesting is how deep compilations in the run stand in each other: beyond, what is left runs by definition, so that
+// a network of many shapes, each found by the one before, is not compiled over and over.
+const mostNesting = 16
+
 // rewritten lists kinds of node that passes turn into ones with lowerings.
 var rewritten = map[string]bool{"LeakyRelu": true, "Pow": true, "LayerNormalization": true, "Einsum": true}
 
@@ -31,6 +35,9 @@ func followsLate(n *node) bool {
 // gatherLate makes one node of each run of nodes whose shapes are known only in the run and of which some are worth
 // compiling there.
 func gatherLate(g *net) {
+	if g.nesting == mostNesting {
+		return
+	}
 	for i := 0; i < len(g.nodes); i++ {
 		if !followsLate(g.nodes[i]) {
 			continue
@@ -135,7 +142,7 @@ func lowerLate(lw *lowerer, n *node) bool {
 	}
 	b := &body{formal: l.in, out: valueNames(l.graph.Out)}
 	m := &graph.Model{IR: lw.net.model.IR, Opsets: lw.net.model.Opsets, Functions: lw.net.model.Functions, Graph: l.graph}
-	b.session = &Session{model: m, opt: Options{Threads: lw.threads, Seed: lw.seed, MaxMemory: lw.memory}, level: lw.level}
+	b.session = &Session{model: m, opt: Options{Threads: lw.threads, Seed: lw.seed, MaxMemory: lw.memory}, level: lw.level, nesting: lw.net.nesting + 1}
 	st.in = from
 	lw.heapOut(n, st)
 	st.run = func(f *frame, _ int) error {

@@ -37,3 +37,19 @@ func TestLate(t *testing.T) {
 		}
 	}
 }
+
+// TestLateNesting finds one shape after the other, deeper than compilations stand in each other.
+func TestLateNesting(t *testing.T) {
+	k := newMaker(4)
+	x := k.chosen(9, 24)
+	size, turn := k.input(tensor.Vector(-1, 24)), tensor.New(tensor.Float32, 24, 24)
+	for i := range 24 {
+		tensor.Of[float32](turn)[i*24+(i+1)%24] = 1
+	}
+	for range 2 * mostNesting {
+		x = k.node("Relu", []string{k.node("MatMul", []string{k.node("Reshape", []string{x, size}), k.constant(turn)})})
+		x = k.node("Clip", []string{x, k.scalar(0), k.scalar(1)})
+	}
+	k.output(x)
+	k.checkFloat(t)
+}

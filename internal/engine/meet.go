@@ -58,7 +58,8 @@ func moves(which, i int) bool { return which < 0 || which == i }
 // sinkDequantize lets n move codes where products want them, and gives them their meaning behind it.
 func (g *net) sinkDequantize(n *node) {
 	which, ok := moverOf(n)
-	if !ok || slices.ContainsFunc(n.out, func(v *value) bool { return v != nil && !wantsCodes(v) }) {
+	seen := map[*value]bool{}
+	if !ok || slices.ContainsFunc(n.out, func(v *value) bool { return v != nil && !wantsCodes(v, seen) }) {
 		return
 	}
 	if _, all := sameLandings(n); all {
@@ -88,12 +89,17 @@ func (g *net) sinkDequantize(n *node) {
 	}
 }
 
-// wantsCodes says whether all that reads v would rather read codes, some product among it.
-func wantsCodes(v *value) bool {
-	return !v.pinned && len(v.uses) > 0 && !slices.ContainsFunc(v.uses, func(c *node) bool { return !takesCodes(c, v) })
+// wantsCodes says whether all that reads v would rather read codes, some product among it. What was asked of values that were
+// seen is not asked again: a no ends it all.
+func wantsCodes(v *value, seen map[*value]bool) bool {
+	if seen[v] {
+		return true
+	}
+	seen[v] = true
+	return !v.pinned && len(v.uses) > 0 && !slices.ContainsFunc(v.uses, func(c *node) bool { return !takesCodes(c, v, seen) })
 }
 
-func takesCodes(c *node, v *value) bool {
+func takesCodes(c *node, v *value, seen map[*value]bool) bool {
 	if c.kind == "quantize" || multipliesStored(c) && c.in[0] == v && c.in[1] != v {
 		return true
 	}
@@ -101,7 +107,7 @@ func takesCodes(c *node, v *value) bool {
 	for i, x := range c.in {
 		ok = ok && (x == v) == moves(which, i)
 	}
-	return ok && !slices.ContainsFunc(c.out, func(y *value) bool { return y != nil && !wantsCodes(y) })
+	return ok && !slices.ContainsFunc(c.out, func(y *value) bool { return y != nil && !wantsCodes(y, seen) })
 }
 
 // multipliesStored says whether n multiplies by constant codes of eight bits or fewer.

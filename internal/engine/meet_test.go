@@ -141,3 +141,16 @@ func TestMeetKeeps(t *testing.T) {
 	k.output(x, k.quantized(z, outScale, 100, tensor.Uint8), k.node("Exp", []string{z}))
 	k.checkFloat(t)
 }
+
+// TestMeetLadder looks for products behind values that are joined with themselves again and again: not along every way there.
+func TestMeetLadder(t *testing.T) {
+	k := newMaker(5)
+	x := k.quantized(k.input(k.floats(1, 8, 4, 4)), 0.02, 100, tensor.Uint8)
+	for range 40 {
+		two := k.node("Concat", []string{x, x}, "axis", int64(2))
+		x = k.node("MaxPool", []string{two}, "kernel_shape", []int64{2, 1}, "strides", []int64{2, 1})
+	}
+	w, _ := k.weight(0, true, 8, 8, 1, 1)
+	k.output(k.quantized(k.node("Conv", []string{x, w}), 0.05, 100, tensor.Uint8))
+	k.checkSteps(t, 0.05)
+}

@@ -102,6 +102,8 @@ type net struct {
 	bf16   map[*graph.Node]bool // those whose first two operands are bfloat16 in the file
 	fresh  int
 	level  kernel.Level
+
+	nesting int // compilations in a run around this one
 }
 
 // newValue adds a value that the file does not name.

@@ -41,6 +41,8 @@ type Session struct {
 	crew  *crew // nil in a session for a subgraph
 	packs packCache
 
+	nesting int // compilations in a run around this one
+
 	mu       sync.Mutex
 	programs []*keyed // the latest used last
 }
@@ -126,7 +128,7 @@ func (s *Session) compile(types map[string]graph.Type, override []string) (*prog
 	if err != nil {
 		return nil, err
 	}
-	g.level = s.level
+	g.level, g.nesting = s.level, s.nesting
 	for _, p := range passes {
 		p.run(g)
 	}
