@@ -23,14 +23,30 @@ func (lw *lowerer) winogradU8S8(n *node, s *intConv) bool {
 	st, io := lw.intConvStep(n, s, to, "Winograd conv "+sizeText(s.win), x)
 	im := io.im
 	im.rows = tiles.Rows
-	cuts := lw.rowCuts(im, 1, lw.u8Work(st.macs), nil)
+	cuts := lw.tileCuts(w, im, lw.u8Work(st.macs))
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		c := cuts[part]
-		r := kernel.Range{M0: c.M0, M1: c.M1, P1: w.Panels()}
-		w.Conv(imageAt(f.u8(io.x.slot), io.im.in, c.image, io.x.off), pad, tiles, to.outConv(f, io, c.image, 0), r)
+		w.Conv(imageAt(f.u8(io.x.slot), io.im.in, c.image, io.x.off), pad, tiles, to.outConv(f, io, c.image, 0), c.Range)
 		return nil
 	}
 	lw.emit(st)
 	return true
+}
+
+const filterNanos = 0.1 // of the transform of a pixel, for each channel
+
+// tileCuts divides rows of tiles, or panels where repeating the transforms costs less than reading the weights again.
+func (lw *lowerer) tileCuts(w *kernel.WinogradU8S8, im image, nanos float64) []cut {
+	list := wholeLines(lw.rowCuts(im, 1, nanos, nil), w)
+	again := weightNanos * float64(columns(w)*w.K()*w.Taps())
+	if parts := min(lw.threads, len(list)/im.batch, w.Panels()); parts > 1 && again > (otherNanos+filterNanos)*float64(im.in) {
+		list = list[:0]
+		for i := range im.batch {
+			for _, r := range rangesOfPanels(w, im.rows, parts) {
+				list = append(list, cut{i, r})
+			}
+		}
+	}
+	return list
 }

@@ -30,9 +30,6 @@ const (
 	inverse9      = 954437177
 )
 
-// weightRows is G without its factors 1/4, −1/6, −1/6, 1/24, 1/24 and 1.
-var weightRows = [winogradReach][3]int{{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 1}}
-
 // PackWinogradU8S8 arranges the weight w(n, tap, k) of nine taps for codes up to most. It returns nil where
 // a sum of products could need more bits than come out.
 func (l Level) PackWinogradU8S8(w []int8, n, k int, o Order, most uint8) *WinogradU8S8 {
@@ -51,67 +48,80 @@ func (l Level) PackWinogradU8S8(w []int8, n, k int, o Order, most uint8) *Winogr
 		p.sums = append(p.sums, int32(above+below))
 	}
 	size := p.cut(p.setLanes())
-	u, order := filtered(w, n, k, o), Order{N: winogradArea * k, Tap: k, K: 1}
-	if p.fast && fitBytes(u) {
+	if p.fast && !p.level.DotsBytes() && !slices.ContainsFunc(w, func(v int8) bool { return v < -2 || v > 2 }) {
 		p.words = aligned[int16](size / 2)
-		p.join(u)
-		return p
+	} else {
+		p.data = aligned[int16](size)
 	}
-	p.data = aligned[int16](size)
-	packPanels(p.data, u, &p.shape, order)
+	p.pack(byTaps(l, w, &shape{n: n, k: k, taps: 9}, o))
 	return p
 }
 
-// fitBytes says whether all of a transformed weight is within eight bits, as that of weights of at most two is: half as
-// much is then read for each product.
-func fitBytes(u []int16) bool {
-	return !slices.ContainsFunc(u, func(v int16) bool { return v < -127 || v > 127 })
-}
-
-// join packs a transformed weight whose numbers are bytes: a word is that of a column plus 256 times that of the column
-// half a panel further.
-func (p *WinogradU8S8) join(u []int16) {
+// pack transforms and arranges the weight column by column. The k of each tap lie side by side.
+func (p *WinogradU8S8) pack(w []int8, o Order) {
+	u := make([]int16, winogradArea*p.k)
 	for _, pn := range p.panels {
-		half := pn.nv * p.lanes / 2
 		for j := range pn.n1 - pn.n0 {
-			factor := int16(1)
-			if j >= half {
-				factor = 256
+			if taps := w[(pn.n0+j)*o.N:]; p.fast {
+				p.filterFast(u, taps, o.Tap)
+			} else {
+				p.filter(u, taps, o.Tap)
 			}
-			src := u[(pn.n0+j)*winogradArea*p.k:][:winogradArea*p.k]
-			for i, v := range src {
-				q, k := i/p.k, i%p.k
-				p.words[pn.off/2+((q*p.kd+k/2)*half+j%half)*2+k%2] += factor * v
+			if p.words != nil {
+				p.join(p.words[pn.off/2:], u, j, pn.nv*p.lanes/2)
+			} else {
+				p.place(p.data[pn.off:], u, j, pn.nv*p.lanes)
 			}
 		}
 	}
 }
 
-// filtered transforms a weight to (n, position, k): G·g·Gᵀ of each 3×3 taps, at most 49·128.
-func filtered(w []int8, n, k int, o Order) []int16 {
-	u := make([]int16, n*winogradArea*k)
-	for j := range n {
-		for i := range k {
-			var half [winogradReach][3]int
-			for y, row := range weightRows {
-				for x := range 3 {
-					for t, f := range row {
-						half[y][x] += f * int(w[j*o.N+(t*3+x)*o.Tap+i*o.K])
-					}
-				}
-			}
-			for y := range half {
-				for x, row := range weightRows {
-					v := 0
-					for t, f := range row {
-						v += f * half[y][t]
-					}
-					u[(j*winogradArea+y*winogradReach+x)*k+i] = int16(v)
-				}
+// filter transforms a column to [position][k]: G·g·Gᵀ of each 3×3 taps, at most 49·128.
+func (p *WinogradU8S8) filter(u []int16, w []int8, tap int) {
+	for i := range p.k {
+		var lines [3][winogradReach]int16 // of each row of taps
+		for y := range lines {
+			g := w[3*y*tap+i:]
+			lines[y] = tapsAcross(int16(g[0]), int16(g[tap]), int16(g[2*tap]))
+		}
+		for x := range winogradReach {
+			for y, v := range tapsAcross(lines[0][x], lines[1][x], lines[2][x]) {
+				u[(y*winogradReach+x)*p.k+i] = v
 			}
 		}
 	}
-	return u
+}
+
+// tapsAcross is G·g, without the factors 1/4, −1/6, −1/6, 1/24, 1/24 and 1 of its rows.
+func tapsAcross(a, b, c int16) [winogradReach]int16 {
+	return [winogradReach]int16{a, a + b + c, a - b + c, a + 2*b + 4*c, a - 2*b + 4*c, c}
+}
+
+// place writes column j of a panel of so many.
+func (p *WinogradU8S8) place(dst, u []int16, j, columns int) {
+	for q := range winogradArea {
+		row, to := u[q*p.k:][:p.k], (q*p.kd*columns+j)*2
+		for ; len(row) >= 2; row = row[2:] {
+			*(*[2]int16)(dst[to:]) = [2]int16(row)
+			to += columns * 2
+		}
+		if len(row) > 0 {
+			dst[to] = row[0]
+		}
+	}
+}
+
+// join is place for numbers within eight bits, as those of weights of at most two are: a word is that of a column plus
+// 256 times that of the column half a panel further, so that half as much is read for each product.
+func (p *WinogradU8S8) join(words, u []int16, j, half int) {
+	factor := int16(1)
+	if j >= half {
+		factor = 256
+	}
+	for i, v := range u {
+		q, k := i/p.k, i%p.k
+		words[((q*p.kd+k/2)*half+j%half)*2+k%2] += factor * v
+	}
 }
 
 // TilesU8S8 lists for every tile of 4×4 outputs where the 6×6 pixels that it needs begin. It depends on the
@@ -141,16 +151,24 @@ func (w Window) TilesU8S8() *TilesU8S8 {
 	return t
 }
 
-// winogradChannels is how many channels, on either side, make Winograd's form pay.
-const winogradChannels = 32
+// Where Winograd's form pays: so many channels on either side; and where the direct form has an instruction for bytes, so
+// many pairs of them, beside which the transforms weigh little, and so many tiles to share the reading of weights, of which
+// there are eight times the bytes.
+const (
+	winogradChannels     = 32
+	winogradChannelPairs = 48 * 48
+	winogradShare        = 12
+)
 
-// WinogradPaysU8S8 says whether a convolution of k to n channels is faster in Winograd's form: where
-// the level has no instruction for the dot product of bytes, and tiles are filled well enough.
+// WinogradPaysU8S8 says whether a convolution of k to n channels is faster in Winograd's form.
 func (l Level) WinogradPaysU8S8(n, k int, w Window) bool {
 	if !w.winograd() || !l.fastWinogradU8S8(k) || min(n, k) < winogradChannels {
 		return false
 	}
 	t := (w.OH + winogradSide - 1) / winogradSide * ((w.OW + winogradSide - 1) / winogradSide)
+	if l.DotsBytes() && (n*k < winogradChannelPairs || t < winogradShare) {
+		return false
+	}
 	return t*winogradSide*winogradSide <= 2*w.OH*w.OW
 }
 
@@ -264,7 +282,7 @@ func pixelsAcross(d [winogradReach]int16) [winogradReach]int16 {
 	}
 }
 
-// sumsAcross is 24·Aᵀ·m, with the factors that weightRows leaves out.
+// sumsAcross is 24·Aᵀ·m, with the factors that tapsAcross leaves out.
 func sumsAcross(m [winogradReach]int32) [winogradSide]int32 {
 	return [winogradSide]int32{
 		6*m[0] - 4*m[1] - 4*m[2] + m[3] + m[4],

@@ -4,6 +4,11 @@
 
 package kernel
 
+// winogradU8S8Weights transforms nine taps of n channels, a multiple of 16, tap bytes apart, to [position][channel].
+//
+//go:noescape
+func winogradU8S8Weights(taps *int8, dst *int16, tap, n int, half *int16)
+
 // winogradU8S8In transforms a tile of n channels, a multiple of 16: position q goes to dst, q·step bytes further.
 //
 //go:noescape
@@ -59,6 +64,11 @@ func winogradPairs6(a, b *int16, c *int32, lda, kb, ldc, rows int)
 //go:noescape
 func winogradJoined6(a, b *int16, c *int32, lda, kb, ldc, rows int)
 
+// winogradSums6 multiplies rows by weights of 16 bits, 6 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradSums6(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
 // winogradPairs4 multiplies rows by weights of 16 bits, 4 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
 //
 //go:noescape
@@ -68,6 +78,11 @@ func winogradPairs4(a, b *int16, c *int32, lda, kb, ldc, rows int)
 //
 //go:noescape
 func winogradJoined4(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradSums4 multiplies rows by weights of 16 bits, 4 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradSums4(a, b *int16, c *int32, lda, kb, ldc, rows int)
 
 // winogradPairs3 multiplies rows by weights of 16 bits, 3 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
 //
@@ -79,6 +94,11 @@ func winogradPairs3(a, b *int16, c *int32, lda, kb, ldc, rows int)
 //go:noescape
 func winogradJoined3(a, b *int16, c *int32, lda, kb, ldc, rows int)
 
+// winogradSums3 multiplies rows by weights of 16 bits, 3 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradSums3(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
 // winogradPairs2 multiplies rows by weights of 16 bits, 2 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
 //
 //go:noescape
@@ -89,6 +109,11 @@ func winogradPairs2(a, b *int16, c *int32, lda, kb, ldc, rows int)
 //go:noescape
 func winogradJoined2(a, b *int16, c *int32, lda, kb, ldc, rows int)
 
+// winogradSums2 multiplies rows by weights of 16 bits, 2 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradSums2(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
 // winogradPairs1 multiplies rows by weights of 16 bits, 1 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
 //
 //go:noescape
@@ -98,3 +123,58 @@ func winogradPairs1(a, b *int16, c *int32, lda, kb, ldc, rows int)
 //
 //go:noescape
 func winogradJoined1(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradSums1 multiplies rows by weights of 16 bits, 1 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart.
+//
+//go:noescape
+func winogradSums1(a, b *int16, c *int32, lda, kb, ldc, rows int)
+
+// winogradDots12x16 multiplies rows by weights of 16 bits, 12 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 1 panels.
+//
+//go:noescape
+func winogradDots12x16(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+
+// winogradDots12x32 multiplies rows by weights of 16 bits, 12 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 2 panels.
+//
+//go:noescape
+func winogradDots12x32(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+
+// winogradDots6x16 multiplies rows by weights of 16 bits, 6 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 1 panels.
+//
+//go:noescape
+func winogradDots6x16(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+
+// winogradDots6x32 multiplies rows by weights of 16 bits, 6 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 2 panels.
+//
+//go:noescape
+func winogradDots6x32(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+
+// winogradDots4x16 multiplies rows by weights of 16 bits, 4 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 1 panels.
+//
+//go:noescape
+func winogradDots4x16(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+
+// winogradDots4x32 multiplies rows by weights of 16 bits, 4 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 2 panels.
+//
+//go:noescape
+func winogradDots4x32(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+
+// winogradDots2x16 multiplies rows by weights of 16 bits, 2 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 1 panels.
+//
+//go:noescape
+func winogradDots2x16(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+
+// winogradDots2x32 multiplies rows by weights of 16 bits, 2 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 2 panels.
+//
+//go:noescape
+func winogradDots2x32(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+
+// winogradDots1x16 multiplies rows by weights of 16 bits, 1 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 1 panels.
+//
+//go:noescape
+func winogradDots1x16(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+
+// winogradDots1x32 multiplies rows by weights of 16 bits, 1 at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for 2 panels.
+//
+//go:noescape
+func winogradDots1x32(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)

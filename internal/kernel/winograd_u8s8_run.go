@@ -9,7 +9,7 @@ import (
 
 // fastWinogradU8S8 says whether assembly filters k channels.
 func (l Level) fastWinogradU8S8(k int) bool {
-	return l.use(AVX2) && !l.use(AVXVNNI) && !l.use(VNNI) && k%16 == 0 && k > 0
+	return l.use(AVX2) && !l.use(AMX) && k%16 == 0 && k > 0
 }
 
 // setLanes makes panels of one width: two vectors where there is assembly, one in plain Go.
@@ -20,6 +20,12 @@ func (p *WinogradU8S8) setLanes() (widths func(int) []int) {
 	}
 	p.lanes = genericLanes
 	return single(1)
+}
+
+// filterFast is filter by assembly.
+func (p *WinogradU8S8) filterFast(u []int16, w []int8, tap int) {
+	var half [3 * winogradReach * 16]int16
+	winogradU8S8Weights(&w[:8*tap+p.k][0], &u[0], tap, p.k, &half[0])
 }
 
 // winogradU8S8Scratch is what a run needs beside its arguments.
@@ -51,11 +57,14 @@ func (p *WinogradU8S8) runFast(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8,
 	for m := r.M0; m < r.M1; m += each {
 		s.turn = t.turn(m, min(r.M1, m+each))
 		p.transform(s, x, t)
-		for pi := r.P0; pi < r.P1; pi++ {
-			p.multiply(s, pi)
-			for i := m; i < s.end; i++ {
-				p.finish(s, t, out, pi, i)
+		for pi := r.P0; pi < r.P1; {
+			n := p.multiply(s, pi, r.P1)
+			for k := range n {
+				for i := m; i < s.end; i++ {
+					p.finish(s, t, out, pi+k, i, s.products[k*s.tiles()*tileProducts:])
+				}
 			}
+			pi += n
 		}
 	}
 	s.microArgs, s.pixels = microArgs{}, [winogradArea]*uint8{}
@@ -162,18 +171,65 @@ type productsBody struct {
 	fn func(a, b *int16, c *int32, lda, kb, ldc, rows int)
 }
 
-// The bodies by weights that are words, and words that hold two columns, tallest first.
+// The bodies by weights that are words, without and with AVX-VNNI, and words that hold two columns, tallest first.
 var (
 	winogradPairs  = []productsBody{{6, winogradPairs6}, {4, winogradPairs4}, {3, winogradPairs3}, {2, winogradPairs2}, {1, winogradPairs1}}
+	winogradSums   = []productsBody{{6, winogradSums6}, {4, winogradSums4}, {3, winogradSums3}, {2, winogradSums2}, {1, winogradSums1}}
 	winogradJoined = []productsBody{{6, winogradJoined6}, {4, winogradJoined4}, {3, winogradJoined3}, {2, winogradJoined2}, {1, winogradJoined1}}
 )
 
-// multiply sums up the products of a panel over k, for each position of each tile that needs it.
-func (p *WinogradU8S8) multiply(s *winogradU8S8Scratch, pi int) {
-	const ldc = winogradArea * genericLanes
+// dotsBody multiplies rows by a position of one or two panels, so many at a time.
+type dotsBody struct {
+	mr  int
+	one func(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+	two func(a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int)
+}
+
+// The bodies by words that add in the same instruction, tallest first.
+var winogradDots = []dotsBody{{12, winogradDots12x16, winogradDots12x32}, {6, winogradDots6x16, winogradDots6x32}, {4, winogradDots4x16, winogradDots4x32}, {2, winogradDots2x16, winogradDots2x32}, {1, winogradDots1x16, winogradDots1x32}}
+
+const tileProducts = winogradArea * genericLanes // of a tile and a panel
+
+// multiply sums up the products of the panels from pi on, one or two and before end, over k, for each position of each
+// tile that needs it. It returns how many panels these were.
+func (p *WinogradU8S8) multiply(s *winogradU8S8Scratch, pi, end int) int {
+	if p.level.use(VNNI) {
+		n := min(2, end-pi)
+		p.dots(s, pi, n)
+		return n
+	}
+	p.pairs(s, pi)
+	return 1
+}
+
+func (p *WinogradU8S8) dots(s *winogradU8S8Scratch, pi, n int) {
+	tiles, size := s.tiles(), p.kd*genericLanes*2
+	s.products = grow(s.products, n*tiles*tileProducts)
+	for q := range winogradArea {
+		first, last := s.need(q)
+		for _, t := range winogradDots {
+			fn := t.two
+			if n == 1 {
+				fn = t.one
+			}
+			if n := (last - first) / t.mr * t.mr; n > 0 {
+				a := &s.wide[q*(tiles*p.k+positionPad)+first*p.k]
+				fn(a, &p.data[p.panels[pi].off+q*size], &s.products[first*tileProducts+q*genericLanes], p.k*2, p.k*2, tileProducts*4, n, winogradArea*size*2, tiles*tileProducts*4)
+				first += n
+			}
+		}
+	}
+}
+
+// pairs is multiply without dot products.
+func (p *WinogradU8S8) pairs(s *winogradU8S8Scratch, pi int) {
+	const ldc = tileProducts
 	tiles, bodies, data, size := s.tiles(), winogradPairs, p.data, p.kd*genericLanes*2
 	off := p.panels[pi].off
-	if p.words != nil {
+	switch {
+	case p.level.use(AVXVNNI):
+		bodies = winogradSums
+	case p.words != nil:
 		bodies, data, size, off = winogradJoined, p.words, size/2, off/2
 	}
 	s.products = grow(s.products, tiles*ldc)
@@ -189,14 +245,14 @@ func (p *WinogradU8S8) multiply(s *winogradU8S8Scratch, pi int) {
 	}
 }
 
-// finish stores the sums of a row of tiles.
-func (p *WinogradU8S8) finish(s *winogradU8S8Scratch, t *TilesU8S8, out *OutU8S8, pi, row int) {
+// finish stores the sums of a row of tiles, whose products with a panel are given.
+func (p *WinogradU8S8) finish(s *winogradU8S8Scratch, t *TilesU8S8, out *OutU8S8, pi, row int, products []int32) {
 	line := t.Cols * winogradSide * genericLanes
 	s.lines = grow(s.lines, winogradSide*line)
 	part := func(from, to int) {
 		if from < to {
 			body := winogradU8S8Outs[index(s.isLow(row))][index(from >= s.cols)]
-			body(&s.products[s.index(row, from)*winogradArea*genericLanes], &s.lines[from*winogradSide*genericLanes], line*4, to-from, &s.halfOut[0])
+			body(&products[s.index(row, from)*tileProducts], &s.lines[from*winogradSide*genericLanes], line*4, to-from, &s.halfOut[0])
 		}
 	}
 	part(0, s.cols)

@@ -103,19 +103,15 @@ func TestWinogradU8S8Bound(t *testing.T) {
 }
 
 func BenchmarkWinogradU8S8(b *testing.B) {
-	const k, n = 256, 256
-	r := rand.New(rand.NewPCG(1, 2))
-	w := make([]int8, n*9*k)
-	for i := range w {
-		w[i] = int8(r.IntN(3) - 1)
+	for _, l := range Levels()[1:] {
+		for _, s := range convShapes[:4] {
+			b.Run(fmt.Sprintf("%v/%v", l, s), func(b *testing.B) {
+				k, n, w := s[1], s[2], square(s[0], s[1], s[3], s[4])
+				p := l.PackWinogradU8S8(make([]int8, n*9*k), n, k, Order{N: 9 * k, Tap: k, K: 1}, 255)
+				x, tiles, m := make([]uint8, w.H*w.W*k), w.TilesU8S8(), w.OH*w.OW
+				out := &OutU8S8{U8: make([]uint8, m*n), Ldc: n, Bias: make([]int32, n), Scale: make([]float32, n), Max: 255}
+				gops(b, m, n, 9*k, func() { p.Conv(x, 3, tiles, out, p.All(tiles.Rows)) })
+			})
+		}
 	}
-	win := Window{H: 14, W: 14, Pitch: k, KH: 3, KW: 3, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Top: 1, Left: 1, OH: 14, OW: 14}
-	x, out := randU8(r, 14*14*k), &OutU8S8{I32: make([]int32, 14*14*n), Ldc: n}
-	l := min(AVX2, Levels()[len(Levels())-1])
-	p := l.PackWinogradU8S8(w, n, k, Order{N: 9 * k, Tap: k, K: 1}, 255)
-	tiles := win.TilesU8S8()
-	for b.Loop() {
-		p.Conv(x, 0, tiles, out, p.All(tiles.Rows))
-	}
-	b.ReportMetric(float64(2*14*14*9*k*n)/float64(b.Elapsed().Nanoseconds())*float64(b.N), "GOP/s")
 }

@@ -31,9 +31,14 @@ func vex(r, x, b bool, vvvv, l, prefix, opcode byte) []byte {
 
 // dpbusdVEX is the AVX-VNNI form on registers of width 16 or 32 bytes:
 // dst += dot4(u8 of u, s8 of s).
-func (f *file) dpbusdVEX(width, s, u, dst int) {
-	f.p("// VPDPBUSD %s, %s, %s (VEX)", reg(width, s), reg(width, u), reg(width, dst))
-	f.raw(append(vex(dst > 7, false, s > 7, byte(u), byte(width/32), prefix66, 0x50), 0xC0|byte(dst&7)<<3|byte(s&7))...)
+func (f *file) dpbusdVEX(width, s, u, dst int) { f.dotVEX("VPDPBUSD", 0x50, width, s, u, dst) }
+
+// dpwssdVEX is VPDPWSSD (VEX.66.0F38.W0 52 /r).
+func (f *file) dpwssdVEX(width, a, b, dst int) { f.dotVEX("VPDPWSSD", 0x52, width, a, b, dst) }
+
+func (f *file) dotVEX(name string, op byte, width, a, b, dst int) {
+	f.p("// %s %s, %s, %s (VEX)", name, reg(width, a), reg(width, b), reg(width, dst))
+	f.raw(append(vex(dst > 7, false, a > 7, byte(b), byte(width/32), prefix66, op), 0xC0|byte(dst&7)<<3|byte(a&7))...)
 }
 
 // sib addresses disp(base)(index*1) with a 32-bit displacement.

@@ -50,6 +50,11 @@ func stepPairs(m *micro, b, a, acc string) {
 	m.p("VPADDD %s, %s, %s", m.tmp(0), acc, acc)
 }
 
+// stepPairsAVXVNNI is stepPairs in one instruction.
+func stepPairsAVXVNNI(m *micro, b, a, acc string) {
+	m.dpwssdVEX(32, number(b), number(a), number(acc))
+}
+
 // stepBytes adds pairs of byte products in 16 bits, which the driver knows to
 // be exact, and widens the sums.
 func stepBytes(m *micro, b, a, acc string) {

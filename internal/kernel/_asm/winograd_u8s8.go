@@ -9,6 +9,7 @@ import (
 func init() {
 	register("winograd_u8s8", func(f *file) {
 		f.words("ninth", 0x38E38E3938E38E39)
+		f.winogradU8S8Weights()
 		eachExtent(f.winogradU8S8In)
 		eachExtent(f.winogradU8S8Out)
 		f.sumsToRows()
@@ -16,6 +17,12 @@ func init() {
 		for _, mr := range []int{6, 4, 3, 2, 1} {
 			f.winogradPairs(mr)
 			f.winogradJoined(mr)
+			f.winogradSums(mr)
+		}
+		for _, mr := range []int{12, 6, 4, 2, 1} {
+			for nv := range 2 {
+				f.winogradDots(mr, nv+1)
+			}
 		}
 	})
 }
@@ -24,25 +31,33 @@ func init() {
 type products struct {
 	*micro
 	load func(p *products, at int) // two vectors of weights, those of the step that begins at byte at
-	size int                       // bytes of a step of weights
+	step func(m *micro, b, a, acc string)
+	size int // bytes of a step of weights
 }
 
 // winogradPairs multiplies by words.
 func (f *file) winogradPairs(mr int) {
-	p := products{micro: &micro{file: f, mr: mr}, size: 64}
-	p.load = func(p *products, at int) {
-		for v := range p.nv {
-			p.p("VMOVDQU %d(BX), %s", at+v*32, p.bv(v))
-		}
-	}
+	p := products{micro: &micro{file: f, mr: mr}, load: loadWords, step: stepPairs, size: 64}
 	p.emit("winogradPairs", "weights of 16 bits")
+}
+
+func loadWords(p *products, at int) {
+	for v := range p.nv {
+		p.p("VMOVDQU %d(BX), %s", at+v*32, p.bv(v))
+	}
+}
+
+// winogradSums multiplies by words too, and adds in the same instruction.
+func (f *file) winogradSums(mr int) {
+	p := products{micro: &micro{file: f, mr: mr}, load: loadWords, step: stepPairsAVXVNNI, size: 64}
+	p.emit("winogradSums", "weights of 16 bits")
 }
 
 // winogradJoined multiplies by bytes, two columns of which share a word: 256·hi + lo. Products with the words are 256
 // times the sums of the one column plus those of the other, modulo 2³²; those with hi alone, which rounding word/256
 // gives, tell both.
 func (f *file) winogradJoined(mr int) {
-	p := products{micro: &micro{file: f, mr: mr}, size: 32}
+	p := products{micro: &micro{file: f, mr: mr}, step: stepPairs, size: 32}
 	p.load = func(p *products, at int) {
 		p.p("VMOVDQU %d(BX), %s", at, p.bv(0))
 		p.p("VPMULHRSW highBytes<>(SB), %s, %s", p.bv(0), p.bv(1))
@@ -118,9 +133,79 @@ func (p *products) steps(u int) {
 	for r := range p.mr {
 		p.p("VPBROADCASTD %d(%s)(AX*1), %s", u*4, rowRegs[r], p.av(r))
 		for v := range p.nv {
-			stepPairs(p.micro, p.bv(v), p.av(r), p.acc(r, v))
+			p.step(p.micro, p.bv(v), p.av(r), p.acc(r, v))
 		}
 	}
+}
+
+// winogradDots is winogradSums with longer vectors. One is a panel of 16 columns; a second one
+// lies panel bytes further, and its sums other bytes further. R8 to R11 point at every third row, CX bytes apart.
+func (f *file) winogradDots(mr, nv int) {
+	m := &micro{file: f, width: 64, mr: mr, nv: nv}
+	f.text(fmt.Sprintf("multiplies rows by weights of 16 bits, %d at a time: kb bytes of each, a multiple of 16, lda and ldc bytes apart, for %d panels.", mr, nv),
+		fmt.Sprintf("winogradDots%dx%d", mr, nv*16), "a, b *int16, c *int32, lda, kb, ldc, rows, panel, other int", 0, 72)
+	for _, a := range []struct {
+		name string
+		at   int
+		reg  string
+	}{{"a", 0, "SI"}, {"c", 16, "DI"}, {"lda", 24, "CX"}, {"kb", 32, "R15"}, {"ldc", 40, "R13"}, {"rows", 48, "R14"}, {"panel", 56, "DX"}} {
+		f.p("MOVQ %s+%d(FP), %s", a.name, a.at, a.reg)
+	}
+	f.p("tile:")
+	f.p("LEAQ (CX)(CX*2), R12")
+	f.p("MOVQ SI, R8")
+	for r := 3; r < mr; r += 3 {
+		f.p("LEAQ (%s)(R12*1), %s", rowRegs[r/3-1], rowRegs[r/3])
+	}
+	f.p("IMUL3Q $%d, CX, AX", mr)
+	f.p("ADDQ AX, SI")
+	for i := range mr * nv {
+		f.p("VPXORD Z%d, Z%d, Z%d", i, i, i)
+	}
+	f.p("MOVQ b+8(FP), BX")
+	f.p("LEAQ (BX)(DX*1), R12")
+	f.p("MOVQ R15, AX")
+	f.p("SHLQ $4, R15") // bytes of a position
+	f.p("PCALIGN $32")
+	f.p("loop:")
+	for u := range productSteps {
+		for v := range nv {
+			panel := []string{"BX", "R12"}[v]
+			f.p("VMOVDQU32 %d(%s), %s", u*64, panel, m.bv(v))
+			f.p("PREFETCHT1 %d(%s)(R15*1)", u*64, panel)
+		}
+		for r := range mr {
+			at := fmt.Sprintf("%d(%s)", u*4, rowRegs[r/3])
+			if r%3 > 0 {
+				at += fmt.Sprintf("(CX*%d)", r%3)
+			}
+			f.p("VPBROADCASTD %s, %s", at, m.av(r))
+			for v := range nv {
+				f.p("VPDPWSSD %s, %s, %s", m.bv(v), m.av(r), m.acc(r, v))
+			}
+		}
+	}
+	f.p("ADDQ $%d, BX", productSteps*64)
+	f.p("ADDQ $%d, R12", productSteps*64)
+	for r := 0; r < mr; r += 3 {
+		f.p("ADDQ $%d, %s", productSteps*4, rowRegs[r/3])
+	}
+	f.p("SUBQ $%d, AX", productSteps*4)
+	f.p("JNE loop")
+	f.p("SHRQ $4, R15")
+	if nv > 1 {
+		f.p("MOVQ other+64(FP), AX")
+	}
+	for r := range mr {
+		f.p("VMOVDQU32 %s, (DI)", m.acc(r, 0))
+		if nv > 1 {
+			f.p("VMOVDQU32 %s, (DI)(AX*1)", m.acc(r, 1))
+		}
+		f.p("ADDQ R13, DI")
+	}
+	f.p("SUBQ $%d, R14", mr)
+	f.p("JGT tile")
+	f.ret()
 }
 
 const reach, side = 6, 4 // of a tile: pixels and outputs
@@ -142,6 +227,65 @@ func eachExtent(f func(name string, rows, cols extent)) {
 	f("Narrow", whole, half)
 	f("Low", half, whole)
 	f("Small", half, half)
+}
+
+// winogradU8S8Weights transforms the taps of 16 channels at a time: rows to the scratch, then its columns.
+func (f *file) winogradU8S8Weights() {
+	f.text("transforms nine taps of n channels, a multiple of 16, tap bytes apart, to [position][channel].",
+		"winogradU8S8Weights", "taps *int8, dst *int16, tap, n int, half *int16", 0, 40)
+	f.p("MOVQ taps+0(FP), SI")
+	f.p("MOVQ dst+8(FP), DI")
+	f.p("MOVQ tap+16(FP), DX")
+	f.p("MOVQ n+24(FP), CX")
+	f.p("MOVQ half+32(FP), BX")
+	f.p("LEAQ (CX)(CX*1), R10") // bytes of a position
+	f.p("loop:")
+	f.p("MOVQ SI, R8")
+	for y := range 3 {
+		for x := range 3 {
+			f.p("VPMOVSXBW (R8), Y%d", x)
+			f.p("ADDQ DX, R8")
+		}
+		f.tapsAcross(func(i int, v string) { f.p("VMOVDQU %s, %d(BX)", v, (y*reach+i)*32) })
+	}
+	for x := range reach {
+		for y := range 3 {
+			f.p("VMOVDQU %d(BX), Y%d", (y*reach+x)*32, y)
+		}
+		f.p("MOVQ DI, R9")
+		for range x {
+			f.p("ADDQ R10, R9")
+		}
+		f.tapsAcross(func(i int, v string) {
+			f.p("VMOVDQU %s, (R9)", v)
+			for range reach {
+				f.p("ADDQ R10, R9")
+			}
+		})
+	}
+	f.p("ADDQ $16, SI")
+	f.p("ADDQ $32, DI")
+	f.p("SUBQ $16, CX")
+	f.p("JNE loop")
+	f.ret()
+}
+
+// tapsAcross transforms the taps in Y0 to Y2, and gives the results to put in their order.
+func (f *file) tapsAcross(put func(i int, y string)) {
+	put(0, "Y0")
+	f.p("VPADDW Y2, Y0, Y3")
+	f.p("VPADDW Y1, Y3, Y4")
+	put(1, "Y4")
+	f.p("VPSUBW Y1, Y3, Y4")
+	put(2, "Y4")
+	f.p("VPSLLW $2, Y2, Y3")
+	f.p("VPADDW Y0, Y3, Y3")
+	f.p("VPADDW Y1, Y1, Y1")
+	f.p("VPADDW Y1, Y3, Y4")
+	put(3, "Y4")
+	f.p("VPSUBW Y1, Y3, Y4")
+	put(4, "Y4")
+	put(5, "Y2")
 }
 
 // winogradU8S8In transforms the pixels of 16 channels at a time: columns to the scratch, then its rows.
