@@ -54,6 +54,9 @@ func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error)
 			return open(sum)
 		}
 	}
+	if m.file != nil && o.Release == nil {
+		o.Release = m.file.Forget
+	}
 	r, err := quantize.Run(ctx, m.graph, o)
 	if err != nil {
 		return nil, fault.At(m.path, err)

@@ -35,6 +35,8 @@ type Options struct {
 	picking  bool // its outcome is chosen by: the samples for the last word stay out of it
 	// AllowRequantize takes a model that is quantized already.
 	AllowRequantize bool
+	// Release, if set, is told the bytes of each constant that was copied: they are seldom read again.
+	Release func(b []byte)
 	// Tell is called with what people may want to know before long work begins.
 	Tell func(text string)
 	// Journal opens what keeps the steps of the work that is named, so that a later run takes them up; nil keeps none.
@@ -156,7 +158,7 @@ func (q *quantization) prepare() error {
 	if err := q.lower(); err != nil {
 		return err
 	}
-	align(q.float)
+	q.align(q.float)
 	var err error
 	q.facts, err = op.Infer(q.float, nil)
 	return err
@@ -175,7 +177,7 @@ const alignMost = 256 << 20
 
 // align copies the constants that lie at odd places of a file, as far as that takes little memory:
 // they are read many times, and each time would copy them.
-func align(m *graph.Model) {
+func (q *quantization) align(m *graph.Model) {
 	left := alignMost
 	for g := range m.Graph.Graphs() {
 		for _, c := range g.Consts() {
@@ -183,6 +185,9 @@ func align(m *graph.Model) {
 				was := c.Tensor
 				if c.Tensor = was.Align(); c.Tensor != was {
 					left -= was.Bytes()
+					if q.opt.Release != nil {
+						q.opt.Release(was.Raw)
+					}
 				}
 			}
 		}
