@@ -133,6 +133,10 @@ func lowerDynamicConv(lw *lowerer, n *node) bool {
 		s.weight = nil
 		return true
 	}
+	if lw.dynamicWinograd(n, s) {
+		s.weight = nil
+		return true
+	}
 	x := lw.use(n.in[0], channelsLast)
 	c := &intConv{convShape: s.convShape, weight: s.weight}
 	ws := lw.packGroupsU8(n, c)

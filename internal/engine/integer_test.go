@@ -241,6 +241,7 @@ func TestDynamic(t *testing.T) {
 		{"pointwise", []int{1, 9, 6, 5}, []int{12, 9, 1, 1}, nil, "u8s8 dynamic conv 1x1+Relu"},
 		{"few channels", []int{2, 9, 40, 33}, []int{3, 9, 5, 5}, []any{"pads", []int64{2, 2, 2, 2}}, "u8s8 dynamic conv by planes 5x5+Relu"},
 		{"one channel of many", []int{2, 16, 30, 33}, []int{1, 16, 3, 3}, []any{"strides", []int64{1, 2}}, "u8s8 dynamic conv by planes 3x3+Relu"},
+		{"tiles", []int{2, 64, 15, 13}, []int{50, 64, 3, 3}, []any{"pads", []int64{1, 1, 1, 1}}, "u8s8 dynamic " + formOf(50, 64, 15, 13) + "+Relu"},
 		{"depthwise", []int{2, 18, 6, 5}, []int{18, 1, 3, 3}, []any{"group", int64(18)}, "u8s8 dynamic depthwise 3x3+Relu"},
 		{"matrix", []int{2, 5, 33}, []int{33, 20}, nil, "u8s8 dynamic gemm+Relu"},
 	} {
@@ -381,6 +382,7 @@ func TestIntegerSums(t *testing.T) {
 		kernels      []string
 	}{
 		{"dense", tensor.Uint8, []int{2, 9, 6, 5}, []int{12, 9, 3, 3}, []byte{77}, []byte{128}, []any{"pads", []int64{1, 1, 1, 1}}, []string{"u8s8 dynamic conv 3x3 sums"}},
+		{"tiles", tensor.Uint8, []int{1, 64, 15, 13}, []int{50, 64, 3, 3}, []byte{77}, []byte{128}, []any{"pads", []int64{1, 1, 1, 1}}, []string{"u8s8 dynamic " + formOf(50, 64, 15, 13) + " sums"}},
 		{"signed", tensor.Int8, []int{2, 9, 6, 5}, []int{12, 9, 3, 3}, []byte{250}, []byte{128}, []any{"pads", []int64{1, 1, 1, 1}}, []string{"u8s8 dynamic conv 3x3 sums"}},
 		{"depthwise", tensor.Uint8, []int{2, 18, 6, 5}, []int{18, 1, 3, 3}, []byte{9}, []byte{128}, []any{"group", int64(18)}, []string{"u8s8 dynamic depthwise 3x3 sums"}},
 		{"by column", tensor.Uint8, []int{2, 5, 33}, []int{33, 4}, nil, []byte{128, 90, 129, 128}, nil, []string{"u8s8 dynamic gemm sums", "i32 Add"}},

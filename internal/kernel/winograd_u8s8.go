@@ -133,6 +133,9 @@ type TilesU8S8 struct {
 	span       int
 }
 
+// Pixels is the number of outputs before a row of tiles.
+func (t *TilesU8S8) Pixels(row int) int { return min(row*winogradSide, t.oh) * t.ow }
+
 // TilesU8S8 computes the offsets, for a window of 3×3 with steps of one.
 func (w Window) TilesU8S8() *TilesU8S8 {
 	t := &TilesU8S8{Rows: (w.OH + winogradSide - 1) / winogradSide, Cols: (w.OW + winogradSide - 1) / winogradSide, oh: w.OH, ow: w.OW}
@@ -183,7 +186,7 @@ func (p *WinogradU8S8) Conv(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8, r 
 	if r.M1 > t.Rows || len(x) < t.span+p.k {
 		panic("kernel: input is too short")
 	}
-	out.check(p.n, min(r.M1*winogradSide, t.oh)*t.ow)
+	out.check(p.n, t.Pixels(r.M1))
 	if p.fast {
 		p.runFast(x, pad, t, out, r)
 		return
