@@ -84,11 +84,6 @@ func (t *tiles[T]) columns(dword int, src []T, k, n, ld int) {
 	}
 }
 
-// dwords returns the whole dwords of x, per elements each.
-func dwords[T any](x []T, per int) []uint32 {
-	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/per)
-}
-
 // lines writes n columns whose elements are o.K apart.
 func (t *tiles[T]) lines(dword int, src []T, k, n int, o Order) {
 	for i := range k {

@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // Order gives the strides, in elements, of a weight w(n, tap, k): n the output
 // column, tap the kernel position, k the input channel.
 //
@@ -205,6 +207,11 @@ func packBytes(dst, w []int8, s *shape, o Order) {
 			}
 		}
 	}
+}
+
+// dwords returns the whole dwords of x, per elements each.
+func dwords[T any](x []T, per int) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/per)
 }
 
 // grow gives n elements, reusing v.

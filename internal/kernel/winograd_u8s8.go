@@ -34,11 +34,12 @@ const (
 // a sum of products could need more bits than come out.
 func (l Level) PackWinogradU8S8(w []int8, n, k int, o Order, most uint8) *WinogradU8S8 {
 	p := &WinogradU8S8{shape: shape{n: n, k: k, taps: winogradArea, per: 2, kd: (k + 1) / 2}, level: l}
+	w, o = byTaps(l, w, &shape{n: n, k: k, taps: 9}, o)
 	for j := range n {
 		above, below := 0, 0
 		for tap := range 9 {
-			for i := range k {
-				v := int(w[j*o.N+tap*o.Tap+i*o.K])
+			for _, c := range w[j*o.N+tap*o.Tap:][:k] {
+				v := int(c)
 				above, below = above+max(v, 0), below+min(v, 0)
 			}
 		}
@@ -53,24 +54,31 @@ func (l Level) PackWinogradU8S8(w []int8, n, k int, o Order, most uint8) *Winogr
 	} else {
 		p.data = aligned[int16](size)
 	}
-	p.pack(byTaps(l, w, &shape{n: n, k: k, taps: 9}, o))
+	p.pack(w, o)
 	return p
 }
 
-// pack transforms and arranges the weight column by column. The k of each tap lie side by side.
+// pack transforms and arranges the weight. The k of each tap lie side by side.
 func (p *WinogradU8S8) pack(w []int8, o Order) {
-	u := make([]int16, winogradArea*p.k)
+	size := winogradArea * 2 * p.kd
+	var u []int16 // [column][position][k], with a zero behind the last of an odd number of k
 	for _, pn := range p.panels {
-		for j := range pn.n1 - pn.n0 {
+		n, columns := pn.n1-pn.n0, pn.nv*p.lanes
+		u = grow(u, n*size)
+		for j := range n {
+			column := u[j*size:][:size]
 			if taps := w[(pn.n0+j)*o.N:]; p.fast {
-				p.filterFast(u, taps, o.Tap)
+				p.filterFast(column, taps, o.Tap)
 			} else {
-				p.filter(u, taps, o.Tap)
+				p.filter(column, taps, o.Tap)
 			}
 			if p.words != nil {
-				p.join(p.words[pn.off/2:], u, j, pn.nv*p.lanes/2)
-			} else {
-				p.place(p.data[pn.off:], u, j, pn.nv*p.lanes)
+				p.join(p.words[pn.off/2:], column, j, columns/2)
+			}
+		}
+		if p.words == nil {
+			for q := range winogradArea {
+				TransposePitch(p.level, dwords(p.data[pn.off+q*p.kd*columns*2:], 2), dwords(u[q*2*p.kd:], 2), n, p.kd, columns, size/2)
 			}
 		}
 	}
@@ -86,7 +94,7 @@ func (p *WinogradU8S8) filter(u []int16, w []int8, tap int) {
 		}
 		for x := range winogradReach {
 			for y, v := range tapsAcross(lines[0][x], lines[1][x], lines[2][x]) {
-				u[(y*winogradReach+x)*p.k+i] = v
+				u[(y*winogradReach+x)*2*p.kd+i] = v
 			}
 		}
 	}
@@ -97,29 +105,15 @@ func tapsAcross(a, b, c int16) [winogradReach]int16 {
 	return [winogradReach]int16{a, a + b + c, a - b + c, a + 2*b + 4*c, a - 2*b + 4*c, c}
 }
 
-// place writes column j of a panel of so many.
-func (p *WinogradU8S8) place(dst, u []int16, j, columns int) {
-	for q := range winogradArea {
-		row, to := u[q*p.k:][:p.k], (q*p.kd*columns+j)*2
-		for ; len(row) >= 2; row = row[2:] {
-			*(*[2]int16)(dst[to:]) = [2]int16(row)
-			to += columns * 2
-		}
-		if len(row) > 0 {
-			dst[to] = row[0]
-		}
-	}
-}
-
-// join is place for numbers within eight bits, as those of weights of at most two are: a word is that of a column plus
-// 256 times that of the column half a panel further, so that half as much is read for each product.
+// join writes column j of a panel whose numbers are within eight bits, as those of weights of at most two are: a word is
+// that of a column plus 256 times that of the column half a panel further, so that half as much is read for each product.
 func (p *WinogradU8S8) join(words, u []int16, j, half int) {
 	factor := int16(1)
 	if j >= half {
 		factor = 256
 	}
 	for i, v := range u {
-		q, k := i/p.k, i%p.k
+		q, k := i/(2*p.kd), i%(2*p.kd)
 		words[((q*p.kd+k/2)*half+j%half)*2+k%2] += factor * v
 	}
 }

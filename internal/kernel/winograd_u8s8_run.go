@@ -42,18 +42,25 @@ type winogradU8S8Scratch struct {
 var winogradU8S8Scratches = sync.Pool{New: func() any { return new(winogradU8S8Scratch) }}
 
 // So many tiles at most take part in the products of all panels one after the other: as many as leave
-// their pixels in a small second cache, and their sums beside them.
+// their pixels in a small second cache, and their sums beside them; but so many in any case, for which weights that
+// lie further away are read once.
 const (
 	turnPixels = 512 << 10
 	turnTiles  = 48
+	turnLeast  = 16
 )
+
+// turnRows is the number of rows of tiles that take part in a turn.
+func (p *WinogradU8S8) turnRows(t *TilesU8S8) int {
+	return max(1, min(turnTiles, max(turnLeast, turnPixels/(winogradArea*p.k*2)))/t.Cols)
+}
 
 func (p *WinogradU8S8) runFast(x []uint8, pad uint8, t *TilesU8S8, out *OutU8S8, r Range) {
 	s := winogradU8S8Scratches.Get().(*winogradU8S8Scratch)
 	s.setOutput(out)
 	s.pad = grow(s.pad, p.k)
 	fill(s.pad, pad)
-	each := max(1, min(turnTiles, turnPixels/(winogradArea*p.k*2))/t.Cols)
+	each := p.turnRows(t)
 	for m := r.M0; m < r.M1; m += each {
 		s.turn = t.turn(m, min(r.M1, m+each))
 		p.transform(s, x, t)
