@@ -133,7 +133,8 @@ func (p *PackedBlocksF32) row(s *blockSums, fn func(*decodeArgs), out *OutF32, p
 // multiply does rows of a panel with its weights decoded.
 func (p *PackedBlocksF32) multiply(w []float32, a *rows[float32], out *OutF32, pn panel, r Range) {
 	s := scratches.Get().(*scratch)
-	s.taps, s.kb, s.ldc, s.ldAdd = 1, a.k*4, out.Ldc*4, out.LdAdd*4
+	s.setSums(1, a.k)
+	s.ldc, s.ldAdd = out.Ldc*4, out.LdAdd*4
 	s.lo, s.hi = out.bounds()
 	s.columns(pn.n1 - pn.n0)
 	s.b, s.next, s.nextLen = unsafe.Pointer(&w[0]), unsafe.Pointer(&w[0]), a.k*p.width*4

@@ -3,7 +3,6 @@
 package kernel
 
 import (
-	"math"
 	"sync"
 	"unsafe"
 )
@@ -44,6 +43,11 @@ type microArgs struct {
 	nextLen int            // its bytes
 	pace    int            // those that each dword brings
 	touch   int            // 1 where the lines of results are fetched before they are made
+	part    int            // bytes of a row that are in one block of a float32 sum; the rest is for these alone
+	more    int            // kb - part
+	per     int            // taps of a block
+	left    int            // taps behind the first block, or parts of rows
+	partial unsafe.Pointer // takes the sums of a tile over the blocks so far; nil where there is but one
 }
 
 // microKernel is one body: rows by columns of its tile.
@@ -79,18 +83,13 @@ type scratch struct {
 	wide     []int16
 	block    []uint8
 	apart    []float32
+	partials []float32
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// negZeros and zeros stand for a missing shift and bias: x + -0 = x.
-var (
-	zeros    [64]float32
-	negZeros = func() (z [64]float32) {
-		fill(z[:], float32(math.Copysign(0, -1)))
-		return z
-	}()
-)
+// zeros stand for a missing bias.
+var zeros [64]float32
 
 // callBudget bounds the bytes of A that one call of a micro kernel reads, so
 // that it returns within 100 µs and the scheduler gets its turn: a dword takes
@@ -107,6 +106,20 @@ func setRows[T any](s *scratch, a *rows[T], m, mr int) {
 	}
 	s.a = unsafe.Pointer(&a.x[m*a.lda])
 	s.off, s.offRow, s.offStep, s.aStep = &s.offs[0], 4, 0, mr*a.lda*size
+}
+
+// tileSums is how many sums the largest tile of float32 has.
+const tileSums = 24 * 16
+
+// setSums says what the sums of float32 run over.
+func (s *scratch) setSums(taps, k int) {
+	per, part := sumBlocks(taps, k)
+	s.taps, s.kb, s.per, s.part, s.more = taps, k*4, per, part*4, (k-part)*4
+	s.left, s.partial = taps*ceilDiv(k, part)-per, nil
+	if s.left > 0 {
+		s.partials = grow(s.partials, tileSums)
+		s.partial = unsafe.Pointer(&s.partials[0])
+	}
 }
 
 // setOffsets lists the rows of one tile of a matrix. Rows past the last repeat

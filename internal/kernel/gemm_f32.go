@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // OutF32 says where float32 results go: row i, column j to C[i*Ldc+j].
 // The stored value is clamp(sum + Bias[j] + Add[i*LdAdd+j]).
 type OutF32 struct {
@@ -137,11 +139,32 @@ func (a *rows[T]) row(i, tap int) []T {
 	return a.x[o:][:a.k]
 }
 
+// negZeros stand for what is not to be added: x + -0 = x.
+var negZeros = func() (z [64]float32) {
+	fill(z[:], float32(math.Copysign(0, -1)))
+	return z
+}()
+
 // genericLanes is the width of a panel in plain Go.
 const genericLanes = 16
 
+// sumBlock is how many products at most are added one after the other. The error of a float32 sum
+// grows with their number, so that longer sums are made of those of blocks.
+const sumBlock = 320
+
+// sumBlocks gives the blocks of a sum over taps and k: so many taps each, or of each tap so many k.
+func sumBlocks(taps, k int) (per, part int) {
+	if k > sumBlock {
+		return 1, (ceilDiv(k, ceilDiv(k, sumBlock)) + 3) &^ 3
+	}
+	part = max(1, k)
+	return ceilDiv(taps, max(1, ceilDiv(taps, sumBlock/part))), part
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
 // runGeneric is the meaning of Gemm and Conv: each sum starts at the bias and
-// runs over taps, then k, in ascending order.
+// runs over taps, then k, in ascending order, but for the sums of blocks, which are added.
 func (p *PackedF32) runGeneric(a rows[float32], out *OutF32, r Range) {
 	for _, pn := range p.panels[r.P0:r.P1] {
 		p.panelGeneric(pn, &a, out, r.M0, r.M1)
@@ -149,18 +172,27 @@ func (p *PackedF32) runGeneric(a rows[float32], out *OutF32, r Range) {
 }
 
 func (p *PackedF32) panelGeneric(pn panel, a *rows[float32], out *OutF32, m0, m1 int) {
+	per, part := sumBlocks(p.taps, p.k)
 	for i := m0; i < m1; i++ {
 		var acc [genericLanes]float32
 		if out.Bias != nil {
 			copy(acc[:], out.Bias[pn.n0:pn.n1])
 		}
-		w := p.data[pn.off:]
+		before, w := [genericLanes]float32(negZeros[:]), p.data[pn.off:]
 		for tap := range p.taps {
-			for _, v := range a.row(i, tap) {
-				addScaled(acc[:], v, w)
-				w = w[genericLanes:]
+			row := a.row(i, tap)
+			for k := 0; k < p.k; k += part {
+				if k > 0 || tap > 0 && tap%per == 0 {
+					addRef(before[:], before[:], acc[:])
+					clear(acc[:])
+				}
+				for _, v := range row[k:min(p.k, k+part)] {
+					addScaled(acc[:], v, w)
+					w = w[genericLanes:]
+				}
 			}
 		}
+		addRef(acc[:], acc[:], before[:])
 		out.store(acc[:pn.n1-pn.n0], i, pn.n0)
 	}
 }

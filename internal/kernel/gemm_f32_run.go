@@ -98,7 +98,8 @@ func (p *PackedF32) runFast(a rows[float32], out *OutF32, r Range) bool {
 
 // ready sets what all panels share.
 func (p *PackedF32) ready(s *scratch, out *OutF32) {
-	s.taps, s.kb, s.ldc, s.ldAdd = p.taps, p.k*4, out.Ldc*4, out.LdAdd*4
+	s.setSums(p.taps, p.k)
+	s.ldc, s.ldAdd = out.Ldc*4, out.LdAdd*4
 	s.zero = unsafe.Pointer(unsafe.SliceData(p.zeros))
 	s.lo, s.hi = out.bounds()
 }

@@ -69,7 +69,7 @@ type OutPlanes struct {
 }
 
 // Conv makes the output rows y0 to y1-1 of an image that Split has split. Each sum starts at the bias and runs over
-// the channels, then the taps, in ascending order.
+// the channels, then the taps, in ascending order, but for the sums of blocks, which are added.
 func (p *PlanesF32) Conv(planes []float32, out *OutPlanes, y0, y1 int) {
 	if len(planes) < p.Len() {
 		panic("kernel: input is too short")
@@ -86,7 +86,8 @@ func (p *PlanesF32) Conv(planes []float32, out *OutPlanes, y0, y1 int) {
 // runGeneric is the meaning of Conv.
 func (p *PlanesF32) runGeneric(planes []float32, out *OutPlanes, y0, y1 int) {
 	o := OutF32{Min: out.Min, Max: out.Max}
-	sum := make([]float32, p.win.OW)
+	sum, before := make([]float32, p.win.OW), make([]float32, p.win.OW)
+	_, part := sumBlocks(1, p.k)
 	for y := y0; y < y1; y++ {
 		x := planes[y*p.pitch:]
 		for n := range p.n {
@@ -95,9 +96,15 @@ func (p *PlanesF32) runGeneric(planes []float32, out *OutPlanes, y0, y1 int) {
 				bias = out.Bias[n]
 			}
 			fill(sum, bias)
+			fill(before, negZeros[0])
 			for k, w := range p.w[n*p.k:][:p.k] {
+				if k > 0 && k%part == 0 {
+					addRef(before, before, sum)
+					clear(sum)
+				}
 				addScaled(sum, w, x[p.off[k]:])
 			}
+			addRef(sum, sum, before)
 			o.C = out.C[n*out.Ldc+y*p.win.OW:]
 			o.store(sum, 0, 0)
 		}

@@ -52,7 +52,8 @@ func (p *PlanesF32) runFast(planes []float32, out *OutPlanes, y0, y1 int) bool {
 		return false
 	}
 	s := planesScratches.Get().(*planesScratch)
-	s.off, s.k = &p.off[0], p.k
+	s.off, s.k, s.partial = &p.off[0], p.k, unsafe.Pointer(&s.partials)
+	_, s.part = sumBlocks(1, p.k)
 	s.lo, s.hi = (&OutF32{Min: out.Min, Max: out.Max}).bounds()
 	for _, g := range p.groups {
 		clear(s.biasF32[:])

@@ -18,16 +18,17 @@ func planesCase(r *rand.Rand) (win Window, n, c int) {
 			continue
 		}
 		win.OH, win.OW = (h-1)/win.StrideH+1, (w-1)/win.StrideW+1
-		return win, 1 + r.IntN(10), 1 + r.IntN(4)
+		return win, 1 + r.IntN(10), 1 + r.IntN(4)*r.IntN(8)
 	}
 }
 
-// planesByDefinition is the convolution of x, (C, H, W), by w, (N, C, KH, KW).
+// planesByDefinition is the convolution of x, (C, H, W), by w, (N, C, KH, KW), in blocks of k.
 func planesByDefinition(x, w []float32, win Window, n, c int, out *OutPlanes) []float32 {
 	y := make([]float32, n*win.OH*win.OW)
+	_, part := sumBlocks(1, c*win.KH*win.KW)
 	for i := range y {
 		o, oy, ox := i/(win.OH*win.OW), i/win.OW%win.OH, i%win.OW
-		sum := out.Bias[o]
+		sum, before, k := out.Bias[o], negZeros[0], 0
 		for ch := range c {
 			for ky := range win.KH {
 				for kx := range win.KW {
@@ -36,10 +37,15 @@ func planesByDefinition(x, w []float32, win Window, n, c int, out *OutPlanes) []
 					if iy >= 0 && iy < win.H && ix >= 0 && ix < win.W {
 						v = x[(ch*win.H+iy)*win.W+ix]
 					}
-					sum = fma32(v, w[((o*c+ch)*win.KH+ky)*win.KW+kx], sum)
+					if k > 0 && k%part == 0 {
+						sum, before = 0, before+sum
+					}
+					sum = fma32(v, w[o*c*win.KH*win.KW+k], sum)
+					k++
 				}
 			}
 		}
+		sum += before
 		if out.Min != out.Max {
 			sum = min(max(sum, out.Min), out.Max)
 		}

@@ -9,21 +9,23 @@ import (
 
 // planesArgs is the argument of the kernels in _asm/planes_f32.go, which knows its layout.
 type planesArgs struct {
-	x      unsafe.Pointer // the first pixel
-	off    *int32         // bytes from there, for each k
-	k      int
-	w      unsafe.Pointer // [k][rows]
-	bias   unsafe.Pointer // one per row
-	c      unsafe.Pointer
-	ldc    int // bytes
-	tiles  int
-	lo, hi float32
-	scale  unsafe.Pointer // for codes from here on: one per row
-	shift  unsafe.Pointer // the same
-	kind   int32          // 0: results are codes, else floats
-	zero   int32
-	qlo    int32
-	qhi    int32
+	x       unsafe.Pointer // the first pixel
+	off     *int32         // bytes from there, for each k
+	k       int
+	w       unsafe.Pointer // [k][rows]
+	bias    unsafe.Pointer // one per row
+	c       unsafe.Pointer
+	ldc     int // bytes
+	tiles   int
+	lo, hi  float32
+	scale   unsafe.Pointer // for codes from here on: one per row
+	shift   unsafe.Pointer // the same
+	kind    int32          // 0: results are codes, else floats
+	zero    int32
+	qlo     int32
+	qhi     int32
+	part    int            // k of a block of a float32 sum
+	partial unsafe.Pointer // takes the sums of a tile over the blocks so far
 }
 
 // planesKernel is one body: channels by vectors of pixels of its tile.
@@ -53,6 +55,7 @@ type planesScratch struct {
 	scales, shifts [planesMost]float32
 	floats         []float32
 	codes          []uint8
+	partials       [tileSums]float32
 }
 
 // planesMost is the largest number of channels of a body.

@@ -200,14 +200,7 @@ func (b bitTile) last(masked bool) {
 
 // clear empties the accumulators and goes to the start of the panel.
 func (m *micro) clear() {
-	for i := range m.mr * m.nv {
-		x := reg(16, i)
-		if i > 15 {
-			m.p("VPXORD %s, %s, %s", reg(m.width, i), reg(m.width, i), reg(m.width, i))
-			continue
-		}
-		m.p("VPXOR %s, %s, %s", x, x, x)
-	}
+	m.empty(m.mr * m.nv)
 	m.p("MOVQ t+0(FP), DI")
 	m.p("MOVQ %d(DI), BX", argB)
 	m.p("MOVQ %d(DI), AX", argTaps)

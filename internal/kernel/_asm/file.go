@@ -31,6 +31,17 @@ func (f *file) p(format string, a ...any) {
 	f.asm.WriteString(s + "\n")
 }
 
+// empty zeroes the first n registers.
+func (f *file) empty(n int) {
+	for i := range n {
+		if x := reg(16, i); i < 16 {
+			f.p("VPXOR %s, %s, %s", x, x, x)
+		} else {
+			f.p("VPXORD Z%d, Z%d, Z%d", i, i, i)
+		}
+	}
+}
+
 // ret ends a function that touched vector registers.
 func (f *file) ret() {
 	f.p("VZEROUPPER")

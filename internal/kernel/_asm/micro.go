@@ -42,6 +42,11 @@ const (
 	argNextLen = 224
 	argPace    = 232
 	argTouch   = 240
+	argPart    = 248
+	argMore    = 256
+	argPer     = 264
+	argLeft    = 272
+	argPartial = 280
 )
 
 type micro struct {
@@ -57,6 +62,7 @@ type micro struct {
 	step   func(m *micro, b, a, acc string)
 	finish func(*micro) // from accumulators to memory; may use all registers
 	bytes  bool         // B holds words of 16 bits as bytes
+	blocks bool         // sums are taken over blocks of k, which are then added
 }
 
 func (m *micro) acc(r, v int) string { return reg(m.width, r*m.nv+v) }
@@ -83,26 +89,37 @@ var rowRegs = []string{"R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15", "CX
 
 // Frame: cursors that advance from tile to tile, and spilled row addresses.
 const (
-	curOff  = "off-8(SP)"
-	curA    = "a-16(SP)"
-	curC    = "c-24(SP)"
-	curAdd  = "add-32(SP)"
-	curRows = "rows-40(SP)"
-	curTaps = "taps-48(SP)"
-	curTap  = "tap-56(SP)"
-	curNext = "next-64(SP)"
-	frame   = 96
+	curOff      = "off-8(SP)"
+	curA        = "a-16(SP)"
+	curC        = "c-24(SP)"
+	curAdd      = "add-32(SP)"
+	curRows     = "rows-40(SP)"
+	curTaps     = "taps-48(SP)"
+	curTap      = "tap-56(SP)"
+	curNext     = "next-64(SP)"
+	curMore     = "more-96(SP)"  // bytes of the rows that are left at this tap
+	curLeft     = "left-104(SP)" // taps behind this block, or parts of rows
+	curPartial  = "partial-112(SP)"
+	frame       = 96
+	blocksFrame = 112
 )
 
 func spill(r int) string { return fmt.Sprintf("row%d-%d(SP)", r, 72+8*(r-8)) }
 
 func (m *micro) emit(doc string) {
-	m.text(doc, m.name, "t *microArgs", frame, 8)
+	local := frame
+	if m.blocks {
+		local = blocksFrame
+	}
+	m.text(doc, m.name, "t *microArgs", local, 8)
 	m.p("MOVQ t+0(FP), DI")
 	for _, c := range []struct {
 		arg int
 		cur string
-	}{{argOff, curOff}, {argA, curA}, {argC, curC}, {argAdd, curAdd}, {argRows, curRows}, {argNext, curNext}} {
+	}{{argOff, curOff}, {argA, curA}, {argC, curC}, {argAdd, curAdd}, {argRows, curRows}, {argNext, curNext}, {argMore, curMore}, {argLeft, curLeft}, {argPartial, curPartial}} {
+		if c.arg >= argPart && !m.blocks {
+			continue
+		}
 		m.p("MOVQ %d(DI), AX", c.arg)
 		m.p("MOVQ AX, %s", c.cur)
 	}
@@ -126,6 +143,81 @@ func product(m *micro) {
 	m.steps()
 	m.p("DECQ %s", curTaps)
 	m.p("JNE taploop")
+	if m.blocks {
+		m.p("CMPQ %s, $0", curPartial)
+		m.p("JNE block")
+		m.p("summed:")
+	}
+}
+
+// between is what stands between blocks, out of the way of sums that have but one. Behind each block but the
+// last the accumulators are added to the sums in memory and begin anew; behind the last it is the other way round.
+func (m *micro) between() {
+	all := m.mr * m.nv
+	m.p("block:")
+	m.p("CMPQ %s, $0", curLeft)
+	m.p("JEQ join")
+	m.arg(argLeft)
+	m.p("CMPQ AX, %s", curLeft)
+	m.p("MOVQ %s, AX", curPartial)
+	m.p("JEQ first")
+	m.partial("AX", m.width, all, true, true)
+	m.p("JMP begin")
+	m.p("first:")
+	m.partial("AX", m.width, all, false, true)
+	m.p("begin:")
+	m.empty(all)
+	m.take(argPer, curLeft)
+	m.p("MOVQ AX, %s", curTaps)
+	m.take(argPart, curMore)
+	m.p("JEQ nexttap")
+	for r := range m.mr {
+		m.p("ADDQ AX, %s", rowRegs[r])
+	}
+	m.p("NEGQ AX")
+	m.p("JMP steps")
+	m.p("nexttap:")
+	m.restore(argMore, curMore)
+	m.p("JMP taploop")
+	m.p("join:")
+	m.p("MOVQ %s, AX", curPartial)
+	m.partial("AX", m.width, all, true, false)
+	m.restore(argLeft, curLeft)
+	m.restore(argMore, curMore)
+	m.p("JMP summed")
+}
+
+// partial adds the sums of the blocks before, at addr, to the first n registers, and stores these there.
+func (f *file) partial(addr string, width, n int, add, store bool) {
+	for i := range n {
+		if add {
+			f.p("VADDPS %d(%s), %s, %s", i*width, addr, reg(width, i), reg(width, i))
+		}
+		if store {
+			f.p("VMOVUPS %s, %d(%s)", reg(width, i), i*width, addr)
+		}
+	}
+}
+
+// arg loads an argument where no register but AX is free.
+func (m *micro) arg(at int) {
+	m.p("MOVQ t+0(FP), AX")
+	m.p("MOVQ %d(AX), AX", at)
+}
+
+// take makes AX as much as the argument, or all that is left, and leaves less; the flags say whether it is nothing.
+func (m *micro) take(arg int, left string) {
+	m.arg(arg)
+	m.p("CMPQ AX, %s", left)
+	m.p("CMOVQGT %s, AX", left)
+	m.p("SUBQ AX, %s", left)
+	m.p("TESTQ AX, AX")
+}
+
+// restore sets a cursor to its argument.
+func (m *micro) restore(arg int, cur string) {
+	m.arg(arg)
+	m.p("MOVQ AX, %s", cur)
 }
 
 // start loads the bias into each row of accumulators.
@@ -141,7 +233,11 @@ func (m *micro) start() {
 		}
 	}
 	m.p("MOVQ %d(DI), BX", argB)
-	m.p("MOVQ %d(DI), AX", argTaps)
+	taps := argTaps
+	if m.blocks {
+		taps = argPer
+	}
+	m.p("MOVQ %d(DI), AX", taps)
 	m.p("MOVQ AX, %s", curTaps)
 	m.p("MOVQ %s, AX", curOff)
 	m.p("MOVQ AX, %s", curTap)
@@ -165,11 +261,15 @@ func (m *micro) touch() {
 	m.p("touched:")
 }
 
-// addresses finds the end of each row at this tap; AX becomes minus the bytes
-// of a row. What is fetched lies at SI, and CX from dword to dword; DX is 3·CX.
+// addresses finds the end of each row at this tap, or of the part of it that is in one block; AX becomes
+// minus the bytes of that. What is fetched lies at SI, and CX from dword to dword; DX is 3·CX.
 func (m *micro) addresses() {
+	length := argKB
+	if m.blocks {
+		length = argPart
+	}
 	m.p("MOVQ t+0(FP), AX")
-	m.p("MOVQ %d(AX), DI", argKB)
+	m.p("MOVQ %d(AX), DI", length)
 	m.p("MOVQ %d(AX), DX", argZero)
 	m.p("MOVQ %d(AX), CX", argOffRow)
 	m.p("MOVQ %s, SI", curA)
@@ -202,7 +302,7 @@ func (m *micro) addresses() {
 		m.p("LEAQ (CX)(CX*2), DX")
 		m.p("MOVQ %s, SI", curNext)
 	}
-	m.p("MOVQ %d(AX), AX", argKB)
+	m.p("MOVQ %d(AX), AX", length)
 	m.p("NEGQ AX")
 }
 
@@ -243,6 +343,9 @@ func (m *micro) fetched(n int) {
 // steps is the loop over the dwords of a row.
 func (m *micro) steps() {
 	span := 4 * m.unroll
+	if m.blocks {
+		m.p("steps:")
+	}
 	m.p("ADDQ $%d, AX", span)
 	m.p("JG tail")
 	m.p("PCALIGN $32")
@@ -312,6 +415,9 @@ func (m *micro) advance() {
 		m.p("ADDQ AX, %s", c.cur)
 	}
 	m.p("JMP tile")
+	if m.blocks {
+		m.between()
+	}
 	m.p("end:")
 }
 

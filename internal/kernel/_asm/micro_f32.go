@@ -27,7 +27,7 @@ func (f *file) microF32(width, mr, nv int) {
 	if width == 32 {
 		isa, finish = "AVX2", finishF32Y
 	}
-	m := &micro{file: f, name: fmt.Sprintf("gemmF32%s%dx%d", isa, mr, nv*width/4), width: width, mr: mr, nv: nv, size: 4, unroll: 4, fill: product, finish: finish}
+	m := &micro{file: f, name: fmt.Sprintf("gemmF32%s%dx%d", isa, mr, nv*width/4), width: width, mr: mr, nv: nv, size: 4, unroll: 4, fill: product, finish: finish, blocks: true}
 	m.step = func(m *micro, b, a, acc string) { m.p("VFMADD231PS %s, %s, %s", b, a, acc) }
 	m.emit(fmt.Sprintf("makes tiles of %d rows by %d columns.", mr, nv*width/4))
 }

@@ -4,22 +4,24 @@ import "fmt"
 
 // The argument of the kernels over planes is a *planesArgs, whose fields are at these offsets:
 const (
-	plX     = 0
-	plOff   = 8
-	plK     = 16
-	plW     = 24
-	plBias  = 32
-	plC     = 40
-	plLdc   = 48
-	plTiles = 56
-	plLo    = 64
-	plHi    = 68
-	plScale = 72
-	plShift = 80
-	plKind  = 88
-	plZero  = 92
-	plQLo   = 96
-	plQHi   = 100
+	plX       = 0
+	plOff     = 8
+	plK       = 16
+	plW       = 24
+	plBias    = 32
+	plC       = 40
+	plLdc     = 48
+	plTiles   = 56
+	plLo      = 64
+	plHi      = 68
+	plScale   = 72
+	plShift   = 80
+	plKind    = 88
+	plZero    = 92
+	plQLo     = 96
+	plQHi     = 100
+	plPart    = 104
+	plPartial = 112
 )
 
 // planeTiles are rows of weights by vectors of pixels: accumulators enough to hide what an addition takes, and for
@@ -70,8 +72,14 @@ func (f *file) planes(width, mr, nv int) {
 		}
 	}
 	f.p("MOVQ %d(DI), BX", plOff)
-	f.p("MOVQ %d(DI), CX", plK)
+	f.p("MOVQ %d(DI), R12", plK)
 	f.p("MOVQ %d(DI), DX", plW)
+	f.p("XORL R13, R13")
+	f.p("block:") // R12 is what is left, R13 the sums of the blocks before, 0 where there are none
+	f.p("MOVQ %d(DI), CX", plPart)
+	f.p("CMPQ CX, R12")
+	f.p("CMOVQGT R12, CX")
+	f.p("SUBQ CX, R12")
 	f.p("PCALIGN $32")
 	f.p("loop:")
 	f.p("MOVLQSX (BX), AX")
@@ -95,6 +103,11 @@ func (f *file) planes(width, mr, nv int) {
 	f.p("ADDQ $%d, DX", mr*4)
 	f.p("DECQ CX")
 	f.p("JNE loop")
+	f.p("TESTQ R12, R12")
+	f.p("JNE more")
+	f.p("TESTQ R13, R13")
+	f.p("JNE join")
+	f.p("summed:")
 	lo, hi := reg(width, mr*nv), reg(width, mr*nv+1)
 	f.p("VBROADCASTSS %d(DI), %s", plLo, lo)
 	f.p("VBROADCASTSS %d(DI), %s", plHi, hi)
@@ -114,5 +127,19 @@ func (f *file) planes(width, mr, nv int) {
 	f.p("ADDQ $%d, R8", nv*width)
 	f.p("DECQ R9")
 	f.p("JNE tile")
+	f.p("JMP end")
+	f.p("more:")
+	f.p("TESTQ R13, R13")
+	f.p("JEQ first")
+	f.partial("R13", width, mr*nv, true, false)
+	f.p("first:")
+	f.p("MOVQ %d(DI), R13", plPartial)
+	f.partial("R13", width, mr*nv, false, true)
+	f.empty(mr * nv)
+	f.p("JMP block")
+	f.p("join:")
+	f.partial("R13", width, mr*nv, true, false)
+	f.p("JMP summed")
+	f.p("end:")
 	f.ret()
 }
