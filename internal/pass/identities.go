@@ -1,13 +1,15 @@
 package pass
 
 import (
+	"slices"
+
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
-// Identities removes nodes that pass their input on: Identity, and Dropout outside training.
+// Identities removes nodes that pass their input on: Identity, Clip without bounds, and Dropout outside training.
 var Identities = &Pass{
-	Name: "identities", Doc: "remove Identity and inference-time Dropout",
+	Name: "identities", Doc: "remove Identity, Clip without bounds and inference-time Dropout",
 	Run: func(m *graph.Model) error {
 		for g := range m.Graph.Graphs() {
 			var rest []*graph.Node
@@ -30,6 +32,8 @@ func passesOn(g *graph.Graph, n *graph.Node) bool {
 	switch n.Op {
 	case "Identity":
 		return true
+	case "Clip":
+		return len(n.Attrs) == 0 && !slices.ContainsFunc(n.In[1:], func(bound string) bool { return bound != "" })
 	case "Dropout":
 		if len(n.Out) > 1 && n.Out[1] != "" {
 			return false

@@ -101,6 +101,7 @@ func (w *weaver) run() error {
 		}
 	}
 	w.assemble()
+	w.shield()
 	return nil
 }
 

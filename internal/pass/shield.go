@@ -1,0 +1,46 @@
+package pass
+
+import (
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// shielded are the layers whose float weights ONNX Runtime's optimizer stores as int8 with one scale, where the layer
+// stands between DequantizeLinear and QuantizeLinear (WeightBiasQuantization, seen in 1.32): what was to stay in float
+// would be quantized after all, and worse.
+var shielded = map[string]bool{"Conv": true, "ConvTranspose": true, "Gemm": true}
+
+// crossed are the operators past which it moves Q and DQ nodes.
+var crossed = map[string]bool{"Reshape": true, "Flatten": true, "Transpose": true, "Squeeze": true, "Unsqueeze": true, "Slice": true, "MaxPool": true}
+
+// shield puts a Clip without bounds, which passes everything on, in front of such layers: they no longer read a
+// DequantizeLinear.
+func (w *weaver) shield() {
+	x := w.g.Index()
+	var list []*graph.Node
+	for _, n := range w.g.Nodes {
+		if shielded[n.Op] && graph.CanonicalDomain(n.Domain) == "" && len(n.In) > 1 && w.floatBetween(x, n) {
+			to := w.used.added(n.In[0] + "_kept")
+			list = append(list, &graph.Node{Op: "Clip", Name: w.used.added(n.In[0] + "_Keep"), In: []string{n.In[0]}, Out: []string{to}})
+			n.In[0] = to
+		}
+		list = append(list, n)
+	}
+	w.g.Nodes = list
+}
+
+// floatBetween says whether a layer with a constant float weight reads what a DequantizeLinear gives, and all that reads
+// it, or an activation behind it, is one QuantizeLinear.
+func (w *weaver) floatBetween(x *graph.Index, n *graph.Node) bool {
+	t, d := w.g.ConstTensor(n.In[1]), x.Producer(n.In[0])
+	for d != nil && crossed[d.Op] {
+		d = x.Producer(d.In[0])
+	}
+	if t == nil || t.DType != tensor.Float32 || d == nil || d.Op != "DequantizeLinear" {
+		return false
+	}
+	for n = x.OnlyUse(n.Out[0]); n != nil && (crossed[n.Op] || n.Op == "Relu" || n.Op == "Clip"); {
+		n = x.OnlyUse(n.Out[0])
+	}
+	return n != nil && n.Op == "QuantizeLinear"
+}
