@@ -8,6 +8,7 @@ import (
 
 	"lowbit/internal/fault"
 	"lowbit/internal/op"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 )
 
@@ -56,7 +57,7 @@ func (a *app) check(path, target string) error {
 	if err != nil {
 		return fault.At(path, err)
 	}
-	saturate := []string{}
+	saturate, stored := []string{}, []string{}
 	if t := plan.LookupTarget(target); t != nil {
 		if lacks := t.Missing(m.Graph()); len(lacks) > 0 {
 			return fault.Unsupportedf(path, "%s lacks operators, with the number of their nodes: %s", t.Name, strings.Join(lacks, ", "))
@@ -67,13 +68,19 @@ func (a *app) check(path, target string) error {
 		if len(saturate) > 0 {
 			a.warn("%s adds products of uint8 and int8 in pairs of 16 bits on %s, which may saturate in %d nodes: %s; with --weights uint8 it does not", t.Name, t.Pairs, len(saturate), shortened(saturate))
 		}
+		if t.Stores {
+			stored = append(stored, pass.FloatBetween(m.Graph())...)
+		}
+		if len(stored) > 0 {
+			a.warn("%s stores the float weights of %d nodes between DequantizeLinear and QuantizeLinear as int8 with one scale: %s; files of lowbit keep it from that", t.Name, len(stored), shortened(stored))
+		}
 	}
 	outs := []valueJSON{}
 	for _, v := range m.Graph().Graph.Out {
 		outs = append(outs, valueJSON{v.Name, types[v.Name].Type.String()})
 	}
 	if a.json {
-		err = a.printJSON(map[string]any{"schema": "lowbit.check/v1", "ok": true, "outputs": outs, "may_saturate": saturate})
+		err = a.printJSON(map[string]any{"schema": "lowbit.check/v1", "ok": true, "outputs": outs, "may_saturate": saturate, "may_store_int8": stored})
 	} else {
 		err = a.printf("%s: sound; every operator is supported\n", path)
 	}

@@ -2,6 +2,7 @@ package pass
 
 import (
 	"lowbit/internal/graph"
+	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
 
@@ -19,7 +20,7 @@ func (w *weaver) shield() {
 	x := w.g.Index()
 	var list []*graph.Node
 	for _, n := range w.g.Nodes {
-		if shielded[n.Op] && graph.CanonicalDomain(n.Domain) == "" && len(n.In) > 1 && w.floatBetween(x, n) {
+		if floatBetween(w.g, x, n) {
 			to := w.used.added(n.In[0] + "_kept")
 			list = append(list, &graph.Node{Op: "Clip", Name: w.used.added(n.In[0] + "_Keep"), In: []string{n.In[0]}, Out: []string{to}})
 			n.In[0] = to
@@ -29,10 +30,26 @@ func (w *weaver) shield() {
 	w.g.Nodes = list
 }
 
-// floatBetween says whether a layer with a constant float weight reads what a DequantizeLinear gives, and all that reads
-// it, or an activation behind it, is one QuantizeLinear.
-func (w *weaver) floatBetween(x *graph.Index, n *graph.Node) bool {
-	t, d := w.g.ConstTensor(n.In[1]), x.Producer(n.In[0])
+// FloatBetween names the layers that stand so: runtimes that store weights by themselves would do so with theirs.
+func FloatBetween(m *graph.Model) (names []string) {
+	for g := range m.Graph.Graphs() {
+		x := g.Index()
+		for _, n := range g.Nodes {
+			if floatBetween(g, x, n) {
+				names = append(names, plan.NodeName(n))
+			}
+		}
+	}
+	return names
+}
+
+// floatBetween says whether n is such a layer with a constant float weight that reads what a DequantizeLinear gives, and
+// all that reads it, or an activation behind it, is one QuantizeLinear.
+func floatBetween(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
+	if !shielded[n.Op] || graph.CanonicalDomain(n.Domain) != "" || len(n.In) < 2 {
+		return false
+	}
+	t, d := g.ConstTensor(n.In[1]), x.Producer(n.In[0])
 	for d != nil && crossed[d.Op] {
 		d = x.Producer(d.In[0])
 	}

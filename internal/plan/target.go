@@ -23,6 +23,8 @@ type Target struct {
 	// Pairs says on which machines it adds products of uint8 and int8 in pairs of 16 bits, which may be too
 	// few; "" where it does nowhere. bench/ort_pairs.py shows it.
 	Pairs string
+	// Stores is set where its optimizer stores the float weights of layers between codes as int8 with one scale.
+	Stores bool
 	// Timed is set where each node is timed on this machine, and stays in float unless that is slower.
 	Timed bool
 }
@@ -45,7 +47,7 @@ var ortLacks = map[string]int{
 
 // Targets lists the targets in the order that help prints them.
 var Targets = []*Target{
-	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Lacks: ortLacks, Pairs: "CPUs without VNNI"},
+	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Lacks: ortLacks, Pairs: "CPUs without VNNI", Stores: true},
 	{Name: "this", Doc: "lowbit's own engine on this machine: nodes that are slower in few bits stay in float", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Timed: true},
 }
 

@@ -1,0 +1,44 @@
+package pass_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"lowbit/internal/pass"
+)
+
+// TestFloatBetween finds layers in float between codes, behind what moves values too, and no others.
+func TestFloatBetween(t *testing.T) {
+	for _, c := range []struct {
+		name, nodes string
+		want        []string
+	}{
+		{"next to each other", `[c] b = Conv (a, w)
+  e = QuantizeLinear (b, s)`, []string{"c"}},
+		{"behind a pool and a clamp", `p = MaxPool <kernel_shape = [2, 2]> (a)
+  [c] b = Conv (p, w)
+  [r] r = Relu (b)
+  e = QuantizeLinear (r, s)`, []string{"c"}},
+		{"two readers", `[c] b = Conv (a, w)
+  e = QuantizeLinear (b, s)
+  f = Relu (b)`, nil},
+		{"a sum in between", `[c] b = Conv (a, w)
+  r = Add (b, b)
+  e = QuantizeLinear (r, s)`, nil},
+		{"a weight that is computed", `v = Relu (w)
+  [c] b = Conv (a, v)
+  e = QuantizeLinear (b, s)`, nil},
+		{"behind a Clip", `k = Clip (a)
+  [c] b = Conv (k, w)
+  e = QuantizeLinear (b, s)`, nil},
+	} {
+		m := parseModel(t, fmt.Sprintf(`g (uint8[1,2,4,4] x) => (uint8[1,2,M,N] e) <float s = {0.5}, float[2,2,1,1] w = {1, 2, 3, 4}> {
+  a = DequantizeLinear (x, s)
+  %s
+}`, c.nodes))
+		if got := pass.FloatBetween(m); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
