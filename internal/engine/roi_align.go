@@ -5,15 +5,8 @@ import (
 
 	"lowbit/internal/fault"
 	"lowbit/internal/kernel"
+	"lowbit/internal/op"
 	"lowbit/internal/tensor"
-)
-
-// Bounds of a region, as the operator's definition has them: of coordinates, of sampling points along one side of an
-// output cell, and along one side of a region.
-const (
-	mostRoiAt     = 1 << 22
-	mostRoiGrid   = 1 << 12
-	mostRoiPoints = 1 << 20
 )
 
 // A roiAligner averages regions of images in channels-last order over cells. The sampling points of a cell form a grid, and
@@ -48,7 +41,7 @@ func lowerRoiAlign(lw *lowerer, n *node) bool {
 		return false
 	}
 	size := a.h * a.w * a.c
-	if !sameShape(y.shape, []int{rois.shape[0], a.c, a.rows, a.cols}) || a.ratio < 0 || a.ratio > mostRoiGrid || size > math.MaxInt32 {
+	if !sameShape(y.shape, []int{rois.shape[0], a.c, a.rows, a.cols}) || a.ratio < 0 || op.CheckRegionGrid(1, a.ratio) != nil || size > math.MaxInt32 {
 		return false
 	}
 	src, at, of, dst := lw.use(x, channelsLast), lw.use(rois, rowMajor), lw.use(image, rowMajor), lw.make(y, channelsLast)
@@ -86,8 +79,8 @@ type roiLine struct {
 // region makes the cells of a region (x1,y1,x2,y2).
 func (a *roiAligner) region(dst, x, roi []float32, r *roiSums) error {
 	for _, v := range roi {
-		if !(math.Abs(float64(v)*a.scale) <= mostRoiAt) { // NaN included
-			return fault.Invalidf("", "region coordinate %v", v)
+		if err := op.CheckRegionAt(float64(v) * a.scale); err != nil {
+			return err
 		}
 	}
 	var err error
@@ -120,8 +113,8 @@ func (a *roiAligner) lines(list []roiLine, from, to float32, cells, size int) ([
 	if grid == 0 {
 		grid = int(max(0, math.Ceil(cell)))
 	}
-	if grid > mostRoiGrid || cells*grid > mostRoiPoints {
-		return list, fault.Limitf("", "a region takes %d samples along a side of an output cell", grid)
+	if err := op.CheckRegionGrid(cells, grid); err != nil {
+		return list, err
 	}
 	for len(list) < cells {
 		list = append(list, roiLine{})

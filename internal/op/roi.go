@@ -1,6 +1,7 @@
 package op
 
 import (
+	"cmp"
 	"math"
 
 	"lowbit/internal/fault"
@@ -37,8 +38,8 @@ func newROIPool(c *Call, h, w, columns int) (*roiPool, error) {
 	}
 	p.x, p.rois = in[0], in[1]
 	for _, v := range p.rois {
-		if !(math.Abs(v*p.scale) <= maxStep) { // NaN included
-			return nil, invalidf("region coordinate %v", v)
+		if err := CheckRegionAt(v * p.scale); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
@@ -117,6 +118,22 @@ const (
 	maxPoints = 1 << 20
 )
 
+// CheckRegionAt refuses coordinates of regions that are far away, and what is no number.
+func CheckRegionAt(v float64) error {
+	if !(math.Abs(v) <= maxStep) {
+		return invalidf("region coordinate %v", v)
+	}
+	return nil
+}
+
+// CheckRegionGrid refuses more sampling points along one side of output cells, grid in each, than are computed.
+func CheckRegionGrid(cells, grid int) error {
+	if grid > maxGrid || cells*grid > maxPoints {
+		return fault.Limitf("", "a region takes %d samples along a side of an output cell", grid)
+	}
+	return nil
+}
+
 // A roiAlign is one region of RoiAlign: its corner, the size of a bin and of its sampling grid,
 // and where the rows and columns of the grids of all bins lie.
 type roiAlign struct {
@@ -160,8 +177,8 @@ func evalRoiAlign(c *Call) ([]*tensor.Tensor, error) {
 	}
 	for r := range p.count {
 		a := p.align(r, ratio, half)
-		if max(a.gridH, a.gridW) > maxGrid || max(p.h*a.gridH, p.w*a.gridW) > maxPoints {
-			return nil, fault.Limitf("", "region %d takes %d by %d samples for an output cell", r, a.gridH, a.gridW)
+		if err := cmp.Or(CheckRegionGrid(p.h, a.gridH), CheckRegionGrid(p.w, a.gridW)); err != nil {
+			return nil, err
 		}
 	}
 	return p.run(c.In[0].DType, func(r int) (int, func([]float64, int, int) float64) {
