@@ -46,20 +46,6 @@ func wrapIndex(i, d int) (int, error) {
 	return i, nil
 }
 
-// wrapIndices is wrapIndex for all of a list, in place.
-func wrapIndices(list []int, d int) error {
-	for k, i := range list {
-		if i >= 0 && i < d {
-			continue
-		}
-		var err error
-		if list[k], err = wrapIndex(i, d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // axesOf returns axes counted from the start; nil stands for all of them. One listed twice is an error.
 func axesOf(axes []int, rank int) ([]int, error) {
 	if axes == nil {

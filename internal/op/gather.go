@@ -66,7 +66,7 @@ func evalGatherElements(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	pos, err := positionsAlong(x.Shape, at, axis)
+	from, err := positionsAlong(x.Shape, at, axis)
 	if err != nil {
 		return nil, err
 	}
@@ -74,27 +74,24 @@ func evalGatherElements(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	dst.gather(cellsOf(x), pos, 1)
+	dst.gather(cellsOf(x), from.pos, from.run)
 	return []*tensor.Tensor{dst.tensor(x.DType, at.Shape)}, nil
 }
 
-// positionsAlong returns the position in a tensor of the given shape that every index in at
-// names: the index's own position with its coordinate along axis replaced.
-func positionsAlong(shape []int, at *tensor.Tensor, axis int) ([]int, error) {
+// positionsAlong returns the places in a tensor of the given shape that the indices in at name: an index's own position
+// with its coordinate along axis replaced. Rows of indices that are alike, as Expand makes them, name a run each.
+func positionsAlong(shape []int, at *tensor.Tensor, axis int) (places, error) {
 	if at.Rank() != len(shape) {
-		return nil, invalidf("indices of shape %v for rank %d", at.Shape, len(shape))
+		return places{}, invalidf("indices of shape %v for rank %d", at.Shape, len(shape))
 	}
 	for k, d := range at.Shape {
 		if k != axis && d > shape[k] {
-			return nil, invalidf("indices of shape %v reach outside %v", at.Shape, shape)
+			return places{}, invalidf("indices of shape %v reach outside %v", at.Shape, shape)
 		}
 	}
-	pos, err := indices(at)
-	if err != nil || len(pos) == 0 {
-		return nil, err
-	}
-	if err = wrapIndices(pos, shape[axis]); err != nil {
-		return nil, err
+	idx, err := ints(at)
+	if err != nil || len(idx) == 0 {
+		return places{run: 1}, err
 	}
 	own := strides(shape)
 	step := slices.Clone(own)
@@ -104,14 +101,39 @@ func positionsAlong(shape []int, at *tensor.Tensor, axis int) ([]int, error) {
 	if n := len(outer) - 1; n >= 0 {
 		run, last, outer, steps[0] = outer[n], steps[0][n], outer[:n], steps[0][:n]
 	}
+	each := 1
+	if last == 1 && rowsAlike(idx, run) {
+		each = run
+	}
+	pos := make([]int, len(idx)/each)
 	eachIndex(outer, steps, func(i int, off []int) {
 		from := off[0]
-		for k := i * run; k < (i+1)*run; k++ {
-			pos[k] = from + pos[k]*own[axis]
+		row := idx[i*run : (i+1)*run]
+		for k := 0; k < run; k += each {
+			v := int(row[k])
+			if v < 0 || v >= shape[axis] {
+				var wrong error
+				if v, wrong = wrapIndex(v, shape[axis]); wrong != nil && err == nil {
+					err = wrong
+				}
+			}
+			pos[(i*run+k)/each] = from + v*own[axis]
 			from += last
 		}
 	})
-	return pos, nil
+	return places{pos, each}, err
+}
+
+// rowsAlike says whether each row of n elements holds but one number.
+func rowsAlike(x []int64, n int) bool {
+	for ; len(x) > 0; x = x[n:] {
+		for _, v := range x[1:n] {
+			if v != x[0] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func inferGatherElements(c *Inference) ([]Fact, error) {

@@ -21,8 +21,8 @@ func combine[T number](reduction string) func(a, b T) T {
 	return nil
 }
 
-// places are where a scatter puts its updates: each run of them into the elements that begin at
-// the next of the positions.
+// places are where a scatter puts its updates, and a gather finds its elements: each run of them at the elements that
+// begin at the next of the positions.
 type places struct {
 	pos []int
 	run int
@@ -92,11 +92,11 @@ func evalScatterElements(c *Call) ([]*tensor.Tensor, error) {
 	if !slices.Equal(at.Shape, updates.Shape) {
 		return nil, invalidf("indices of shape %v for updates of shape %v", at.Shape, updates.Shape)
 	}
-	pos, err := positionsAlong(data.Shape, at, axis)
+	to, err := positionsAlong(data.Shape, at, axis)
 	if err != nil {
 		return nil, err
 	}
-	return one(scatter(data, updates, c.Str("reduction", "none"), places{pos, 1}))
+	return one(scatter(data, updates, c.Str("reduction", "none"), to))
 }
 
 func evalScatterND(c *Call) ([]*tensor.Tensor, error) {
