@@ -201,6 +201,25 @@ func TestQLinear(t *testing.T) {
 			w := []string{k.constant(k.codes(tensor.Int8, -127, 127, 9, 20)), k.constant(tensor.Scalar(0.004)), k.constant(tensor.New(tensor.Int8))}
 			return append(append(a, w...), k.constant(k.codes(tensor.Int32, -900, 900, 9))), []any{"transB", int64(1)}
 		}},
+		{"com.microsoft.QLinearConv of channels that are last", func(k *maker) ([]string, []any) {
+			w := []string{k.constant(k.codes(tensor.Int8, -127, 127, 9, 5, 3, 3)), k.constant(tensor.Scalar(0.004)), k.constant(tensor.New(tensor.Int8))}
+			return append(append(x(k), w...), out(k)...), []any{"channels_last", int64(1), "pads", []int64{1, 1, 1, 1}}
+		}},
+		{"com.microsoft.QLinearConv of channels that are first", func(k *maker) ([]string, []any) {
+			w := []string{k.constant(k.codes(tensor.Int8, -127, 127, 9, 6, 3, 3)), k.constant(tensor.Scalar(0.004)), k.constant(tensor.New(tensor.Int8))}
+			return append(append(x(k), w...), out(k)...), nil
+		}},
+		{"com.microsoft.NhwcMaxPool", func(k *maker) ([]string, []any) { return x(k)[:1], []any{"kernel_shape", []int64{3, 2}} }},
+		{"com.microsoft.QLinearAveragePool of channels that are last", func(k *maker) ([]string, []any) {
+			return append(x(k), out(k)...), []any{"channels_last", int64(1), "kernel_shape", []int64{3, 2}}
+		}},
+		{"com.microsoft.QLinearWhere", func(k *maker) ([]string, []any) {
+			c := k.codes(tensor.Bool, 0, 1, 6, 1, 5)
+			return append(append(append([]string{k.input(c)}, x(k)...), x(k)...), out(k)...), nil
+		}},
+		{"com.microsoft.QLinearGlobalAveragePool of channels that are last", func(k *maker) ([]string, []any) {
+			return append(x(k), out(k)...), []any{"channels_last", int64(1)}
+		}},
 		{"com.microsoft.QLinearGlobalAveragePool", func(k *maker) ([]string, []any) { return append(x(k), out(k)...), []any{"channels_last", int64(0)} }},
 	} {
 		t.Run(c.op, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 // computed, as those behind the boxes that a detector found.
 var late = map[string]bool{
 	"Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true, "Einsum": true, "RoiAlign": true, "GridSample": true,
-	"QLinearConv": true, "QLinearMatMul": true, "com.microsoft.QGemm": true, "ConvInteger": true, "MatMulInteger": true,
+	"QLinearConv": true, "com.microsoft.QLinearConv": true, "QLinearMatMul": true, "com.microsoft.QGemm": true, "ConvInteger": true, "MatMulInteger": true,
 }
 
 // mostNesting is how deep compilations in the run stand in each other: beyond, what is left runs by definition, so that

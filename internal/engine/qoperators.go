@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
@@ -19,6 +20,7 @@ type qoperator struct {
 // qoperators lists the operators on codes.
 var qoperators = map[string]qoperator{
 	"QLinearConv":                            {op: "Conv", groups: 2, bias: 8, to: 6},
+	"com.microsoft.QLinearConv":              {op: "Conv", groups: 2, bias: 8, to: 6},
 	"QLinearMatMul":                          {op: "MatMul", groups: 2, to: 6},
 	"com.microsoft.QLinearAdd":               {op: "Add", groups: 2, to: 6},
 	"com.microsoft.QLinearMul":               {op: "Mul", groups: 2, to: 6},
@@ -28,6 +30,7 @@ var qoperators = map[string]qoperator{
 	"com.microsoft.QLinearAveragePool":       {op: "AveragePool", groups: 1, to: 3},
 	"com.microsoft.QLinearGlobalAveragePool": {op: "GlobalAveragePool", groups: 1, to: 3},
 	"com.microsoft.QLinearConcat":            {op: "Concat", first: 2},
+	"com.microsoft.QLinearWhere":             {op: "Where", first: 1, groups: 2, to: 7},
 	"com.microsoft.QGemm":                    {op: "Gemm", groups: 2, bias: 6, to: 7},
 }
 
@@ -37,6 +40,11 @@ const qdqVersion = 13
 // expandQOperators writes nodes on codes as DQ → operator → Q, which the later passes know.
 func expandQOperators(g *net) {
 	for _, n := range slices.Clone(g.nodes) {
+		if n.channelsLast() && n.static() && len(n.in[0].shape) > 2 {
+			g.channelsFirst(n)
+		}
+	}
+	for _, n := range slices.Clone(g.nodes) {
 		q, ok := qoperators[n.kind]
 		scaled := q.op == "Gemm" && n.onnx.Float("alpha", 1) != 1
 		if ok && n.static() && !n.onnx.Bool("channels_last", false) && !scaled && (n.input(q.to) != nil || n.out[0].is(tensor.Float32)) {
@@ -44,6 +52,36 @@ func expandQOperators(g *net) {
 		}
 	}
 	g.sweep()
+}
+
+// channelsLast says whether a node of ONNX Runtime's is on codes of images whose channels are last.
+func (n *node) channelsLast() bool {
+	return n.kind == "com.microsoft.NhwcMaxPool" || qoperators[n.kind].op != "" && n.onnx.Bool("channels_last", false)
+}
+
+// channelsFirst puts such a node between Transposes, which move nothing in memory where the images lie so anyway.
+func (g *net) channelsFirst(n *node) {
+	kind, version := n.kind, n.version
+	if kind == "com.microsoft.NhwcMaxPool" {
+		kind, version = "MaxPool", 12
+	}
+	x, y := n.in[0], n.out[0]
+	last := len(x.shape) - 1
+	turned := func(v *value) *value {
+		return g.newValue(v, v.dtype, slices.Insert(slices.Clone(v.shape[:last]), 1, v.shape[last]))
+	}
+	order := func(perm []int) []*graph.Attr {
+		return []*graph.Attr{{Name: "perm", Value: tensor.Of[int64](shapeOf(perm))}}
+	}
+	attrs := slices.DeleteFunc(slices.Clone(n.onnx.Attrs), func(a *graph.Attr) bool { return a.Name == "channels_last" })
+	in, z := slices.Clone(n.in), turned(y)
+	in[0] = turned(x)
+	g.insertOp(n, "Transpose", qdqVersion, order(slices.Insert(identity(last), 1, last)), []*value{x}, in[0])
+	g.insertOp(n, kind, version, attrs, in, z)
+	n.onnx = &graph.Node{Op: "Transpose", Name: n.onnx.Name, In: []string{z.name}, Out: []string{y.name},
+		Attrs: order(append(slices.Delete(identity(last+1), 1, 2), 1))}
+	n.version = qdqVersion
+	n.become("Transpose", nil, z)
 }
 
 func (g *net) expandQ(n *node, q qoperator) {
@@ -57,6 +95,9 @@ func (g *net) expandQ(n *node, q qoperator) {
 		}
 	}
 	var in []*value
+	if q.op == "Where" {
+		in = append(in, n.in[0])
+	}
 	for i := range groups {
 		at := q.first + 3*i
 		zero, ok := g.zeroFor(n.input(at+1), n.input(at+2))
@@ -98,9 +139,10 @@ func (q qoperator) axis(i int, n *node) int {
 	return len(n.input(q.first+3*i).shape) - 1
 }
 
-// insertOp puts an ONNX node in front of n.
+// insertOp puts an ONNX node, of another domain by its qualified name, in front of n.
 func (g *net) insertOp(n *node, op string, version int, attrs []*graph.Attr, in []*value, out *value) {
-	o := &graph.Node{Op: op, Name: n.onnx.Name, Attrs: attrs, Out: []string{out.name}}
+	dot := strings.LastIndexByte(op, '.')
+	o := &graph.Node{Op: op[dot+1:], Domain: op[:max(dot, 0)], Name: n.onnx.Name, Attrs: attrs, Out: []string{out.name}}
 	for _, v := range in {
 		name := ""
 		if v != nil {

@@ -176,3 +176,25 @@ func inferQLinearConcat(c *Inference) ([]Fact, error) {
 	out[0].DType = c.Input(1).DType
 	return out, nil
 }
+
+// evalQLinearWhere is Where on codes. Inputs: the condition, X, its scale and zero point, Y likewise, scale and zero
+// point of the result.
+func evalQLinearWhere(c *Call) ([]*tensor.Tensor, error) {
+	in := []*tensor.Tensor{c.In[0]}
+	for _, i := range []int{1, 4} {
+		v, err := dequantized(c.In[i], c.In[i+1], c.In[i+2])
+		if err != nil {
+			return nil, err
+		}
+		q, err := quantized(v, c.In[i].DType, c.In[7], c.In[8], c.In[i].Shape)
+		if err != nil {
+			return nil, err
+		}
+		in = append(in, q)
+	}
+	return evalWhere(&Call{Node: c.Node, Opset: c.Opset, In: in})
+}
+
+func inferQLinearWhere(c *Inference) ([]Fact, error) {
+	return inferBroadcast(c.Input(1).DType, c.Input(0), c.Input(1), c.Input(4))
+}
