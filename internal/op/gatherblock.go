@@ -40,6 +40,15 @@ func (c *codeTable) at(i int) float64 {
 	return c.values[c.raw[i/per]>>(i%per*c.bits)&byte(1<<c.bits-1)]
 }
 
+// read sets y to what codes from number i on stand for, less a zero point, times a scale.
+func (c *codeTable) read(y []float64, i int, zero, scale float64) {
+	bit, mask := i*c.bits, byte(1<<c.bits-1)
+	for j := range y {
+		y[j] = float64(c.values[c.raw[bit>>3]>>(bit&7)&mask]-zero) * scale
+		bit += c.bits
+	}
+}
+
 // A gatherBlocks is the geometry of GatherBlockQuantized: slices along one axis of a table of codes, which share scales by
 // block along another.
 type gatherBlocks struct {
@@ -140,16 +149,16 @@ func evalGatherBlockQuantized(c *Call) ([]*tensor.Tensor, error) {
 	for o := range tensor.Elements(g.shape[:g.gather]) {
 		for _, k := range at {
 			if k < -n || k >= n {
-				y = append(y, make([]float64, inner)...)
+				y = y[:len(y)+inner]
 				continue
 			}
 			first := (o*n + (k+n)%n) * inner
 			for p := first; p < first+inner; {
 				b, end := g.blockOf(p, first+inner)
-				zero, scale := zeroOf(b), scales[b]
-				for ; p < end; p++ {
-					y = append(y, float64(codes.at(p)-zero)*scale)
-				}
+				at := len(y)
+				y = y[:at+end-p]
+				codes.read(y[at:], p, zeroOf(b), scales[b])
+				p = end
 			}
 		}
 	}
