@@ -173,10 +173,15 @@ func (lw *lowerer) use(v *value, l layout) *slot {
 	return s
 }
 
+// mostAligned is up to how many bytes a constant of a file is copied where it lies so that each view of it would be a copy.
+const mostAligned = 1 << 20
+
 func (lw *lowerer) useConst(v *value, l layout) *slot {
 	s := lw.newSlot(v, l, inConst)
 	if s.konst = v.konst; l == channelsLast {
 		s.konst = toChannelsLast(lw.level, v.konst)
+	} else if s.bytes <= mostAligned {
+		s.konst = v.konst.Align()
 	}
 	lw.setForm(v, l, s)
 	return s
