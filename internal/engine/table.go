@@ -11,6 +11,7 @@ func init() {
 		"gemm":           {lowerFewGemm, lowerGemm},
 		"conv transpose": {lowerConvTranspose},
 		"matmul":         {lowerMatMul},
+		"pick rows":      {lowerPickRows},
 		"function":       {lowerFunction},
 		"LSTM":           {lowerRecurrent}, "GRU": {lowerRecurrent}, "com.microsoft.DynamicQuantizeLSTM": {lowerRecurrent},
 
@@ -67,6 +68,7 @@ var passes = []pass{
 	{"fold constants but those of DQ", func(g *net) { g.fold(storesMeaning) }},
 	{"rearrange stored codes", rearrangeStored},
 	{"expand operators on codes", expandQOperators},
+	{"find rows that are picked", findPickedRows},
 	{"expand products whose scale is found in each run", expandDynamic},
 	{"split weights wider than eight bits", splitWide},
 	{"expand operators of transformers", expandTransformers},
