@@ -27,7 +27,7 @@ func init() {
 
 		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm},
 		"ReduceMean": {lowerReduce}, "ReduceSum": {lowerReduce}, "ReduceMax": {lowerReduce}, "ReduceMin": {lowerReduce},
-		"ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce},
+		"ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce}, "CumSum": {lowerCumSum},
 
 		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool},
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
