@@ -85,23 +85,79 @@ func (v *suppression) choose(n, class int) []int {
 			order = append(order, i)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(score[b], score[a]) })
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(score[b], score[a]), a-b) })
+	boxes := make([]box, len(order))
+	for k, i := range order {
+		boxes[k] = boxOf(v.boxes[(n*v.count+i)*4:][:4], v.center)
+	}
+	over := newStrips(boxes)
 	var kept []int
-	var boxes []box
-next:
-	for _, i := range order {
-		b := boxOf(v.boxes[(n*v.count+i)*4:][:4], v.center)
-		for j := range boxes {
-			if k := &boxes[j]; !k.apart(&b) && k.overlap(b) > v.overlap {
-				continue next
-			}
-		}
-		kept, boxes = append(kept, i), append(boxes, b)
+	for k, i := range order {
 		if len(kept) == v.most {
 			break
 		}
+		if !over.overlaps(&boxes[k], v.overlap) {
+			kept = append(kept, i)
+			over.add(boxes[k])
+		}
 	}
 	return kept
+}
+
+// strips are boxes by the place of their left edge, so that few lie where another one may overlap them.
+type strips struct {
+	start, each, widest float64
+	boxes               [][]box
+}
+
+// newStrips makes room for some of the boxes.
+func newStrips(boxes []box) *strips {
+	s := &strips{start: math.Inf(1)}
+	end := math.Inf(-1)
+	for i := range boxes {
+		if b := &boxes[i]; !b.odd() {
+			s.start, end, s.widest = min(s.start, b.x1), max(end, b.x1), max(s.widest, b.x2-b.x1)
+		}
+	}
+	n := 1 + len(boxes)/8
+	if s.each = (end - s.start) / float64(n); !(s.each > 0) || math.IsInf(s.each, 0) {
+		n, s.each = 1, 1
+	}
+	s.boxes = make([][]box, n)
+	return s
+}
+
+// odd says whether a size is negative or a coordinate no number. Such boxes overlap none.
+func (b *box) odd() bool { return !(b.x1 <= b.x2 && b.y1 <= b.y2) }
+
+// at is the number of the strip of a left edge.
+func (s *strips) at(x float64) int {
+	if len(s.boxes) == 1 {
+		return 0
+	}
+	return int(clamp((x-s.start)/s.each, 0, float64(len(s.boxes)-1)))
+}
+
+func (s *strips) add(b box) {
+	if !b.odd() {
+		k := s.at(b.x1)
+		s.boxes[k] = append(s.boxes[k], b)
+	}
+}
+
+// overlaps says whether a box overlaps one that was added by more than least. Rounding moves a box by less than a strip.
+func (s *strips) overlaps(b *box, least float64) bool {
+	if b.odd() {
+		return false
+	}
+	for _, list := range s.boxes[max(0, s.at(b.x1-s.widest)-1):min(len(s.boxes), s.at(b.x2)+2)] {
+		for i := range list {
+			if o := &list[i]; !o.apart(b) && o.overlap(*b) > least {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func evalNMS(c *Call) ([]*tensor.Tensor, error) {
