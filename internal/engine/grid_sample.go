@@ -39,7 +39,7 @@ type gridSampler struct {
 
 // lowerGridSample emits GridSample of images by one or four pixels a point.
 func lowerGridSample(lw *lowerer, n *node) bool {
-	if len(n.in) != 2 || !n.in[0].is(tensor.Float32) || !n.in[1].is(tensor.Float32) {
+	if len(n.in) != 2 || !n.in[0].is(tensor.Float32) || !n.in[1].is(tensor.Float32) && !n.in[1].is(tensor.Float64) {
 		return false
 	}
 	x, grid, y := n.in[0], n.in[1], n.out[0]
@@ -57,9 +57,14 @@ func lowerGridSample(lw *lowerer, n *node) bool {
 	parts := lw.partsFor(float64(lines*width)*(gridNanos+float64(s.c)*functionNanos), lines)
 	room := lw.scratch(tensor.Float32, parts*s.c)
 	lw.emit(&step{node: n, kernel: "f32 GridSample", parts: parts, in: []*slot{src, points}, out: []*slot{dst, room}, run: func(f *frame, part int) error {
+		own := f.f32(room)[part*s.c:][:s.c]
 		for i := lines * part / parts; i < lines*(part+1)/parts; i++ {
-			line := f.f32(dst)[i*width*s.c:][:width*s.c]
-			s.line(line, f.f32(src)[i/y.shape[2]*size:][:size], f.f32(points)[i*width*2:][:width*2], f.f32(room)[part*s.c:][:s.c])
+			line, image := f.f32(dst)[i*width*s.c:][:width*s.c], f.f32(src)[i/y.shape[2]*size:][:size]
+			if at := f.vals[points.id]; at.DType == tensor.Float64 {
+				sampleLine(s, line, image, tensor.Of[float64](at)[i*width*2:][:width*2], own)
+			} else {
+				sampleLine(s, line, image, tensor.Of[float32](at)[i*width*2:][:width*2], own)
+			}
 		}
 		return nil
 	}})
@@ -168,8 +173,8 @@ func (a *gridAxis) reflect(x float64) float64 {
 	return a.lo + min(d, 2*span-d)
 }
 
-// line makes one line of the result from the points of the grid, each column before row.
-func (s *gridSampler) line(dst, x, points, room []float32) {
+// sampleLine makes one line of the result from the points of the grid, each column before row.
+func sampleLine[T float32 | float64](s *gridSampler, dst, x []float32, points []T, room []float32) {
 	var rows, cols samples
 	for i := 0; i < len(points); i += 2 {
 		y := dst[i/2*s.c:][:s.c]

@@ -33,6 +33,11 @@ func TestGridSample(t *testing.T) {
 						image, grid := k.image(x[0], x[1], x[2], x[3]), k.input(k.gridOf(x[0], 13, 17, 2))
 						k.output(k.node("GridSample", []string{image, grid}, attrs...))
 						k.output(k.node("GridSample", []string{k.conv3(image, x[1], 6), grid}, attrs...))
+						double := tensor.New(tensor.Float64, x[0], 3, 5, 2)
+						for i, v := range tensor.Of[float32](k.gridOf(double.Shape...)) {
+							tensor.Of[float64](double)[i] = float64(v) / 3
+						}
+						k.output(k.node("GridSample", []string{image, k.input(double)}, attrs...))
 						wantKernels(t, k.checkFloat(t), "f32 GridSample")
 					})
 				}
