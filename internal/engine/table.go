@@ -33,7 +33,7 @@ func init() {
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
 		"GridSample": {lowerGridSample}, "RoiAlign": {lowerRoiAlign},
 		"DFT": {lowerDFT}, "STFT": {lowerSTFT},
-		"Where": {lowerWhere}, "IsNaN": {lowerIsNaN},
+		"Where": {lowerWhere}, "And": {lowerAnd}, "Or": {lowerOr}, "IsNaN": {lowerIsNaN},
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},

@@ -32,6 +32,21 @@ func lowerWhere(lw *lowerer, n *node) bool {
 	return true
 }
 
+// lowerAnd emits a and b as b where a is true, lowerOr a or b as true there.
+func lowerAnd(lw *lowerer, n *node) bool { return lowerLogic(lw, n, n.in[0], n.in[1], lw.truth(false)) }
+
+func lowerOr(lw *lowerer, n *node) bool { return lowerLogic(lw, n, n.in[0], lw.truth(true), n.in[1]) }
+
+func (lw *lowerer) truth(is bool) *value {
+	return lw.net.constant("truth", tensor.Wrap(tensor.Bool, []bool{is}))
+}
+
+func lowerLogic(lw *lowerer, n *node, choice ...*value) bool {
+	w := *n
+	w.in = choice
+	return lowerWhere(lw, &w)
+}
+
 // A choice walks a condition and two operands over the elements of a result; a stride of 0 repeats.
 type choice struct {
 	dims    []int
