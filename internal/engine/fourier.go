@@ -220,7 +220,7 @@ func (p *fourierPlan) emit(lw *lowerer, n *node, outer, inner int) {
 func lowerSTFT(lw *lowerer, n *node) bool {
 	x, window, y := n.in[0], n.input(2), n.out[0]
 	hop, ok := intsOf(n.in[1])
-	if !ok || len(hop) != 1 || hop[0] < 1 || !x.is(tensor.Float32) || len(x.shape) != 3 || x.elems() == 0 || y.elems() == 0 {
+	if !ok || len(hop) != 1 || hop[0] < 1 || hop[0] > mostFourier || !x.is(tensor.Float32) || len(x.shape) != 3 || x.elems() == 0 || y.elems() == 0 {
 		return false
 	}
 	p := &fourierPlan{length: x.shape[1], parts: x.shape[2], outParts: 2}

@@ -22,7 +22,7 @@ func lowerGatherBlocks(lw *lowerer, n *node) bool {
 	if !ok || !scale.is(tensor.Float32) || !index.is(tensor.Int64) && !index.is(tensor.Int32) || y.elems() == 0 || y.elems() != index.elems()*r.cols {
 		return false
 	}
-	if !sameShape(scale.shape, []int{r.rows, r.blocks}) || zero != nil && (zero.dtype != data.dtype || zero.elems()*zero.dtype.Bits() != r.rows*r.zeroRow*8) {
+	if !sameShape(scale.shape, []int{r.rows, r.blocks}) || zero != nil && !(zero.is(data.dtype) && sameShape(zero.shape, []int{r.rows, r.zeroRow * 8 / data.dtype.Bits()})) {
 		return false
 	}
 	in := []*slot{lw.use(data, rowMajor), lw.use(index, rowMajor), lw.use(scale, rowMajor)}
