@@ -42,6 +42,8 @@ func shortened(names []string) string {
 	return fmt.Sprintf("%s and %d more (--json names all)", strings.Join(names[:shownNodes], ", "), len(names)-shownNodes)
 }
 
+const narrowHint = "its session option session.qdq_matmulnbits_accuracy_level=0 leaves them as they are"
+
 func (a *app) check(path, target string) error {
 	if target != "" {
 		if err := oneOf("--target", target, targetNames()...); err != nil {
@@ -57,7 +59,7 @@ func (a *app) check(path, target string) error {
 	if err != nil {
 		return fault.At(path, err)
 	}
-	saturate, stored := []string{}, []string{}
+	saturate, stored, narrowed := []string{}, []string{}, []string{}
 	if t := plan.LookupTarget(target); t != nil {
 		if lacks := t.Missing(m.Graph()); len(lacks) > 0 {
 			return fault.Unsupportedf(path, "%s lacks operators, with the number of their nodes: %s", t.Name, strings.Join(lacks, ", "))
@@ -69,10 +71,13 @@ func (a *app) check(path, target string) error {
 			a.warn("%s adds products of uint8 and int8 in pairs of 16 bits on %s, which may saturate in %d nodes: %s; with --weights uint8 it does not", t.Name, t.Pairs, len(saturate), shortened(saturate))
 		}
 		if t.Stores {
-			stored = append(stored, pass.FloatBetween(m.Graph())...)
+			stored, narrowed = append(stored, pass.FloatBetween(m.Graph())...), append(narrowed, pass.Narrowed(m.Graph())...)
 		}
 		if len(stored) > 0 {
 			a.warn("%s stores the float weights of %d nodes between DequantizeLinear and QuantizeLinear as int8 with one scale: %s; files of lowbit keep it from that", t.Name, len(stored), shortened(stored))
+		}
+		if len(narrowed) > 0 {
+			a.warn("%s multiplies activations of eight bits in %d nodes with stored matrices: %s; "+narrowHint, t.Name, len(narrowed), shortened(narrowed))
 		}
 	}
 	outs := []valueJSON{}
@@ -80,7 +85,7 @@ func (a *app) check(path, target string) error {
 		outs = append(outs, valueJSON{v.Name, types[v.Name].Type.String()})
 	}
 	if a.json {
-		err = a.printJSON(map[string]any{"schema": "lowbit.check/v1", "ok": true, "outputs": outs, "may_saturate": saturate, "may_store_int8": stored})
+		err = a.printJSON(map[string]any{"schema": "lowbit.check/v1", "ok": true, "outputs": outs, "may_saturate": saturate, "may_store_int8": stored, "may_narrow": narrowed})
 	} else {
 		err = a.printf("%s: sound; every operator is supported\n", path)
 	}

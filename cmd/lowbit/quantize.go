@@ -12,7 +12,9 @@ import (
 	"lowbit"
 	"lowbit/internal/calib"
 	"lowbit/internal/fault"
+	"lowbit/internal/format"
 	"lowbit/internal/op"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/quantize"
 	"lowbit/internal/recipe"
@@ -311,9 +313,20 @@ func readLimited(path string, most int64) ([]byte, error) {
 	return b, nil
 }
 
+// wideActs says whether activations have codes of more than eight bits.
+func wideActs(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Values, func(v *plan.Value) bool {
+		f := format.Lookup(v.Format)
+		return v.Role == plan.RoleActivation && f != nil && f.Bits > 8
+	})
+}
+
 // finish writes what Quantize made, and tells of it.
 func (q *quantizing) finish(r *lowbit.Result) error {
 	q.gate = r.Gate
+	if n := len(pass.Narrowed(r.Model.Graph())); n > 0 && wideActs(r.Plan) {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("ONNX Runtime multiplies activations of eight bits in %d nodes of this file; "+narrowHint, n))
+	}
 	for _, w := range r.Warnings {
 		q.warn("%s", w)
 	}

@@ -61,3 +61,47 @@ func floatBetween(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
 	}
 	return n != nil && n.Op == "QuantizeLinear"
 }
+
+// Narrowed names the products of values that flow, in float or in codes of more than eight bits, with matrices stored in
+// eight bits or fewer. ONNX Runtime 1.32 makes MatMulNBits of them, whose accuracy level 4, its default, multiplies codes
+// of eight bits.
+func Narrowed(m *graph.Model) (names []string) {
+	for g := range m.Graph.Graphs() {
+		x := g.Index()
+		codes := func(name string) (string, bool) {
+			d := x.Producer(name)
+			if d == nil || d.Op != "DequantizeLinear" {
+				return "", false
+			}
+			return d.In[0], true
+		}
+		for _, n := range g.Nodes {
+			if n.Op != "MatMul" || graph.CanonicalDomain(n.Domain) != "" {
+				continue
+			}
+			w, ok := codes(n.In[1])
+			t := g.ConstTensor(w)
+			if !ok || t == nil || t.DType.Bits() > 8 || len(t.Shape) != 2 {
+				continue
+			}
+			if q, ok := codes(n.In[0]); !ok || wide(g, x, q) {
+				names = append(names, plan.NodeName(n))
+			}
+		}
+	}
+	return names
+}
+
+// wide says whether codes that flow have more than eight bits, by the zero point or the type that their QuantizeLinear names.
+func wide(g *graph.Graph, x *graph.Index, codes string) bool {
+	q := x.Producer(codes)
+	if q == nil || q.Op != "QuantizeLinear" {
+		return false
+	}
+	if len(q.In) > 2 && q.In[2] != "" {
+		z := g.ConstTensor(q.In[2])
+		return z != nil && z.DType.Bits() > 8
+	}
+	d := tensor.DType(q.Int("output_dtype", int(tensor.Uint8)))
+	return d.Bits() > 8
+}

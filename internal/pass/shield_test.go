@@ -42,3 +42,21 @@ func TestFloatBetween(t *testing.T) {
 		}
 	}
 }
+
+// TestNarrowed finds products of floats and of 16-bit codes with stored matrices, and not those of bytes.
+func TestNarrowed(t *testing.T) {
+	m := parseModel(t, `g (float[2,2] x) => (float[2,2] a, float[2,2] b, float[2,2] c, float[2,2] d) <float s = {0.5}, uint16 z16 = {7}, uint8 z8 = {7}, int8[2,2] w = {1, 2, 3, 4}> {
+  v = DequantizeLinear (w, s)
+  [float] a = MatMul (x, v)
+  q16 = QuantizeLinear (x, s, z16)
+  x16 = DequantizeLinear (q16, s, z16)
+  [wide] b = MatMul (x16, v)
+  q8 = QuantizeLinear (x, s, z8)
+  x8 = DequantizeLinear (q8, s, z8)
+  [bytes] c = MatMul (x8, v)
+  [flows] d = MatMul (a, b)
+}`)
+	if got, want := pass.Narrowed(m), []string{"float", "wide"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

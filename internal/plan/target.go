@@ -23,7 +23,8 @@ type Target struct {
 	// Pairs says on which machines it adds products of uint8 and int8 in pairs of 16 bits, which may be too
 	// few; "" where it does nowhere. bench/ort_pairs.py shows it.
 	Pairs string
-	// Stores is set where its optimizer stores the float weights of layers between codes as int8 with one scale.
+	// Stores is set where its optimizer stores the float weights of layers between codes as int8 with one scale, and
+	// multiplies stored matrices with activations of eight bits.
 	Stores bool
 	// Timed is set where each node is timed on this machine, and stays in float unless that is slower.
 	Timed bool
