@@ -150,11 +150,12 @@ func (w Window) TilesU8S8() *TilesU8S8 {
 
 // Where Winograd's form pays: so many channels on either side; and where the direct form has an instruction for bytes, so
 // many pairs of them, beside which the transforms weigh little, and so many tiles to share the reading of weights, of which
-// there are eight times the bytes.
+// there are eight times the bytes, but no more than so many.
 const (
 	winogradChannels     = 32
 	winogradChannelPairs = 48 * 48
 	winogradShare        = 12
+	winogradWeightBytes  = 20 << 20
 )
 
 // WinogradPaysU8S8 says whether a convolution of k to n channels is faster in Winograd's form.
@@ -163,7 +164,7 @@ func (l Level) WinogradPaysU8S8(n, k int, w Window) bool {
 		return false
 	}
 	t := (w.OH + winogradSide - 1) / winogradSide * ((w.OW + winogradSide - 1) / winogradSide)
-	if l.DotsBytes() && (n*k < winogradChannelPairs || t < winogradShare) {
+	if l.DotsBytes() && (n*k < winogradChannelPairs || t < winogradShare || 2*winogradArea*n*k > winogradWeightBytes) {
 		return false
 	}
 	return t*winogradSide*winogradSide <= 2*w.OH*w.OW
