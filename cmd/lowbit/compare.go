@@ -117,7 +117,7 @@ func (c *compareFlags) check(a *app, paths ...string) error {
 	case !c.layers:
 		return fault.Invalidf("--report", "shows layers").WithHint("add --per-layer")
 	}
-	return atomicfile.Check(c.page, atomicfile.Options{Force: a.force, Sources: append(paths, c.data.path)})
+	return atomicfile.Check(c.page, atomicfile.Options{Force: a.force, Sources: append(paths, c.data.sources()...)})
 }
 
 func (a *app) printCompare(c *compareJSON) error {

@@ -26,6 +26,9 @@ func (d *dataFlags) add(cmd *cobra.Command, samples int) {
 	f.IntVar(&d.samples, "samples", samples, "samples to use; 0 takes all")
 }
 
+// sources are the files that say what samples are, which no output replaces.
+func (d *dataFlags) sources() []string { return []string{d.path, d.labels, d.preprocess} }
+
 // openData opens the samples for a model. Where no flag names the pre-processing, the metadata of the
 // first of the models does that has it: a quantized one knows what it was calibrated with.
 func (a *app) openData(d *dataFlags, m *lowbit.Model, others ...*lowbit.Model) (*dataset.Source, error) {

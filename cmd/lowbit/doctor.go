@@ -161,6 +161,9 @@ func (a *app) nextOfDoctor(d *doctorFlags, out *doctorJSON, float, quantized str
 	}
 }
 
+// sources are the files that are read, which no output replaces.
+func (d *doctorFlags) sources(models ...string) []string { return append(models, d.data.sources()...) }
+
 // check refuses outputs before any work.
 func (d *doctorFlags) check(a *app, float, quantized string) error {
 	switch {
@@ -169,7 +172,7 @@ func (d *doctorFlags) check(a *app, float, quantized string) error {
 	case !d.apply && d.out != "":
 		return fault.Invalidf("-o", "names a file, but nothing is to be written").WithHint("add --apply")
 	case d.apply:
-		if err := atomicfile.Check(d.out, atomicfile.Options{Force: a.force, Sources: []string{float, quantized, d.data.path}}); err != nil {
+		if err := atomicfile.Check(d.out, atomicfile.Options{Force: a.force, Sources: d.sources(float, quantized)}); err != nil {
 			return err
 		}
 		return atomicfile.Check(d.out+reportSuffix, a.reportOptions(d.out))
@@ -245,7 +248,7 @@ func (a *app) applyDoctor(d *doctorFlags, diagnosis *doctor.Diagnosis, out *doct
 		return nil
 	}
 	m := lowbit.FromGraph(diagnosis.Fixed.Model, quantized)
-	o := lowbit.SaveOptions{Force: a.force, Sources: []string{float, quantized, d.data.path}}
+	o := lowbit.SaveOptions{Force: a.force, Sources: d.sources(float, quantized)}
 	err := a.saveTold(m, d.out, o, func(sum string, size int64) any {
 		out.Fixed.Output, out.Fixed.SHA256, out.Fixed.Bytes = filepath.Base(d.out), sum, size
 		return out

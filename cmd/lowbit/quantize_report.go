@@ -158,6 +158,9 @@ func (q *quantizing) checkOutputs(model string) error {
 		list = append(list, q.flags.out)
 	}
 	seen := map[string]bool{}
+	if !q.flags.dry {
+		seen[filepath.Clean(q.flags.out+reportSuffix)] = true
+	}
 	for _, path := range list {
 		if err := atomicfile.Check(path, q.writeOptions(model)); err != nil {
 			return err
@@ -177,7 +180,8 @@ func (q *quantizing) checkOutputs(model string) error {
 }
 
 func (q *quantizing) writeOptions(model string) atomicfile.Options {
-	return atomicfile.Options{Force: q.force, Sources: []string{model, q.flags.recipe, q.flags.plan, q.recipe.Data.Calib.Path}}
+	d := q.recipe.Data.Calib
+	return atomicfile.Options{Force: q.force, Sources: []string{model, q.flags.recipe, q.flags.plan, d.Path, d.Labels, d.Preprocess}}
 }
 
 // writeExtras writes the recipe and the plan where they are asked for.

@@ -30,10 +30,19 @@ func reportCmd(a *app) *cobra.Command {
 }
 
 func (a *app) report(dir, out string) error {
-	if err := atomicfile.Check(out, atomicfile.Options{Force: a.force}); err != nil {
+	reports, err := inFolder(dir, reportSuffix)
+	if err != nil {
 		return err
 	}
-	list, err := readReports(dir)
+	comparisons, err := inFolder(dir, compareSuffix)
+	if err != nil {
+		return err
+	}
+	o := atomicfile.Options{Force: a.force, Sources: slices.Concat(reports, comparisons)}
+	if err := atomicfile.Check(out, o); err != nil {
+		return err
+	}
+	list, err := readReports(dir, reports)
 	if err != nil {
 		return err
 	}
@@ -41,11 +50,10 @@ func (a *app) report(dir, out string) error {
 	if err != nil {
 		return err
 	}
-	if err := addComparisons(page, dir); err != nil {
+	if err := addComparisons(page, comparisons); err != nil {
 		return err
 	}
-	err = atomicfile.Write(out, func(w io.Writer) error { return page.WriteHTML(w) }, atomicfile.Options{Force: a.force})
-	if err != nil {
+	if err := atomicfile.Write(out, func(w io.Writer) error { return page.WriteHTML(w) }, o); err != nil {
 		return err
 	}
 	if a.json {
@@ -55,13 +63,18 @@ func (a *app) report(dir, out string) error {
 	return a.printf("%s: %d models\n", out, len(list))
 }
 
-// readReports reads the reports in a folder, by name.
-func readReports(dir string) ([]told, error) {
-	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+strings.TrimPrefix(reportSuffix, ".")))
+// inFolder lists the files in a folder whose names end so, by name.
+func inFolder(dir, suffix string) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+strings.TrimPrefix(suffix, ".")))
 	if err != nil {
 		return nil, fault.Invalidf(dir, "%v", err)
 	}
 	slices.Sort(paths)
+	return paths, nil
+}
+
+// readReports reads the reports that a folder holds.
+func readReports(dir string, paths []string) ([]told, error) {
 	var list []told
 	for _, p := range paths {
 		r, err := readReport(p)
@@ -79,13 +92,8 @@ func readReports(dir string) ([]told, error) {
 // compareSuffix follows the name of a model in that of a comparison.
 const compareSuffix = ".compare.json"
 
-// addComparisons adds the sections of the comparisons in a folder, by name.
-func addComparisons(page *report.Page, dir string) error {
-	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+strings.TrimPrefix(compareSuffix, ".")))
-	if err != nil {
-		return fault.Invalidf(dir, "%v", err)
-	}
-	slices.Sort(paths)
+// addComparisons adds the sections of comparisons.
+func addComparisons(page *report.Page, paths []string) error {
 	for _, p := range paths {
 		b, err := readLimited(p, maxReport)
 		if err != nil {
