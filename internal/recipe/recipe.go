@@ -5,6 +5,7 @@ package recipe
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -131,9 +132,14 @@ func Default() *Recipe {
 		Calibration: Calibration{Observer: Auto, Scales: Auto, Samples: new(300), Batch: 1}}
 }
 
-// Read reads a recipe from a file.
+// Read reads a recipe from a file, and no more of it than a recipe may have.
 func Read(path string) (*Recipe, error) {
-	text, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.IOf(path, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxBytes+1))
 	if err != nil {
 		return nil, fault.IOf(path, err)
 	}

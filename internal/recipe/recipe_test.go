@@ -138,6 +138,13 @@ func TestRead(t *testing.T) {
 	if _, err := Read(path + ".none"); fault.KindOf(err) != fault.IO {
 		t.Errorf("a file that is not there: %v", err)
 	}
+	const endless = "/dev/zero"
+	if _, err := os.Stat(endless); err != nil {
+		t.Skip("there is no " + endless)
+	}
+	if _, err := Read(endless); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("a file without an end: %v", err)
+	}
 }
 
 func TestEssence(t *testing.T) {

@@ -22,7 +22,7 @@ const MaxBytes = 1 << 20
 // document leaves v as it is, and so does a key without a value. Aliases are refused.
 func Decode(text []byte, v any) error {
 	if len(text) > MaxBytes {
-		return fault.Invalidf("", "%d bytes, at most %d are read", len(text), MaxBytes)
+		return fault.Invalidf("", "has more than %d bytes", MaxBytes)
 	}
 	var doc, more yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(text))

@@ -56,7 +56,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"name: a\n---\nname: b", "line 2: a second document", ""},
 		{"name: a\n---\n[", "line", ""},
 		{"name: \x01", "control characters", ""},
-		{strings.Repeat(" ", MaxBytes+1), "1048577 bytes, at most 1048576", ""},
+		{strings.Repeat(" ", MaxBytes+1), "has more than 1048576 bytes", ""},
 		{strings.Repeat("[", 20000), "depth", ""},
 	} {
 		var v sample
