@@ -30,10 +30,12 @@ func (a *app) finish(err error) int {
 	if sig, ok := signalled(err); ok {
 		f.Message, f.Hint, f.Code = sig.Error(), a.resumption(), sig.code()
 	}
-	if a.json && !a.out.written {
-		_ = a.printJSON(f) // the exit status tells of the failure in any case
-	}
-	a.failure(f)
+	a.told.Do(func() {
+		if a.json && !a.out.written {
+			_ = a.printJSON(f) // the exit status tells of the failure in any case
+		}
+		a.failure(f)
+	})
 	return f.Code
 }
 

@@ -32,14 +32,16 @@ func (d *diary) Keep(key string, v any) error {
 func (q *quantizing) openJournal(work string) (repair.Journal, error) {
 	path := q.flags.out + journalSuffix
 	d := &diary{app: q.app, path: path}
-	q.diary, q.kept = d, d
+	q.diary = d
+	q.kept.Store(d)
 	if !q.flags.resume {
 		d.Journal = journal.Begin(path, work)
 		return d, nil
 	}
 	var err error
 	if d.Journal, err = journal.Open(path, work); err != nil {
-		q.diary, q.kept = nil, nil
+		q.diary = nil
+		q.kept.Store(nil)
 		return nil, err
 	}
 	if d.Other() {
@@ -67,7 +69,8 @@ func (q *quantizing) closeJournal() {
 
 // resumption says how to go on after an interruption.
 func (a *app) resumption() string {
-	if a.kept == nil || a.kept.Kept() == 0 {
+	kept := a.kept.Load()
+	if kept == nil || kept.Kept() == 0 {
 		return "start again with: " + commandLine(a.args)
 	}
 	var args []string
@@ -76,5 +79,5 @@ func (a *app) resumption() string {
 			args = append(args, arg)
 		}
 	}
-	return fmt.Sprintf("%d steps are kept in %s; go on with: %s", a.kept.Kept(), a.kept.path, commandLine(args))
+	return fmt.Sprintf("%d steps are kept in %s; go on with: %s", kept.Kept(), kept.path, commandLine(args))
 }

@@ -306,6 +306,33 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestInterruptedWhereNothingLooks sends a signal while the program waits for a file that nobody writes: it ends all
+// the same.
+func TestInterruptedWhereNothingLooks(t *testing.T) {
+	dir := workplace(t)
+	if err := syscall.Mkfifo(filepath.Join(dir, "r.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := program(dir, "lowbit", "recipe", "check", "r.yaml", "--json")
+	var data, words bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &data, &words
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond)
+	start := time.Now()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	code := status(t, cmd.Wait())
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	if code != 143 || !strings.Contains(words.String(), "start again with: lowbit recipe check r.yaml") || !json.Valid(data.Bytes()) {
+		t.Errorf("status %d: %s%s", code, &data, &words)
+	}
+}
+
 // TestSameBytesEverywhere quantizes at every level of instructions that the machine has, with other
 // numbers of threads: the files are the same.
 func TestSameBytesEverywhere(t *testing.T) {

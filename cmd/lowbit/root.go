@@ -10,7 +10,10 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +26,10 @@ type app struct {
 	out     *stdout
 	err     io.Writer
 	args    []string
-	started bool   // a verb has begun to work
-	unknown error  // help was asked for on a command that there is not
-	kept    *diary // of what is done, if anything is
+	started bool                  // a verb has begun to work
+	unknown error                 // help was asked for on a command that there is not
+	kept    atomic.Pointer[diary] // of what is done, if anything is
+	told    sync.Once             // how the run ended
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
@@ -73,21 +77,30 @@ func (i interrupted) Error() string {
 // code is the exit status that shells know for the signal.
 func (i interrupted) code() int { return 128 + int(i.sig) }
 
-// heedSignals lets the first SIGINT or SIGTERM end the context, and the second the process. The
+// patience is how long work may go on once a signal asked for its end. Outputs appear whole or not at all, and what is
+// kept is on the disk, so that no work has to come to an end.
+const patience = 1500 * time.Millisecond
+
+// heedSignals lets the first SIGINT or SIGTERM end the context, and the second, or time, the process. The
 // function that it returns undoes that.
 func (a *app) heedSignals() (undo func()) {
 	c := make(chan os.Signal, 2)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() {
+		var late <-chan time.Time
+		var first interrupted
 		for n := 0; ; n++ {
 			select {
+			case <-late:
+				os.Exit(a.finish(first))
 			case s := <-c:
 				sig, _ := s.(syscall.Signal)
 				if n > 0 {
 					os.Exit(interrupted{sig}.code())
 				}
-				a.cancel(interrupted{sig})
+				first, late = interrupted{sig}, time.After(patience)
+				a.cancel(first)
 			case <-done:
 				return
 			}

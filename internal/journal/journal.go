@@ -12,17 +12,19 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 
 	"lowbit/internal/fault"
 )
 
-// A Journal is the file of one piece of work. It is not safe for concurrent use.
+// A Journal is the file of one piece of work. It is not safe for concurrent use, Kept aside.
 type Journal struct {
 	path, work string
 	file       *os.File // nil until something is kept
 	size       int64    // of the lines that are whole
 	at         map[string]span
-	found      int // records of an earlier run
+	kept       atomic.Int64 // of them
+	found      int          // records of an earlier run
 	other      bool
 	failed     error
 }
@@ -135,6 +137,7 @@ func (j *Journal) read(f io.Reader) error {
 func (j *Journal) place(rec *record, text []byte) {
 	n := len(rec.Value)
 	j.at[rec.Key] = span{j.size + int64(len(text)-len("}}\n")-n), n}
+	j.kept.Store(int64(len(j.at)))
 }
 
 // parse reads one line, false where it is torn.
@@ -159,7 +162,7 @@ func (j *Journal) Found() int { return j.found }
 func (j *Journal) Other() bool { return j.other }
 
 // Kept is how many records there are now.
-func (j *Journal) Kept() int { return len(j.at) }
+func (j *Journal) Kept() int { return int(j.kept.Load()) }
 
 // Recall fills v with what was kept under a key, and says whether anything was.
 func (j *Journal) Recall(key string, v any) bool {
@@ -218,6 +221,7 @@ func (j *Journal) begin() (err error) {
 		return err
 	}
 	delete(j.at, workKey)
+	j.kept.Store(int64(len(j.at)))
 	return nil
 }
 
