@@ -24,6 +24,7 @@ type sketch struct {
 	lo        uint8     // code that stands for zero in the input
 	late      bool      // h is quantized in front of the clamp
 	cut       bool      // in front of the clamp, rows are cut off whose number follows from the values there
+	turned    bool      // the network changes the layout of what it is fed
 	samplesBy float32
 }
 
@@ -81,12 +82,17 @@ var cutting = strings.NewReplacer("float[1,3,8,8] y) {", "float[1,3,N,8] y) <flo
   cut = Slice (ca, zero, length, last)
   [r]`, "Relu (ca)", "Relu (cut)")
 
+var turning = strings.NewReplacer("y) {\n", "y) {\n  xt = Transpose <perm = [0, 1, 3, 2]> (x)\n", "(x, ", "(xt, ")
+
 // models builds the float network of a sketch and the quantized one.
 func (s *sketch) models(t *testing.T) (float, quantized *graph.Model) {
 	t.Helper()
 	read := func(text string) *graph.Model {
 		if s.cut {
 			text = cutting.Replace(text)
+		}
+		if s.turned {
+			text = turning.Replace(text)
 		}
 		m, err := graph.ParseText(text)
 		if err != nil {
@@ -183,6 +189,7 @@ func TestRows(t *testing.T) {
 		"outlier":      {"range outlier", "a", func(s *sketch) { s.h *= 20 }},
 		"degenerate":   {"constant/degenerate scale", "a", func(s *sketch) { s.h *= 1e-4 }},
 		"mismatch":     {"calibration mismatch", "a", func(s *sketch) { s.samplesBy = 8; s.h *= 8 }},
+		"layout":       {"calibration mismatch", "xt", func(s *sketch) { s.turned, s.x = true, s.x*255; s.h *= 255 }},
 		"coarse":       {"activation bits", "a", func(s *sketch) { s.h /= 3.5 }},
 		"rounding":     {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 60) }},
 		"bias":         {"mean shift", "a", func(s *sketch) { s.bias = []int32{900, -800, 3000, 200, 900, -1500, 3000, -200} }},

@@ -7,6 +7,7 @@ import (
 
 	"lowbit/internal/calib"
 	"lowbit/internal/format"
+	"lowbit/internal/op"
 	"lowbit/internal/tensor"
 )
 
@@ -53,7 +54,7 @@ func (e *exam) allMismatched() []*finding {
 		if e.isMismatch(s, r) {
 			bad = append(bad, s)
 			local = max(local, noise(r.SQNR()))
-			if input == nil && e.m.Graph.Input(s.from) != nil {
+			if input == nil && e.fed(s) {
 				input = s
 			}
 		}
@@ -64,6 +65,34 @@ func (e *exam) allMismatched() []*finding {
 	f := e.at(input, local, "%s; the ranges of %d of %d values do not fit the samples", e.rangeStory(input), len(bad), all)
 	f.sites = append([]*site{input}, slices.DeleteFunc(bad, func(s *site) bool { return s == input })...)
 	return []*finding{f}
+}
+
+// fed says whether a site is what the network is fed, but for operators in front of every weight, such as those that
+// change its layout or take a mean off.
+func (e *exam) fed(s *site) bool {
+	name := s.from
+	for range e.m.Graph.Nodes {
+		n := e.x.Producer(name)
+		if n == nil {
+			break
+		}
+		var flowing []string
+		o := op.Lookup(n.Domain, n.Op)
+		for i, in := range n.In {
+			constant := in == "" || e.m.Graph.ConstTensor(in) != nil
+			if o == nil || constant && o.Quant.Role(i) == op.Weight {
+				return false
+			}
+			if !constant {
+				flowing = append(flowing, in)
+			}
+		}
+		if len(flowing) != 1 {
+			return false
+		}
+		name = flowing[0]
+	}
+	return e.m.Graph.Input(name) != nil
 }
 
 // rangeStory compares a range with what the samples hold.

@@ -53,10 +53,26 @@ func (e *exam) observe(sites []*site, text string, list ...*calib.Observer) (out
 // recalibrate finds the ranges of all activations on the samples.
 func (e *exam) recalibrate(f *finding) []remedy {
 	sites := f.sites
-	if len(sites) > 1 || e.m.Graph.Input(sites[0].from) != nil {
+	if len(sites) > 1 || e.fed(sites[0]) {
 		sites = e.sites
 	}
-	return append(e.observe(sites, "calibrate on samples that are prepared as those to come: --data, --preprocess, --observer %s", calib.MSE, calib.Average, calib.Percentile, calib.MinMax), e.keep(f)...)
+	list := e.observe(sites, "calibrate on samples that are prepared as those to come: --data, --preprocess, --observer %s", calib.MSE, calib.Average, calib.Percentile, calib.MinMax)
+	for _, r := range list {
+		list = append(list, remedy{r.text, e.withBiases(r.c), true})
+	}
+	return append(list, e.keep(f)...)
+}
+
+// withBiases lets the biases of the layers that read changed activations follow: what they stand for was rounded to steps
+// of the old scales, or corrected for them.
+func (e *exam) withBiases(c changes) changes {
+	all := c.with(nil)
+	for s := range c {
+		for _, r := range s.reads {
+			e.withBias(r.unit, all)
+		}
+	}
+	return all
 }
 
 // clip leaves the outliers out.
