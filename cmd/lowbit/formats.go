@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/plan"
 )
@@ -46,7 +45,7 @@ func (a *app) formats(cmd *cobra.Command, names []string, bench bool) error {
 	for _, n := range names {
 		f := format.Lookup(n)
 		if f == nil {
-			return fault.Invalidf("format", "%q is not one of %s", n, format.Names())
+			return oneOf("format", n, strings.Fields(format.Names())...)
 		}
 		all = append(all, f)
 	}

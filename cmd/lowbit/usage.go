@@ -79,16 +79,10 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 		names = append(names, c.Name())
 	}
 	e := fault.Invalidf(cmd.CommandPath(), "there is no command %q", word)
-	if near, ok := meant(word, names); ok {
+	if near, ok := strictyaml.Meant(word, names); ok {
 		return e.WithHint("did you mean %q?", near)
 	}
 	return e.WithHint("%s -h lists the commands", cmd.CommandPath())
-}
-
-// meant returns the word that was probably meant: few of its letters differ.
-func meant(word string, words []string) (string, bool) {
-	near := strictyaml.Nearest(word, words)
-	return near, near != "" && strictyaml.Edits(word, near) <= max(1, len(word)/3)
 }
 
 // positional checks the number of arguments, which names describe in order.
@@ -123,6 +117,9 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 	if errors.As(err, &value) {
 		return badValue("--"+value.GetFlag().Name, value.GetFlag(), value.GetValue(), value.Unwrap())
 	}
+	if depth := strings.Count(cmd.CommandPath(), " "); cmd.HasSubCommands() && len(a.args) > depth && !strings.HasPrefix(a.args[depth], "-") {
+		return unknownCommand(cmd, a.args[depth]) // whose flags nobody knows
+	}
 	e := fault.Invalidf(cmd.CommandPath(), "%v", err)
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
@@ -130,7 +127,7 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if near, ok := meant(unknown.GetSpecifiedName(), names); ok {
+	if near, ok := strictyaml.Meant(unknown.GetSpecifiedName(), names); ok {
 		return e.WithHint("did you mean --%s?", near)
 	}
 	return e.WithHint("%s -h lists the flags", cmd.CommandPath())
@@ -153,7 +150,7 @@ func oneOf(place, word string, known ...string) error {
 		}
 	}
 	e := fault.Invalidf(place, "%q is not one of %s", word, strings.Join(known, ", "))
-	if near, ok := meant(word, known); ok {
+	if near, ok := strictyaml.Meant(word, known); ok {
 		return e.WithHint("did you mean %q?", near)
 	}
 	return e

@@ -125,6 +125,12 @@ func Nearest(name string, words []string) string {
 	return best
 }
 
+// Meant returns the word that was probably meant: few of its letters differ.
+func Meant(word string, words []string) (string, bool) {
+	near := Nearest(word, words)
+	return near, near != "" && Edits(word, near) <= max(1, len(word)/3)
+}
+
 // Edits is the Levenshtein distance between a and b in bytes, whatever their case.
 func Edits(a, b string) int {
 	a, b = strings.ToLower(a), strings.ToLower(b)

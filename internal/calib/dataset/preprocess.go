@@ -56,7 +56,11 @@ func LoadPreprocess(nameOrPath string) (*Preprocess, error) {
 		return &p, nil
 	}
 	if _, err := os.Stat(nameOrPath); err != nil {
-		return nil, fault.Invalidf("preprocess", "%q is neither a file nor one of %s", nameOrPath, strings.Join(Presets(), ", "))
+		e := fault.Invalidf("preprocess", "%q is neither a file nor one of %s", nameOrPath, strings.Join(Presets(), ", "))
+		if near, ok := strictyaml.Meant(nameOrPath, Presets()); ok {
+			return nil, e.WithHint("did you mean %q?", near)
+		}
+		return nil, e
 	}
 	data, err := readLimited(nameOrPath, strictyaml.MaxBytes)
 	if err != nil {
