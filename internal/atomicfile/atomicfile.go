@@ -70,7 +70,7 @@ func Write(path string, fill func(io.Writer) error, o Options) error {
 }
 
 // Check says whether Write would refuse before it begins: because a file is there, is a source,
-// or does not fit on the disk. It clears up as Write does: temporary files for path that a killed
+// does not fit on the disk, or has no folder that may be written to. It clears up as Write does: temporary files for path that a killed
 // process left behind are removed.
 func Check(path string, o Options) error {
 	dir := filepath.Dir(path)
@@ -78,10 +78,28 @@ func Check(path string, o Options) error {
 	if err := checkTarget(path, o); err != nil {
 		return err
 	}
+	if err := checkFolder(path, dir); err != nil {
+		return err
+	}
 	free, ok := freeBytes(dir)
 	if ok && o.Size > 0 && uint64(o.Size) > free {
 		return fault.Limitf(path, "needs %d bytes, the disk has %d left", o.Size, free).
 			WithHint("free some space, or write to another disk")
+	}
+	return nil
+}
+
+// checkFolder refuses folders in which no file can be made.
+func checkFolder(path, dir string) error {
+	_, err := os.Stat(dir)
+	if err == nil {
+		err = writable(dir)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return &fault.Error{Kind: fault.IO, Place: path, Msg: fmt.Sprintf("there is no folder %q", dir), Hint: "make it, or write to another one"}
+	}
+	if err != nil {
+		return ioFault(path, err)
 	}
 	return nil
 }

@@ -109,6 +109,9 @@ func TestRefusals(t *testing.T) {
 		if fault.KindOf(err) != c.kind {
 			t.Errorf("%s: %v, want kind %d", c.name, err, c.kind)
 		}
+		if early := Check(c.path, c.o); early == nil && c.name != "below a file" {
+			t.Errorf("%s: nothing is said before the work", c.name)
+		}
 	}
 	if got := names(t, dir); got != "fifo in link" || content(t, in) != "input" {
 		t.Errorf("the folder holds %s", got)

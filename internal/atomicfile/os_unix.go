@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"lowbit/internal/fault"
 )
 
@@ -32,6 +34,9 @@ func locked(path string) bool {
 func alive(pid int) bool {
 	return pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
+
+// writable says why no file can be made in a folder.
+func writable(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
 // syncDir brings a folder's entries to the disk.
 func syncDir(dir string) error {
