@@ -274,6 +274,31 @@ func TestEveryStepFails(t *testing.T) {
 	}
 }
 
+// TestFullDisk lets run find no room for what it answers, in a file and on stdout.
+func TestFullDisk(t *testing.T) {
+	t.Chdir(workplace(t))
+	disarm := fault.Arm(func(s fault.Step) error {
+		if s == fault.StepWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	code, _, words := run("run", "net.onnx", "--input", "in.npz", "--output", "out.npz")
+	disarm()
+	if code != 4 || !strings.HasPrefix(words, "error: out.npz: the disk is full") || temporary(t, ".") != nil {
+		t.Errorf("status %d: %s", code, words)
+	}
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full")
+	}
+	defer full.Close()
+	var said bytes.Buffer
+	if code := Main([]string{"formats"}, nil, full, &said); code != 4 || !strings.Contains(said.String(), "error: stdout: the disk is full") {
+		t.Errorf("status %d: %s", code, &said)
+	}
+}
+
 // TestInterrupted sends a signal during calibration: the program ends within two seconds with the
 // status that shells know, writes nothing, and says how to go on.
 func TestInterrupted(t *testing.T) {

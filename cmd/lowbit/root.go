@@ -173,7 +173,9 @@ type stdout struct {
 func (s *stdout) Write(b []byte) (int, error) {
 	s.written = s.written || len(b) > 0
 	n, err := s.w.Write(b)
-	if err != nil {
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fault.Limitf("stdout", "the disk is full")
+	} else if err != nil {
 		err = fault.IOf("stdout", err)
 	}
 	return n, err

@@ -17,22 +17,19 @@ import (
 var dosEpoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Write writes arrays as an archive of stored entries, in the order given. Equal arrays give
-// equal bytes.
+// equal bytes. Errors of w are the caller's to classify.
 func Write(w io.Writer, arrays []Array) error {
 	z := zip.NewWriter(w)
 	for _, a := range arrays {
 		e, err := z.CreateHeader(&zip.FileHeader{Name: a.Name + ".npy", Method: zip.Store, Modified: dosEpoch})
 		if err != nil {
-			return fault.IOf(a.Name, err)
+			return err
 		}
 		if err := WriteNpy(e, a.Tensor); err != nil {
 			return fault.At(a.Name, err)
 		}
 	}
-	if err := z.Close(); err != nil {
-		return fault.IOf("", err)
-	}
-	return nil
+	return z.Close()
 }
 
 // WriteNpy writes t as one array in row-major order, little-endian. Elements narrower than a byte
@@ -44,7 +41,7 @@ func WriteNpy(w io.Writer, t *tensor.Tensor) error {
 	}
 	for _, part := range [][]byte{head(descr, t.Shape), body} {
 		if _, err := w.Write(part); err != nil {
-			return fault.IOf("", err)
+			return err
 		}
 	}
 	return nil
