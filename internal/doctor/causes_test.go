@@ -185,14 +185,18 @@ func TestRows(t *testing.T) {
 		cause, at string
 		plant     func(s *sketch)
 	}{
-		"healthy":      {"", "", func(*sketch) {}},
-		"outlier":      {"range outlier", "a", func(s *sketch) { s.h *= 20 }},
-		"degenerate":   {"constant/degenerate scale", "a", func(s *sketch) { s.h *= 1e-4 }},
-		"mismatch":     {"calibration mismatch", "a", func(s *sketch) { s.samplesBy = 8; s.h *= 8 }},
-		"layout":       {"calibration mismatch", "xt", func(s *sketch) { s.turned, s.x = true, s.x*255; s.h *= 255 }},
-		"coarse":       {"activation bits", "a", func(s *sketch) { s.h /= 3.5 }},
-		"rounding":     {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 60) }},
-		"bias":         {"mean shift", "a", func(s *sketch) { s.bias = []int32{900, -800, 3000, 200, 900, -1500, 3000, -200} }},
+		"healthy":    {"", "", func(*sketch) {}},
+		"outlier":    {"range outlier", "a", func(s *sketch) { s.h *= 20 }},
+		"degenerate": {"constant/degenerate scale", "a", func(s *sketch) { s.h *= 1e-4 }},
+		"mismatch":   {"calibration mismatch", "a", func(s *sketch) { s.samplesBy = 8; s.h *= 8 }},
+		"layout":     {"calibration mismatch", "xt", func(s *sketch) { s.turned, s.x = true, s.x*255; s.h *= 255 }},
+		"coarse":     {"activation bits", "a", func(s *sketch) { s.h /= 3.5 }},
+		"rounding":   {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 60) }},
+		"bias":       {"mean shift", "a", func(s *sketch) { s.bias = []int32{900, -800, 3000, 200, 900, -1500, 3000, -200} }},
+		"biasOfCoarse": {"mean shift", "a", func(s *sketch) {
+			scaleAll(s.sw, float32(30))
+			s.bias = []int32{90, -80, 300, 20, 90, -150, 300, -20}
+		}},
 		"placement":    {"unsupported or unfused placement", "a", func(s *sketch) { s.late, s.h = true, 24.0/255 }},
 		"biasOverflow": {"bias overflow", "a", func(s *sketch) { scaleAll(s.w[8:12], 1e-10); s.sw[2], s.b[2] = 1e-12, 5 }},
 		"spread": {"dead or collapsed channel spread", "a", func(s *sketch) {

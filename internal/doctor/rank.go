@@ -55,6 +55,7 @@ func (e *exam) fill(ctx context.Context, list []*finding) ([]*finding, error) {
 		if slices.Contains(out, f.sites[0]) {
 			continue
 		}
+		f.sites = slices.DeleteFunc(f.sites, func(s *site) bool { return slices.Contains(out, s) }) // a bias that is a cause of its own
 		if err := e.swapOne(ctx, f); err != nil {
 			return nil, err
 		}
