@@ -40,6 +40,8 @@ const (
 	brecqSamples = 3*400*32 + 256 // runs of each section
 	biasRuns     = 4              // of each sample to fit to and to judge by
 	roundingRows = 256            // that roundings look at of each sample
+	factorWork   = 30             // of Σxxᵀ with each caution, for the cube of its rows: in 64 bits, on one core, from memory
+	solveWork    = 40             // of rounding one weight after the other, and of solving for those wanted, in 64 bits
 )
 
 func always(*quantization) bool { return true }
@@ -78,7 +80,7 @@ func (w *work) rounding() float64 {
 	sum := 3 * (w.many + w.judge) * w.macs
 	for _, l := range w.layers {
 		rows := (w.many + w.judge) * min(l.at, roundingRows)
-		sum += l.groups * (rows*l.k*(l.k+l.rows) + l.k*l.k*l.k + 6*l.rows*l.k*l.k)
+		sum += l.groups * (rows*l.k*(l.k+l.rows) + factorWork*l.k*l.k*l.k + solveWork*l.rows*l.k*l.k)
 	}
 	return sum
 }

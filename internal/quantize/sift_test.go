@@ -257,3 +257,11 @@ func TestMixed(t *testing.T) {
 		}
 	}
 }
+
+// TestRoundingOfWideLayers holds that the matrices of wide layers are counted, which take minutes to factor.
+func TestRoundingOfWideLayers(t *testing.T) {
+	w := &work{many: 1, judge: 1, layers: []layerWork{{rows: 512, k: 4608, groups: 1, at: 49}}}
+	if d := seconds(w.rounding()); d < 2*time.Minute || d > 5*time.Minute {
+		t.Errorf("it would take %v", d)
+	}
+}
