@@ -31,9 +31,9 @@ func (a *app) openToRun(path string) (*lowbit.Model, error) {
 	return m, nil
 }
 
-// open opens a model, within the memory that is allowed.
+// open opens a model, within what is allowed.
 func (a *app) open(path string) (*lowbit.Model, error) {
-	return lowbit.OpenLimited(path, lowbit.Limits{Memory: int64(a.memory)})
+	return lowbit.OpenLimited(path, lowbit.Limits{Memory: int64(a.memory), ModelBytes: int64(a.model), AllowHardlinks: a.links})
 }
 
 // openBoth opens two models that are to be run. close is to be called after their last use.

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"lowbit"
 	"lowbit/internal/demo"
 	"lowbit/internal/fault"
 	"lowbit/internal/kernel"
@@ -271,6 +272,32 @@ func TestEveryStepFails(t *testing.T) {
 				t.Errorf("%s: %v are left", place, left)
 			}
 		}
+	}
+}
+
+// TestHardLinks opens a model whose data have a second name only where that is allowed, as the hint says.
+func TestHardLinks(t *testing.T) {
+	t.Chdir(workplace(t))
+	m, err := lowbit.Open("net.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Save("linked.onnx", lowbit.SaveOptions{ExternalAbove: 1}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := filepath.Glob("linked*.data")
+	if err != nil || len(data) != 1 {
+		t.Fatalf("%v (%v)", data, err)
+	}
+	if err := os.Link(data[0], "second"); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, words := run("check", "linked.onnx"); code != 2 || !strings.Contains(words, "allow it with --allow-hardlinks") {
+		t.Errorf("status %d: %s", code, words)
+	}
+	if code, _, words := run("check", "linked.onnx", "--allow-hardlinks"); code != 0 {
+		t.Errorf("status %d: %s", code, words)
 	}
 }
 

@@ -37,6 +37,8 @@ type app struct {
 	threads int
 	seed    uint64
 	memory  size
+	model   size // most bytes of a model file
+	links   bool // external data may have further names
 	force   bool
 	quiet   bool
 	verbose bool
@@ -130,6 +132,8 @@ func (a *app) root() *cobra.Command {
 	f.IntVar(&a.threads, "threads", runtime.NumCPU(), "threads to use")
 	f.Uint64Var(&a.seed, "seed", 0, "seed of everything random")
 	f.Var(&a.memory, "max-memory", "most memory to use, such as 8GiB (default 75 % of what there is)")
+	f.Var(&a.model, "max-model", "most bytes of a model file, without its external data, such as 8GiB (default 8GiB)")
+	f.BoolVar(&a.links, "allow-hardlinks", false, "take external data that have further names (hard links)")
 	f.BoolVar(&a.force, "force", false, "replace outputs that exist")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "print more")
