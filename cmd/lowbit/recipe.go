@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lowbit/internal/atomicfile"
+	"lowbit/internal/fault"
 	"lowbit/internal/recipe"
 )
 
@@ -59,8 +60,11 @@ func (a *app) recipeShow(path string) error {
 	if err != nil {
 		return err
 	}
+	if r, err = r.Resolved(); err != nil {
+		return fault.At(path, err)
+	}
 	a.next("quantize", "model.onnx", "-o", "out.onnx", "--recipe", path)
-	return a.printRecipe(r.Filled())
+	return a.printRecipe(r)
 }
 
 // printRecipe prints a recipe as YAML, or as the same document in JSON.

@@ -230,6 +230,34 @@ func (r *Recipe) Filled() *Recipe {
 	return &c
 }
 
+// Resolved returns a filled copy that also spells out what the scheme stands for, and which repairs are made.
+func (r *Recipe) Resolved() (*Recipe, error) {
+	c := r.Filled()
+	s, err := c.Settings()
+	if err != nil {
+		return nil, err
+	}
+	c.Weights.spell(s.Weights)
+	if s.Mode != plan.Weights {
+		c.Activations.spell(s.Acts)
+	}
+	if len(c.Fix) == 0 {
+		c.Fix = []string{Auto}
+	}
+	return c, nil
+}
+
+// spell names the format and the block of a scheme where they are left open.
+func (c *Scheme) spell(s plan.Scheme) {
+	if s.Format == nil {
+		return
+	}
+	if c.Block == "" {
+		c.Block = s.Block.String()
+	}
+	c.Format = s.Format.Name
+}
+
 // Settings turns a filled recipe into what a plan is made from.
 func (r *Recipe) Settings() (plan.Settings, error) {
 	if err := r.checkWords(); err != nil {

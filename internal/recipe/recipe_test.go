@@ -127,6 +127,25 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestResolved holds that what is spelt out is what the scheme stands for.
+func TestResolved(t *testing.T) {
+	for _, w := range plan.Schemes {
+		for _, mode := range []string{"", "dynamic", "weights"} {
+			r := &Recipe{Schema: Schema, Scheme: w.Name, Mode: mode}
+			want, errWant := r.Filled().Settings()
+			whole, err := r.Resolved()
+			if err != nil || errWant != nil {
+				t.Errorf("%s %s: %v, %v", w.Name, mode, err, errWant)
+				continue
+			}
+			got, err := whole.Settings()
+			if err != nil || got.Weights.Format != want.Weights.Format || got.Acts.Format != want.Acts.Format || got.Weights.Block.String() != want.Weights.Block.String() || got.Acts.Block.String() != want.Acts.Block.String() {
+				t.Errorf("%s %s: %+v and %+v (%v)", w.Name, mode, got, want, err)
+			}
+		}
+	}
+}
+
 func TestRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.yaml")
 	if err := os.WriteFile(path, []byte("schema: "+Schema+"\nmood: static"), 0o600); err != nil {
