@@ -1,7 +1,9 @@
 package recipe
 
 import (
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lowbit/internal/calib"
@@ -121,6 +123,21 @@ func (r *Recipe) checkWords() error {
 	}
 	if n := r.Calibration.Samples; n != nil && *n < 0 {
 		return fault.Invalidf("calibration.samples", "%d is negative", *n)
+	}
+	if n := r.Calibration.Batch; n < 0 {
+		return fault.Invalidf("calibration.batch", "%d is negative", n)
+	}
+	return r.checkSearch()
+}
+
+// checkSearch holds what the search for plans will read against what it can mean.
+func (r *Recipe) checkSearch() error {
+	if n := r.Search.MaxTrials; n < 0 {
+		return fault.Invalidf("search.max_trials", "%d is negative", n)
+	}
+	drop := r.Accuracy.MaxDrop
+	if v, err := strconv.ParseFloat(strings.TrimSuffix(drop, "%"), 64); drop != "" && (err != nil || !(v >= 0) || math.IsInf(v, 0)) {
+		return fault.Invalidf("accuracy.max_drop", "%q is no number such as 0.01 or 1%%", drop)
 	}
 	return nil
 }
