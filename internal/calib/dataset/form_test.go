@@ -99,7 +99,7 @@ func TestRefusedForms(t *testing.T) {
 		{"images for integers", []string{"a.png", red}, "", Options{Inputs: inputs(input("ids", tensor.Int64, -1, 8))}, fault.Invalid, []string{"ids", "int64"}},
 		{"label of no file", []string{"a.png", red, "labels.txt", "b.png 1\n"}, "", Options{Inputs: image4}, fault.Invalid, []string{"line 1", "b.png"}},
 		{"label that is no number", []string{"a.png", red, "labels.txt", "a.png 1\na.png cat\n"}, "", Options{Inputs: image4}, fault.Invalid, []string{"line 2", "cat"}},
-		{"both splits", []string{"a-images-idx3-ubyte", idxOf(1, 2, 2), "train-images-idx3-ubyte", idxOf(1, 2, 2)}, "", Options{}, fault.Invalid, []string{"a-images"}},
+		{"both splits", []string{"a-images-idx3-ubyte", idxOf(1, 2, 2), "train-images-idx3-ubyte", idxOf(1, 2, 2)}, "", Options{}, fault.Invalid, []string{"several splits", "a-images"}},
 		{"no such split", []string{"train.bin", strings.Repeat("x", 3074)}, "", Options{Split: "test"}, fault.Invalid, []string{"test"}},
 		{"both splits of CIFAR", []string{"train.bin", "", "test.bin", ""}, "", Options{}, fault.Invalid, []string{"both"}},
 		{"half a record", []string{"test_batch.bin", strings.Repeat("x", 3000)}, "", Options{}, fault.Invalid, []string{"3000", "3073"}},

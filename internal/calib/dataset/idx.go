@@ -149,8 +149,11 @@ func pickSplit(folder, split string, files []string) (string, error) {
 	for i, f := range files {
 		names[i] = filepath.Base(f)
 	}
-	return "", fault.Invalidf(folder, "%d of its files are the split %q: %s", len(found), split, strings.Join(names, ", ")).
-		WithHint("say --split train or --split test, or name the file")
+	e := fault.Invalidf(folder, "%d of its files are the split %q: %s", len(found), split, strings.Join(names, ", "))
+	if split == "" {
+		e = fault.Invalidf(folder, "holds several splits: %s", strings.Join(names, ", "))
+	}
+	return "", e.WithHint("say --split train or --split test, or name the file")
 }
 
 // idx is an open IDX file of bytes.
