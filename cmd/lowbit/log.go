@@ -14,6 +14,7 @@ var colors = map[string]string{"error": "\x1b[31m", "warning": "\x1b[33m"}
 
 // line writes a line of words to stderr, in the format that was asked for.
 func (a *app) line(level, text string, fields map[string]any) {
+	a.clearBar()
 	if a.log == "json" {
 		m := map[string]any{"level": level, "message": text}
 		maps.Copy(m, fields)
@@ -57,6 +58,7 @@ func (a *app) next(args ...string) { a.say("next: %s", commandLine(args)) }
 
 // printJSON writes one document to stdout.
 func (a *app) printJSON(v any) error {
+	a.clearBar()
 	e := json.NewEncoder(a.out)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
@@ -65,6 +67,7 @@ func (a *app) printJSON(v any) error {
 
 // printf writes a line of data to stdout.
 func (a *app) printf(format string, args ...any) error {
+	a.clearBar()
 	_, err := fmt.Fprintf(a.out, format, args...)
 	return err
 }

@@ -14,8 +14,9 @@ type progress struct {
 	bar   bool
 	mu    sync.Mutex
 	stage string
+	ended bool // the stage has come to its end, and may begin again
 	start time.Time
-	last  time.Time
+	last  time.Time // of an update that was shown, whatever its stage
 }
 
 func (a *app) newProgress() *progress { return &progress{a: a, bar: a.terminal() && a.log == "text"} }
@@ -24,6 +25,7 @@ func (a *app) newProgress() *progress { return &progress{a: a, bar: a.terminal()
 const (
 	barEvery  = 100 * time.Millisecond
 	lineEvery = 10 * time.Second
+	rateAfter = time.Second // of a stage: before, nothing can be told of its rate
 )
 
 // update is called with the work done so far; it may be called from several goroutines.
@@ -34,8 +36,11 @@ func (p *progress) update(stage string, done, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if stage != p.stage {
-		p.stage, p.start, p.last = stage, now, now
+	if stage != p.stage || p.ended && done < total {
+		p.stage, p.start = stage, now
+	}
+	if p.ended = done == total; p.last.IsZero() {
+		p.last = now
 	}
 	every := lineEvery
 	if p.bar {
@@ -51,16 +56,31 @@ func (p *progress) update(stage string, done, total int) {
 		p.draw(stage, done, total, rate, left)
 		return
 	}
-	p.a.line("progress", fmt.Sprintf("%s: %d of %d, %.1f/s, %v left", stage, done, total, rate, left),
+	text := fmt.Sprintf("%s: %d of %d", stage, done, total)
+	if now.Sub(p.start) >= rateAfter {
+		text += fmt.Sprintf(", %.1f/s, %v left", rate, left)
+	}
+	p.a.line("progress", text,
 		map[string]any{"stage": stage, "done": done, "total": total, "per_second": rate, "seconds_left": left.Seconds()})
+}
+
+// clearLine takes a bar away.
+const clearLine = "\r\x1b[K"
+
+// clearBar takes the bar away that stands in the terminal's last line, if one does.
+func (a *app) clearBar() {
+	if a.drawn.Swap(false) {
+		fmt.Fprint(a.err, clearLine)
+	}
 }
 
 // draw replaces the bar on the terminal's last line, and removes it when the work is done.
 func (p *progress) draw(stage string, done, total int, rate float64, left time.Duration) {
 	const width = 30
 	full := width * done / total
+	p.a.drawn.Store(done < total)
 	fmt.Fprintf(p.a.err, "\r%-10s [%s%s] %d/%d  %.1f/s  %v left ", stage, strings.Repeat("=", full), strings.Repeat(" ", width-full), done, total, rate, left)
 	if done == total {
-		fmt.Fprint(p.a.err, "\r\x1b[K")
+		fmt.Fprint(p.a.err, clearLine)
 	}
 }

@@ -39,6 +39,13 @@ func TestProgress(t *testing.T) {
 		t.Errorf("a bar at its end: %q", got)
 	}
 	b.Reset()
+	late(a, true).update("calibrate", 20, 40)
+	a.warn("odd")
+	a.warn("odd again")
+	if got := b.String(); !strings.HasSuffix(got, " left \r\x1b[Kwarning: odd\nwarning: odd again\n") {
+		t.Errorf("words behind a bar: %q", got)
+	}
+	b.Reset()
 	late(&app{err: &b, log: "json"}, false).update("calibrate", 10, 40)
 	var line struct {
 		Level, Message, Stage string
@@ -51,5 +58,26 @@ func TestProgress(t *testing.T) {
 	late(&app{err: &b, log: "text", quiet: true}, true).update("calibrate", 10, 40)
 	if b.Len() > 0 {
 		t.Errorf("quiet: %q", &b)
+	}
+}
+
+// TestProgressOfShortStages holds that lines come in time where stages change and repeat, and that a stage that begins
+// again has a rate of its own.
+func TestProgressOfShortStages(t *testing.T) {
+	var b bytes.Buffer
+	a := &app{err: &b, log: "text"}
+	p := late(a, false)
+	p.update("trial", 3, 12)
+	if got := b.String(); got != "trial: 3 of 12\n" {
+		t.Errorf("another stage: %q", got)
+	}
+	b.Reset()
+	p = late(a, false)
+	p.last = time.Now()
+	p.update("calibrate", 40, 40)
+	p.last = p.start
+	p.update("calibrate", 1, 40)
+	if got := b.String(); got != "calibrate: 1 of 40\n" {
+		t.Errorf("the stage again: %q", got)
 	}
 }

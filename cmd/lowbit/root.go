@@ -30,6 +30,7 @@ type app struct {
 	unknown error                 // help was asked for on a command that there is not
 	kept    atomic.Pointer[diary] // of what is done, if anything is
 	told    sync.Once             // how the run ended
+	drawn   atomic.Bool           // a bar stands in the terminal's last line
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
