@@ -95,10 +95,16 @@ func (m *Model) Compile(o CompileOptions) (*Session, error) {
 // Save writes the model. The file appears whole or not at all; an existing one is replaced only
 // with Force, and the files that the model was read from never.
 func (m *Model) Save(path string, o SaveOptions) error {
-	if m.file != nil {
-		o.Sources = append(o.Sources, m.file.Paths()...)
-	}
+	o.Sources = append(o.Sources, m.Files()...)
 	return onnx.Save(path, m.graph, o)
+}
+
+// Files are those that the model was read from: its own, and those of its external data.
+func (m *Model) Files() []string {
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Paths()
 }
 
 // Bytes is the size of the model's files.

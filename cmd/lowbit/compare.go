@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -84,6 +85,9 @@ func (a *app) compare(cmd *cobra.Command, pathA, pathB string, c *compareFlags) 
 		return err
 	}
 	defer done()
+	if err := c.check(a, slices.Concat(ma.Files(), mb.Files())...); err != nil {
+		return err
+	}
 	out, err := a.comparison(cmd.Context(), ma, mb, c)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -101,6 +102,9 @@ func (a *app) doctor(ctx context.Context, float, quantized string, d *doctorFlag
 		return err
 	}
 	defer done()
+	if err := d.check(a, slices.Concat(mf.Files(), mq.Files())...); err != nil {
+		return err
+	}
 	out, diagnosis, err := a.examine(ctx, mf, mq, d)
 	if err != nil {
 		return err
@@ -165,14 +169,14 @@ func (a *app) nextOfDoctor(d *doctorFlags, out *doctorJSON, float, quantized str
 func (d *doctorFlags) sources(models ...string) []string { return append(models, d.data.sources()...) }
 
 // check refuses outputs before any work.
-func (d *doctorFlags) check(a *app, float, quantized string) error {
+func (d *doctorFlags) check(a *app, models ...string) error {
 	switch {
 	case d.apply && d.out == "":
 		return fault.Invalidf("-o", "is missing").WithHint("name the file to write, such as -o fixed.onnx")
 	case !d.apply && d.out != "":
 		return fault.Invalidf("-o", "names a file, but nothing is to be written").WithHint("add --apply")
 	case d.apply:
-		if err := atomicfile.Check(d.out, atomicfile.Options{Force: a.force, Sources: d.sources(float, quantized)}); err != nil {
+		if err := atomicfile.Check(d.out, atomicfile.Options{Force: a.force, Sources: d.sources(models...)}); err != nil {
 			return err
 		}
 		return atomicfile.Check(d.out+reportSuffix, a.reportOptions(d.out))

@@ -179,6 +179,9 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 		return err
 	}
 	defer q.model.Close()
+	if err := q.checkOutputs(q.model.Files()...); err != nil { // now its external data are known
+		return err
+	}
 	if err := q.options(); err != nil {
 		return err
 	}

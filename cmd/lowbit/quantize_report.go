@@ -149,7 +149,7 @@ func (q *quantizing) outputs() []string {
 }
 
 // checkOutputs refuses outputs that exist, that are read, or that are one file, before any work.
-func (q *quantizing) checkOutputs(model string) error {
+func (q *quantizing) checkOutputs(model ...string) error {
 	list := q.outputs()
 	if !q.flags.dry {
 		if q.flags.out == "" {
@@ -162,7 +162,7 @@ func (q *quantizing) checkOutputs(model string) error {
 		seen[filepath.Clean(q.flags.out+reportSuffix)] = true
 	}
 	for _, path := range list {
-		if err := atomicfile.Check(path, q.writeOptions(model)); err != nil {
+		if err := atomicfile.Check(path, q.writeOptions(model...)); err != nil {
 			return err
 		}
 		if seen[filepath.Clean(path)] {
@@ -179,9 +179,9 @@ func (q *quantizing) checkOutputs(model string) error {
 	return atomicfile.Check(q.flags.out+reportSuffix, q.reportOptions(q.flags.out))
 }
 
-func (q *quantizing) writeOptions(model string) atomicfile.Options {
+func (q *quantizing) writeOptions(model ...string) atomicfile.Options {
 	d := q.recipe.Data.Calib
-	return atomicfile.Options{Force: q.force, Sources: []string{model, q.flags.recipe, q.flags.plan, d.Path, d.Labels, d.Preprocess}}
+	return atomicfile.Options{Force: q.force, Sources: append(model, q.flags.recipe, q.flags.plan, d.Path, d.Labels, d.Preprocess)}
 }
 
 // writeExtras writes the recipe and the plan where they are asked for.

@@ -275,8 +275,9 @@ func TestEveryStepFails(t *testing.T) {
 	}
 }
 
-// TestHardLinks opens a model whose data have a second name only where that is allowed, as the hint says.
-func TestHardLinks(t *testing.T) {
+// TestExternalData holds that no output replaces a model's external data, and that data with a second name are opened only
+// where that is allowed, as the hint says.
+func TestExternalData(t *testing.T) {
 	t.Chdir(workplace(t))
 	m, err := lowbit.Open("net.onnx")
 	if err != nil {
@@ -289,6 +290,15 @@ func TestHardLinks(t *testing.T) {
 	data, err := filepath.Glob("linked*.data")
 	if err != nil || len(data) != 1 {
 		t.Fatalf("%v (%v)", data, err)
+	}
+	for _, args := range [][]string{
+		{"quantize", "linked.onnx", "-o", data[0], "--mode", "weights"}, {"quantize", "linked.onnx", "-o", "new.onnx", "--mode", "weights", "--save-plan", data[0]},
+		{"run", "linked.onnx", "--input", "in.npz", "--output", data[0]}, {"doctor", "net.onnx", "linked.onnx", "--data", "in.npz", "--apply", "-o", data[0]},
+		{"compare", "net.onnx", "linked.onnx", "--data", "in.npz", "--per-layer", "--report", data[0]},
+	} {
+		if code, _, words := run(append(args, "--force")...); code != 2 || !strings.Contains(words, "is what is being read") {
+			t.Errorf("%q: status %d: %s", args, code, words)
+		}
 	}
 	if err := os.Link(data[0], "second"); err != nil {
 		t.Fatal(err)

@@ -47,6 +47,10 @@ func (a *app) run(ctx context.Context, path string, r *runFlags) error {
 		return err
 	}
 	defer m.Close()
+	dest.Sources = append(dest.Sources, m.Files()...)
+	if err := atomicfile.Check(r.output, dest); err != nil {
+		return err
+	}
 	in, err := readInputs(r.input, m.Graph().Graph.Required())
 	if err != nil {
 		return err
