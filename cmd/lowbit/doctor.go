@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -266,7 +267,7 @@ func (a *app) printDoctor(d *doctorJSON) error {
 		return a.printJSON(d)
 	}
 	for i, c := range d.Causes {
-		if err := a.printf("%d. %s: %s %q\n   evidence: %s\n   effect:   %s\n   fix:      %s\n", i+1, c.Cause, c.Op, c.Name, c.Evidence, c.Effect, c.Fix); err != nil {
+		if err := a.printf("%d. %s: %s %q\n   evidence: %s\n   effect:   %s\n   fix:      %s\n", i+1, c.Cause, c.Op, c.Name, c.Evidence, c.Effect, cmp.Or(c.Fix, "none: nothing that was tried helps")); err != nil {
 			return err
 		}
 	}

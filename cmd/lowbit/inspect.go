@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,7 +83,7 @@ func (a *app) inspect(path string) error {
 
 func (a *app) printInspection(path string, r *inspectJSON) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: IR %d, opsets %v, made by %q, %d bytes\n", path, r.IR, r.Opsets, r.Producer, r.Bytes)
+	fmt.Fprintf(&b, "%s: IR %d, opsets %s, made by %q, %d bytes\n", path, r.IR, opsets(r.Opsets), r.Producer, r.Bytes)
 	fmt.Fprintf(&b, "%d nodes, %d parameters (%s)\n", r.Nodes, r.Parameters, counts(r.Types))
 	if len(r.Weights) > 0 {
 		fmt.Fprintf(&b, "weights of few bits: %s\n", counts(weightFormats(r.Weights)))
@@ -143,6 +144,15 @@ func inspection(m *lowbit.Model) (*inspectJSON, error) {
 			float64(f.Coded.Bits()) / float64(max(1, len(f.Codes)))})
 	}
 	return r, nil
+}
+
+// opsets lists versions by domain.
+func opsets(m map[string]int) string {
+	var list []string
+	for _, domain := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, fmt.Sprintf("%s %d", cmp.Or(domain, "ai.onnx"), m[domain]))
+	}
+	return strings.Join(list, ", ")
 }
 
 // weightFormats adds the weights up by format and block.
