@@ -20,7 +20,8 @@ type builder struct {
 	used  map[string]bool
 }
 
-// build returns the network with changes; products whose scale is found while running are on integers again.
+// build returns the network with changes; products whose scale is found while running are on integers again, and layers
+// that are left in float stay so elsewhere too.
 // Constants are shared with the file's.
 func (n *net) build(c changes) (*graph.Model, error) {
 	b, err := n.draft(c)
@@ -30,6 +31,7 @@ func (n *net) build(c changes) (*graph.Model, error) {
 	if err := pass.Unused.Run(b.out); err != nil {
 		return nil, err
 	}
+	pass.Shield(b.out)
 	return b.out, pass.Gather(b.out)
 }
 

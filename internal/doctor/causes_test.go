@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
+	"lowbit/internal/pass"
 	"lowbit/internal/tensor"
 )
 
@@ -253,4 +255,29 @@ func TestOverIsDynamicQuantizeLinear(t *testing.T) {
 			t.Errorf("scale %v and zero %d, not %+v", s, z, p)
 		}
 	}
+}
+
+// TestBuildShields leaves a layer between codes in float, and in the file that is written too.
+func TestBuildShields(t *testing.T) {
+	n, err := newNet(plain().models(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range n.nodes {
+		if u.name != "a" {
+			continue
+		}
+		m, err := n.build(off(u.weights, u.bias))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names := pass.FloatBetween(m); names != nil {
+			t.Errorf("%v would be stored in int8", names)
+		}
+		if !slices.ContainsFunc(m.Graph.Nodes, func(n *graph.Node) bool { return n.Op == "Clip" }) {
+			t.Error("nothing stands in front of the layer")
+		}
+		return
+	}
+	t.Fatal("no layer a")
 }

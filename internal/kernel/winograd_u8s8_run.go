@@ -209,6 +209,7 @@ func (p *WinogradU8S8) multiply(s *winogradU8S8Scratch, pi, end int) int {
 	return 1
 }
 
+// dots is multiply for n panels, by vectors of 16 sums.
 func (p *WinogradU8S8) dots(s *winogradU8S8Scratch, pi, n int) {
 	tiles, size := s.tiles(), p.kd*genericLanes*2
 	s.products = grow(s.products, n*tiles*tileProducts)
@@ -219,16 +220,16 @@ func (p *WinogradU8S8) dots(s *winogradU8S8Scratch, pi, n int) {
 			if n == 1 {
 				fn = t.one
 			}
-			if n := (last - first) / t.mr * t.mr; n > 0 {
+			if rows := (last - first) / t.mr * t.mr; rows > 0 {
 				a := &s.wide[q*(tiles*p.k+positionPad)+first*p.k]
-				fn(a, &p.data[p.panels[pi].off+q*size], &s.products[first*tileProducts+q*genericLanes], p.k*2, p.k*2, tileProducts*4, n, winogradArea*size*2, tiles*tileProducts*4)
-				first += n
+				fn(a, &p.data[p.panels[pi].off+q*size], &s.products[first*tileProducts+q*genericLanes], p.k*2, p.k*2, tileProducts*4, rows, winogradArea*size*2, tiles*tileProducts*4)
+				first += rows
 			}
 		}
 	}
 }
 
-// pairs is multiply without dot products.
+// pairs is multiply for one panel, by vectors of eight sums.
 func (p *WinogradU8S8) pairs(s *winogradU8S8Scratch, pi int) {
 	const ldc = tileProducts
 	tiles, bodies, data, size := s.tiles(), winogradPairs, p.data, p.kd*genericLanes*2

@@ -22,6 +22,7 @@ func QDQ(m *graph.Model, p *plan.Plan) error {
 			return err
 		}
 	}
+	Shield(m)
 	dropUnusedConsts(m.Graph)
 	return nil
 }
@@ -101,7 +102,6 @@ func (w *weaver) run() error {
 		}
 	}
 	w.assemble()
-	w.shield()
 	return nil
 }
 

@@ -14,20 +14,23 @@ var shielded = map[string]bool{"Conv": true, "ConvTranspose": true, "Gemm": true
 // crossed are the operators past which it moves Q and DQ nodes.
 var crossed = map[string]bool{"Reshape": true, "Flatten": true, "Transpose": true, "Squeeze": true, "Unsqueeze": true, "Slice": true, "MaxPool": true}
 
-// shield puts a Clip without bounds, which passes everything on, in front of such layers: they no longer read a
+// Shield puts a Clip without bounds, which passes everything on, in front of such layers: they no longer read a
 // DequantizeLinear.
-func (w *weaver) shield() {
-	x := w.g.Index()
-	var list []*graph.Node
-	for _, n := range w.g.Nodes {
-		if floatBetween(w.g, x, n) {
-			to := w.used.added(n.In[0] + "_kept")
-			list = append(list, &graph.Node{Op: "Clip", Name: w.used.added(n.In[0] + "_Keep"), In: []string{n.In[0]}, Out: []string{to}})
-			n.In[0] = to
+func Shield(m *graph.Model) {
+	used := namesOf(m)
+	for g := range m.Graph.Graphs() {
+		x := g.Index()
+		var list []*graph.Node
+		for _, n := range g.Nodes {
+			if floatBetween(g, x, n) {
+				to := used.added(n.In[0] + "_kept")
+				list = append(list, &graph.Node{Op: "Clip", Name: used.added(n.In[0] + "_Keep"), In: []string{n.In[0]}, Out: []string{to}})
+				n.In[0] = to
+			}
+			list = append(list, n)
 		}
-		list = append(list, n)
+		g.Nodes = list
 	}
-	w.g.Nodes = list
 }
 
 // FloatBetween names the layers that stand so: runtimes that store weights by themselves would do so with theirs.
@@ -46,7 +49,7 @@ func FloatBetween(m *graph.Model) (names []string) {
 // floatBetween says whether n is such a layer with a constant float weight that reads what a DequantizeLinear gives, and
 // all that reads it, or an activation behind it, is one QuantizeLinear.
 func floatBetween(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
-	if !shielded[n.Op] || graph.CanonicalDomain(n.Domain) != "" || len(n.In) < 2 {
+	if !shielded[n.Op] || graph.CanonicalDomain(n.Domain) != "" || len(n.In) < 2 || len(n.Out) == 0 {
 		return false
 	}
 	t, d := g.ConstTensor(n.In[1]), x.Producer(n.In[0])
@@ -56,7 +59,7 @@ func floatBetween(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
 	if t == nil || t.DType != tensor.Float32 || d == nil || d.Op != "DequantizeLinear" {
 		return false
 	}
-	for n = x.OnlyUse(n.Out[0]); n != nil && (crossed[n.Op] || n.Op == "Relu" || n.Op == "Clip"); {
+	for n = x.OnlyUse(n.Out[0]); n != nil && len(n.Out) > 0 && (crossed[n.Op] || n.Op == "Relu" || n.Op == "Clip"); {
 		n = x.OnlyUse(n.Out[0])
 	}
 	return n != nil && n.Op == "QuantizeLinear"

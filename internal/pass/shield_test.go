@@ -40,6 +40,23 @@ func TestFloatBetween(t *testing.T) {
 		if got := pass.FloatBetween(m); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
+		pass.Shield(m)
+		if got := pass.FloatBetween(m); got != nil {
+			t.Errorf("%s: %v behind a shield", c.name, got)
+		}
+	}
+}
+
+// TestFloatBetweenOdd passes over a layer that writes nothing, which a file may hold.
+func TestFloatBetweenOdd(t *testing.T) {
+	m := parseModel(t, `g (uint8[1,2,4,4] x) => (uint8[1,2,4,4] e) <float s = {0.5}, float[2,2,1,1] w = {1, 2, 3, 4}> {
+  a = DequantizeLinear (x, s)
+  [c] b = Conv (a, w)
+  e = QuantizeLinear (a, s)
+}`)
+	m.Graph.Nodes[1].Out = nil
+	if got := pass.FloatBetween(m); got != nil {
+		t.Errorf("%v", got)
 	}
 }
 

@@ -41,21 +41,33 @@ func init() {
 	})
 }
 
+// A planesTile is the body of one tile, in registers of some bytes.
+type planesTile struct {
+	*file
+	width, mr, nv int
+}
+
+func (p *planesTile) acc(r, v int) string { return reg(p.width, r*p.nv+v) }
+func (p *planesTile) x(v int) string      { return reg(p.width, p.mr*p.nv+v) }
+
+// w rotates over the registers that are left.
+func (p *planesTile) w(r int) string {
+	first := p.mr * p.nv
+	if p.mr > 1 {
+		first += p.nv
+	}
+	spare := min(4, p.width/2-first)
+	if spare < 1 {
+		panic(fmt.Sprintf("planes of %d by %d need too many registers", p.mr, p.nv))
+	}
+	return reg(p.width, first+r%spare)
+}
+
 // planes multiplies mr rows of weights by neighbouring pixels, which lie where the offsets say at each step.
 func (f *file) planes(width, mr, nv int) {
+	p := &planesTile{f, width, mr, nv}
 	name := fmt.Sprintf("planesF32%s%dx%d", isaOf(width), mr, nv*width/4)
 	f.text(fmt.Sprintf("makes %d channels of tiles of %d pixels.", mr, nv*width/4), name, "t *planesArgs", 0, 8)
-	acc := func(r, v int) string { return reg(width, r*nv+v) }
-	x := func(v int) string { return reg(width, mr*nv+v) }
-	first := mr * nv
-	if mr > 1 {
-		first += nv
-	}
-	spare := min(4, width/2-first)
-	if spare < 1 {
-		panic(name + " needs too many registers")
-	}
-	w := func(r int) string { return reg(width, first+r%spare) }
 	f.p("MOVQ t+0(FP), DI")
 	for _, load := range []struct {
 		at  int
@@ -64,82 +76,103 @@ func (f *file) planes(width, mr, nv int) {
 		f.p("MOVQ %d(DI), %s", load.at, load.reg)
 	}
 	f.p("tile:")
-	f.p("MOVQ %d(DI), AX", plBias)
-	for r := range mr {
-		f.p("VBROADCASTSS %d(AX), %s", r*4, acc(r, 0))
-		for v := 1; v < nv; v++ {
-			f.p("VMOVAPS %s, %s", acc(r, 0), acc(r, v))
-		}
-	}
-	f.p("MOVQ %d(DI), BX", plOff)
-	f.p("MOVQ %d(DI), R12", plK)
-	f.p("MOVQ %d(DI), DX", plW)
-	f.p("XORL R13, R13")
-	f.p("block:") // R12 is what is left, R13 the sums of the blocks before, 0 where there are none
-	f.p("MOVQ %d(DI), CX", plPart)
-	f.p("CMPQ CX, R12")
-	f.p("CMOVQGT R12, CX")
-	f.p("SUBQ CX, R12")
-	f.p("PCALIGN $32")
-	f.p("loop:")
-	f.p("MOVLQSX (BX), AX")
-	f.p("ADDQ SI, AX")
-	if mr > 1 {
-		for v := range nv {
-			f.p("VMOVUPS %d(AX), %s", v*width, x(v))
-		}
-	}
-	for r := range mr {
-		f.p("VBROADCASTSS %d(DX), %s", r*4, w(r))
-		for v := range nv {
-			if mr > 1 {
-				f.p("VFMADD231PS %s, %s, %s", x(v), w(r), acc(r, v))
-			} else {
-				f.p("VFMADD231PS %d(AX), %s, %s", v*width, w(r), acc(r, v))
-			}
-		}
-	}
-	f.p("ADDQ $4, BX")
-	f.p("ADDQ $%d, DX", mr*4)
-	f.p("DECQ CX")
-	f.p("JNE loop")
-	f.p("TESTQ R12, R12")
-	f.p("JNE more")
-	f.p("TESTQ R13, R13")
-	f.p("JNE join")
-	f.p("summed:")
-	lo, hi := reg(width, mr*nv), reg(width, mr*nv+1)
-	f.p("VBROADCASTSS %d(DI), %s", plLo, lo)
-	f.p("VBROADCASTSS %d(DI), %s", plHi, hi)
-	f.p("MOVQ R8, R11")
-	for r := range mr {
-		if r > 0 {
-			f.p("ADDQ R10, R11")
-		}
-		for v := range nv {
-			a := acc(r, v)
-			f.p("VMAXPS %s, %s, %s", a, lo, a) // the bound comes first, so that a NaN in the sum survives
-			f.p("VMINPS %s, %s, %s", a, hi, a)
-			f.p("VMOVUPS %s, %d(R11)", a, v*width)
-		}
-	}
+	p.start()
+	p.block()
+	p.store()
 	f.p("ADDQ $%d, SI", nv*width)
 	f.p("ADDQ $%d, R8", nv*width)
 	f.p("DECQ R9")
 	f.p("JNE tile")
 	f.p("JMP end")
-	f.p("more:")
-	f.p("TESTQ R13, R13")
-	f.p("JEQ first")
-	f.partial("R13", width, mr*nv, true, false)
-	f.p("first:")
-	f.p("MOVQ %d(DI), R13", plPartial)
-	f.partial("R13", width, mr*nv, false, true)
-	f.empty(mr * nv)
-	f.p("JMP block")
-	f.p("join:")
-	f.partial("R13", width, mr*nv, true, false)
-	f.p("JMP summed")
+	p.between()
 	f.p("end:")
 	f.ret()
+}
+
+// start loads the bias, and where the tile begins.
+func (p *planesTile) start() {
+	p.p("MOVQ %d(DI), AX", plBias)
+	for r := range p.mr {
+		p.p("VBROADCASTSS %d(AX), %s", r*4, p.acc(r, 0))
+		for v := 1; v < p.nv; v++ {
+			p.p("VMOVAPS %s, %s", p.acc(r, 0), p.acc(r, v))
+		}
+	}
+	p.p("MOVQ %d(DI), BX", plOff)
+	p.p("MOVQ %d(DI), R12", plK)
+	p.p("MOVQ %d(DI), DX", plW)
+	p.p("XORL R13, R13")
+}
+
+// block adds up a block of products. R12 is what is left, R13 the sums of the blocks before, 0 where there are none.
+func (p *planesTile) block() {
+	p.p("block:")
+	p.p("MOVQ %d(DI), CX", plPart)
+	p.p("CMPQ CX, R12")
+	p.p("CMOVQGT R12, CX")
+	p.p("SUBQ CX, R12")
+	p.p("PCALIGN $32")
+	p.p("loop:")
+	p.p("MOVLQSX (BX), AX")
+	p.p("ADDQ SI, AX")
+	if p.mr > 1 {
+		for v := range p.nv {
+			p.p("VMOVUPS %d(AX), %s", v*p.width, p.x(v))
+		}
+	}
+	for r := range p.mr {
+		p.p("VBROADCASTSS %d(DX), %s", r*4, p.w(r))
+		for v := range p.nv {
+			if p.mr > 1 {
+				p.p("VFMADD231PS %s, %s, %s", p.x(v), p.w(r), p.acc(r, v))
+			} else {
+				p.p("VFMADD231PS %d(AX), %s, %s", v*p.width, p.w(r), p.acc(r, v))
+			}
+		}
+	}
+	p.p("ADDQ $4, BX")
+	p.p("ADDQ $%d, DX", p.mr*4)
+	p.p("DECQ CX")
+	p.p("JNE loop")
+	p.p("TESTQ R12, R12")
+	p.p("JNE more")
+	p.p("TESTQ R13, R13")
+	p.p("JNE join")
+	p.p("summed:")
+}
+
+// store clamps the sums and writes them.
+func (p *planesTile) store() {
+	lo, hi := reg(p.width, p.mr*p.nv), reg(p.width, p.mr*p.nv+1)
+	p.p("VBROADCASTSS %d(DI), %s", plLo, lo)
+	p.p("VBROADCASTSS %d(DI), %s", plHi, hi)
+	p.p("MOVQ R8, R11")
+	for r := range p.mr {
+		if r > 0 {
+			p.p("ADDQ R10, R11")
+		}
+		for v := range p.nv {
+			a := p.acc(r, v)
+			p.p("VMAXPS %s, %s, %s", a, lo, a) // the bound comes first, so that a NaN in the sum survives
+			p.p("VMINPS %s, %s, %s", a, hi, a)
+			p.p("VMOVUPS %s, %d(R11)", a, v*p.width)
+		}
+	}
+}
+
+// between is what stands between blocks, out of the way of sums that have but one.
+func (p *planesTile) between() {
+	all := p.mr * p.nv
+	p.p("more:")
+	p.p("TESTQ R13, R13")
+	p.p("JEQ first")
+	p.partial("R13", p.width, all, true, false)
+	p.p("first:")
+	p.p("MOVQ %d(DI), R13", plPartial)
+	p.partial("R13", p.width, all, false, true)
+	p.empty(all)
+	p.p("JMP block")
+	p.p("join:")
+	p.partial("R13", p.width, all, true, false)
+	p.p("JMP summed")
 }
