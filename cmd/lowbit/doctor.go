@@ -137,7 +137,7 @@ func (a *app) examine(ctx context.Context, float, quantized *lowbit.Model, d *do
 	if err := a.admit(float, load{workers: a.threads, inputs: types, copies: 4}); err != nil {
 		return nil, nil, err
 	}
-	thrift()
+	thrift(repairSlack)
 	o := lowbit.DiagnoseOptions{Data: src, Threads: a.threads, Progress: a.newProgress().update}
 	if by != nil {
 		o.Low, o.Score = by.low, a.scoreBy(src, by, d.offset)

@@ -191,7 +191,11 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 	if err := q.admit(); err != nil {
 		return err
 	}
-	thrift()
+	slack := repairSlack
+	if slices.Equal(q.opt.Fix, []string{repair.None}) {
+		slack = calibrateSlack
+	}
+	thrift(slack)
 	r, err := lowbit.Quantize(cmd.Context(), q.model, q.opt)
 	if err == nil {
 		err = q.finish(r)

@@ -47,11 +47,13 @@ func Collect(ctx context.Context, r Runner, feed Feed, opt Options) (map[string]
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := &collector{r: r, feed: feed, opt: opt, all: map[string]*Stats{}}
+	workers := max(1, opt.Workers)
+	c := &collector{r: r, feed: feed, opt: opt}
+	books := make([]book, (workers+sharers-1)/sharers)
 	var wg sync.WaitGroup
-	for w := range max(1, opt.Workers) {
+	for w := range workers {
 		wg.Go(func() {
-			if err := c.work(ctx, w); err != nil {
+			if err := c.work(ctx, &books[w/sharers]); err != nil {
 				cancel(err)
 			}
 		})
@@ -60,7 +62,53 @@ func Collect(ctx context.Context, r Runner, feed Feed, opt Options) (map[string]
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return c.all, nil
+	all := map[string]*Stats{}
+	for i := range books {
+		for name, p := range books[i].pages {
+			if s := all[name]; s != nil {
+				s.Merge(p.stats)
+			} else {
+				all[name] = p.stats
+			}
+		}
+	}
+	return all, nil
+}
+
+// sharers is how many workers write to one histogram of each value, so that memory does not grow with each thread.
+// They are at different values most of the time.
+const sharers = 8
+
+// A book holds the statistics that some workers share.
+type book struct {
+	mu    sync.Mutex
+	pages map[string]*page
+}
+
+type page struct {
+	mu    sync.Mutex
+	stats *Stats
+}
+
+// page returns that of a value.
+func (b *book) page(value string, hist bool) *page {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.pages == nil {
+		b.pages = map[string]*page{}
+	}
+	p := b.pages[value]
+	if p == nil {
+		p = &page{stats: NewStats(hist)}
+		b.pages[value] = p
+	}
+	return p
+}
+
+func (p *page) add(l kernel.Level, x []float32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Add(l, x)
 }
 
 type collector struct {
@@ -71,7 +119,6 @@ type collector struct {
 	mu   sync.Mutex
 	next int
 	done int
-	all  map[string]*Stats
 }
 
 // take hands out the number of the next sample.
@@ -82,14 +129,13 @@ func (c *collector) take() (int, bool) {
 	return c.next - 1, c.next <= c.feed.N
 }
 
-func (c *collector) work(ctx context.Context, w int) error {
-	own := map[string]*Stats{}
+func (c *collector) work(ctx context.Context, b *book) error {
 	for {
 		i, ok := c.take()
 		if !ok || ctx.Err() != nil {
 			break
 		}
-		if err := c.sample(ctx, own, i); err != nil {
+		if err := c.sample(ctx, b, i); err != nil {
 			return err
 		}
 		c.mu.Lock()
@@ -99,19 +145,10 @@ func (c *collector) work(ctx context.Context, w int) error {
 		}
 		c.mu.Unlock()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for name, s := range own {
-		if t := c.all[name]; t != nil {
-			t.Merge(s)
-		} else {
-			c.all[name] = s
-		}
-	}
 	return nil
 }
 
-func (c *collector) sample(ctx context.Context, own map[string]*Stats, i int) (err error) {
+func (c *collector) sample(ctx context.Context, b *book, i int) (err error) {
 	defer fault.Trap()()
 	defer func() {
 		if r := recover(); r != nil {
@@ -126,12 +163,7 @@ func (c *collector) sample(ctx context.Context, own map[string]*Stats, i int) (e
 		if t.DType != tensor.Float32 || t.Kind != tensor.Dense {
 			return
 		}
-		s := own[value]
-		if s == nil {
-			s = NewStats(c.opt.Hist)
-			own[value] = s
-		}
-		s.Add(c.opt.Level, tensor.Of[float32](t))
+		b.page(value, c.opt.Hist).add(c.opt.Level, tensor.Of[float32](t))
 	}
 	for _, value := range slices.Sorted(maps.Keys(in)) {
 		t := in[value]

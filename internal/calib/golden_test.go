@@ -77,6 +77,7 @@ func TestMSEClip(t *testing.T) {
 // statsOf returns statistics of values of both signs with the given distribution of magnitudes.
 func statsOf(cdf density, end float64) *Stats {
 	s := NewStats(true)
+	s.Neg, s.Pos = make([]uint64, Bins), make([]uint64, Bins)
 	s.widen(float32(end))
 	w := s.width()
 	for i := range s.Pos {

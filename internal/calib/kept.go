@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-
-	"lowbit/internal/kernel"
 )
 
 // A keptStats is Stats as JSON holds them.
@@ -14,7 +12,7 @@ type keptStats struct {
 	Count, Zeros, NaNs, Infs uint64
 	Min, Max                 uint32 // the bits: they may be infinite
 	Samples, Finite, Exp     int
-	Mins, Maxs               []byte // of sums, as varints
+	Mins, Maxs               exactSum
 	Neg, Pos                 []byte // as varints, without the zeros at the end; null where there are none
 }
 
@@ -22,13 +20,8 @@ type keptStats struct {
 func (s *Stats) MarshalJSON() ([]byte, error) {
 	k := keptStats{
 		Count: s.Count, Zeros: s.Zeros, NaNs: s.NaNs, Infs: s.Infs, Min: math.Float32bits(s.Min), Max: math.Float32bits(s.Max),
-		Samples: s.Samples, Finite: s.finite, Exp: s.Exp, Neg: packed(s.Neg), Pos: packed(s.Pos),
-	}
-	var errMin, errMax error
-	k.Mins, errMin = packedSums(&s.mins)
-	k.Maxs, errMax = packedSums(&s.maxs)
-	if err := errors.Join(errMin, errMax); err != nil {
-		return nil, err
+		Samples: s.Samples, Finite: s.finite, Exp: s.Exp, Mins: s.mins, Maxs: s.maxs,
+		Neg: packed(s.Neg), Pos: packed(s.Pos),
 	}
 	return json.Marshal(k)
 }
@@ -41,39 +34,13 @@ func (s *Stats) UnmarshalJSON(b []byte) error {
 	}
 	*s = Stats{
 		Count: k.Count, Zeros: k.Zeros, NaNs: k.NaNs, Infs: k.Infs, Min: math.Float32frombits(k.Min), Max: math.Float32frombits(k.Max),
-		Samples: k.Samples, finite: k.Finite, Exp: k.Exp,
+		Samples: k.Samples, finite: k.Finite, Exp: k.Exp, mins: k.Mins, maxs: k.Maxs,
 	}
-	if err := errors.Join(unpackSums(&s.mins, k.Mins), unpackSums(&s.maxs, k.Maxs)); err != nil || k.Neg == nil || k.Pos == nil {
-		return err
+	if k.Neg == nil || k.Pos == nil {
+		return nil
 	}
-	s.Neg, s.Pos = make([]uint64, Bins), make([]uint64, Bins)
-	return errors.Join(unpack(s.Neg, k.Neg), unpack(s.Pos, k.Pos))
-}
-
-// packedSums writes sums, of which most are zero.
-func packedSums(m *kernel.Moments) ([]byte, error) {
-	b, err := m.MarshalBinary()
-	list := make([]uint64, len(b)/8)
-	for i := range list {
-		list[i] = binary.LittleEndian.Uint64(b[8*i:])
-	}
-	return packed(list), err
-}
-
-// unpackSums reads what packedSums wrote.
-func unpackSums(m *kernel.Moments, text []byte) error {
-	b, err := m.MarshalBinary() // for its size
-	if err != nil {
-		return err
-	}
-	list := make([]uint64, len(b)/8)
-	if err := unpack(list, text); err != nil {
-		return err
-	}
-	for i, v := range list {
-		binary.LittleEndian.PutUint64(b[8*i:], v)
-	}
-	return m.UnmarshalBinary(b)
+	s.Neg, s.Pos = empty[:], empty[:]
+	return errors.Join(unpack(&s.Neg, k.Neg), unpack(&s.Pos, k.Pos))
 }
 
 // packed writes numbers as varints, without the zeros at the end; nil where there are no numbers.
@@ -92,14 +59,17 @@ func packed(list []uint64) []byte {
 	return b
 }
 
-// unpack reads what packed wrote into numbers that are zero.
-func unpack(list []uint64, b []byte) error {
+// unpack reads what packed wrote of a side of a histogram.
+func unpack(h *[]uint64, b []byte) error {
+	if len(b) > 0 {
+		wanted(h)
+	}
 	for i := 0; len(b) > 0; i++ {
 		v, n := binary.Uvarint(b)
-		if n <= 0 || i == len(list) {
+		if n <= 0 || i == Bins {
 			return errors.New("these are not the counts of a value")
 		}
-		list[i], b = v, b[n:]
+		(*h)[i], b = v, b[n:]
 	}
 	return nil
 }

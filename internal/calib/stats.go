@@ -25,11 +25,11 @@ type Stats struct {
 	Count, Zeros, NaNs, Infs uint64
 	Min, Max                 float32 // of the finite values; +Inf and -Inf before the first
 	Samples                  int
-	finite                   int            // samples that held a finite value
-	mins, maxs               kernel.Moments // of the extremes of each of those
+	finite                   int      // samples that held a finite value
+	mins, maxs               exactSum // of the extremes of each of those
 
 	// Neg and Pos count the finite non-zero values by magnitude: bin i holds |x| in
-	// [i·2^Exp, (i+1)·2^Exp). They are nil where only the extremes were asked for.
+	// [i·2^Exp, (i+1)·2^Exp). They are nil where only the extremes were asked for; one that has counted nothing takes no memory.
 	Neg, Pos []uint64
 	Exp      int
 }
@@ -38,9 +38,22 @@ type Stats struct {
 func NewStats(hist bool) *Stats {
 	s := &Stats{Min: float32(math.Inf(1)), Max: float32(math.Inf(-1)), Exp: firstExp}
 	if hist {
-		s.Neg, s.Pos = make([]uint64, Bins), make([]uint64, Bins)
+		s.Neg, s.Pos = empty[:], empty[:]
 	}
 	return s
+}
+
+// empty is what every side of a histogram is until it has something to count. Nothing is written to it.
+var empty [Bins]uint64
+
+// bare says whether a side of a histogram has never counted.
+func bare(h []uint64) bool { return h != nil && &h[0] == &empty[0] }
+
+// wanted gives a side of a histogram its own bins.
+func wanted(h *[]uint64) {
+	if bare(*h) {
+		*h = make([]uint64, Bins)
+	}
 }
 
 // addSpan is how many values are counted while they are near.
@@ -58,6 +71,12 @@ func (s *Stats) Add(l kernel.Level, x []float32) {
 		s.Infs += uint64(c.Infs)
 		lo, hi = min(lo, c.Min), max(hi, c.Max)
 		if s.Neg != nil && c.Finite > c.Zeros {
+			if c.Min < 0 {
+				wanted(&s.Neg)
+			}
+			if c.Max > 0 {
+				wanted(&s.Pos)
+			}
 			s.widen(max(-c.Min, c.Max))
 			l.HistF32(s.Neg, s.Pos, part, s.Exp)
 		}
@@ -65,8 +84,8 @@ func (s *Stats) Add(l kernel.Level, x []float32) {
 	}
 	if lo <= hi {
 		s.finite++
-		l.AddMoments(&s.mins, []float32{lo})
-		l.AddMoments(&s.maxs, []float32{hi})
+		s.mins.add(lo)
+		s.maxs.add(hi)
 	}
 }
 
@@ -84,6 +103,9 @@ func (s *Stats) widen(amax float32) {
 }
 
 func halve(h []uint64) {
+	if bare(h) {
+		return
+	}
 	for i := range len(h) / 2 {
 		h[i] = h[2*i] + h[2*i+1]
 	}
@@ -99,8 +121,8 @@ func (s *Stats) Merge(o *Stats) {
 	s.Min, s.Max = min(s.Min, o.Min), max(s.Max, o.Max)
 	s.Samples += o.Samples
 	s.finite += o.finite
-	s.mins.Merge(&o.mins)
-	s.maxs.Merge(&o.maxs)
+	s.mins.merge(&o.mins)
+	s.maxs.merge(&o.maxs)
 	if s.Neg == nil || o.Neg == nil {
 		return
 	}
@@ -114,9 +136,18 @@ func (s *Stats) Merge(o *Stats) {
 		halve(o.Pos)
 		o.Exp++
 	}
-	for i := range s.Neg {
-		s.Neg[i] += o.Neg[i]
-		s.Pos[i] += o.Pos[i]
+	join(&s.Neg, o.Neg)
+	join(&s.Pos, o.Pos)
+}
+
+// join adds the counts of o to h.
+func join(h *[]uint64, o []uint64) {
+	if bare(o) {
+		return
+	}
+	wanted(h)
+	for i, n := range o {
+		(*h)[i] += n
 	}
 }
 
@@ -124,10 +155,10 @@ func (s *Stats) Merge(o *Stats) {
 func (s *Stats) Seen() bool { return s.Min <= s.Max }
 
 // MeanMin is the mean over samples of each sample's smallest finite value.
-func (s *Stats) MeanMin() float64 { return s.mins.Sum() / float64(max(1, s.finite)) }
+func (s *Stats) MeanMin() float64 { return s.mins.value() / float64(max(1, s.finite)) }
 
 // MeanMax is the mean over samples of each sample's largest finite value.
-func (s *Stats) MeanMax() float64 { return s.maxs.Sum() / float64(max(1, s.finite)) }
+func (s *Stats) MeanMax() float64 { return s.maxs.value() / float64(max(1, s.finite)) }
 
 // width is the width of a bin.
 func (s *Stats) width() float64 { return math.Ldexp(1, s.Exp) }

@@ -9,20 +9,10 @@ package kernel
 //go:noescape
 func scanAVX2(x *float32, n int, out *[5][16]uint32)
 
-// momentsAVX2 adds (significand, square) to table[i mod 4][exponent], n a multiple of the vector.
-//
-//go:noescape
-func momentsAVX2(table *momentTable, x *float32, n int)
-
 // scanAVX512 leaves what [Level.Scan] counts in lanes: the least, the greatest, zeros, NaNs, infinities.
 //
 //go:noescape
 func scanAVX512(x *float32, n int, out *[5][16]uint32)
-
-// momentsAVX512 adds (significand, square) to table[i mod 4][exponent], n a multiple of the vector.
-//
-//go:noescape
-func momentsAVX512(table *momentTable, x *float32, n int)
 
 // histAVX512 counts n elements and says how many lay outside; n is a multiple of the vector.
 //

@@ -1,9 +1,7 @@
 package kernel
 
 import (
-	"fmt"
 	"math"
-	"math/big"
 	"math/rand/v2"
 	"testing"
 )
@@ -67,46 +65,6 @@ func TestHistNests(t *testing.T) {
 	}
 }
 
-// TestMoments compares with sums of unlimited precision, and one call with many in another order.
-func TestMoments(t *testing.T) {
-	for _, l := range Levels() {
-		r := rand.New(rand.NewPCG(21, 22))
-		for _, n := range []int{0, 1, 100, 1030, 70001} {
-			x := newFloats(r, n, 1)
-			var all, parts, b Moments
-			l.AddMoments(&all, x)
-			sum, squares := new(big.Float).SetPrec(700), new(big.Float).SetPrec(700)
-			for _, v := range x {
-				if math.IsInf(float64(v), 0) || v != v {
-					continue
-				}
-				f := new(big.Float).SetPrec(700).SetFloat64(float64(v))
-				sum.Add(sum, f)
-				squares.Add(squares, f.Mul(f, f))
-			}
-			s, _ := sum.Float64()
-			q, _ := squares.Float64()
-			what := fmt.Sprintf("%s n=%d", l, n)
-			if all.Sum() != s || all.SumSquares() != q {
-				t.Errorf("%s: sum %g squares %g, want %g and %g", what, all.Sum(), all.SumSquares(), s, q)
-			}
-			r.Shuffle(n, func(i, j int) { x[i], x[j] = x[j], x[i] })
-			spans(n, 1500, func(i, m int) { l.AddMoments(&parts, x[i:i+m/2]); Generic.AddMoments(&b, x[i+m/2:i+m]) })
-			parts.Merge(&b)
-			if parts != all {
-				t.Errorf("%s: in parts: sum %g squares %g, want %g and %g", what, parts.Sum(), parts.SumSquares(), s, q)
-			}
-			bytes, _ := all.MarshalBinary()
-			if err := b.UnmarshalBinary(bytes); err != nil || b != all {
-				t.Errorf("%s: bytes do not come back: %v", what, err)
-			}
-			if b.UnmarshalBinary(bytes[1:]) == nil {
-				t.Error("a short form is taken")
-			}
-		}
-	}
-}
-
 func BenchmarkObserve(b *testing.B) {
 	x := normals(1 << 18)
 	relu := make([]float32, len(x))
@@ -115,7 +73,5 @@ func BenchmarkObserve(b *testing.B) {
 	for name, x := range map[string][]float32{"normal": x, "relu": relu} {
 		benchLevels(b, "Scan/"+name, len(x), func(l Level) { l.Scan(x) })
 		benchLevels(b, "Hist/"+name, len(x), func(l Level) { l.HistF32(neg, pos, x, -9) })
-		var m Moments
-		benchLevels(b, "Moments/"+name, len(x), func(l Level) { l.AddMoments(&m, x) })
 	}
 }

@@ -57,11 +57,10 @@ const (
 // vecScratch is room that a call needs for a short time. It is pooled: what is passed to assembly by way
 // of a table cannot stay on the stack.
 type vecScratch struct {
-	x, y    [tileLen]float32
-	zeros   [tileLen]int32
-	bytes   [tileLen]uint8
-	scan    [5][lanes]uint32
-	moments momentTable
+	x, y  [tileLen]float32
+	zeros [tileLen]int32
+	bytes [tileLen]uint8
+	scan  [5][lanes]uint32
 }
 
 var vecScratches = sync.Pool{New: func() any { return new(vecScratch) }}

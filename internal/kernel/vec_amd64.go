@@ -130,9 +130,8 @@ var (
 )
 
 var (
-	scanAsm   = both[scanFn](scanAVX512, scanAVX2)
-	histAsm   = variants[histFn]{{AVX512, 16, histAVX512}, {AVX2, 8, histAVX2}}
-	momentAsm = variants[momentFn]{{AVX512, 16, momentsAVX512}, {AVX2, 8, momentsAVX2}}
+	scanAsm = both[scanFn](scanAVX512, scanAVX2)
+	histAsm = variants[histFn]{{AVX512, 16, histAVX512}, {AVX2, 8, histAVX2}}
 )
 
 // transposeAsm is indexed by the size of an element.

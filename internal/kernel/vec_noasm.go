@@ -53,9 +53,8 @@ var (
 )
 
 var (
-	scanAsm   variants[scanFn]
-	histAsm   variants[histFn]
-	momentAsm variants[momentFn]
+	scanAsm variants[scanFn]
+	histAsm variants[histFn]
 )
 
 func (l Level) sumRowsFast([]float32, []float32, []int32, []float32) bool { return false }

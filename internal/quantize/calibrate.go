@@ -24,6 +24,7 @@ func (q *quantization) static(samples []int) error {
 	set := q.opt.Settings
 	q.plan = plan.Decide(q.float, q.facts, set, nil)
 	if len(q.plan.Observed()) == 0 {
+		q.align()
 		return q.fit(set, nil)
 	}
 	if q.opt.Data == nil {
@@ -40,6 +41,7 @@ func (q *quantization) static(samples []int) error {
 	if err != nil {
 		return err
 	}
+	q.align()
 	q.alike(stats)
 	if q.timed() {
 		if err := q.payoff(stats); err != nil {
@@ -90,6 +92,9 @@ func (q *quantization) choose(stats map[string]*calib.Stats) error {
 	var best known
 	var winner *calib.Observer
 	least := math.Inf(-1)
+	if err := q.judge.hold(); err != nil {
+		return err
+	}
 	for i, o := range calib.Tried {
 		set := q.opt.Settings
 		set.Observer = o
@@ -209,7 +214,7 @@ func (q *quantization) observe(values []string, numbers []int, feed calib.Feed, 
 		step = max(1, feed.N)
 	}
 	compile := sync.OnceValues(func() (*engine.Session, error) {
-		return engine.Compile(q.float, engine.Options{Threads: 1, Watch: values, AnyOrder: true, Reference: q.nested(values)})
+		return engine.Compile(q.float, engine.Options{Threads: 1, Watch: values, AnyOrder: true, Reference: q.nested(values), Release: q.opt.Release})
 	})
 	all := map[string]*calib.Stats{}
 	for from := 0; from == 0 || from < feed.N; from += step {

@@ -73,7 +73,9 @@ func (q *quantization) chosen() ([]wish, error) {
 			q.wishes = append(q.wishes, w)
 		}
 	default:
-		q.wishes, err = q.affordable()
+		if err = q.hold(); err == nil {
+			q.wishes, err = q.affordable()
+		}
 	}
 	if q.wishes == nil {
 		q.wishes = []wish{}
@@ -123,6 +125,10 @@ func (q *quantization) mend(stage repair.Stage, do func(w *wish) (Fix, error)) e
 		w := &list[i]
 		if w.Stage != stage || slices.ContainsFunc(w.unless, func(r *repair.Repair) bool { return made[r] }) {
 			continue
+		}
+		q.align()
+		if err := q.hold(); err != nil {
+			return err
 		}
 		if w.Data && !q.judged() {
 			q.fixes = append(q.fixes, Fix{Name: w.Name, Note: "it needs samples"})
@@ -187,7 +193,19 @@ func places(changes []repair.Change) []string {
 
 // compile prepares a network of this quantization to show values.
 func (q *quantization) compile(m *graph.Model, watch []string) (calib.Runner, error) {
-	return engine.Compile(m, engine.Options{Threads: 1, Watch: watch, Reference: q.nested(watch)})
+	return engine.Compile(m, engine.Options{Threads: 1, Watch: watch, Reference: q.nested(watch), Release: q.opt.Release})
+}
+
+// hold reads the samples that repairs work on, unless it did so before.
+func (q *quantization) hold() (err error) {
+	if q.fitted != nil || len(q.fittedOf) == 0 {
+		return nil
+	}
+	if q.fitted, err = fewSamples(q.ctx, q.opt.Data, q.fittedOf, fitBytes, q.opt.Threads); err != nil {
+		return err
+	}
+	q.fittedOf = q.fittedOf[:len(q.fitted)]
+	return q.judge.hold()
 }
 
 // job is what a repair works on now.

@@ -132,75 +132,106 @@ func (g *Gate) better(before *Gate) bool {
 	return len(g.each) == 1 || mean > beyond*err
 }
 
-// A judge compares networks with a float one. Of its samples, and of the float network's answers to them, it keeps
-// the first that fit in judgeBytes; the others are read and answered anew each time.
+// A judge compares networks with a float one. It keeps the float network's answers to the first of its samples, as many as
+// fit in judgeBytes together with these; the others are answered anew each time. The samples themselves are held
+// where repairs are to be tried, and else read each time.
 type judge struct {
 	ctx     context.Context
 	book    *book
 	data    *dataset.Source
-	numbers []int // of its samples
-	float   *engine.Session
-	outs    []*graph.Value
+	numbers []int        // of its samples
+	float   *graph.Model // what others are compared with
+	release func(b []byte)
 	threads int
+	holds   bool
 	kept    []judged
 }
 
 // judged is a sample and what the float network makes of it.
 type judged struct {
-	inputs  calib.Inputs
+	inputs  calib.Inputs // nil where it is not held
 	answers map[string]*tensor.Tensor
-	bytes   int // that it holds
 }
 
 // judgeBytes is what a judge keeps at most, but for the first few samples.
 const judgeBytes = 24 << 20
 
-// newJudge runs the float network over the samples of those numbers.
-func (q *quantization) newJudge(float *graph.Model, samples []int) (*judge, error) {
-	return q.judgeThatKeeps(judgeBytes, float, samples)
-}
-
-func (q *quantization) judgeThatKeeps(most int, float *graph.Model, samples []int) (*judge, error) {
-	j := &judge{ctx: q.ctx, book: q.book, data: q.opt.Data, numbers: samples, outs: float.Graph.Out, threads: q.opt.Threads}
-	var err error
-	if j.float, err = engine.Compile(float, engine.Options{Threads: 1}); err != nil {
+// newJudges makes judges of the samples of those numbers. The float network, which does not change any more, runs over all of them.
+func (q *quantization) newJudges(float *graph.Model, lists ...[]int) ([]*judge, error) {
+	s, err := engine.Compile(float, engine.Options{Threads: 1, Release: q.opt.Release})
+	if err != nil {
 		return nil, err
 	}
+	var js []*judge
+	for _, numbers := range lists {
+		j := q.judgeOf(float, numbers)
+		if err := j.keep(s, judgeBytes); err != nil {
+			return nil, err
+		}
+		js = append(js, j)
+	}
+	return js, nil
+}
+
+// judgeOf makes a judge that has answered nothing.
+func (q *quantization) judgeOf(float *graph.Model, numbers []int) *judge {
+	return &judge{ctx: q.ctx, book: q.book, data: q.opt.Data, numbers: numbers, float: float, release: q.opt.Release, threads: q.opt.Threads,
+		holds: q.opt.Plan != nil || !slices.Equal(q.opt.Fix, []string{repair.None})}
+}
+
+// keep runs the float network over samples until it has answered as many as may be kept.
+func (j *judge) keep(float *engine.Session, most int) error {
 	bytes := 0
-	for first := 0; first < len(samples); first += 2 * j.threads {
-		next := make([]judged, min(2*j.threads, len(samples)-first))
+	for first := 0; first < len(j.numbers); first += 2 * j.threads {
+		next := make([]judged, min(2*j.threads, len(j.numbers)-first))
+		takes := make([]int, len(next))
 		err := calib.Each(j.ctx, len(next), j.threads, func(ctx context.Context, i int) (err error) {
-			next[i], err = j.sample(ctx, first+i)
+			next[i], takes[i], err = j.answer(ctx, float, first+i)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, k := range next {
-			if bytes += k.bytes; bytes > most && len(j.kept) >= fitLeast {
-				return j, nil
+		for i, k := range next {
+			if bytes += takes[i]; bytes > most && len(j.kept) >= fitLeast {
+				return nil
+			}
+			if !j.holds {
+				k.inputs = nil
 			}
 			j.kept = append(j.kept, k)
 		}
 	}
-	j.float = nil // its weights are not needed any more
-	return j, nil
+	return nil
 }
 
-// sample gives sample i of the judge's and what the float network makes of it.
-func (j *judge) sample(ctx context.Context, i int) (judged, error) {
-	if i < len(j.kept) {
-		return j.kept[i], nil
-	}
+// answer reads sample i of the judge's and runs the float network on it. It tells how many bytes both take.
+func (j *judge) answer(ctx context.Context, float *engine.Session, i int) (judged, int, error) {
 	in, bytes, err := j.data.Hold(j.numbers[i])
 	if err != nil {
-		return judged{}, err
+		return judged{}, 0, err
 	}
-	out, err := j.float.Run(ctx, in())
-	return judged{in, out, bytes + bytesOf(out)}, err
+	out, err := float.Run(ctx, in())
+	return judged{in, out}, bytes + bytesOf(out), err
 }
 
-// inputs are those of the samples that are kept.
+// sample returns sample i of those that are kept.
+func (j *judge) sample(i int) (k judged, err error) {
+	if k = j.kept[i]; k.inputs == nil {
+		k.inputs, _, err = j.data.Hold(j.numbers[i])
+	}
+	return k, err
+}
+
+// hold holds the samples that are kept, for several comparisons.
+func (j *judge) hold() error {
+	return calib.Each(j.ctx, len(j.kept), j.threads, func(_ context.Context, i int) (err error) {
+		j.kept[i], err = j.sample(i)
+		return err
+	})
+}
+
+// inputs are those of the samples that are kept and held.
 func (j *judge) inputs() []calib.Inputs {
 	list := make([]calib.Inputs, len(j.kept))
 	for i, k := range j.kept {
@@ -243,19 +274,31 @@ func (j *judge) compare(m *graph.Model) (*Gate, error) {
 }
 
 func (j *judge) measure(m *graph.Model) (*verdict, error) {
-	s, err := engine.Compile(m, engine.Options{Threads: 1})
+	s, err := engine.Compile(m, engine.Options{Threads: 1, Release: j.release})
 	if err != nil {
 		return nil, err
 	}
+	var float *engine.Session
+	if len(j.kept) < len(j.numbers) {
+		if float, err = engine.Compile(j.float, engine.Options{Threads: 1, Release: j.release}); err != nil {
+			return nil, err
+		}
+	}
 	v, agree := &verdict{Each: make([]report.Diff, len(j.numbers))}, make([]int, len(j.numbers))
 	err = calib.Each(j.ctx, len(j.numbers), j.threads, func(ctx context.Context, i int) error {
-		k, err := j.sample(ctx, i)
+		var k judged
+		var err error
+		if i < len(j.kept) {
+			k, err = j.sample(i)
+		} else {
+			k, _, err = j.answer(ctx, float, i)
+		}
 		if err != nil {
 			return err
 		}
 		out, err := s.Run(ctx, k.inputs())
 		if err == nil {
-			agree[i] = report.Outputs(&v.Each[i], j.outs, k.answers, out)
+			agree[i] = report.Outputs(&v.Each[i], j.float.Graph.Out, k.answers, out)
 		}
 		return err
 	})
@@ -305,11 +348,12 @@ func (q *quantization) widened(g *Gate) (*Gate, error) {
 	if g.wide != nil || len(q.second.numbers) == 0 {
 		return cmp.Or(g.wide, g), nil
 	}
-	var err error
 	if q.second.judge == nil {
-		if q.second.judge, err = q.newJudge(q.plain, q.second.numbers); err != nil {
+		js, err := q.newJudges(q.plain, q.second.numbers)
+		if err != nil {
 			return nil, err
 		}
+		q.second.judge = js[0]
 	}
 	more, err := q.second.judge.compare(g.net)
 	if err != nil {

@@ -16,8 +16,12 @@ import (
 // (Dettmers et al., LLM.int8(), 2022, section 3.2, with columns found on samples).
 func (q *quantization) splitOutliers() error {
 	bound := q.opt.Settings.Outliers
-	if bound == 0 || len(q.fitted) == 0 {
+	if bound == 0 {
 		return nil
+	}
+	q.align()
+	if err := q.hold(); err != nil || len(q.fitted) == 0 {
+		return err
 	}
 	axes, watch := map[string]int{}, []string{}
 	for _, n := range q.float.Graph.Nodes {
@@ -41,6 +45,7 @@ func (q *quantization) splitOutliers() error {
 	if q.opt.Settings.Leave == nil {
 		q.opt.Settings.Leave = map[string]string{}
 	}
+	q.float = pass.Clone(q.float)
 	products, columns := 0, 0
 	for name, which := range pass.SplitColumns(q.float, func(in string) (list []int) {
 		for c := range stats[in].Len() {

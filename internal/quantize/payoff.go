@@ -312,7 +312,11 @@ func shortTime(d time.Duration) string {
 // timingInputs is what the networks are timed on: a sample, or ones of the shapes that the model declares.
 func (q *quantization) timingInputs() (map[string]*tensor.Tensor, error) {
 	if q.judged() {
-		return q.judge.kept[0].inputs(), nil
+		k, err := q.judge.sample(0)
+		if err != nil {
+			return nil, err
+		}
+		return k.inputs(), nil
 	}
 	in := map[string]*tensor.Tensor{}
 	for _, v := range q.float.Graph.Required() {

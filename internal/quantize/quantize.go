@@ -115,12 +115,13 @@ type quantization struct {
 	plain    *graph.Model // prepared, before anything changed what it computes
 	judge    *judge       // nil where there is no data
 	second   secondJudge
-	fresh    []int // samples that nothing is chosen by
+	fresh    *judge // by samples that nothing is chosen by
 	out      *graph.Model
 	gate     *Gate
 	last     known // what was compared last
 	warnings []string
-	fitted   []calib.Inputs // samples that repairs work on
+	aligned  bool
+	fitted   []calib.Inputs // samples that repairs work on; held from the first repair on
 	fittedOf []int          // their numbers
 	seen     seen
 	sampled  []int // numbers of the samples calibrated on
@@ -158,7 +159,6 @@ func (q *quantization) prepare() error {
 	if err := q.lower(); err != nil {
 		return err
 	}
-	q.align(q.float)
 	var err error
 	q.facts, err = op.Infer(q.float, nil)
 	return err
@@ -176,10 +176,14 @@ func (q *quantization) lower() error {
 const alignMost = 256 << 20
 
 // align copies the constants that lie at odd places of a file, as far as that takes little memory:
-// they are read many times, and each time would copy them.
-func (q *quantization) align(m *graph.Model) {
+// from now on they are read many times, and each time would copy them.
+func (q *quantization) align() {
+	if q.aligned {
+		return
+	}
+	q.aligned = true
 	left := alignMost
-	for g := range m.Graph.Graphs() {
+	for g := range q.float.Graph.Graphs() {
 		for _, c := range g.Consts() {
 			if c.Tensor != nil && c.Tensor.Bytes() <= left {
 				was := c.Tensor
@@ -247,21 +251,26 @@ func (q *quantization) decide() error {
 		if err != nil {
 			return err
 		}
-		calibrate, q.fresh, q.plain = share.calibrate, share.fresh, q.float
-		if q.judge, err = q.newJudge(q.float, share.judge); err != nil {
+		calibrate, q.plain = share.calibrate, q.float
+		fresh := share.fresh
+		if q.opt.picking {
+			fresh = nil
+		}
+		js, err := q.newJudges(q.float, share.judge, fresh)
+		if err != nil {
 			return err
 		}
+		q.judge, q.fresh = js[0], js[1]
 		q.fittedOf = forRepairs(calibrate, share.judge, fitMost)
-		if q.fitted, err = fewSamples(q.ctx, d, q.fittedOf, fitBytes, q.opt.Threads); err != nil {
-			return err
-		}
-		q.fittedOf = q.fittedOf[:len(q.fitted)]
 		if err = q.splitOutliers(); err != nil {
 			return err
 		}
 		q.second = second(share)
 		q.many = forRepairs(calibrate, share.judge, manyMost)
 		calibrate = slices.Sorted(slices.Values(calibrate)) // neighbours on the disk are read one after the other
+	}
+	if q.opt.Plan != nil || q.opt.Settings.Mode != plan.Static {
+		q.align()
 	}
 	switch {
 	case q.opt.Plan != nil:
@@ -347,7 +356,7 @@ func (q *quantization) finish() error {
 		return err
 	}
 	q.note()
-	q.fitted, q.second.judge = nil, nil
+	q.fitted, q.judge, q.second.judge = nil, nil, nil
 	if q.gate, err = q.lastWord(judged); err != nil {
 		return err
 	}
@@ -358,17 +367,13 @@ func (q *quantization) finish() error {
 // lastWord compares the network on the samples that nothing was chosen by, where there are any; else
 // what was found on those that judged has to do.
 func (q *quantization) lastWord(judged *Gate) (*Gate, error) {
-	if q.opt.picking || len(q.fresh) == 0 {
+	if len(q.fresh.numbers) == 0 {
 		if n := judged.Samples; !q.opt.picking && !q.drawn() {
 			q.warnings = append(q.warnings, fmt.Sprintf("with %d samples the same ones calibrate, choose and judge, so others may come out worse than %v: give %d or more", n, judged, 4*heldLeast))
 		}
 		return judged, nil
 	}
-	j, err := q.newJudge(q.plain, q.fresh)
-	if err != nil {
-		return nil, err
-	}
-	g, err := j.compare(q.out)
+	g, err := q.fresh.compare(q.out)
 	if err == nil {
 		g.Fresh = true
 		if n := g.Samples; n < fewSamplesTell {

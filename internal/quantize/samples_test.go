@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lowbit/internal/calib/dataset"
+	"lowbit/internal/engine"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
@@ -69,14 +70,24 @@ func TestJudgeKeepsFew(t *testing.T) {
 	}
 	numbers := rand.New(rand.NewPCG(1, 2)).Perm(n)
 	q := &quantization{ctx: t.Context(), opt: o}
+	float := glyphNet(t)
+	s, err := engine.Compile(float, engine.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var want *verdict
 	for _, c := range []struct{ most, kept int }{{judgeBytes, n}, {0, fitLeast}} {
-		j, err := q.judgeThatKeeps(c.most, glyphNet(t), numbers)
-		if err != nil {
+		j := q.judgeOf(float, numbers)
+		if err := j.keep(s, c.most); err != nil {
 			t.Fatal(err)
 		}
-		if len(j.kept) != c.kept || len(j.inputs()) != c.kept {
+		if len(j.kept) != c.kept {
 			t.Errorf("%d samples are kept in %d bytes, want %d", len(j.kept), c.most, c.kept)
+		}
+		for _, k := range j.kept {
+			if k.inputs != nil {
+				t.Errorf("samples are held that nobody asked to")
+			}
 		}
 		got, err := j.measure(r.Graph)
 		if err != nil {
@@ -87,6 +98,14 @@ func TestJudgeKeepsFew(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("a judge that keeps %d samples finds %v, want %v", c.kept, got, want)
+		}
+		if err := j.hold(); err != nil {
+			t.Fatal(err)
+		}
+		for i, in := range j.inputs() {
+			if in == nil {
+				t.Errorf("sample %d is not held", i)
+			}
 		}
 		few, err := j.first(6).measure(r.Graph)
 		if err != nil {

@@ -8,7 +8,6 @@ func emitHist(f *file) {
 	f.words("lane8", 0, 8, 16, 24, 32, 40, 48, 56)
 	for _, v := range isa {
 		emitScan(f, consts, v.width, v.suffix)
-		f.moments(v.width, "moments"+v.suffix)
 	}
 	f.histAVX512()
 	f.histAVX2()
@@ -52,66 +51,6 @@ func emitScan(f *file, consts constSet, width int, suffix string) {
 		}
 	}
 	l.emit(f, consts)
-}
-
-// moments adds the significand and its square of each element to the pair of its exponent. Four
-// tables in turn keep additions to one pair apart.
-func (f *file) moments(width int, name string) {
-	lanes := width / 4
-	frame := lanes*16 + width
-	f.text("adds (significand, square) to table[i mod 4][exponent], n a multiple of the vector.", name,
-		"table *momentTable, x *float32, n int", frame, 24)
-	r := func(i int) string { return reg(width, i) }
-	half := func(i int) string { return reg(width/2, i) }
-	f.p("MOVQ table+0(FP), DI")
-	f.p("MOVQ x+8(FP), SI")
-	f.p("MOVQ n+16(FP), CX")
-	f.splat(width, 15, 0xff0)
-	f.splat(width, 14, 1<<23-1)
-	f.splat(width, 13, 1<<23)
-	f.p("VXORPS %s, %s, %s", r(12), r(12), r(12))
-	f.p("loop:")
-	f.p("VMOVUPS (SI), %s", r(0))
-	f.p("VPSRLD $19, %s, %s", r(0), r(1))
-	f.p("VANDPS %s, %s, %s", r(15), r(1), r(1)) // 16·exponent
-	f.p("VMOVUPS %s, off-%d(SP)", r(1), width)
-	f.p("VANDPS %s, %s, %s", r(14), r(0), r(2))
-	f.p("VORPS %s, %s, %s", r(13), r(2), r(3))
-	f.p("VPSRAD $31, %s, %s", r(0), r(4))
-	if width == 64 {
-		f.p("VPCMPEQD %s, %s, K1", r(12), r(1))
-		f.p("VMOVAPS %s, K1, %s", r(2), r(3))
-	} else {
-		f.p("VPCMPEQD %s, %s, %s", r(12), r(1), r(1))
-		f.p("VBLENDVPS %s, %s, %s, %s", r(1), r(2), r(3), r(3))
-	}
-	f.p("VXORPS %s, %s, %s", r(4), r(3), r(3)) // minus where negative
-	f.p("VPSUBD %s, %s, %s", r(4), r(3), r(3))
-	if width == 64 {
-		f.p("VEXTRACTI64X4 $1, Z3, Y5")
-	} else {
-		f.p("VEXTRACTI128 $1, Y3, X5")
-	}
-	for h, src := range []int{3, 5} {
-		f.p("VPMOVSXDQ %s, %s", half(src), r(6))
-		f.p("VPMULDQ %s, %s, %s", r(6), r(6), r(7))
-		f.p("VPUNPCKLQDQ %s, %s, %s", r(7), r(6), r(8)) // elements 0, 2, … of this half
-		f.p("VPUNPCKHQDQ %s, %s, %s", r(7), r(6), r(9)) // elements 1, 3, …
-		f.p("VMOVUPS %s, pair-%d(SP)", r(8), frame-h*2*width)
-		f.p("VMOVUPS %s, pair-%d(SP)", r(9), frame-h*2*width-width)
-	}
-	for i := range lanes {
-		inHalf := i % (lanes / 2)
-		slot := i/(lanes/2)*2*width + inHalf%2*width + inHalf/2*16
-		f.p("MOVL off-%d(SP), AX", width-i*4)
-		f.p("VMOVDQU pair-%d(SP), X0", frame-slot)
-		f.p("VPADDQ %d(DI)(AX*1), X0, X0", i%4*4096)
-		f.p("VMOVDQU X0, %d(DI)(AX*1)", i%4*4096)
-	}
-	f.p("ADDQ $%d, SI", width)
-	f.p("SUBQ $%d, CX", lanes)
-	f.p("JGT loop")
-	f.ret()
 }
 
 // histHead loads the arguments: in registers 10 and 11 the addresses of the tables, in 14 the factor,
