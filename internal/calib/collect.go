@@ -49,11 +49,11 @@ func Collect(ctx context.Context, r Runner, feed Feed, opt Options) (map[string]
 	defer cancel(nil)
 	workers := max(1, opt.Workers)
 	c := &collector{r: r, feed: feed, opt: opt}
-	books := make([]book, (workers+sharers-1)/sharers)
+	tables := make([]table, (workers+sharers-1)/sharers)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
-			if err := c.work(ctx, &books[w/sharers]); err != nil {
+			if err := c.work(ctx, &tables[w/sharers]); err != nil {
 				cancel(err)
 			}
 		})
@@ -63,12 +63,12 @@ func Collect(ctx context.Context, r Runner, feed Feed, opt Options) (map[string]
 		return nil, context.Cause(ctx)
 	}
 	all := map[string]*Stats{}
-	for i := range books {
-		for name, p := range books[i].pages {
+	for i := range tables {
+		for name, e := range tables[i].entries {
 			if s := all[name]; s != nil {
-				s.Merge(p.stats)
+				s.Merge(e.stats)
 			} else {
-				all[name] = p.stats
+				all[name] = e.stats
 			}
 		}
 	}
@@ -79,36 +79,36 @@ func Collect(ctx context.Context, r Runner, feed Feed, opt Options) (map[string]
 // They are at different values most of the time.
 const sharers = 8
 
-// A book holds the statistics that some workers share.
-type book struct {
-	mu    sync.Mutex
-	pages map[string]*page
+// A table holds the statistics that some workers share.
+type table struct {
+	mu      sync.Mutex
+	entries map[string]*entry
 }
 
-type page struct {
+type entry struct {
 	mu    sync.Mutex
 	stats *Stats
 }
 
-// page returns that of a value.
-func (b *book) page(value string, hist bool) *page {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.pages == nil {
-		b.pages = map[string]*page{}
+// entry returns that of a value.
+func (t *table) entry(value string, hist bool) *entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.entries == nil {
+		t.entries = map[string]*entry{}
 	}
-	p := b.pages[value]
-	if p == nil {
-		p = &page{stats: NewStats(hist)}
-		b.pages[value] = p
+	e := t.entries[value]
+	if e == nil {
+		e = &entry{stats: NewStats(hist)}
+		t.entries[value] = e
 	}
-	return p
+	return e
 }
 
-func (p *page) add(l kernel.Level, x []float32) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stats.Add(l, x)
+func (e *entry) add(l kernel.Level, x []float32) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stats.Add(l, x)
 }
 
 type collector struct {
@@ -129,13 +129,13 @@ func (c *collector) take() (int, bool) {
 	return c.next - 1, c.next <= c.feed.N
 }
 
-func (c *collector) work(ctx context.Context, b *book) error {
+func (c *collector) work(ctx context.Context, t *table) error {
 	for {
 		i, ok := c.take()
 		if !ok || ctx.Err() != nil {
 			break
 		}
-		if err := c.sample(ctx, b, i); err != nil {
+		if err := c.sample(ctx, t, i); err != nil {
 			return err
 		}
 		c.mu.Lock()
@@ -148,7 +148,7 @@ func (c *collector) work(ctx context.Context, b *book) error {
 	return nil
 }
 
-func (c *collector) sample(ctx context.Context, b *book, i int) (err error) {
+func (c *collector) sample(ctx context.Context, stats *table, i int) (err error) {
 	defer fault.Trap()()
 	defer func() {
 		if r := recover(); r != nil {
@@ -163,7 +163,7 @@ func (c *collector) sample(ctx context.Context, b *book, i int) (err error) {
 		if t.DType != tensor.Float32 || t.Kind != tensor.Dense {
 			return
 		}
-		b.page(value, c.opt.Hist).add(c.opt.Level, tensor.Of[float32](t))
+		stats.entry(value, c.opt.Hist).add(c.opt.Level, tensor.Of[float32](t))
 	}
 	for _, value := range slices.Sorted(maps.Keys(in)) {
 		t := in[value]
