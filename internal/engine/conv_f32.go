@@ -19,8 +19,8 @@ const rowTapChannels = 8
 func lowerConv(lw *lowerer, n *node) bool {
 	s := n.spec.(*convSpec)
 	switch {
-	case s.depthwise():
-		lw.depthwiseF32(n, s)
+	case s.depthwise(), s.cg == s.o/s.group && lw.level.GroupsPayF32(s.o, s.cg):
+		lw.groupedF32(n, s)
 	case lw.planes(n, s):
 		lw.planesF32(n, s)
 	case s.fewChannels():
@@ -69,19 +69,24 @@ func (s *convSpec) finish(l kernel.Level, f *frame, io *convIO, i, c int, t tile
 	}
 }
 
-func (lw *lowerer) depthwiseF32(n *node, s *convSpec) {
-	w := packed(lw.packs, packKey{n.out[0].name, "depthwise f32"}, []*tensor.Tensor{s.weight}, func() *kernel.DepthwiseF32 {
-		return lw.level.PackDepthwiseF32(tensor.Of[float32](s.weight), s.group, s.taps(), kernel.Order{N: s.taps(), Tap: 1})
+// groupedF32 convolves channels that see themselves or few others.
+func (lw *lowerer) groupedF32(n *node, s *convSpec) {
+	name := "depthwise"
+	if s.cg > 1 {
+		name = "grouped"
+	}
+	w := packed(lw.packs, packKey{n.out[0].name, name + " f32"}, []*tensor.Tensor{s.weight}, func() *kernel.GroupedF32 {
+		return lw.level.PackGroupedF32(tensor.Of[float32](s.weight), s.o, s.cg, s.taps(), kernel.Order{N: s.cg * s.taps(), Tap: 1, K: s.taps()})
 	})
 	x, level := lw.pixelsOf(n.in[0]), lw.level
 	ix := lw.indirect(&s.convShape, x.pitch)
-	st, io := lw.convStep(n, s, "f32 depthwise "+s.sizeText(), x)
+	st, io := lw.convStep(n, s, "f32 "+name+" "+s.sizeText(), x)
 	cuts := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*f32DepthwiseNanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		c := cuts[part]
 		w.Run(imageAt(f.f32(io.x.slot), io.im.in, c.image, io.x.off), ix, s.outF32(f, io, c.image, 0), c.M0, c.M1)
-		s.finish(level, f, io, c.image, 0, tile{c.M0, c.M1, 0, s.group})
+		s.finish(level, f, io, c.image, 0, tile{c.M0, c.M1, 0, s.o})
 		return nil
 	}
 	lw.emit(st)

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -201,6 +203,81 @@ func TestConvInteger(t *testing.T) {
 				wantKernels(t, k.checkSteps(t, 0.05), "u8s8 "+c.kernel)
 			})
 		}
+	}
+}
+
+// groupCases are convolutions in small groups, of which several are computed together.
+var groupCases = []convCase{
+	{x: []int{2, 32, 9, 13}, w: []int{32, 2, 3, 3}, group: 16, pads: []int64{1, 1, 1, 1}, bias: true},
+	{x: []int{1, 64, 11, 9}, w: []int{64, 4, 3, 3}, group: 16, pads: []int64{1, 1, 1, 1}, strides: []int64{2, 2}, bias: true},
+	{x: []int{1, 128, 8, 7}, w: []int{128, 8, 3, 3}, group: 16, pads: []int64{1, 1, 1, 1}},
+	{x: []int{2, 48, 7, 9}, w: []int{48, 8, 5, 3}, group: 6, auto: "SAME_UPPER", bias: true},
+	{x: []int{1, 24, 6, 20}, w: []int{24, 4, 3, 3}, group: 6, dil: []int64{2, 1}, bias: true},
+	{x: []int{1, 32, 7, 8}, w: []int{32, 16, 3, 3}, group: 2, pads: []int64{1, 1, 1, 1}, bias: true},
+	{x: []int{2, 20, 5, 8}, w: []int{20, 5, 3, 3}, group: 4, pads: []int64{1, 1, 1, 1}, bias: true},
+	{x: []int{1, 16, 5, 8}, w: []int{32, 1, 3, 3}, group: 16, pads: []int64{1, 1, 1, 1}},
+	{x: []int{1, 64, 5, 8}, w: []int{64, 4, 1, 1}, group: 16, bias: true},
+	{x: []int{1, 16, 40}, w: []int{16, 4, 5}, group: 4, pads: []int64{2, 2}, bias: true},
+	{x: []int{1, 16, 4, 5, 6}, w: []int{16, 8, 3, 3, 3}, group: 2, pads: []int64{1, 1, 1, 1, 1, 1}},
+}
+
+// TestConvGroups convolves in small groups, adds and clamps: floats, codes, and codes of each run.
+func TestConvGroups(t *testing.T) {
+	level, err := kernel.Best()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range groupCases {
+		alone := c.strides != nil || c.dil != nil || c.w[0] != c.x[1] // the result has another shape
+		add := func(k *maker, y, x string) string {
+			if !alone {
+				y = k.node("Add", []string{y, x})
+			}
+			return k.node("Relu", []string{y})
+		}
+		size := strings.ReplaceAll(strings.Trim(fmt.Sprint(c.w[2:]), "[]"), " ", "x")
+		if len(c.w) == 3 {
+			size = "1x" + size
+		}
+		t.Run("f32 "+c.String(), func(t *testing.T) {
+			k := newMaker(uint64(i))
+			x := k.input(k.floats(c.x...))
+			in := []string{x, k.constant(k.floats(c.w...))}
+			if c.bias {
+				in = append(in, k.constant(k.floats(c.w[0])))
+			}
+			k.output(add(k, k.node("Conv", in, c.attrs()...), x))
+			steps := k.checkFloat(t)
+			if c.w[1] == c.w[0]/c.group && level.GroupsPayF32(c.w[0], c.w[1]) {
+				name := "f32 grouped " + size + "+Relu"
+				if !alone {
+					name += " after Add"
+				}
+				wantKernels(t, steps, name)
+			}
+		})
+		t.Run("u8s8 "+c.String(), func(t *testing.T) {
+			k := newMaker(uint64(i))
+			x := k.quantized(k.input(k.floats(c.x...)), 0.02, 100, tensor.Uint8)
+			w, ws := k.weight(0, i%2 == 0, c.w...)
+			in := []string{x, w}
+			if c.bias {
+				in = append(in, k.biasOf(0.02, ws, c.w[0]))
+			}
+			y := k.quantized(k.node("Conv", in, c.attrs()...), 0.05, 90, tensor.Uint8)
+			k.output(k.quantized(add(k, y, x), 0.05, 7, tensor.Uint8))
+			wantKernels(t, k.checkSteps(t, 0.05), "u8s8 conv "+size)
+		})
+		t.Run("dynamic "+c.String(), func(t *testing.T) {
+			k := newMaker(uint64(i))
+			x := k.input(k.floats(c.x...))
+			q := &graph.Node{Op: "DynamicQuantizeLinear", In: []string{x}, Out: []string{"q", "s", "z"}}
+			k.m.Graph.Nodes = append(k.m.Graph.Nodes, q)
+			sums := k.node("ConvInteger", []string{"q", k.constant(k.codes(tensor.Int8, -128, 127, c.w...)), "z"}, c.attrs()...)
+			scale := k.node("Mul", []string{"s", k.scalar(0.01)})
+			k.output(k.node("Relu", []string{k.node("Mul", []string{k.node("Cast", []string{sums}, "to", int64(tensor.Float32)), scale})}))
+			wantKernels(t, k.checkFloat(t), "u8s8 dynamic conv "+size+"+Relu")
+		})
 	}
 }
 

@@ -139,7 +139,7 @@ func lowerDynamicConv(lw *lowerer, n *node) bool {
 	}
 	x := lw.use(n.in[0], channelsLast)
 	c := &intConv{convShape: s.convShape, weight: s.weight}
-	ws := lw.packGroupsU8(n, c)
+	ws, each := lw.packGroupsU8(n, c)
 	var sums []int32
 	for _, w := range ws {
 		sums = append(sums, w.ColumnSums()...)
@@ -148,18 +148,19 @@ func lowerDynamicConv(lw *lowerer, n *node) bool {
 	to := lw.dynamicOut(n, &s.dynamicScale, sums, im, channelsLast)
 	st := to.step(n, "conv "+s.sizeText(), s.macs(n.out[0]), x)
 	cuts := lw.cuts(ws[0], im, lw.u8Work(st.macs), &s.act)
-	og, gemm, cols := s.o/s.group, s.pointwise(), s.inputs()
+	gemm, cols := s.pointwise(), s.inputs()
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k, zero := cuts[part], f.u8(to.zero)[0]
 		in := f.u8(x)[k.image*im.in:][:im.in]
 		for g, w := range ws {
+			at := g * w.N()
 			if gemm {
-				w.Gemm(in[g*s.cg:], cols, to.out(f, k.image, g*og), k.Range)
+				w.Gemm(in[g*each:], cols, to.out(f, k.image, at), k.Range)
 			} else {
-				w.Conv(in[g*s.cg:], zero, ix, to.out(f, k.image, g*og), k.Range)
+				w.Conv(in[g*each:], zero, ix, to.out(f, k.image, at), k.Range)
 			}
-			to.finish(level, f, k.image, k.tile(w).right(g*og))
+			to.finish(level, f, k.image, k.tile(w).right(at))
 		}
 		return nil
 	}

@@ -155,9 +155,10 @@ func (lw *lowerer) rowTapsU8(n *node, s *intConv) {
 	lw.emit(st)
 }
 
-// denseU8 convolves with one packed weight for each group.
+// denseU8 convolves with one packed weight for each group, or for several small ones together.
 func (lw *lowerer) denseU8(n *node, s *intConv) {
-	x, ws, pad := lw.pixelsOf(n.in[0]), lw.packGroupsU8(n, s), uint8(s.x.zero)
+	x, pad := lw.pixelsOf(n.in[0]), uint8(s.x.zero)
+	ws, in := lw.packGroupsU8(n, s)
 	var sums []int32
 	for _, w := range ws {
 		sums = append(sums, w.ColumnSums()...)
@@ -174,12 +175,12 @@ func (lw *lowerer) denseU8(n *node, s *intConv) {
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
 		for g, w := range ws {
-			in := imageAt(f.u8(io.x.slot), io.im.in, k.image, io.x.off+g*s.cg)
+			x := imageAt(f.u8(io.x.slot), io.im.in, k.image, io.x.off+g*in)
 			out := to.outConv(f, io, k.image, g*w.N())
 			if ix == nil {
-				w.Gemm(in, io.x.pitch, out, k.Range)
+				w.Gemm(x, io.x.pitch, out, k.Range)
 			} else {
-				w.Conv(in, pad, ix, out, k.Range)
+				w.Conv(x, pad, ix, out, k.Range)
 			}
 		}
 		return nil
@@ -187,17 +188,22 @@ func (lw *lowerer) denseU8(n *node, s *intConv) {
 	lw.emit(st)
 }
 
-func (lw *lowerer) packGroupsU8(n *node, s *intConv) []packedU8 {
-	most := mostCode(n.in[0])
+// packGroupsU8 returns the packed weights, each of one group or of several, and the number of input channels of each.
+func (lw *lowerer) packGroupsU8(n *node, s *intConv) (ws []packedU8, in int) {
+	most, taps, og := mostCode(n.in[0]), s.taps(), s.o/s.group
+	together := lw.level.GroupsU8S8(s.group, s.cg, og)
 	return packed(lw.packs, packKey{n.out[0].name, "conv u8s8"}, []*tensor.Tensor{s.weight}, func() []packedU8 {
-		taps, og := s.taps(), s.o/s.group
 		w := tensor.Of[int8](s.weight)
-		ws := make([]packedU8, s.group)
+		ws, each := make([]packedU8, s.group/together), together*og*s.cg*taps
 		for g := range ws {
-			ws[g] = packU8(lw.level, w[g*og*s.cg*taps:], og, s.cg, taps, kernel.Order{N: s.cg * taps, Tap: 1, K: taps}, most)
+			if own := w[g*each:]; together > 1 {
+				ws[g] = lw.level.PackGroupsU8S8(own, together, og, s.cg, taps)
+			} else {
+				ws[g] = packU8(lw.level, own, og, s.cg, taps, kernel.Order{N: s.cg * taps, Tap: 1, K: taps}, most)
+			}
 		}
 		return ws
-	})
+	}), together * s.cg
 }
 
 // A packedU8 is a weight to multiply codes by.

@@ -68,6 +68,35 @@ func BenchmarkDepthwiseF32(b *testing.B) {
 	}
 }
 
+// groupShapes are size, C and channels of a group: layers of ResNeXt50 and RegNetX.
+var groupShapes = [][3]int{{56, 128, 2}, {56, 128, 4}, {28, 256, 8}, {14, 512, 16}, {28, 128, 16}}
+
+// BenchmarkGroupedF32 compares with one packed product for each group.
+func BenchmarkGroupedF32(b *testing.B) {
+	for _, l := range Levels()[1:] {
+		for _, s := range groupShapes {
+			w := square(s[0], s[1], 3, 1)
+			c, group, taps, m := s[1], s[2], 9, w.OH*w.OW
+			x, ix, o := make([]float32, w.H*w.W*c), w.Indirect(), Order{N: taps * group, Tap: 1, K: taps}
+			out := &OutF32{C: make([]float32, m*c), Ldc: c, Bias: make([]float32, c), Max: 6}
+			b.Run(fmt.Sprintf("%v/%v", l, s), func(b *testing.B) {
+				d := l.PackGroupedF32(make([]float32, c*group*taps), c, group, taps, o)
+				gops(b, m, c, taps*group, func() { d.Run(x, ix, out, 0, m) })
+			})
+			b.Run(fmt.Sprintf("%v/%v/dense", l, s), func(b *testing.B) {
+				p := l.PackF32(make([]float32, group*group*taps), group, group, taps, o)
+				gops(b, m, c, taps*group, func() {
+					for g := 0; g < c; g += group {
+						to := *out
+						to.C, to.Bias = out.C[g:], out.Bias[g:]
+						p.Conv(x[g:], ix, &to, Range{M1: m, P1: p.Panels()})
+					}
+				})
+			})
+		}
+	}
+}
+
 func BenchmarkDepthwiseU8S8(b *testing.B) {
 	for _, l := range Levels()[1:] {
 		for _, s := range dwShapes {

@@ -203,16 +203,61 @@ func checkRowsU8S8(t *testing.T, l Level, r *rand.Rand, c, n int, kind string) {
 	}, fmt.Sprintf("%s %+v", kind, w))
 }
 
-func TestDepthwiseF32(t *testing.T) {
+// TestGroupsU8S8 convolves several groups as one weight, cut and at random sizes.
+func TestGroupsU8S8(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(23, 24))
+		for i := range 150 {
+			per := [][2]int{{2, 2}, {4, 4}, {8, 8}, {1, 2}, {3, 4}, {4, 2}, {5, 5}}[i%7] // channels in and out of a group
+			groups := max(1, 16/per[1]*[]int{1, 2, 4, 8}[r.IntN(4)])
+			if r.IntN(3) == 0 {
+				groups = 1 + r.IntN(12)
+			}
+			together, kind, pad := l.GroupsU8S8(groups, per[0], per[1]), []string{"u8", "s8", "i32", "f32"}[r.IntN(4)], uint8(r.UintN(256))
+			if groups%together != 0 {
+				t.Fatalf("%d of %d groups together", together, groups)
+			}
+			c, n := groups*per[0], together*per[1]
+			w := randWindow(r, c)
+			x := randU8(r, w.H*w.W*w.Pitch)
+			taps, m := w.KH*w.KW, w.OH*w.OW
+			size := per[0] * taps // of a column
+			wt := randS8(r, groups*per[1]*size)
+			for g := 0; g < groups; g += together {
+				p := l.PackGroupsU8S8(wt[g*per[1]*size:], together, per[1], per[0], taps)
+				out := newIntOut(r, kind, m, n, together*size)
+				for _, part := range p.Split(m, 1+r.IntN(3)) {
+					p.Conv(x[g*per[0]:], pad, w.Indirect(), out, part)
+				}
+				in := seen(w, x, pad, c)
+				checkInt(t, out, m, n, func(i, j int) (v int32) {
+					o := g*per[1] + j
+					for tap := range taps {
+						for q := range per[0] {
+							v += int32(in[(i*taps+tap)*c+o/per[1]*per[0]+q]) * int32(wt[o*size+q*taps+tap])
+						}
+					}
+					return v
+				}, fmt.Sprintf("%s %d of %d groups of %v, %+v", kind, together, groups, per, w))
+			}
+		}
+	})
+}
+
+func TestGroupedF32(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		r := rand.New(rand.NewPCG(13, 14))
-		for range 90 {
+		for i := range 240 {
+			group := []int{1, 1, 2, 4, 8, 16, 3}[i%7]
 			c := []int{1, 3, 5, 8, 12, 16, 23, 32, 48, 64, 69, 80, 131}[r.IntN(13)]
+			if group > 1 {
+				c = group * (1 + r.IntN(3)) * []int{1, 1, 8 / min(group, 8)}[r.IntN(3)]
+			}
 			w := randWindow(r, c+r.IntN(3))
 			x := randFloats(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
 			taps, m := w.KH*w.KW, w.OH*w.OW
-			wt, ldc := randFloats(r, c*taps), c+r.IntN(3)
-			d := l.PackDepthwiseF32(wt, c, taps, Order{N: taps, Tap: 1})
+			wt, ldc := randFloats(r, c*group*taps), c+r.IntN(3)
+			d := l.PackGroupedF32(wt, c, group, taps, Order{N: group * taps, Tap: 1, K: taps})
 			out := &OutF32{C: make([]float32, m*ldc+70), Ldc: ldc, Bias: randFloats(r, c)}
 			fill(out.C, guardF32)
 			if r.IntN(2) == 0 {
@@ -225,19 +270,21 @@ func TestDepthwiseF32(t *testing.T) {
 			cut := r.IntN(m + 1)
 			d.Run(x, ix, out, 0, cut)
 			d.Run(x, ix, out, cut, m)
-			in, what := seen(w, x, 0, c), fmt.Sprintf("%+v", w)
+			in, what := seen(w, x, 0, c), fmt.Sprintf("groups of %d of %d, %+v", group, c, w)
 			for i := range m {
 				for j := range c {
 					sum := float64(out.Bias[j])
 					mag := math.Abs(sum) + 4
 					for tap := range taps {
-						v := float64(in[(i*taps+tap)*c+j]) * float64(wt[j*taps+tap])
-						sum, mag = sum+v, mag+math.Abs(v)
+						for k := range group {
+							v := float64(in[(i*taps+tap)*c+j/group*group+k]) * float64(wt[(j*group+k)*taps+tap])
+							sum, mag = sum+v, mag+math.Abs(v)
+						}
 					}
 					if out.Add != nil {
 						sum += float64(out.Add[i*c+j])
 					}
-					sameF32(t, out.C[i*ldc+j], sum, mag, taps, what, i, j)
+					sameF32(t, out.C[i*ldc+j], sum, mag, taps*group, what, i, j)
 				}
 			}
 			checkGuard(t, out.C, m, c, ldc, guardF32)

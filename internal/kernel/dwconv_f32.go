@@ -1,32 +1,49 @@
 package kernel
 
-// DepthwiseF32 is the weight of a float32 convolution in which each channel
-// sees only itself: C channels, one filter each. It is read-only and may be
-// shared.
-type DepthwiseF32 struct {
-	shape // one column per channel, k = 1
+// GroupedF32 is the weight of a float32 convolution of as many channels as its result has, in which each sees only itself
+// (depthwise) or those of its group. It is read-only and may be shared.
+type GroupedF32 struct {
+	shape // one column per channel; k is the channels of a group
 	level Level
-	w     []float32 // [taps][n]
-	data  []float32 // [panel][taps][column] for assembly
+	w     []float32 // [taps][k][n]
+	data  []float32 // [panel][taps][k][column] for assembly
 	zeros []float32
 }
 
 // PackDepthwiseF32 arranges the weight w(channel, tap), o.K unused.
-func (l Level) PackDepthwiseF32(w []float32, c, taps int, o Order) *DepthwiseF32 {
-	d := &DepthwiseF32{shape: shape{n: c, k: 1, taps: taps, kd: 1, per: 1}, level: l}
-	d.w, d.zeros = make([]float32, c*taps), make([]float32, max(c, 8))
-	for t := range taps {
+func (l Level) PackDepthwiseF32(w []float32, c, taps int, o Order) *GroupedF32 {
+	return l.PackGroupedF32(w, c, 1, taps, o)
+}
+
+// GroupsPayF32 says whether the assembly convolves c channels in groups of that many, more than one.
+func (l Level) GroupsPayF32(c, group int) bool {
+	switch group {
+	case 2, 4, 8:
+		return l.use(AVX2) && c%8 == 0
+	case 16:
+		return l.use(AVX512) && c%16 == 0
+	}
+	return false
+}
+
+// PackGroupedF32 arranges the weight w(channel, channel of its group, tap) of c channels.
+func (l Level) PackGroupedF32(w []float32, c, group, taps int, o Order) *GroupedF32 {
+	d := &GroupedF32{shape: shape{n: c, k: group, taps: taps, kd: group, per: 1}, level: l}
+	d.w, d.zeros = make([]float32, c*taps*group), make([]float32, max(c, 8))
+	for t := range taps * group {
 		for i := range c {
-			d.w[t*c+i] = w[i*o.N+t*o.Tap]
+			d.w[t*c+i] = w[i*o.N+t/group*o.Tap+t%group*o.K]
 		}
 	}
-	d.pack()
+	if group == 1 || l.GroupsPayF32(c, group) {
+		d.pack()
+	}
 	return d
 }
 
 // Run convolves one image x: rows m0..m1-1 of the output are those pixels of
 // ix, with C channels each. Padding reads as zero.
-func (d *DepthwiseF32) Run(x []float32, ix *Indirect, out *OutF32, m0, m1 int) {
+func (d *GroupedF32) Run(x []float32, ix *Indirect, out *OutF32, m0, m1 int) {
 	if m0 >= m1 {
 		return
 	}
@@ -45,8 +62,8 @@ func (d *DepthwiseF32) Run(x []float32, ix *Indirect, out *OutF32, m0, m1 int) {
 }
 
 // runGeneric is the meaning of Run, for the channels from c0 on: each sum
-// starts at the bias and runs over the taps in order.
-func (d *DepthwiseF32) runGeneric(a rows[float32], out *OutF32, m0, m1, c0 int) {
+// starts at the bias and runs over the taps in order, and over the channels of its group in each.
+func (d *GroupedF32) runGeneric(a rows[float32], out *OutF32, m0, m1, c0 int) {
 	acc := make([]float32, d.n-c0)
 	for i := m0; i < m1; i++ {
 		clear(acc)
@@ -54,11 +71,22 @@ func (d *DepthwiseF32) runGeneric(a rows[float32], out *OutF32, m0, m1, c0 int) 
 			copy(acc, out.Bias[c0:])
 		}
 		for t := range d.taps {
-			w := d.w[t*d.n:][c0:d.n]
-			for j, v := range a.row(i, t)[c0:] {
-				acc[j] = fma32(v, w[j], acc[j])
+			x := a.row(i, t)
+			for k := range d.k {
+				w := d.w[(t*d.k+k)*d.n:][c0:d.n]
+				for j := range acc {
+					acc[j] = fma32(x[d.sees(c0+j)+k], w[j], acc[j])
+				}
 			}
 		}
 		out.store(acc, i, c0)
 	}
+}
+
+// sees is the first channel of the group of channel j.
+func (d *GroupedF32) sees(j int) int {
+	if d.k == 1 {
+		return j
+	}
+	return j - j%d.k
 }

@@ -128,3 +128,213 @@ func dwF32Run2AVX22(t *microArgs)
 //
 //go:noescape
 func dwF32Run1AVX22(t *microArgs)
+
+// group2F32PixelAVX5121 convolves 16 channels of pixels, 1 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32PixelAVX5121(t *microArgs)
+
+// group2F32Run6AVX5121 convolves 16 channels of pixels, 6 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32Run6AVX5121(t *microArgs)
+
+// group2F32Run1AVX5121 convolves 16 channels of pixels, 1 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32Run1AVX5121(t *microArgs)
+
+// group2F32PixelAVX5122 convolves 32 channels of pixels, 1 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32PixelAVX5122(t *microArgs)
+
+// group2F32Run6AVX5122 convolves 32 channels of pixels, 6 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32Run6AVX5122(t *microArgs)
+
+// group2F32Run1AVX5122 convolves 32 channels of pixels, 1 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32Run1AVX5122(t *microArgs)
+
+// group4F32PixelAVX5121 convolves 16 channels of pixels, 1 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32PixelAVX5121(t *microArgs)
+
+// group4F32Run6AVX5121 convolves 16 channels of pixels, 6 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32Run6AVX5121(t *microArgs)
+
+// group4F32Run1AVX5121 convolves 16 channels of pixels, 1 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32Run1AVX5121(t *microArgs)
+
+// group4F32PixelAVX5122 convolves 32 channels of pixels, 1 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32PixelAVX5122(t *microArgs)
+
+// group4F32Run6AVX5122 convolves 32 channels of pixels, 6 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32Run6AVX5122(t *microArgs)
+
+// group4F32Run1AVX5122 convolves 32 channels of pixels, 1 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32Run1AVX5122(t *microArgs)
+
+// group8F32PixelAVX5121 convolves 16 channels of pixels, 1 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32PixelAVX5121(t *microArgs)
+
+// group8F32Run6AVX5121 convolves 16 channels of pixels, 6 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32Run6AVX5121(t *microArgs)
+
+// group8F32Run1AVX5121 convolves 16 channels of pixels, 1 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32Run1AVX5121(t *microArgs)
+
+// group8F32PixelAVX5122 convolves 32 channels of pixels, 1 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32PixelAVX5122(t *microArgs)
+
+// group8F32Run6AVX5122 convolves 32 channels of pixels, 6 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32Run6AVX5122(t *microArgs)
+
+// group8F32Run1AVX5122 convolves 32 channels of pixels, 1 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32Run1AVX5122(t *microArgs)
+
+// group16F32PixelAVX5121 convolves 16 channels of pixels, 1 at a time, in groups of 16.
+//
+//go:noescape
+func group16F32PixelAVX5121(t *microArgs)
+
+// group16F32Run6AVX5121 convolves 16 channels of pixels, 6 at a time, in groups of 16.
+//
+//go:noescape
+func group16F32Run6AVX5121(t *microArgs)
+
+// group16F32Run1AVX5121 convolves 16 channels of pixels, 1 at a time, in groups of 16.
+//
+//go:noescape
+func group16F32Run1AVX5121(t *microArgs)
+
+// group16F32PixelAVX5122 convolves 32 channels of pixels, 1 at a time, in groups of 16.
+//
+//go:noescape
+func group16F32PixelAVX5122(t *microArgs)
+
+// group16F32Run6AVX5122 convolves 32 channels of pixels, 6 at a time, in groups of 16.
+//
+//go:noescape
+func group16F32Run6AVX5122(t *microArgs)
+
+// group16F32Run1AVX5122 convolves 32 channels of pixels, 1 at a time, in groups of 16.
+//
+//go:noescape
+func group16F32Run1AVX5122(t *microArgs)
+
+// group2F32PixelAVX21 convolves 8 channels of pixels, 1 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32PixelAVX21(t *microArgs)
+
+// group2F32Run6AVX21 convolves 8 channels of pixels, 6 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32Run6AVX21(t *microArgs)
+
+// group2F32Run1AVX21 convolves 8 channels of pixels, 1 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32Run1AVX21(t *microArgs)
+
+// group2F32PixelAVX22 convolves 16 channels of pixels, 1 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32PixelAVX22(t *microArgs)
+
+// group2F32Run6AVX22 convolves 16 channels of pixels, 6 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32Run6AVX22(t *microArgs)
+
+// group2F32Run1AVX22 convolves 16 channels of pixels, 1 at a time, in groups of 2.
+//
+//go:noescape
+func group2F32Run1AVX22(t *microArgs)
+
+// group4F32PixelAVX21 convolves 8 channels of pixels, 1 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32PixelAVX21(t *microArgs)
+
+// group4F32Run6AVX21 convolves 8 channels of pixels, 6 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32Run6AVX21(t *microArgs)
+
+// group4F32Run1AVX21 convolves 8 channels of pixels, 1 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32Run1AVX21(t *microArgs)
+
+// group4F32PixelAVX22 convolves 16 channels of pixels, 1 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32PixelAVX22(t *microArgs)
+
+// group4F32Run6AVX22 convolves 16 channels of pixels, 6 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32Run6AVX22(t *microArgs)
+
+// group4F32Run1AVX22 convolves 16 channels of pixels, 1 at a time, in groups of 4.
+//
+//go:noescape
+func group4F32Run1AVX22(t *microArgs)
+
+// group8F32PixelAVX21 convolves 8 channels of pixels, 1 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32PixelAVX21(t *microArgs)
+
+// group8F32Run6AVX21 convolves 8 channels of pixels, 6 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32Run6AVX21(t *microArgs)
+
+// group8F32Run1AVX21 convolves 8 channels of pixels, 1 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32Run1AVX21(t *microArgs)
+
+// group8F32PixelAVX22 convolves 16 channels of pixels, 1 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32PixelAVX22(t *microArgs)
+
+// group8F32Run6AVX22 convolves 16 channels of pixels, 6 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32Run6AVX22(t *microArgs)
+
+// group8F32Run1AVX22 convolves 16 channels of pixels, 1 at a time, in groups of 8.
+//
+//go:noescape
+func group8F32Run1AVX22(t *microArgs)

@@ -29,13 +29,54 @@ var (
 	}
 )
 
+// groupF32AVX512 and groupF32AVX2 hold the bodies by the channels of a group.
+var (
+	groupF32AVX512 = map[int]*[5]dwKernel{
+		1: &dwF32AVX512,
+		2: {
+			1: {group2F32PixelAVX5121, []dwRunKernel{{6, group2F32Run6AVX5121}, {1, group2F32Run1AVX5121}}},
+			2: {group2F32PixelAVX5122, []dwRunKernel{{6, group2F32Run6AVX5122}, {1, group2F32Run1AVX5122}}},
+		},
+		4: {
+			1: {group4F32PixelAVX5121, []dwRunKernel{{6, group4F32Run6AVX5121}, {1, group4F32Run1AVX5121}}},
+			2: {group4F32PixelAVX5122, []dwRunKernel{{6, group4F32Run6AVX5122}, {1, group4F32Run1AVX5122}}},
+		},
+		8: {
+			1: {group8F32PixelAVX5121, []dwRunKernel{{6, group8F32Run6AVX5121}, {1, group8F32Run1AVX5121}}},
+			2: {group8F32PixelAVX5122, []dwRunKernel{{6, group8F32Run6AVX5122}, {1, group8F32Run1AVX5122}}},
+		},
+		16: {
+			1: {group16F32PixelAVX5121, []dwRunKernel{{6, group16F32Run6AVX5121}, {1, group16F32Run1AVX5121}}},
+			2: {group16F32PixelAVX5122, []dwRunKernel{{6, group16F32Run6AVX5122}, {1, group16F32Run1AVX5122}}},
+		},
+	}
+	groupF32AVX2 = map[int]*[5]dwKernel{
+		1: &dwF32AVX2,
+		2: {
+			1: {group2F32PixelAVX21, []dwRunKernel{{6, group2F32Run6AVX21}, {1, group2F32Run1AVX21}}},
+			2: {group2F32PixelAVX22, []dwRunKernel{{6, group2F32Run6AVX22}, {1, group2F32Run1AVX22}}},
+		},
+		4: {
+			1: {group4F32PixelAVX21, []dwRunKernel{{6, group4F32Run6AVX21}, {1, group4F32Run1AVX21}}},
+			2: {group4F32PixelAVX22, []dwRunKernel{{6, group4F32Run6AVX22}, {1, group4F32Run1AVX22}}},
+		},
+		8: {
+			1: {group8F32PixelAVX21, []dwRunKernel{{6, group8F32Run6AVX21}, {1, group8F32Run1AVX21}}},
+			2: {group8F32PixelAVX22, []dwRunKernel{{6, group8F32Run6AVX22}, {1, group8F32Run1AVX22}}},
+		},
+	}
+)
+
 // pack cuts the channels into panels of whole vectors. Only AVX-512 has a body
 // for the channels that fill no vector: else the last panel begins so that it
 // is full, over channels of the one before, and fewer channels than fill one
 // are one panel, whose results are copied.
-func (d *DepthwiseF32) pack() {
+func (d *GroupedF32) pack() {
 	switch {
-	case d.level.use(AVX512):
+	case d.k > 1 && d.level.use(AVX512) && d.n%16 == 0:
+		d.lanes = 16
+		d.data = aligned[float32](d.cut(single(2)))
+	case d.k == 1 && d.level.use(AVX512):
 		d.lanes = 16
 		d.data = aligned[float32](d.cut(func(vectors int) []int {
 			if d.n%16 == 0 {
@@ -57,10 +98,10 @@ func (d *DepthwiseF32) pack() {
 	default:
 		return
 	}
-	packPanels(d.data, d.w, &d.shape, Order{N: 1, Tap: d.n})
+	packPanels(d.data, d.w, &d.shape, Order{N: 1, Tap: d.k * d.n, K: d.n})
 }
 
-func (d *DepthwiseF32) runFast(a rows[float32], out *OutF32, m0, m1 int) bool {
+func (d *GroupedF32) runFast(a rows[float32], out *OutF32, m0, m1 int) bool {
 	partial := d.lanes == 8 && d.n%8 != 0
 	if len(d.panels) == 0 || partial && out.Add != nil && d.n < 8 {
 		return false
@@ -85,7 +126,7 @@ func (d *DepthwiseF32) runFast(a rows[float32], out *OutF32, m0, m1 int) bool {
 
 // runNarrow makes rows of 8 channels, of which the output has fewer, and copies those. What lies behind a pixel's channels
 // is read as others of them.
-func (d *DepthwiseF32) runNarrow(s *scratch, a rows[float32], out *OutF32, m0, m1 int) {
+func (d *GroupedF32) runNarrow(s *scratch, a rows[float32], out *OutF32, m0, m1 int) {
 	if a.ix.span+8 > cap(a.x) {
 		s.apart = grow(s.apart, len(a.x)+8)
 		copy(s.apart, a.x)
@@ -105,10 +146,10 @@ func (d *DepthwiseF32) runNarrow(s *scratch, a rows[float32], out *OutF32, m0, m
 }
 
 // runPanels makes the rows m0 to m1-1 of some panels.
-func (d *DepthwiseF32) runPanels(s *scratch, a rows[float32], out *OutF32, m0, m1 int, panels []panel) {
-	set := &dwF32AVX2
+func (d *GroupedF32) runPanels(s *scratch, a rows[float32], out *OutF32, m0, m1 int, panels []panel) {
+	set := groupF32AVX2[d.k]
 	if d.lanes == 16 {
-		set = &dwF32AVX512
+		set = groupF32AVX512[d.k]
 	}
 	for _, pn := range panels {
 		s.mask = ^uint64(0) >> (64 - (pn.n1 - pn.n0))
@@ -131,7 +172,7 @@ func (d *DepthwiseF32) runPanels(s *scratch, a rows[float32], out *OutF32, m0, m
 // dwRun is the work of one panel.
 type dwRun struct {
 	s   *scratch
-	d   *DepthwiseF32
+	d   *GroupedF32
 	a   *rows[float32]
 	out *OutF32
 	pn  panel
@@ -151,7 +192,7 @@ func (r *dwRun) inner(b block) {
 	}
 	step := w.StrideW * w.Pitch * 4
 	s.aStep, s.off, s.taps, s.lines = step, &r.a.ix.rel[0], (b.k1-b.k0)*w.KW, b.lines
-	s.b = unsafe.Pointer(&r.d.data[r.pn.off+b.k0*w.KW*r.pn.nv*r.d.lanes])
+	s.b = unsafe.Pointer(&r.d.data[r.pn.off+b.k0*w.KW*r.d.k*r.pn.nv*r.d.lanes])
 	s.ldc, s.ldAdd = r.pitch(), r.out.LdAdd*4
 	ox, left := b.ox, b.n
 	for _, k := range r.k.run {

@@ -71,6 +71,18 @@ func TestFencesConv(t *testing.T) {
 			out := &OutU8S8{U8: last[uint8](res, m*c), Ldc: c, Bias: last[int32](bias, c), Scale: last[float32](scale, c)}
 			l.PackDepthwiseF32(make([]float32, 9*c), c, 9, Order{N: 9, Tap: 1}).Run(xf, ix, outF, 0, m)
 			l.PackDepthwiseU8S8(make([]int8, 9*c), c, 9, Order{N: 9, Tap: 1}).Run(x, 3, ix, out, 0, m)
+			for _, group := range []int{2, 4, 8, 16} {
+				if c%group != 0 {
+					continue
+				}
+				l.PackGroupedF32(make([]float32, 9*c*group), c, group, 9, Order{N: 9 * group, Tap: 1, K: 9}).Run(xf, ix, outF, 0, m)
+				for g, together := 0, l.GroupsU8S8(c/group, group, group); g < c; g += together * group {
+					p := l.PackGroupsU8S8(make([]int8, together*group*group*9), together, group, group, 9)
+					to := *out
+					to.U8, to.Bias, to.Scale = out.U8[g:], out.Bias[g:], out.Scale[g:]
+					p.Conv(x[g:], 3, ix, &to, p.All(m))
+				}
+			}
 			outF.C, outF.Ldc, outF.Bias = last[float32](res, m*n), n, last[float32](bias, n)
 			out.U8, out.Ldc, out.Bias, out.Scale = last[uint8](res, m*n), n, last[int32](bias, n), last[float32](scale, n)
 			pf, pi := l.PackF32(make([]float32, 9*c*n), n, c, 9, order), l.PackU8S8(make([]int8, 9*c*n), n, c, 9, order)

@@ -15,8 +15,8 @@ type affine struct {
 	ix, back     *kernel.Indirect // nil where each pixel sees itself alone
 	deep         bool             // each channel sees itself alone
 	ahead, rear  []*kernel.PackedF32
-	deepAhead    *kernel.DepthwiseF32
-	deepRear     *kernel.DepthwiseF32
+	deepAhead    *kernel.GroupedF32
+	deepRear     *kernel.GroupedF32
 }
 
 // orders says how the weight lies for products with the input and with the gradient of the result,
@@ -61,7 +61,7 @@ func (s *affine) forward(l *lane) {
 }
 
 // multiply computes y from x by weights that are packed for it, or adds to y.
-func (s *affine) multiply(l *lane, x, y []float32, from, to cell, packed []*kernel.PackedF32, deep *kernel.DepthwiseF32, ix *kernel.Indirect, bias []float32, add bool) {
+func (s *affine) multiply(l *lane, x, y []float32, from, to cell, packed []*kernel.PackedF32, deep *kernel.GroupedF32, ix *kernel.Indirect, bias []float32, add bool) {
 	if ix == nil && !s.deep {
 		for g, p := range packed {
 			out := &kernel.OutF32{C: y[g*p.N():], Ldc: to.c}

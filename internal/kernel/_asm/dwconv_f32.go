@@ -2,23 +2,35 @@ package main
 
 import "fmt"
 
-// Depthwise convolution in float32: vectors of channels, taps by a list of
-// offsets. The argument is a *microArgs with one row per pixel; argB holds
-// [tap][nv vectors].
+// Convolution in float32 whose channels see only themselves, or a group of 2, 4, 8 or 16: vectors of channels, taps by a
+// list of offsets. The argument is a *microArgs with one row per pixel; argB holds [tap][channel of a group][nv vectors].
 
 func init() {
 	register("dwconv_f32", func(f *file) {
 		for nv := 1; nv <= 4; nv++ {
-			f.dwF32(64, 1, nv, true, false)
+			f.dwF32(dwF32{width: 64, px: 1, nv: nv, group: 1}, true)
 			for _, px := range []int{6, 2, 1} {
-				f.dwF32(64, px, nv, false, false)
+				f.dwF32(dwF32{width: 64, px: px, nv: nv, group: 1}, false)
 			}
 		}
-		f.dwF32(64, 1, 1, true, true)
+		f.dwF32(dwF32{width: 64, px: 1, nv: 1, group: 1, masked: true}, true)
 		for nv := 1; nv <= 2; nv++ {
-			f.dwF32(32, 1, nv, true, false)
+			f.dwF32(dwF32{width: 32, px: 1, nv: nv, group: 1}, true)
 			for _, px := range []int{6, 2, 1} {
-				f.dwF32(32, px, nv, false, false)
+				f.dwF32(dwF32{width: 32, px: px, nv: nv, group: 1}, false)
+			}
+		}
+		f.words("octets", 0, 0, 0, 0, 8|8<<32, 8|8<<32, 8|8<<32, 8|8<<32)
+		for _, width := range []int{64, 32} {
+			for _, group := range []int{2, 4, 8, 16} {
+				if group*4 > width { // dense products are faster
+					continue
+				}
+				for nv := 1; nv <= 2; nv++ {
+					f.dwF32(dwF32{width: width, px: 1, nv: nv, group: group}, true)
+					f.dwF32(dwF32{width: width, px: 6, nv: nv, group: group}, false)
+					f.dwF32(dwF32{width: width, px: 1, nv: nv, group: group}, false)
+				}
 			}
 		}
 	})
@@ -27,6 +39,7 @@ func init() {
 type dwF32 struct {
 	*file
 	width, px, nv int
+	group         int // channels of the input that each of the output sees
 	masked        bool
 }
 
@@ -50,20 +63,23 @@ var dwPixels = []string{"SI", "R8", "R9", "R10", "R11", "R12", "R13", "DX"}
 // argAStep bytes apart; they do argLines rows of the output, and skip from row
 // to row. argRows must be a multiple of px. Masked ones touch only the
 // channels of argMask.
-func (f *file) dwF32(width, px, nv int, indirect, masked bool) {
-	d := &dwF32{f, width, px, nv, masked}
-	isa, kind := "AVX512", fmt.Sprintf("Run%d", px)
-	if width == 32 {
+func (f *file) dwF32(d dwF32, indirect bool) {
+	d.file = f
+	isa, kind := "AVX512", fmt.Sprintf("Run%d", d.px)
+	if d.width == 32 {
 		isa = "AVX2"
 	}
 	if indirect {
 		kind = "Pixel"
 	}
-	if masked {
+	if d.masked {
 		kind = "Masked"
 	}
-	f.text(fmt.Sprintf("convolves %d channels of pixels, %d at a time.", nv*width/4, px),
-		fmt.Sprintf("dwF32%s%s%d", kind, isa, nv), "t *microArgs", 48, 8)
+	name, doc := "dwF32", fmt.Sprintf("convolves %d channels of pixels, %d at a time.", d.nv*d.width/4, d.px)
+	if d.group > 1 {
+		name, doc = fmt.Sprintf("group%dF32", d.group), fmt.Sprintf("convolves %d channels of pixels, %d at a time, in groups of %d.", d.nv*d.width/4, d.px, d.group)
+	}
+	f.text(doc, fmt.Sprintf("%s%s%s%d", name, kind, isa, d.nv), "t *microArgs", 48, 8)
 	d.open()
 	f.p("pixel:")
 	d.start(indirect)
@@ -93,7 +109,18 @@ func (d *dwF32) open() {
 			d.p("SHRQ $16, AX")
 		}
 	}
+	if d.octets() {
+		d.p("VMOVDQU32 octets<>(SB), %s", d.lane(0))
+		d.p("VPTERNLOGD $255, %[1]s, %[1]s, %[1]s", d.lane(7))
+		for i := 1; i < 8; i++ {
+			d.p("VPSUBD %s, %s, %s", d.lane(7), d.lane(i-1), d.lane(i))
+		}
+	}
 }
+
+// octets says whether indices spread the channels of a group over its lanes: lane holds those of one.
+func (d *dwF32) octets() bool      { return d.group == 8 && d.width == 64 }
+func (d *dwF32) lane(i int) string { return reg(d.width, 24+i) }
 
 func (d *dwF32) start(indirect bool) {
 	d.p("MOVQ %d(DI), AX", argBias)
@@ -126,19 +153,46 @@ func (d *dwF32) tap(indirect bool) {
 		d.p("CMOVQLT DX, AX")
 	}
 	d.p("ADDQ $4, R15")
-	for v := range d.nv {
-		d.p("VMOVUPS %d(BX), %s", v*d.width, d.wv(v))
-	}
-	for p := range d.px {
-		addr := fmt.Sprintf("(%s)(AX*4)", dwPixels[p])
-		if indirect {
-			addr = "(AX)"
-		}
+	for i := range d.group {
 		for v := range d.nv {
-			d.p("VFMADD231PS %d%s, %s, %s%s", v*d.width, addr, d.wv(v), d.mask(v), d.acc(p, v))
+			d.p("VMOVUPS %d(BX), %s", (i*d.nv+v)*d.width, d.wv(v))
+		}
+		for p := range d.px {
+			addr := fmt.Sprintf("(%s)(AX*4)", dwPixels[p])
+			if indirect {
+				addr = "(AX)"
+			}
+			for v := range d.nv {
+				d.products(i, p, v, addr)
+			}
 		}
 	}
-	d.p("ADDQ $%d, BX", d.nv*d.width)
+	d.p("ADDQ $%d, BX", d.group*d.nv*d.width)
+}
+
+// products adds those of channel i of each group of vector v, of the pixel at addr.
+func (d *dwF32) products(i, p, v int, addr string) {
+	x := reg(d.width, d.px*d.nv+d.nv+(p*d.nv+v)%2)
+	at := fmt.Sprintf("%d%s", v*d.width, addr)
+	switch {
+	case d.group == 1:
+		d.p("VFMADD231PS %s, %s, %s%s", at, d.wv(v), d.mask(v), d.acc(p, v))
+		return
+	case d.group*4 == d.width: // a group fills a vector
+		at = fmt.Sprintf("%d%s", v*d.width+i*4, addr)
+		if d.width == 64 {
+			d.p("VFMADD231PS.BCST %s, %s, %s", at, d.wv(v), d.acc(p, v))
+			return
+		}
+		d.p("VBROADCASTSS %s, %s", at, x)
+	case d.group == 2:
+		d.p("%s %s, %s", []string{"VMOVSLDUP", "VMOVSHDUP"}[i], at, x)
+	case d.group == 4:
+		d.p("VPERMILPS $%d, %s, %s", i*0x55, at, x)
+	default:
+		d.p("VPERMPS %s, %s, %s", at, d.lane(i), x)
+	}
+	d.p("VFMADD231PS %s, %s, %s", x, d.wv(v), d.acc(p, v))
 }
 
 func (d *dwF32) finish() {
