@@ -69,11 +69,14 @@ func (s *convSpec) finish(l kernel.Level, f *frame, io *convIO, i, c int, t tile
 	}
 }
 
-// groupedF32 convolves channels that see themselves or few others.
+// groupedF32 convolves channels that see themselves or few others, which may be all there are.
 func (lw *lowerer) groupedF32(n *node, s *convSpec) {
-	name := "depthwise"
-	if s.cg > 1 {
-		name = "grouped"
+	name := "grouped"
+	switch {
+	case s.cg == 1:
+		name = "depthwise"
+	case s.group == 1:
+		name = "direct"
 	}
 	w := packed(lw.packs, packKey{n.out[0].name, name + " f32"}, []*tensor.Tensor{s.weight}, func() *kernel.GroupedF32 {
 		return lw.level.PackGroupedF32(tensor.Of[float32](s.weight), s.o, s.cg, s.taps(), kernel.Order{N: s.cg * s.taps(), Tap: 1, K: s.taps()})

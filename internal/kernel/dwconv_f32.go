@@ -15,7 +15,8 @@ func (l Level) PackDepthwiseF32(w []float32, c, taps int, o Order) *GroupedF32 {
 	return l.PackGroupedF32(w, c, 1, taps, o)
 }
 
-// GroupsPayF32 says whether the assembly convolves c channels in groups of that many, more than one.
+// GroupsPayF32 says whether the assembly convolves c channels in groups of that many, more than one. A single group of
+// sixteen is faster by it too than as a product.
 func (l Level) GroupsPayF32(c, group int) bool {
 	switch group {
 	case 2, 4, 8:
