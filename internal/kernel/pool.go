@@ -39,17 +39,33 @@ const poolWork = 1 << 18
 
 // MaxPoolF32 computes output pixels r0 to r1. NaN wins; a window of padding alone gives −∞.
 func (l Level) MaxPoolF32(p *Pool, dst, x []float32, r0, r1 int) {
-	poolRows(l, maxPoolF32Asm, maxTapsF32, p, dst, x, r0, r1)
+	foldRows(l, maxPoolF32Asm, maxTapsF32, p, dst[min(len(dst), r0*p.OutPitch):], p.OutPitch, x, r0, r1)
 }
 
 // MaxPoolU8 computes output pixels r0 to r1. A window of padding alone gives 0.
 func (l Level) MaxPoolU8(p *Pool, dst, x []uint8, r0, r1 int) {
-	poolRows(l, maxPoolU8Asm, maxTapsU8, p, dst, x, r0, r1)
+	foldRows(l, maxPoolU8Asm, maxTapsU8, p, dst[min(len(dst), r0*p.OutPitch):], p.OutPitch, x, r0, r1)
 }
 
 // AvgPoolF32 computes output pixels r0 to r1: the sums of 64 taps each in tap order, these added
 // in order, and divided. A window of padding alone gives 0/0 without Divisors.
 func (l Level) AvgPoolF32(p *Pool, dst, x []float32, r0, r1 int) {
+	if p.Taps.Taps <= sumTaps {
+		foldRows(l, sumPoolF32Asm, sumTapsF32, p, dst[min(len(dst), r0*p.OutPitch):], p.OutPitch, x, r0, r1)
+		p.runs(r0, r1, func(i, n, taps int) {
+			div := p.divisor(i, taps)
+			if p.OutPitch == p.C {
+				out := dst[i*p.C:][:n*p.C]
+				l.BinaryScalar(Div, out, out, div)
+				return
+			}
+			for k := range n {
+				out := dst[(i+k)*p.OutPitch:][:p.C]
+				l.BinaryScalar(Div, out, out, div)
+			}
+		})
+		return
+	}
 	buf := make([]float32, p.C)
 	for i := r0; i < r1; i++ {
 		taps := p.Taps.row(i)
@@ -59,7 +75,19 @@ func (l Level) AvgPoolF32(p *Pool, dst, x []float32, r0, r1 int) {
 			poolPixel(l, sumPoolF32Asm, sumTapsF32, buf, x, taps[j:min(j+sumTaps, len(taps))])
 			l.Binary(Add, out, out, buf)
 		}
-		l.BinaryScalar(Div, out, out, p.divisor(i, taps))
+		l.BinaryScalar(Div, out, out, p.divisor(i, valid(taps)))
+	}
+}
+
+// runs calls do for neighbouring output pixels, n from i on, that have the same number of taps and the same divisor.
+func (p *Pool) runs(r0, r1 int, do func(i, n, taps int)) {
+	for i := r0; i < r1; {
+		taps, n := valid(p.Taps.row(i)), 1
+		for i+n < r1 && valid(p.Taps.row(i+n)) == taps && (p.Divisors == nil || p.Divisors[i+n] == p.Divisors[i]) {
+			n++
+		}
+		do(i, n, taps)
+		i += n
 	}
 }
 
@@ -71,40 +99,60 @@ type meanFn func(dst *uint8, sums *int32, n int, zero int32, div float32, q *Poo
 
 // AvgPoolU8 computes output pixels r0 to r1 on codes.
 func (l Level) AvgPoolU8(p *Pool, q *PoolQuant, dst, x []uint8, r0, r1 int) {
-	sums := make([]int32, p.C)
-	for i := r0; i < r1; i++ {
-		taps := p.Taps.row(i)
-		out := dst[i*p.OutPitch:][:p.C]
-		poolPixel(l, sumPoolU8Asm, sumTapsU8, sums, x, taps)
-		zero := q.XZero * int32(valid(taps))
-		div := float32(q.OutScale * p.divisor(i, taps))
-		f, m := meanU8Asm.part(l, len(out))
-		if m > 0 {
-			f(&out[0], &sums[0], m, zero, div, q)
+	if p.C == 0 {
+		return
+	}
+	most := max(1, meanWork/p.C) // pixels at a time
+	sums := make([]int32, min(most, max(0, r1-r0))*p.C)
+	p.runs(r0, r1, func(i, n, taps int) {
+		zero, div := q.XZero*int32(taps), float32(q.OutScale*p.divisor(i, taps))
+		for end := i + n; i < end; {
+			n := min(most, end-i)
+			foldRows(l, sumPoolU8Asm, sumTapsU8, p, sums, p.C, x, i, i+n)
+			if p.OutPitch == p.C {
+				q.codes(l, dst[i*p.C:][:n*p.C], sums, zero, div)
+			} else {
+				for k := range n {
+					q.codes(l, dst[(i+k)*p.OutPitch:][:p.C], sums[k*p.C:], zero, div)
+				}
+			}
+			i += n
 		}
-		for c := m; c < len(out); c++ {
-			out[c] = uint8(quantOne(float32(float32(sums[c]-zero)*q.XScale), div, q.OutZero, q.Lo, q.Hi))
-		}
+	})
+}
+
+// codes turns sums, less zero, into codes.
+func (q *PoolQuant) codes(l Level, dst []uint8, sums []int32, zero int32, div float32) {
+	f, m := meanU8Asm.part(l, len(dst))
+	if m > 0 {
+		f(&dst[0], &sums[0], m, zero, div, q)
+	}
+	for c := m; c < len(dst); c++ {
+		dst[c] = uint8(quantOne(float32(float32(sums[c]-zero)*q.XScale), div, q.OutZero, q.Lo, q.Hi))
 	}
 }
 
-func poolRows[T any](l Level, asm variants[poolFn[T, T]], ref func(dst, x []T, taps []int32), p *Pool, dst, x []T, r0, r1 int) {
+// meanWork is how many sums are made before they become codes.
+const meanWork = 1 << 12
+
+// foldRows folds output pixels r0 to r1, each pitch elements behind the one before.
+func foldRows[T, U any](l Level, asm variants[poolFn[T, U]], ref func(dst []U, x []T, taps []int32), p *Pool, dst []U, pitch int, x []T, r0, r1 int) {
 	if r0 >= r1 || p.C == 0 {
 		return
 	}
 	k := p.Taps.Taps
-	_, _ = x[p.Taps.span:][:p.C], dst[(r1-1)*p.OutPitch:][:p.C]
+	_, _ = x[p.Taps.span:][:p.C], dst[(r1-1-r0)*pitch:][:p.C]
 	f, m := asm.part(l, p.C)
 	for i := r0; i < r1 && m > 0 && k > 0; {
 		n := min(r1-i, max(1, poolWork/(k*m)))
-		f(&dst[i*p.OutPitch], &x[0], &p.Taps.row(i)[0], k, m, n, p.OutPitch)
+		f(&dst[(i-r0)*pitch], &x[0], &p.Taps.row(i)[0], k, m, n, pitch)
 		i += n
 	}
 	if m == p.C && k > 0 {
 		return
 	}
 	for i := r0; i < r1; i++ {
-		ref(dst[i*p.OutPitch:][m:p.C], x[m:], p.Taps.row(i))
+		ref(dst[(i-r0)*pitch:][m:p.C], x[m:], p.Taps.row(i))
 	}
 }
 
@@ -127,11 +175,12 @@ func poolPixel[T, U any](l Level, asm variants[poolFn[T, U]], ref func(dst []U, 
 // row is the offsets of output pixel i.
 func (ix *Indirect) row(i int) []int32 { return ix.off[:ix.Rows*ix.Taps][i*ix.Taps:][:ix.Taps] }
 
-func (p *Pool) divisor(i int, taps []int32) float32 {
+// divisor is that of output pixel i, of so many taps that are no padding.
+func (p *Pool) divisor(i, taps int) float32 {
 	if p.Divisors != nil {
 		return p.Divisors[i]
 	}
-	return float32(valid(taps))
+	return float32(taps)
 }
 
 func valid(taps []int32) (n int) {

@@ -62,6 +62,49 @@ func TestPoolCodes(t *testing.T) {
 	})
 }
 
+// TestAveragesByDefinition holds both averages, made in two parts, against what they mean, with own divisors and without.
+func TestAveragesByDefinition(t *testing.T) {
+	q := &PoolQuant{XScale: 0.3, OutScale: 0.2, XZero: 100, OutZero: 50, Lo: 0, Hi: 255}
+	for _, own := range []bool{false, true} {
+		eachPool(t, func(l Level, r *rand.Rand, p *Pool, n int, what string) {
+			rows := p.Taps.Rows
+			if own {
+				for i := range rows {
+					p.Divisors = append(p.Divisors, float32(3+i/2))
+				}
+			}
+			x, u := normals(n), bytesOf[uint8](r, n, 1)
+			got, codes := make([]float32, rows*p.OutPitch), make([]uint8, rows*p.OutPitch)
+			cut := r.IntN(rows + 1)
+			for _, part := range [][2]int{{0, cut}, {cut, rows}} {
+				l.AvgPoolF32(p, got, x, part[0], part[1])
+				l.AvgPoolU8(p, q, codes, u, part[0], part[1])
+			}
+			for i := range rows {
+				for c := range p.C {
+					sum, whole, taps := float32(0), int32(0), 0
+					for _, o := range p.Taps.row(i) {
+						if o >= 0 {
+							sum, whole, taps = sum+x[int(o)+c], whole+int32(u[int(o)+c])-q.XZero, taps+1
+						}
+					}
+					div := float32(taps)
+					if own {
+						div = p.Divisors[i]
+					}
+					if y := got[i*p.OutPitch+c]; y != sum/div && !(y != y && div == 0) {
+						t.Fatalf("%s: pixel %d, channel %d is %v, want %v", what, i, c, y, sum/div)
+					}
+					want := uint8(quantOne(float32(float32(whole)*q.XScale), float32(q.OutScale*div), q.OutZero, q.Lo, q.Hi))
+					if y := codes[i*p.OutPitch+c]; y != want {
+						t.Fatalf("%s: pixel %d, channel %d is code %d, want %d", what, i, c, y, want)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestPoolMeaning(t *testing.T) {
 	w := Window{H: 2, W: 3, Pitch: 1, KH: 2, KW: 2, StrideH: 1, StrideW: 2, DilH: 1, DilW: 1, Left: 1, OH: 1, OW: 2}
 	x := []float32{1, 2, 3, -4, 5, 7}
