@@ -50,6 +50,10 @@ func TestCodes(t *testing.T) {
 			w, _ := k.weight(0, false, 16, 8, 1, 1)
 			return k.node("Clip", []string{k.node("Conv", []string{k.codesIn(d, 1, 8, 5, 5), w}), k.scalar(0), k.scalar(1.3)})
 		}, []string{"u8s8 conv 1x1"}},
+		{"behind a clip without bounds", func(k *maker, d tensor.DType) string {
+			w, _ := k.weight(0, true, 16, 8, 3, 3)
+			return k.node("Conv", []string{k.node("Clip", []string{k.codesIn(d, 1, 8, 5, 5)}), w})
+		}, []string{"u8s8 conv 3x3"}},
 		{"float bias", func(k *maker, d tensor.DType) string {
 			w, _ := k.weight(0, true, 16, 8, 3, 3)
 			return k.node("Conv", []string{k.codesIn(d, 1, 8, 5, 5), w, k.constant(k.floats(16))})

@@ -1,6 +1,8 @@
 package pass
 
 import (
+	"math"
+
 	"lowbit/internal/graph"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
@@ -14,15 +16,16 @@ var shielded = map[string]bool{"Conv": true, "ConvTranspose": true, "Gemm": true
 // crossed are the operators past which it moves Q and DQ nodes.
 var crossed = map[string]bool{"Reshape": true, "Flatten": true, "Transpose": true, "Squeeze": true, "Unsqueeze": true, "Slice": true, "MaxPool": true}
 
-// Shield puts a Clip without bounds, which passes everything on, in front of such layers: they no longer read a
-// DequantizeLinear.
+// Shield puts a Clip without bounds, which passes everything on, in front of such layers, and of other nodes where the
+// optimizer would spoil a bias or a whole file: they no longer stand beside a DequantizeLinear.
 func Shield(m *graph.Model) {
 	used := namesOf(m)
+	typed := m.Opset("") >= 21
 	for g := range m.Graph.Graphs() {
 		x := g.Index()
 		var list []*graph.Node
 		for _, n := range g.Nodes {
-			if floatBetween(g, x, n) {
+			if floatBetween(g, x, n) || cutsBias(g, x, n) || unknownCodes(g, x, n) || typed && movesSigned(g, x, n) {
 				to := used.added(n.In[0] + "_kept")
 				list = append(list, &graph.Node{Op: "Clip", Name: used.added(n.In[0] + "_Keep"), In: []string{n.In[0]}, Out: []string{to}})
 				n.In[0] = to
@@ -49,20 +52,80 @@ func FloatBetween(m *graph.Model) (names []string) {
 // floatBetween says whether n is such a layer with a constant float weight that reads what a DequantizeLinear gives, and
 // all that reads it, or an activation behind it, is one QuantizeLinear.
 func floatBetween(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
-	if !shielded[n.Op] || graph.CanonicalDomain(n.Domain) != "" || len(n.In) < 2 || len(n.Out) == 0 {
+	if source(x, n) == nil {
 		return false
 	}
-	t, d := g.ConstTensor(n.In[1]), x.Producer(n.In[0])
+	t := g.ConstTensor(n.In[1])
+	return t != nil && t.DType == tensor.Float32 && requantized(x, n)
+}
+
+// source is the DequantizeLinear whose numbers a shielded layer reads; nil where there is none.
+func source(x *graph.Index, n *graph.Node) *graph.Node {
+	if !shielded[n.Op] || graph.CanonicalDomain(n.Domain) != "" || len(n.In) < 2 || len(n.Out) == 0 {
+		return nil
+	}
+	d := x.Producer(n.In[0])
 	for d != nil && crossed[d.Op] {
 		d = x.Producer(d.In[0])
 	}
-	if t == nil || t.DType != tensor.Float32 || d == nil || d.Op != "DequantizeLinear" {
-		return false
+	if d == nil || d.Op != "DequantizeLinear" {
+		return nil
 	}
+	return d
+}
+
+// requantized says whether all that reads what n gives, or an activation behind it, is one QuantizeLinear.
+func requantized(x *graph.Index, n *graph.Node) bool {
 	for n = x.OnlyUse(n.Out[0]); n != nil && len(n.Out) > 0 && (crossed[n.Op] || n.Op == "Relu" || n.Op == "Clip"); {
 		n = x.OnlyUse(n.Out[0])
 	}
 	return n != nil && n.Op == "QuantizeLinear"
+}
+
+// cutsBias says whether the same optimizer, which stores a float bias between codes as int32 in steps of the product of
+// the scales, would cut it off: 8-bit floats of wide range have scales so small that 32 bits do not reach far.
+func cutsBias(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
+	d := source(x, n)
+	if d == nil || len(n.In) < 3 || !requantized(x, n) {
+		return false
+	}
+	w := x.Producer(n.In[1])
+	if w == nil || w.Op != "DequantizeLinear" {
+		return false
+	}
+	in, steps, bias := floats(g, d.In[1]), floats(g, w.In[1]), floats(g, n.In[2])
+	if len(in) != 1 || len(steps) == 0 {
+		return false
+	}
+	for i, b := range bias {
+		if math.Abs(float64(b)) >= float64(in[0])*float64(steps[i%len(steps)])*math.MaxInt32 {
+			return true
+		}
+	}
+	return false
+}
+
+// floats are the numbers of a float32 constant; nil where the value is none.
+func floats(g *graph.Graph, name string) []float32 {
+	t := g.ConstTensor(name)
+	if t == nil || t.DType != tensor.Float32 {
+		return nil
+	}
+	return tensor.Of[float32](t)
+}
+
+// unknownCodes says whether n is a convolution of codes with weights of two bits, of which ONNX Runtime 1.32 makes a
+// QLinearConv that it then refuses: the file would not load.
+func unknownCodes(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
+	if n.Op != "Conv" || source(x, n) == nil {
+		return false
+	}
+	w := x.Producer(n.In[1])
+	if w == nil || w.Op != "DequantizeLinear" {
+		return false
+	}
+	t := g.ConstTensor(w.In[0])
+	return t != nil && (t.DType == tensor.Int2 || t.DType == tensor.Uint2)
 }
 
 // Narrowed names the products of values that flow, in float or in codes of more than eight bits, with matrices stored in
@@ -107,4 +170,42 @@ func wide(g *graph.Graph, x *graph.Index, codes string) bool {
 	}
 	d := tensor.DType(q.Int("output_dtype", int(tensor.Uint8)))
 	return d.Bits() > 8
+}
+
+// movesSigned says whether n is one past which ONNX Runtime 1.32 would move a QuantizeLinear to int8. From opset 21 it
+// writes that type into an attribute, forgets it when it makes uint8 of int8, and refuses what came out.
+func movesSigned(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
+	if len(n.In) == 0 || len(n.Out) == 0 || graph.CanonicalDomain(n.Domain) != "" {
+		return false
+	}
+	from := x.Producer(n.In[0])
+	switch {
+	case from == nil:
+		return false
+	case crossed[n.Op] && from.Op == "DequantizeLinear": // on the way down
+		return signed(g, from) && !codesBehind(x, n)
+	case crossed[from.Op] && n.Op == "QuantizeLinear": // on the way up
+		for from != nil && crossed[from.Op] {
+			from = x.Producer(from.In[0])
+		}
+		return signed(g, n) && (from == nil || from.Op != "DequantizeLinear")
+	}
+	return false
+}
+
+// codesBehind says whether a QuantizeLinear is all that reads what a node moves, behind others that move.
+func codesBehind(x *graph.Index, n *graph.Node) bool {
+	for n != nil && crossed[n.Op] && len(n.Out) > 0 {
+		n = x.OnlyUse(n.Out[0])
+	}
+	return n != nil && n.Op == "QuantizeLinear"
+}
+
+// signed says whether the zero point of a QuantizeLinear or a DequantizeLinear is an int8.
+func signed(g *graph.Graph, n *graph.Node) bool {
+	if len(n.In) < 3 {
+		return false
+	}
+	t := g.ConstTensor(n.In[2])
+	return t != nil && t.DType == tensor.Int8
 }

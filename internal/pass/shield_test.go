@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"lowbit/internal/graph"
 	"lowbit/internal/pass"
 )
 
@@ -76,4 +77,89 @@ func TestNarrowed(t *testing.T) {
 	if got, want := pass.Narrowed(m), []string{"float", "wide"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
+}
+
+// TestShieldBias keeps a float bias from 32 bits that do not hold it in steps of the scales' product, and no other.
+func TestShieldBias(t *testing.T) {
+	for _, c := range []struct {
+		name, s, bias string
+		want          int
+	}{
+		{"as bytes have them", "0.01", "{1, 2}", 0},
+		{"beyond 32 bits", "0.00001", "{0.1, 2}", 1},
+		{"below them", "0.00001", "{0.1, -0.2}", 0},
+		{"one beyond, the other way", "0.00001", "{-0.3, 0}", 1},
+	} {
+		m := parseModel(t, fmt.Sprintf(`g (float8e5m2[1,2,4,4] x) => (uint8[1,2,4,4] e) <float s = {%s}, float[2] t = {0.00001, 0.00002}, float[2] b = %s, float8e5m2[2,2,1,1] w = {1, 2, 3, 4}> {
+  a = DequantizeLinear (x, s)
+  v = DequantizeLinear <axis = 0> (w, t)
+  [c] y = Conv (a, v, b)
+  r = Relu (y)
+  e = QuantizeLinear (r, s)
+}`, c.s, c.bias))
+		pass.Shield(m)
+		if got := countOps(m, "Clip"); got != c.want {
+			t.Errorf("%s: %d shields, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// TestShieldTwoBits keeps convolutions of codes with weights of two bits as they are, and lets others become what they may.
+func TestShieldTwoBits(t *testing.T) {
+	for _, c := range []struct {
+		weights, node string
+		want          int
+	}{
+		{"int2", "Conv (a, v)", 1}, {"uint2", "Conv (a, v)", 1}, {"int4", "Conv (a, v)", 0}, {"int2", "ConvTranspose (a, v)", 0}, {"int2", "Conv (f, v)", 0},
+	} {
+		m := parseModel(t, fmt.Sprintf(`<ir_version: 13, opset_import: ["" : 25]>
+g (uint8[1,2,4,4] x, float[1,2,4,4] f) => (uint8[1,2,4,4] e) <float s = {0.5}, %s[2,2,1,1] w = {1, 0, 1, 1}> {
+  a = DequantizeLinear (x, s)
+  v = DequantizeLinear (w, s)
+  y = %s
+  e = QuantizeLinear (y, s)
+}`, c.weights, c.node))
+		pass.Shield(m)
+		if got := countOps(m, "Clip"); got != c.want {
+			t.Errorf("%s %s: %d shields, want %d", c.weights, c.node, got, c.want)
+		}
+	}
+}
+
+// TestShieldSigned stands in the way of a QuantizeLinear to int8 that would move, where its type is an attribute.
+func TestShieldSigned(t *testing.T) {
+	const down, up, between = `a = DequantizeLinear (c, s, z)
+  b = Reshape (a, n)
+  y = Relu (b)`, `a = Relu (x)
+  b = Reshape (a, n)
+  q = QuantizeLinear (b, s, z)
+  y = DequantizeLinear (q, s, z)`, `a = DequantizeLinear (c, s, z)
+  b = Reshape (a, n)
+  q = QuantizeLinear (b, s, z)
+  y = DequantizeLinear (q, s, z)`
+	for _, c := range []struct {
+		name, kind, nodes string
+		opset, want       int
+	}{
+		{"down", "int8", down, 21, 1}, {"up", "int8", up, 21, 1}, {"between codes", "int8", between, 21, 0},
+		{"unsigned", "uint8", down, 21, 0}, {"unsigned, up", "uint8", up, 21, 0}, {"no attribute", "int8", down, 19, 0}, {"no attribute, up", "int8", up, 19, 0},
+	} {
+		m := parseModel(t, fmt.Sprintf(`<ir_version: 10, opset_import: ["" : %d]>
+g (%s[2,2] c, float[2,2] x) => (float[4] y) <float s = {0.5}, %s z = {0}, int64[1] n = {4}> {
+  %s
+}`, c.opset, c.kind, c.kind, c.nodes))
+		pass.Shield(m)
+		if got := countOps(m, "Clip"); got != c.want {
+			t.Errorf("%s: %d shields, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func countOps(m *graph.Model, op string) (n int) {
+	for _, node := range m.Graph.Nodes {
+		if node.Op == op {
+			n++
+		}
+	}
+	return n
 }
