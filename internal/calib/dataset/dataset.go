@@ -80,6 +80,9 @@ var forms = []form{drawnForm, randomForm, testSetForm, npyForm, npzForm, idxForm
 
 // Open opens the data at path, whose form it detects, for a model with the given inputs.
 func Open(path string, o Options) (*Source, error) {
+	if o.Split != "" && o.Split != "train" && o.Split != "test" {
+		return nil, fault.Invalidf("split", "%q is neither train nor test", o.Split)
+	}
 	f, err := detect(path)
 	if err != nil {
 		return nil, err
@@ -119,6 +122,9 @@ func (m made) close() error                  { return nil }
 
 func detect(path string) (form, error) {
 	st, err := os.Stat(path)
+	if err == nil && !st.IsDir() && !st.Mode().IsRegular() { // reading it could take for ever
+		return form{}, fault.Invalidf(path, "is neither a file nor a folder")
+	}
 	for _, f := range forms {
 		if f.detect(path, st) {
 			return f, nil

@@ -101,6 +101,7 @@ func TestRefusedForms(t *testing.T) {
 		{"label that is no number", []string{"a.png", red, "labels.txt", "a.png 1\na.png cat\n"}, "", Options{Inputs: image4}, fault.Invalid, []string{"line 2", "cat"}},
 		{"both splits", []string{"a-images-idx3-ubyte", idxOf(1, 2, 2), "train-images-idx3-ubyte", idxOf(1, 2, 2)}, "", Options{}, fault.Invalid, []string{"several splits", "a-images"}},
 		{"no such split", []string{"train.bin", strings.Repeat("x", 3074)}, "", Options{Split: "test"}, fault.Invalid, []string{"test"}},
+		{"a word that is no split", []string{"x.csv", "v\n1\n"}, "x.csv", Options{Split: "all"}, fault.Invalid, []string{"all"}},
 		{"both splits of CIFAR", []string{"train.bin", "", "test.bin", ""}, "", Options{}, fault.Invalid, []string{"both"}},
 		{"half a record", []string{"test_batch.bin", strings.Repeat("x", 3000)}, "", Options{}, fault.Invalid, []string{"3000", "3073"}},
 		{"no samples", []string{"test_batch.bin", ""}, "", Options{}, fault.Invalid, []string{"no samples"}},
