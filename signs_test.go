@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/plan"
 )
 
@@ -23,6 +24,27 @@ func TestSignsAlike(t *testing.T) {
 		}
 		if got := strings.Contains(strings.Join(r.Warnings, "\n"), "all their signs are alike"); got != warned {
 			t.Errorf("%s: %q", scheme, r.Warnings)
+		}
+	}
+}
+
+// TestSignsByName fits the scales of signs, whose rule reads histograms, beside observers that read none, and in the
+// trials of repairs.
+func TestSignsByName(t *testing.T) {
+	for _, o := range []*calib.Observer{calib.MinMax, nil} {
+		set, err := plan.Default("BIN")
+		if err != nil {
+			t.Fatal(err)
+		}
+		set.Observer = o
+		r, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set, Data: letters(5, 40, 1, 0), Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range r.Warnings {
+			if strings.Contains(w, "is left out") {
+				t.Error(w)
+			}
 		}
 	}
 }

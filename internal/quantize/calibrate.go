@@ -234,9 +234,14 @@ func (q *quantization) observe(values []string, numbers []int, feed calib.Feed, 
 	return all, nil
 }
 
-// needHist says whether some observer that is asked for reads histograms.
+// needHist says whether some observer that is asked for reads histograms, or some format, whose own rule they feed.
 func needHist(set plan.Settings) bool {
-	return slices.ContainsFunc(set.Observers(), func(o *calib.Observer) bool { return o.Hist })
+	acts := []*plan.Scheme{&set.Acts}
+	for _, o := range set.Overrides {
+		acts = append(acts, o.Acts)
+	}
+	return slices.ContainsFunc(set.Observers(), func(o *calib.Observer) bool { return o.Hist }) ||
+		slices.ContainsFunc(acts, func(s *plan.Scheme) bool { return s != nil && s.Format != nil && s.Format.Fit != nil })
 }
 
 // nested says whether some of the values flow inside subgraphs, which only the reference shows.
