@@ -81,6 +81,12 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64, p *plan.Plan) (
 			*p = v
 		}
 	}
+	if s := plan.LookupScheme(q.scheme); s != nil && s != plan.LookupScheme(r.Filled().Scheme) { // of which mode, formats and blocks follow
+		r.Mode = ""
+		for _, c := range []*recipe.Scheme{&r.Weights, &r.Activations} {
+			c.Format, c.Block = "", ""
+		}
+	}
 	lay(&r.Scheme, q.scheme)
 	lay(&r.Mode, q.mode)
 	lay(&r.Target, q.target)
@@ -103,6 +109,9 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64, p *plan.Plan) (
 	}
 	for _, pattern := range q.keep {
 		r.Keep = withNew(r.Keep, recipe.Keep{Pattern: pattern})
+	}
+	if len(q.fix) > 0 { // what is asked for here, and not what the recipe asks for besides
+		r.Fix = nil
 	}
 	for _, name := range q.fix {
 		r.Fix = withNew(r.Fix, name)
@@ -171,6 +180,9 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 	}
 	if q.opt.Settings, err = q.recipe.Settings(); err != nil {
 		return fault.At(flags.recipe, err)
+	}
+	if q.recipe, err = q.recipe.Resolved(); err != nil {
+		return err
 	}
 	if err := q.checkOutputs(path); err != nil {
 		return err
@@ -390,7 +402,11 @@ func (q *quantizing) print(rep *quantizeJSON) error {
 	if g := q.gate; g != nil {
 		line += fmt.Sprintf(", %v", g)
 		if g.Fresh {
-			line += fmt.Sprintf(" on %d samples that nothing was chosen by", g.Samples)
+			kind := "samples"
+			if rep.Drawn != nil { // which tell little of real ones
+				kind = "drawn samples"
+			}
+			line += fmt.Sprintf(" on %d %s that nothing was chosen by", g.Samples, kind)
 		}
 	}
 	return q.printf("%s, %.1f s\n", line, *rep.Seconds)
