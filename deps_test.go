@@ -35,7 +35,7 @@ calib/dataset: fault tensor strictyaml graph format npz onnx golang.org/x/image
 plan:          fault tensor graph op format calib
 pass:          fault tensor graph op format weight plan
 repair:        fault tensor graph kernel format op calib plan pass
-report:        tensor graph gonum.org/v1/plot
+report:        tensor graph format gonum.org/v1/plot
 quantize:      fault tensor graph kernel format weight op engine calib calib/dataset plan pass repair report
 doctor:        fault tensor graph kernel format weight op calib plan pass report
 conform:       fault tensor graph format op onnx npz

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
@@ -130,12 +131,26 @@ func ArgMax(x []float32) int {
 	return best
 }
 
-// Floats returns a float32 tensor's elements, and nil for any other type.
+// Floats returns the elements of a tensor of floats in float32, and nil for any other type, such as those of codes.
 func Floats(t *tensor.Tensor) []float32 {
-	if t == nil || t.DType != tensor.Float32 || t.Kind != tensor.Dense {
+	if t == nil || t.Kind != tensor.Dense {
 		return nil
 	}
-	return tensor.Of[float32](t)
+	switch t.DType {
+	case tensor.Float32:
+		return tensor.Of[float32](t)
+	case tensor.Float16, tensor.BFloat16, tensor.Float64:
+		x, err := format.Floats(t)
+		if err != nil {
+			return nil
+		}
+		y := make([]float32, len(x))
+		for i, v := range x {
+			y[i] = float32(v)
+		}
+		return y
+	}
+	return nil
 }
 
 // Outputs adds the float outputs of two runs to d and returns 1 if the first float output has

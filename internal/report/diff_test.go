@@ -102,6 +102,12 @@ func TestOutputs(t *testing.T) {
 	if agree := Outputs(&d, values, a, b); agree != 1 || d.Len() != 3 || d.MaxAbs() != 1 {
 		t.Errorf("agree %d, %d elements, %v", agree, d.Len(), d.MaxAbs())
 	}
+	half := func(bits ...uint16) *tensor.Tensor { return tensor.Wrap(tensor.Float16, bits, len(bits)) }
+	var h Diff
+	Outputs(&h, values[2:3], map[string]*tensor.Tensor{"boxes": half(0x3c00, 0x4000)}, map[string]*tensor.Tensor{"boxes": half(0x3c00, 0x3c00)})
+	if h.Len() != 2 || h.MaxAbs() != 1 {
+		t.Errorf("in 16 bits: %d elements, %v", h.Len(), h.MaxAbs())
+	}
 	b["class"] = tensor.Float32s([]float32{3, 1}, 2)
 	if Outputs(&d, values, a, b) != 0 {
 		t.Error("the largest elements differ")
