@@ -25,7 +25,7 @@ func Shield(m *graph.Model) {
 		x := g.Index()
 		var list []*graph.Node
 		for _, n := range g.Nodes {
-			if floatBetween(g, x, n) || cutsBias(g, x, n) || unknownCodes(g, x, n) || typed && movesSigned(g, x, n) {
+			if floatBetween(g, x, n) || spoilsBias(g, x, n) || unknownCodes(g, x, n) || typed && movesSigned(g, x, n) {
 				to := used.added(n.In[0] + "_kept")
 				list = append(list, &graph.Node{Op: "Clip", Name: used.added(n.In[0] + "_Keep"), In: []string{n.In[0]}, Out: []string{to}})
 				n.In[0] = to
@@ -82,9 +82,10 @@ func requantized(x *graph.Index, n *graph.Node) bool {
 	return n != nil && n.Op == "QuantizeLinear"
 }
 
-// cutsBias says whether the same optimizer, which stores a float bias between codes as int32 in steps of the product of
-// the scales, would cut it off: 8-bit floats of wide range have scales so small that 32 bits do not reach far.
-func cutsBias(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
+// spoilsBias says whether the same optimizer, which stores a float bias between codes as int32 in steps of the product of
+// the scales, would change what a layer computes: 8-bit floats, of which no product is made on integers, have sums that lie
+// between two codes where such a bias does not move them, and scales so small that 32 bits do not reach far.
+func spoilsBias(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
 	d := source(x, n)
 	if d == nil || len(n.In) < 3 || !requantized(x, n) {
 		return false
@@ -94,6 +95,9 @@ func cutsBias(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
 		return false
 	}
 	in, steps, bias := floats(g, d.In[1]), floats(g, w.In[1]), floats(g, n.In[2])
+	if t := g.ConstTensor(w.In[0]); t != nil && t.DType.IsFloat() {
+		return len(bias) > 0
+	}
 	if len(in) != 1 || len(steps) == 0 {
 		return false
 	}

@@ -79,24 +79,26 @@ func TestNarrowed(t *testing.T) {
 	}
 }
 
-// TestShieldBias keeps a float bias from 32 bits that do not hold it in steps of the scales' product, and no other.
+// TestShieldBias keeps a float bias from 32 bits that do not hold it in steps of the scales' product, and from steps at all beside
+// 8-bit floats.
 func TestShieldBias(t *testing.T) {
 	for _, c := range []struct {
-		name, s, bias string
-		want          int
+		name, s, bias, codes string
+		want                 int
 	}{
-		{"as bytes have them", "0.01", "{1, 2}", 0},
-		{"beyond 32 bits", "0.00001", "{0.1, 2}", 1},
-		{"below them", "0.00001", "{0.1, -0.2}", 0},
-		{"one beyond, the other way", "0.00001", "{-0.3, 0}", 1},
+		{"as bytes have them", "0.01", "{1, 2}", "int8", 0},
+		{"beyond 32 bits", "0.00001", "{0.1, 2}", "int8", 1},
+		{"below them", "0.00001", "{0.1, -0.2}", "int8", 0},
+		{"one beyond, the other way", "0.00001", "{-0.3, 0}", "int8", 1},
+		{"8-bit floats", "0.01", "{1, 2}", "float8e5m2", 1},
 	} {
-		m := parseModel(t, fmt.Sprintf(`g (float8e5m2[1,2,4,4] x) => (uint8[1,2,4,4] e) <float s = {%s}, float[2] t = {0.00001, 0.00002}, float[2] b = %s, float8e5m2[2,2,1,1] w = {1, 2, 3, 4}> {
+		m := parseModel(t, fmt.Sprintf(`g (float8e5m2[1,2,4,4] x) => (uint8[1,2,4,4] e) <float s = {%s}, float[2] t = {0.00001, 0.00002}, float[2] b = %s, %s[2,2,1,1] w = {1, 2, 3, 4}> {
   a = DequantizeLinear (x, s)
   v = DequantizeLinear <axis = 0> (w, t)
   [c] y = Conv (a, v, b)
   r = Relu (y)
   e = QuantizeLinear (r, s)
-}`, c.s, c.bias))
+}`, c.s, c.bias, c.codes))
 		pass.Shield(m)
 		if got := countOps(m, "Clip"); got != c.want {
 			t.Errorf("%s: %d shields, want %d", c.name, got, c.want)
