@@ -181,3 +181,20 @@ func compiled(t *testing.T, m *Model) *Session {
 	t.Cleanup(func() { s.Close() })
 	return s
 }
+
+// TestHalvesQuantized quantizes a network that computes in 16-bit floats, and examines what comes out beside it.
+func TestHalvesQuantized(t *testing.T) {
+	data := letters(31, 60, 1, 0)
+	half := quantizeFor(t, glyphNet(t), data, "FP16", nil).Model
+	r := quantizeFor(t, half, data, "W8A8", nil)
+	if !strings.Contains(strings.Join(r.Warnings, "\n"), "computes in 16-bit floats") {
+		t.Errorf("no warning: %q", r.Warnings)
+	}
+	if db := distance(t, half, r.Model, letters(32, 20, 1, 0)); db < 20 || r.Plan.Quantized() == 0 {
+		t.Errorf("%.1f dB, %d nodes", db, r.Plan.Quantized())
+	}
+	d, err := Diagnose(context.Background(), half, r.Model, DiagnoseOptions{Data: data})
+	if err != nil || !d.Healthy {
+		t.Errorf("%v %+v", err, d)
+	}
+}

@@ -78,6 +78,11 @@ type unit struct {
 // newNet finds the sites of a network and their counterparts in the float one.
 func newNet(float, quantized *graph.Model) (*net, error) {
 	n := &net{raw: float, float: pass.Clone(float), m: pass.Clone(quantized)}
+	for _, m := range []*graph.Model{n.float, n.m} { // whichever computes in 16-bit floats
+		if _, err := pass.Widen(m); err != nil {
+			return nil, err
+		}
+	}
 	if err := pass.Prepare(n.float); err != nil {
 		return nil, err
 	}

@@ -148,6 +148,9 @@ func (q *quantization) prepare() error {
 	if q.opt.AllowRequantize { // folding would take constants of few bits to pieces, inlining may show more of them
 		steps = []func(*graph.Model) error{pass.Dequantize, prepare, pass.Dequantize}
 	}
+	if q.opt.Settings.Mode != plan.Convert && !q.opt.Settings.Float() {
+		steps = slices.Insert(steps, 0, q.widen)
+	}
 	for _, step := range steps {
 		if err := step(q.float); err != nil {
 			return err
@@ -161,6 +164,15 @@ func (q *quantization) prepare() error {
 	}
 	var err error
 	q.facts, err = op.Infer(q.float, nil)
+	return err
+}
+
+// widen takes a network in 16-bit floats as one in float32, of which formats and repairs are made.
+func (q *quantization) widen(m *graph.Model) error {
+	wide, err := pass.Widen(m)
+	if wide {
+		q.warnings = append(q.warnings, "the model computes in 16-bit floats: what is not quantized is stored and computed in float32")
+	}
 	return err
 }
 
