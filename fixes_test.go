@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
@@ -262,5 +263,34 @@ func checkFixOfWeights(t *testing.T, name string, m *Model, o QuantizeOptions, p
 	}
 	if len(r.Fixes) != 1 || !r.Fixes[0].Made || r.Gate.SQNR < plain.Gate.SQNR+1 {
 		t.Errorf("%.1f dB without, %.1f with: %v", plain.Gate.SQNR, r.Gate.SQNR, r.Fixes)
+	}
+}
+
+// TestNamedRewrite measures a rewrite that is asked for by name, which stays whatever comes of it, with an observer
+// that does not hide what it does: some samples are far louder than others.
+func TestNamedRewrite(t *testing.T) {
+	m := glyphNet(t)
+	quiet, loud := letters(51, 60, 0.2, 0), letters(52, 60, 1, 0)
+	data := dataset.New(quiet.Info(), func(i int) (*dataset.Sample, error) {
+		if i%4 == 0 {
+			return loud.Sample(i)
+		}
+		return quiet.Sample(i)
+	})
+	fix := func(o *calib.Observer) Fix {
+		set := defaults(t)
+		set.Observer = o
+		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: data, Fix: []string{"equalize"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Fixes[0]
+	}
+	open, clipping, whole := fix(nil), fix(calib.Average), fix(calib.MinMax)
+	if !open.Made || open.After == 0 {
+		t.Errorf("%+v", open)
+	}
+	if whole.Before < clipping.Before+3 || open.Before < whole.Before-0.01 {
+		t.Errorf("%.1f dB, %.1f where the extremes are averaged, %.1f where nothing is cut off", open.Before, clipping.Before, whole.Before)
 	}
 }

@@ -124,8 +124,9 @@ type quantization struct {
 	fitted   []calib.Inputs // samples that repairs work on; held from the first repair on
 	fittedOf []int          // their numbers
 	seen     seen
-	sampled  []int // numbers of the samples calibrated on
-	many     []int // numbers of those for repairs that gain by many
+	proxy    *calib.Observer // of activations in trials, where it is left open; nil before the first
+	sampled  []int           // numbers of the samples calibrated on
+	many     []int           // numbers of those for repairs that gain by many
 	fixes    []Fix
 	wishes   []wish // repairs to make; nil until they are chosen
 	effort   Effort

@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -16,10 +17,11 @@ import (
 // something else or, if it has to prove itself, quantizes worse.
 func (q *quantization) rework(w *wish) (fix Fix, err error) {
 	prove := w.prove || w.Data
+	measured := prove || q.judged() && w.keep == nil
 	fix.Name = w.Name
 	was := q.state()
 	var base *Gate
-	if prove {
+	if measured {
 		if base, err = q.trial(false); err != nil {
 			return fix, err
 		}
@@ -41,7 +43,7 @@ func (q *quantization) rework(w *wish) (fix Fix, err error) {
 	if !fix.Made {
 		return fix, nil
 	}
-	if err = q.same(&fix); err != nil || !fix.Made || !prove {
+	if err = q.same(&fix); err != nil || !fix.Made || !measured {
 		q.norms = job.Norms
 		return fix, err
 	}
@@ -50,7 +52,10 @@ func (q *quantization) rework(w *wish) (fix Fix, err error) {
 	if err != nil {
 		return fix, err
 	}
-	fix.After, fix.Made = after.SQNR, after.SQNR >= base.SQNR-trialEps
+	if fix.After = after.SQNR; !prove { // who asks for it by name gets it, and is told
+		return fix, nil
+	}
+	fix.Made = after.SQNR >= base.SQNR-trialEps
 	if w.tries > 0 {
 		if fix.Made, err = q.improves(base, after, w.Many); err != nil {
 			return fix, err
@@ -127,11 +132,12 @@ func (q *quantization) same(fix *Fix) error {
 }
 
 // trial quantizes the float network with the ranges of a few samples and compares it on those
-// that judge. Where the network is likely the one to be calibrated, it looks at them as calibration does.
+// that judge; where the observer is left open, with the one of two that does better at first. Where the network is likely the one to be calibrated, it looks at them as calibration does.
 func (q *quantization) trial(likely bool) (*Gate, error) {
 	set := q.opt.Settings
-	if set.Observer == nil || set.Observer.Hist {
-		set.Observer = calib.Average
+	free := set.Observer == nil || set.Observer.Hist
+	if free {
+		set.Observer = cmp.Or(q.proxy, calib.Average)
 	}
 	kept, warnings := q.plan, q.warnings
 	defer func() { q.plan, q.warnings = kept, warnings }()
@@ -150,6 +156,23 @@ func (q *quantization) trial(likely bool) (*Gate, error) {
 			q.seen = seen{q.float, names, stats}
 		}
 	}
+	g, err := q.fitTrial(set, stats)
+	if err != nil || !free || q.proxy != nil {
+		return g, err
+	}
+	// What clips more than the observer to come hides what a rewrite does.
+	q.proxy, set.Observer = set.Observer, calib.MinMax
+	q.plan = plan.Decide(q.float, q.facts, set, nil)
+	all, err := q.fitTrial(set, stats)
+	if err != nil || all.SQNR <= g.SQNR {
+		return g, err
+	}
+	q.proxy = set.Observer
+	return all, nil
+}
+
+// fitTrial fits the plan of a trial, and compares what it makes.
+func (q *quantization) fitTrial(set plan.Settings, stats map[string]*calib.Stats) (*Gate, error) {
 	if err := q.fit(set, stats); err != nil {
 		return nil, err
 	}
