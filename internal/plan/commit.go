@@ -116,6 +116,9 @@ func (d *decider) channels(n *graph.Node, q *op.Quant, t *tensor.Tensor) int {
 	return t.Shape[channelAxis(n, q, t)]
 }
 
+// coarse is how many bits codes have whose products are too few to tell a bias by.
+const coarse = 2
+
 // bias adds an int32 bias where its node's other operands are quantized and it is a constant
 // vector; "" leaves it in float.
 func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
@@ -130,6 +133,9 @@ func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
 	weights, acts := d.schemes(n)
 	if !acts.summable() || !weights.summable() {
 		return "" // the sums are no whole numbers of one step
+	}
+	if acts.Format.Bits <= coarse && weights.Format.Bits <= coarse {
+		return "" // a step is as large as a product
 	}
 	if wt := d.constant(n.In[w]); weights.Block.Kind == format.Channel && wt.Rank() > 1 && d.channels(n, q, wt) != t.Len() {
 		return ""

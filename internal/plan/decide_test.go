@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lowbit/internal/calib"
+	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
@@ -200,6 +201,26 @@ func TestDecide(t *testing.T) {
 		}
 		if got := lines(p); got != c.values {
 			t.Errorf("%s: values\n%s\nwant\n%s", c.name, got, c.values)
+		}
+	}
+}
+
+// TestDecideCoarseBias leaves a bias in float where one product of codes is as large as it: rounded to such steps it
+// would be lost, and sums that are ties would come out in every runtime as its rounding has it.
+func TestDecideCoarseBias(t *testing.T) {
+	for _, c := range []struct {
+		weights, acts *format.Format
+		want          bool
+	}{
+		{format.Int8, format.Uint8, true}, {format.Binary, format.Uint8, true}, {format.Binary, format.Binary, false}, {format.Int2, format.Binary, false},
+	} {
+		set := settings(t, "W8A8")
+		set.Weights.Format, set.Acts.Format = c.weights, c.acts
+		p := decide(t, parse(t, `g (float[2,2] x) => (float[2,2] y) <`+weights22+`> {
+			[a] y = Gemm (x, w, b)
+		}`), set)
+		if got := p.Value("b") != nil; got != c.want {
+			t.Errorf("%s by %s: %s", c.weights.Name, c.acts.Name, lines(p))
 		}
 	}
 }
