@@ -52,16 +52,16 @@ func FloatBetween(m *graph.Model) (names []string) {
 // floatBetween says whether n is such a layer with a constant float weight that reads what a DequantizeLinear gives, and
 // all that reads it, or an activation behind it, is one QuantizeLinear.
 func floatBetween(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
-	if source(x, n) == nil {
+	if !shielded[n.Op] || source(x, n) == nil {
 		return false
 	}
 	t := g.ConstTensor(n.In[1])
 	return t != nil && t.DType == tensor.Float32 && requantized(x, n)
 }
 
-// source is the DequantizeLinear whose numbers a shielded layer reads; nil where there is none.
+// source is the DequantizeLinear whose numbers a shielded layer or a MatMul reads; nil where there is none.
 func source(x *graph.Index, n *graph.Node) *graph.Node {
-	if !shielded[n.Op] || graph.CanonicalDomain(n.Domain) != "" || len(n.In) < 2 || len(n.Out) == 0 {
+	if !shielded[n.Op] && n.Op != "MatMul" || graph.CanonicalDomain(n.Domain) != "" || len(n.In) < 2 || len(n.Out) == 0 {
 		return nil
 	}
 	d := x.Producer(n.In[0])
@@ -118,10 +118,10 @@ func floats(g *graph.Graph, name string) []float32 {
 	return tensor.Of[float32](t)
 }
 
-// unknownCodes says whether n is a convolution of codes with weights of two bits, of which ONNX Runtime 1.32 makes a
-// QLinearConv that it then refuses: the file would not load.
+// unknownCodes says whether n is a convolution of codes with weights of two bits, or a product that gives codes again, of
+// which ONNX Runtime 1.32 makes a QLinearConv or a QLinearMatMul that it then refuses: the file would not load.
 func unknownCodes(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
-	if n.Op != "Conv" || source(x, n) == nil {
+	if n.Op != "Conv" && (n.Op != "MatMul" || len(n.Out) == 0 || !requantized(x, n)) || source(x, n) == nil {
 		return false
 	}
 	w := x.Producer(n.In[1])

@@ -106,13 +106,14 @@ func TestShieldBias(t *testing.T) {
 	}
 }
 
-// TestShieldTwoBits keeps convolutions of codes with weights of two bits as they are, and lets others become what they may.
+// TestShieldTwoBits keeps convolutions and products of codes with weights of two bits as they are, and lets others become what they may.
 func TestShieldTwoBits(t *testing.T) {
 	for _, c := range []struct {
 		weights, node string
 		want          int
 	}{
 		{"int2", "Conv (a, v)", 1}, {"uint2", "Conv (a, v)", 1}, {"int4", "Conv (a, v)", 0}, {"int2", "ConvTranspose (a, v)", 0}, {"int2", "Conv (f, v)", 0},
+		{"int2", "MatMul (a, v)", 1}, {"int8", "MatMul (a, v)", 0}, {"int2", "Relu (a)\n  z = MatMul (y, v)", 0},
 	} {
 		m := parseModel(t, fmt.Sprintf(`<ir_version: 13, opset_import: ["" : 25]>
 g (uint8[1,2,4,4] x, float[1,2,4,4] f) => (uint8[1,2,4,4] e) <float s = {0.5}, %s[2,2,1,1] w = {1, 0, 1, 1}> {
