@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -27,6 +28,12 @@ type sketch struct {
 	late      bool      // h is quantized in front of the clamp
 	cut       bool      // in front of the clamp, rows are cut off whose number follows from the values there
 	turned    bool      // the network changes the layout of what it is fed
+	loud      bool      // a layer that stays in float makes most of the result
+	shrunk    float32   // by what the file's scales of w are smaller than sw; 0: one
+	absorbed  bool      // h is int8, and its codes end at zero in place of the clamp
+	zero      int8      // that stands for zero in those
+	readLo    uint8     // code by which those of the input are read as zero; 0: lo
+	floor     float32   // what every other number of the samples is; 0: none
 	samplesBy float32
 }
 
@@ -84,6 +91,11 @@ var cutting = strings.NewReplacer("float[1,3,8,8] y) {", "float[1,3,N,8] y) <flo
   cut = Slice (ca, zero, length, last)
   [r]`, "Relu (ca)", "Relu (cut)")
 
+var louder = strings.NewReplacer("[c] y", "[c] quiet", "\n}", "\n  strong = Conv (x, wl)\n  y = Add (quiet, strong)\n}")
+
+// absorbing lets the codes of ha do the work of the clamp.
+var absorbing = strings.NewReplacer("  [r] ha = Relu (ca)\n", "", "Linear (ha", "Linear (ca")
+
 var turning = strings.NewReplacer("y) {\n", "y) {\n  xt = Transpose <perm = [0, 1, 3, 2]> (x)\n", "(x, ", "(xt, ")
 
 // models builds the float network of a sketch and the quantized one.
@@ -96,6 +108,9 @@ func (s *sketch) models(t *testing.T) (float, quantized *graph.Model) {
 		if s.turned {
 			text = turning.Replace(text)
 		}
+		if s.loud {
+			text = louder.Replace(text)
+		}
 		m, err := graph.ParseText(text)
 		if err != nil {
 			t.Fatal(err)
@@ -107,18 +122,23 @@ func (s *sketch) models(t *testing.T) (float, quantized *graph.Model) {
 	float.Graph.SetConst("wa", tensor.Float32s(s.w, 8, 4, 1, 1))
 	float.Graph.SetConst("ba", tensor.Float32s(s.b, 8))
 	float.Graph.SetConst("wc", tensor.Float32s(wc, 3, 8, 1, 1))
+	float.Graph.SetConst("wl", tensor.Float32s(draw(4, 12, 60), 3, 4, 1, 1))
 	along := ""
 	if len(s.sw) > 1 {
 		along = "<axis = 0> "
 	}
+	second := sketchQuantized[s.late]
+	if s.absorbed {
+		second = absorbing.Replace(second)
+	}
 	quantized = read(`<ir_version: 8, opset_import: ["" : 17]>
 g (float[1,4,8,8] x) => (float[1,3,8,8] y) {
   xq = QuantizeLinear (x, sx, zx)
-  xd = DequantizeLinear (xq, sx, zx)
+  xd = DequantizeLinear (xq, sx, zr)
   wd = DequantizeLinear ` + along + `(wa_q, sw)
   bd = DequantizeLinear ` + along + `(ba_q, sb)
   wcd = DequantizeLinear (wc_q, swc)
-` + sketchQuantized[s.late])
+` + second)
 	set := quantized.Graph.SetConst
 	codes, sums, sb := make([]int8, 32), s.bias, make([]float32, len(s.sw))
 	for i, v := range s.w {
@@ -139,6 +159,7 @@ g (float[1,4,8,8] x) => (float[1,3,8,8] y) {
 		scales = nil
 	}
 	set("wa_q", tensor.Wrap(tensor.Int8, codes, 8, 4, 1, 1))
+	scaleAll(s.sw, 1/cmp.Or(s.shrunk, 1))
 	set("sw", tensor.Float32s(s.sw, scales...))
 	set("ba_q", tensor.Wrap(tensor.Int32, sums, 8))
 	set("sb", tensor.Float32s(sb, scales...))
@@ -146,12 +167,17 @@ g (float[1,4,8,8] x) => (float[1,3,8,8] y) {
 	set("swc", tensor.Scalar(float32(1.0/32)))
 	set("sx", tensor.Scalar(s.x))
 	set("zx", tensor.Wrap(tensor.Uint8, []uint8{s.lo}))
+	set("zr", tensor.Wrap(tensor.Uint8, []uint8{cmp.Or(s.readLo, s.lo)}))
+	set("wl", float.Graph.ConstTensor("wl"))
 	set("sh", tensor.Scalar(s.h))
 	zero := uint8(0)
 	if s.late {
 		zero = 128
 	}
 	set("zh", tensor.Wrap(tensor.Uint8, []uint8{zero}))
+	if s.absorbed {
+		set("zh", tensor.Wrap(tensor.Int8, []int8{s.zero}))
+	}
 	return float, quantized
 }
 
@@ -170,6 +196,9 @@ func (s *sketch) examine(t *testing.T) *Diagnosis {
 		x := draw(100+i, 256, float64(s.samplesBy))
 		for k := range x {
 			x[k] = max(-3.5*s.samplesBy, min(3.5*s.samplesBy, x[k]))
+			if s.floor != 0 && k%2 == 0 {
+				x[k] = s.floor
+			}
 		}
 		in := map[string]*tensor.Tensor{"x": tensor.Float32s(x, 1, 4, 8, 8)}
 		j.Samples = append(j.Samples, func() map[string]*tensor.Tensor { return in })
@@ -199,6 +228,12 @@ func TestRows(t *testing.T) {
 			scaleAll(s.sw, float32(30))
 			s.bias = []int32{90, -80, 300, 20, 90, -150, 300, -20}
 		}},
+		"floor":        {"range outlier", "a", func(s *sketch) { s.floor = -129 * s.x; s.h *= 20 }}, // a step beyond the codes
+		"apart":        {"constant/degenerate scale", "a", func(s *sketch) { s.readLo = 96 }},
+		"single":       {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 14) }},
+		"loud":         {"rounding below bits", "a", func(s *sketch) { s.loud, s.shrunk = true, 3 }},
+		"absorbed":     {"constant/degenerate scale", "a", func(s *sketch) { s.absorbed, s.zero = true, -128; s.h *= 1e-4 }},
+		"unclamped":    {"unsupported or unfused placement", "a", func(s *sketch) { s.absorbed, s.zero = true, -60 }},
 		"placement":    {"unsupported or unfused placement", "a", func(s *sketch) { s.late, s.h = true, 24.0/255 }},
 		"biasOverflow": {"bias overflow", "a", func(s *sketch) { scaleAll(s.w[8:12], 1e-10); s.sw[2], s.b[2] = 1e-12, 5 }},
 		"spread": {"dead or collapsed channel spread", "a", func(s *sketch) {
@@ -217,9 +252,10 @@ func TestRows(t *testing.T) {
 		}
 		if d.Healthy || len(d.Causes) == 0 || d.Causes[0].Cause != c.cause || d.Causes[0].Name != c.at {
 			t.Errorf("%s: %+v at %.1f dB", name, d.Causes, d.SQNR)
-		} else if d.Fixed == nil || d.Fixed.SQNR < 20 {
-			t.Errorf("%s: mended %+v; %q", name, d.Fixed, d.Warnings)
+		} else if d.Fixed == nil || d.Fixed.SQNR < 30 {
+			t.Errorf("%s: %.1f dB, mended %+v; %q", name, d.SQNR, d.Fixed, d.Warnings)
 		}
+
 	}
 }
 

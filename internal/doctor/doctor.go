@@ -79,6 +79,10 @@ const (
 	scored       = 6    // causes whose effect on the metric is measured
 	rescaledMost = 64   // units whose factors are tried
 	keptSQNR     = 30.0 // dB: how near the network with all sites out has to come to the float one
+	strippedGain = 10.0 // dB: and how much nearer than the quantized one, unless no factors are at fault
+	plainGain    = 6.0  // dB: what taking one site out has to bring in a network that is not sick, where it crosses no bound
+	plainSQNR    = 30.0 // dB: and what that site leaves at most of its values, or of the results of a layer
+	singles      = 4    // sites that are tried for that
 )
 
 // An exam is one examination at work.
@@ -152,8 +156,8 @@ func (e *exam) compareAll(ctx context.Context) error {
 // a fault and no repair's, and biases may have been moved on purpose, and then those of the file belong to it.
 func (e *exam) strip(ctx context.Context) error {
 	db, err := e.variant(ctx, e.allOff())
-	if err == nil && db < keptSQNR {
-		db, err = e.disbelieve(ctx, db)
+	if kept := max(keptSQNR, e.total+strippedGain); err == nil && db < kept {
+		db, err = e.disbelieve(ctx, db, kept)
 	}
 	if err != nil {
 		return err
@@ -185,9 +189,9 @@ func (e *exam) strip(ctx context.Context) error {
 }
 
 // disbelieve looks for units whose factors are a fault of theirs and no repair's: without them the network with all
-// sites out comes nearer to the float one than db. What a unit makes of a fault before it follows from that one,
-// so they are tried in order.
-func (e *exam) disbelieve(ctx context.Context, db float64) (float64, error) {
+// sites out comes nearer to the float one than db, until it comes as near as kept. What a unit makes of a fault before it
+// follows from that one, so they are tried in order.
+func (e *exam) disbelieve(ctx context.Context, db, kept float64) (float64, error) {
 	list := e.rescaled()
 	e.disbelieved = map[*unit]bool{}
 	for i, u := range list[:min(len(list), rescaledMost)] {
@@ -202,7 +206,7 @@ func (e *exam) disbelieve(ctx context.Context, db float64) (float64, error) {
 			delete(e.disbelieved, u)
 			continue
 		}
-		if db = other; db >= keptSQNR {
+		if db = other; db >= kept {
 			break
 		}
 	}

@@ -13,7 +13,7 @@ type remedy struct {
 }
 
 // goodEnough is the share of the noise that goes with a site which a remedy has to take away.
-const goodEnough = 0.5
+const goodEnough = 0.9
 
 // suffices says whether a remedy that leaves db takes away enough of what goes where the site is taken out, and does not
 // leave a network sick that would be healthy.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,7 @@ type site struct {
 	from    string      // and its operand
 	format  *format.Format
 	params  format.Params
+	read    format.Params // by which the codes are read, which has to be params
 	dynamic bool          // a scale is found for each sample; params are those that all of them together would have
 	clamps  []*graph.Node // of the float network, which the saturation of the codes took over
 	reads   []use
@@ -269,6 +271,9 @@ func (n *net) actSite(q *graph.Node, byQ map[*graph.Node]*site) *site {
 		if r.Node.Op == "DequantizeLinear" && r.In == 0 && !s.dq[r.Node] {
 			s.dq[r.Node] = true
 			s.to = append(s.to, r.Node.Out[0])
+			if p, _, ok := n.paramsOf(r.Node); ok && !s.dynamic && p != s.params {
+				s.read = p
+			}
 		}
 	}
 	if len(s.to) == 0 {
@@ -280,32 +285,44 @@ func (n *net) actSite(q *graph.Node, byQ map[*graph.Node]*site) *site {
 
 // fixed reads the format and the parameters of a QuantizeLinear with one scale.
 func (n *net) fixed(s *site) bool {
-	q := s.q
-	scale := n.m.Graph.ConstTensor(q.In[1])
-	if scale == nil || scale.DType != tensor.Float32 || scale.Len() != 1 {
+	p, elem, ok := n.paramsOf(s.q)
+	if !ok {
 		return false
 	}
-	s.params.Scale = tensor.Of[float32](scale)[0]
-	elem := tensor.Uint8
-	if d := tensor.DType(q.Int("output_dtype", 0)); d != 0 {
+	if d := tensor.DType(s.q.Int("output_dtype", 0)); d != 0 && elem == 0 {
 		elem = d
 	}
-	if len(q.In) > 2 && q.In[2] != "" {
-		z := n.m.Graph.ConstTensor(q.In[2])
+	s.params, s.read = p, p
+	s.format = format.ByElem(cmp.Or(elem, tensor.Uint8))
+	return s.format != nil
+}
+
+// paramsOf reads the one scale and zero point of a node that makes codes or reads them, and the type that the zero
+// point names.
+func (n *net) paramsOf(node *graph.Node) (p format.Params, elem tensor.DType, ok bool) {
+	if len(node.In) < 2 {
+		return p, elem, false
+	}
+	scale := n.m.Graph.ConstTensor(node.In[1])
+	if scale == nil || scale.DType != tensor.Float32 || scale.Len() != 1 {
+		return p, elem, false
+	}
+	p.Scale = tensor.Of[float32](scale)[0]
+	if len(node.In) > 2 && node.In[2] != "" {
+		z := n.m.Graph.ConstTensor(node.In[2])
 		if z == nil || z.Len() != 1 {
-			return false
+			return p, elem, false
 		}
 		elem = z.DType
 		if !elem.IsFloat() {
 			v, err := z.Ints()
 			if err != nil {
-				return false
+				return p, elem, false
 			}
-			s.params.Zero = int32(v[0])
+			p.Zero = int32(v[0])
 		}
 	}
-	s.format = format.ByElem(elem)
-	return s.format != nil
+	return p, elem, true
 }
 
 // span is the range of numbers that an activation's codes reach.

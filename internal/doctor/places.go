@@ -93,8 +93,24 @@ func (e *exam) isBias(u *unit) bool {
 		u.node.Op == "Add" && slices.ContainsFunc(u.node.In, func(name string) bool { return e.m.Graph.ConstTensor(name) != nil })
 }
 
-// unfused tells of sites between a layer and its clamp.
+// unclamped tells of codes that are to do the work of clamps, but reach beyond these.
+func (e *exam) unclamped() (list []*finding) {
+	for _, s := range e.sites {
+		for _, c := range s.clamps {
+			a, b := boundsOf(e.float.Graph, c)
+			lo, hi := s.span()
+			if step := float64(s.params.Scale); lo < a-step || hi > b+step {
+				list = append(list, e.at(s, 1, "%s: codes reach [%.4g, %.4g], and no %s stands before them, which leaves [%.4g, %.4g] in the float network", s, lo, hi, c.Op, a, b))
+				break
+			}
+		}
+	}
+	return list
+}
+
+// unfused tells of sites between a layer and its clamp, or without it.
 func (e *exam) unfused() (list []*finding) {
+	list = e.unclamped()
 	for _, u := range e.nodes {
 		s := u.out
 		if s == nil || u.weights == nil || len(s.reads) == 0 || e.screening.acts[s] == nil {

@@ -38,7 +38,7 @@ func (e *exam) vacant(s *site, r *reading) bool {
 	return e.outlier(s, r) > outlierRatio && s.amax() > outlierRatio*most
 }
 
-// isMismatch says whether a range was made for other values. The values that made it lie within, so
+// isMismatch says whether a range was made for other values. The values that made it lie within or near its ends, so
 // the share of those outside is a distance of Kolmogorov and Smirnov that the two distributions have at least.
 func (e *exam) isMismatch(s *site, r *reading) bool { return r.share() > kolmogorov || e.vacant(s, r) }
 
@@ -99,7 +99,7 @@ func (e *exam) fed(s *site) bool {
 func (e *exam) rangeStory(s *site) string {
 	r := e.screening.acts[s]
 	lo, hi := s.span()
-	return fmt.Sprintf("%s: codes reach [%.4g, %.4g], the samples hold [%.4g, %.4g], %.1f %% of them outside", s, lo, hi, r.stats.Min, r.stats.Max, 100*r.share())
+	return fmt.Sprintf("%s: codes reach [%.4g, %.4g], the samples hold [%.4g, %.4g], %.1f %% of them well outside", s, lo, hi, r.stats.Min, r.stats.Max, 100*r.share())
 }
 
 // mismatched tells of single ranges that were found on other data.
@@ -112,10 +112,19 @@ func (e *exam) mismatched() (list []*finding) {
 	return list
 }
 
-// degenerate tells of scales that leave next to no codes.
+// degenerate tells of scales that leave next to no codes, or with which codes stand for other numbers than were written.
 func (e *exam) degenerate() (list []*finding) {
 	e.eachAct(func(s *site, r *reading) {
 		bad := !(float64(s.params.Scale) >= leastScale) || math.IsInf(float64(s.params.Scale), 0)
+		if s.read != s.params && !s.dynamic {
+			f := e.at(s, noise(r.SQNR()), "%s: codes are written with scale %.6g and zero point %d, but read with %.6g and %d", s, s.params.Scale, s.params.Zero, s.read.Scale, s.read.Zero)
+			f.sure = true
+			list = append(list, f)
+			return
+		}
+		if p, _ := r.top(); !bad && e.outlier(s, r) > outlierRatio && p >= float64(s.params.Scale) {
+			return // stretched by outliers
+		}
 		if bad || r.stats.Min < r.stats.Max && r.crowd() > crowded && r.SQNR() < lowSQNR {
 			list = append(list, e.at(s, noise(r.SQNR()), "%s: with its scale %.4g two codes take %.2f %% of the values within [%.4g, %.4g] that are not zero", s, s.params.Scale, 100*r.crowd(), r.stats.Min, r.stats.Max))
 		}

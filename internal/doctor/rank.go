@@ -30,13 +30,37 @@ func (e *exam) findings(ctx context.Context) ([]*finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.rank(ctx, list); err != nil || !e.sick() {
+	if !e.sick() {
+		if len(list) == 0 && !sound {
+			list, err = e.single(ctx)
+		}
+		return list, cmp.Or(err, e.rank(ctx, list))
+	}
+	if err := e.rank(ctx, list); err != nil {
 		return list, err
 	}
 	if list, err = e.fill(ctx, list); err != nil {
 		return list, err
 	}
 	return list, e.rank(ctx, list)
+}
+
+// single looks among the sites that lose most by themselves for one that makes nearly all the noise of a network that is
+// not sick, and too much for its eight bits, though it crosses no bound.
+func (e *exam) single(ctx context.Context) ([]*finding, error) {
+	rest := e.leftovers()
+	for _, f := range rest[:min(len(rest), singles)] {
+		if f.local < noise(plainSQNR) {
+			break
+		}
+		if err := e.swapOne(ctx, f); err != nil {
+			return nil, err
+		}
+		if f.without-e.total >= plainGain {
+			return []*finding{f}, nil
+		}
+	}
+	return nil, nil
 }
 
 // fill adds the sites that lose most by themselves to the causes of a network that would not be

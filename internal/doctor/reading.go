@@ -13,8 +13,7 @@ import (
 type reading struct {
 	stats       *calib.Stats // of the float values
 	report.Diff              // float values against quantized ones
-	outside     uint64       // values beyond the range of the codes
-	outer       float64      // their share of the squared error
+	outside     uint64       // values well beyond the range of the codes
 	counts      []int64      // how many values other than zero take each code
 }
 
@@ -37,9 +36,10 @@ const readingPart = 4096
 
 // quantize rounds values as a site does, and counts what happens to them.
 func (r *reading) quantize(s *site, x []float32) {
-	p := s.params
+	p, read := s.params, s.read
 	if s.dynamic {
 		p = ranged(x)
+		read = p
 	}
 	if r.counts == nil && s.format.Bits <= 16 {
 		r.counts = make([]int64, 1<<s.format.Bits)
@@ -47,17 +47,22 @@ func (r *reading) quantize(s *site, x []float32) {
 	codes, y := make([]int32, readingPart), make([]float32, readingPart)
 	for part := range slices.Chunk(x, readingPart) {
 		s.format.Encode(codes[:len(part)], part, p)
-		s.format.Decode(y[:len(part)], codes[:len(part)], p)
+		s.format.Decode(y[:len(part)], codes[:len(part)], read)
 		r.Diff.Add(part, y[:len(part)])
-		r.count(s.format, p, part, y, codes)
+		r.count(s.format, p, part, codes)
 	}
 }
 
+// beyond is how far, as a share of the range of the codes, a value has to lie outside of it to be one that the range was not
+// made for. What lies nearer may be among those that made it: an end is rounded to whole codes, or cut by an observer, and
+// where many values lie on it, as a background does, all of them are outside then.
+const beyond = 1. / 16
+
 // count takes note of the codes that values took, and of those values that lie outside of the codes' range.
-func (r *reading) count(f *format.Format, p format.Params, x, y []float32, codes []int32) {
+func (r *reading) count(f *format.Format, p format.Params, x []float32, codes []int32) {
 	a, b := f.Range(p)
-	half := float64(p.Scale) / 2
-	lo, hi := float64(a)-half, float64(b)+half
+	slack := max(float64(p.Scale)/2, beyond*(float64(b)-float64(a)))
+	lo, hi := float64(a)-slack, float64(b)+slack
 	mask := len(r.counts) - 1
 	for i, v := range x {
 		if v != 0 && r.counts != nil {
@@ -65,8 +70,6 @@ func (r *reading) count(f *format.Format, p format.Params, x, y []float32, codes
 		}
 		if e := float64(v); e < lo || e > hi {
 			r.outside++
-			d := e - float64(y[i])
-			r.outer += float64(d * d)
 		}
 	}
 }

@@ -24,12 +24,20 @@ func (e *exam) fitted(s *site, o *calib.Observer, f *format.Format) (change, boo
 	if r == nil || !r.stats.Seen() || s.dynamic {
 		return change{}, false
 	}
+	if twin := unsigned[f]; twin != nil && !symmetric(s) {
+		p, err := o.Fit(r.stats, twin, false)
+		p.Zero += int32(f.Lo)
+		return change{format: f, params: p}, err == nil
+	}
 	p, err := o.Fit(r.stats, f, f.Bits >= 8 && symmetric(s))
 	return change{format: f, params: p}, err == nil
 }
 
+// unsigned are the formats of signed codes that other tools shift as they do unsigned ones, with those.
+var unsigned = map[*format.Format]*format.Format{format.Int8: format.Uint8, format.Int16: format.Uint16}
+
 // symmetric says whether a site's codes are symmetric about zero, so that they stay so.
-func symmetric(s *site) bool { return s.format.Lo < 0 && s.params.Zero == 0 }
+func symmetric(s *site) bool { return s.format.Lo < 0 && s.params.Zero == 0 && len(s.clamps) == 0 }
 
 // observe makes a remedy for each of some observers.
 func (e *exam) observe(sites []*site, text string, list ...*calib.Observer) (out []remedy) {
@@ -89,12 +97,21 @@ func (e *exam) refit(f *finding) []remedy {
 	if f.sites[0].kind == weights {
 		return e.recode(f.unit, f.unit.weights.coded.Format, f.unit.weights.coded.Block, "the scale of %s follows its values: quantize anew")
 	}
-	return e.observe(f.sites, "calibrate on samples that reach every value: --data, --observer %s", calib.MSE, calib.Percentile, calib.MinMax)
+	list := e.observe(f.sites, "calibrate on samples that reach every value: --data, --observer %s", calib.MSE, calib.Percentile, calib.MinMax)
+	if s := f.sites[0]; s.read != s.params && !s.dynamic {
+		const text = "write and read codes with one scale and zero point: quantize anew"
+		list = append([]remedy{{text: text, c: changes{s: {format: s.format, params: s.params}}},
+			{text: text, c: changes{s: {format: s.format, params: s.read}}, alt: true}}, list...)
+	}
+	return list
 }
 
 // move puts a site behind the clamp: its range becomes what the clamp leaves.
 func (e *exam) move(f *finding) []remedy {
 	s := f.sites[0]
+	if len(s.clamps) > 0 {
+		return append(e.observe(f.sites, "the codes have to end where the clamp does: calibrate on --data, --observer %s", calib.MSE, calib.MinMax), e.keep(f)...)
+	}
 	const text = "quantize behind the clamp, not before it: quantize anew"
 	var list []remedy
 	if s.reads[0].unit.out != nil { // it is quantized there as well
@@ -114,7 +131,7 @@ func (e *exam) clamped(s *site) (format.Params, bool) {
 	r := e.screening.acts[s]
 	lo, hi := float64(r.stats.Min), float64(r.stats.Max)
 	for _, u := range s.reads {
-		a, b := e.bounds(u.unit.node)
+		a, b := boundsOf(e.m.Graph, u.unit.node)
 		lo, hi = max(lo, a), min(hi, b)
 	}
 	p := over(lo, hi)
@@ -122,15 +139,15 @@ func (e *exam) clamped(s *site) (format.Params, bool) {
 	return p, true
 }
 
-// bounds is the range of what a clamp leaves.
-func (e *exam) bounds(n *graph.Node) (lo, hi float64) {
+// boundsOf is the range of what a clamp leaves.
+func boundsOf(g *graph.Graph, n *graph.Node) (lo, hi float64) {
 	lo, hi = math.Inf(-1), math.Inf(1)
 	if n.Op == "Relu" {
 		lo = 0
 	}
 	for i, to := range []*float64{1: &lo, 2: &hi} {
-		if i > 0 && n.Op == "Clip" && i < len(n.In) && e.m.Graph.ConstTensor(n.In[i]) != nil {
-			*to = float64(boundOf(e.m.Graph, n, i))
+		if i > 0 && n.Op == "Clip" && i < len(n.In) && g.ConstTensor(n.In[i]) != nil {
+			*to = float64(boundOf(g, n, i))
 		}
 	}
 	return lo, hi

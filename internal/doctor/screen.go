@@ -99,7 +99,6 @@ func (s *screening) merge(o *screening) {
 		t.stats.Merge(r.stats)
 		t.Diff.Merge(r.Diff)
 		t.outside += r.outside
-		t.outer += r.outer
 		for c, k := range r.counts {
 			t.counts[c] += k
 		}
