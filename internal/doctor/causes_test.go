@@ -229,6 +229,7 @@ func TestRows(t *testing.T) {
 			s.bias = []int32{90, -80, 300, 20, 90, -150, 300, -20}
 		}},
 		"floor":        {"range outlier", "a", func(s *sketch) { s.floor = -129 * s.x; s.h *= 20 }}, // a step beyond the codes
+		"pixels":       {"calibration mismatch", "a", func(s *sketch) { s.x, s.lo = 1, 0 }},
 		"apart":        {"constant/degenerate scale", "a", func(s *sketch) { s.readLo = 96 }},
 		"single":       {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 14) }},
 		"loud":         {"rounding below bits", "a", func(s *sketch) { s.loud, s.shrunk = true, 3 }},

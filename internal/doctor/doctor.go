@@ -207,9 +207,27 @@ func (e *exam) disbelieve(ctx context.Context, db, kept float64) (float64, error
 			continue
 		}
 		if db = other; db >= kept {
-			break
+			e.align()
+			return db, nil
 		}
 	}
+	return e.disbelieveAll(ctx, list, db)
+}
+
+// disbelieveAll takes the factors of all units for faults where that brings the network with all sites out nearer to the
+// float one than db: repairs that were judged on samples unlike these may each do little harm.
+func (e *exam) disbelieveAll(ctx context.Context, list []*unit, db float64) (float64, error) {
+	some := e.disbelieved
+	e.disbelieved = map[*unit]bool{}
+	for _, u := range list {
+		e.disbelieved[u] = true
+	}
+	e.align()
+	all, err := e.variant(ctx, e.allOff())
+	if err != nil || all >= db+materialGain {
+		return max(all, db), err
+	}
+	e.disbelieved = some
 	e.align()
 	return db, nil
 }

@@ -40,7 +40,7 @@ func (e *exam) vacant(s *site, r *reading) bool {
 
 // isMismatch says whether a range was made for other values. The values that made it lie within or near its ends, so
 // the share of those outside is a distance of Kolmogorov and Smirnov that the two distributions have at least.
-func (e *exam) isMismatch(s *site, r *reading) bool { return r.share() > kolmogorov || e.vacant(s, r) }
+func (e *exam) isMismatch(s *site, r *reading) bool { return r.share(s) > kolmogorov || e.vacant(s, r) }
 
 // allMismatched tells of ranges that were found on other data: at the input of the network, which lies
 // outside of what was seen there, or is far smaller together with values behind it. Where clamps bound
@@ -59,12 +59,17 @@ func (e *exam) allMismatched() []*finding {
 			}
 		}
 	})
-	if input == nil || len(bad) < 2 && e.screening.acts[input].share() <= kolmogorov {
+	if input == nil || len(bad) < 2 && e.screening.acts[input].share(input) <= kolmogorov && !e.ofPixels(input) {
 		return nil
 	}
 	f := e.at(input, local, "%s; the ranges of %d of %d values do not fit the samples", e.rangeStory(input), len(bad), all)
 	f.sites = append([]*site{input}, slices.DeleteFunc(bad, func(s *site) bool { return s == input })...)
 	return []*finding{f}
+}
+
+// ofPixels says whether the range of a value that hardly leaves zero is that of pixels as photographs store them.
+func (e *exam) ofPixels(s *site) bool {
+	return e.vacant(s, e.screening.acts[s]) && math.Abs(s.amax()-255) < 4
 }
 
 // fed says whether a site is what the network is fed, but for operators in front of every weight, such as those that
@@ -99,13 +104,13 @@ func (e *exam) fed(s *site) bool {
 func (e *exam) rangeStory(s *site) string {
 	r := e.screening.acts[s]
 	lo, hi := s.span()
-	return fmt.Sprintf("%s: codes reach [%.4g, %.4g], the samples hold [%.4g, %.4g], %.1f %% of them well outside", s, lo, hi, r.stats.Min, r.stats.Max, 100*r.share())
+	return fmt.Sprintf("%s: codes reach [%.4g, %.4g], the samples hold [%.4g, %.4g], %.1f %% of them well outside", s, lo, hi, r.stats.Min, r.stats.Max, 100*r.share(s))
 }
 
 // mismatched tells of single ranges that were found on other data.
 func (e *exam) mismatched() (list []*finding) {
 	e.eachAct(func(s *site, r *reading) {
-		if r.share() > kolmogorov {
+		if r.share(s) > kolmogorov {
 			list = append(list, e.at(s, noise(r.SQNR()), "%s", e.rangeStory(s)))
 		}
 	})

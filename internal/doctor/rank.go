@@ -127,10 +127,17 @@ func (e *exam) material(f *finding) bool {
 	return noise(f.alone) > noise(healthySQNR)/float64(len(e.sites)) && (gain > 0 || f.alone < healthySQNR)
 }
 
-// rank orders findings by their effect on the metric, then by the noise that they make alone.
+// rank orders findings by their effect on the metric, then by the noise that they make alone. Samples that were prepared
+// otherwise come first where that alone makes a network sick: what else they did to it follows from them.
 func (e *exam) rank(ctx context.Context, list []*finding) error {
+	first := func(f *finding) int {
+		if f.row == rows[0] && f.alone < healthySQNR {
+			return 0
+		}
+		return 1
+	}
 	byNoise := func(a, b *finding) int {
-		return cmp.Or(cmp.Compare(noise(b.alone), noise(a.alone)), cmp.Compare(b.without, a.without))
+		return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(noise(b.alone), noise(a.alone)), cmp.Compare(b.without, a.without))
 	}
 	slices.SortStableFunc(list, byNoise)
 	if e.Score == nil {
@@ -158,7 +165,7 @@ func (e *exam) rank(ctx context.Context, list []*finding) error {
 		e.Progress("metric", i+1, min(len(list), scored))
 	}
 	slices.SortStableFunc(list, func(a, b *finding) int {
-		return cmp.Or(cmp.Compare(e.cost(b), e.cost(a)), byNoise(a, b))
+		return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(e.cost(b), e.cost(a)), byNoise(a, b))
 	})
 	return nil
 }

@@ -13,7 +13,8 @@ import (
 type reading struct {
 	stats       *calib.Stats // of the float values
 	report.Diff              // float values against quantized ones
-	outside     uint64       // values well beyond the range of the codes
+	outside     uint64       // values beyond the range of the codes
+	distant     uint64       // those of them that lie far beyond it
 	counts      []int64      // how many values other than zero take each code
 }
 
@@ -61,8 +62,10 @@ const beyond = 1. / 16
 // count takes note of the codes that values took, and of those values that lie outside of the codes' range.
 func (r *reading) count(f *format.Format, p format.Params, x []float32, codes []int32) {
 	a, b := f.Range(p)
-	slack := max(float64(p.Scale)/2, beyond*(float64(b)-float64(a)))
-	lo, hi := float64(a)-slack, float64(b)+slack
+	half := float64(p.Scale) / 2
+	lo, hi := float64(a)-half, float64(b)+half
+	slack := max(half, beyond*(float64(b)-float64(a)))
+	least, most := float64(a)-slack, float64(b)+slack
 	mask := len(r.counts) - 1
 	for i, v := range x {
 		if v != 0 && r.counts != nil {
@@ -70,12 +73,23 @@ func (r *reading) count(f *format.Format, p format.Params, x []float32, codes []
 		}
 		if e := float64(v); e < lo || e > hi {
 			r.outside++
+			if e < least || e > most {
+				r.distant++
+			}
 		}
 	}
 }
 
-// share is the part of values outside the range of an activation's codes.
-func (r *reading) share() float64 { return float64(r.outside) / float64(max(1, r.Len())) }
+// share is the part of values outside the range of an activation's codes. Where that is much wider than all of the samples,
+// what is near to its ends for the codes is far for them.
+func (r *reading) share(s *site) float64 {
+	lo, hi := s.span()
+	n := r.distant
+	if hi-lo > outlierRatio*float64(r.stats.Max-r.stats.Min) {
+		n = r.outside
+	}
+	return float64(n) / float64(max(1, r.Len()))
+}
 
 // ranged returns the parameters that DynamicQuantizeLinear finds.
 func ranged(x []float32) format.Params {

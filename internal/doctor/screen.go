@@ -99,6 +99,7 @@ func (s *screening) merge(o *screening) {
 		t.stats.Merge(r.stats)
 		t.Diff.Merge(r.Diff)
 		t.outside += r.outside
+		t.distant += r.distant
 		for c, k := range r.counts {
 			t.counts[c] += k
 		}
