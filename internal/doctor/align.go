@@ -31,14 +31,14 @@ func (n *net) align() {
 		units[u.node] = u
 	}
 	factors := map[string][]float64{}
-	n.factors = factors
+	n.factors, n.stated = factors, map[*float64]bool{}
 	for _, node := range n.m.Graph.Nodes {
 		if len(node.In) == 0 || len(node.Out) == 0 {
 			continue
 		}
 		u := units[node]
 		if u == nil || u.weights == nil {
-			factors[node.Out[0]] = passed(node, factors)
+			factors[node.Out[0]] = n.passed(node, factors)
 		}
 		if u != nil {
 			n.alignUnit(u, factors)
@@ -50,7 +50,8 @@ func (n *net) alignUnit(u *unit, factors map[string][]float64) {
 	f := n.twin[u.node]
 	if u.weights != nil {
 		u.weights.off = n.floatOf(u.weights, f, operandOf(u, u.weights))
-		factors[u.node.Out[0]] = u.rescale(factors[u.node.In[0]], !n.disbelieved[u])
+		input := factors[u.node.In[0]]
+		factors[u.node.Out[0]] = u.rescale(input, !n.disbelieved[u], len(input) > 0 && n.stated[&input[0]])
 	}
 	if u.bias != nil {
 		u.bias.off = scaledBy(n.floatOf(u.bias, f, operandOf(u, u.bias)), factors[u.node.Out[0]])
@@ -88,11 +89,19 @@ func (n *net) rescaled() []*unit {
 }
 
 // passed are the factors that a node without weights hands on: those of its operand where it treats every
-// channel by itself and alike.
-func passed(n *graph.Node, factors map[string][]float64) []float64 {
+// channel by itself and alike, and those by which its constants differ from its counterpart's.
+func (m *net) passed(n *graph.Node, factors map[string][]float64) []float64 {
 	o := op.Lookup(n.Domain, n.Op)
 	if o == nil {
 		return nil
+	}
+	switch {
+	case slices.Contains(scaling, n.Op):
+		return m.moved(n)
+	case n.Op == "Mul":
+		return product(product(factors[n.In[0]], factors[n.In[1]]), m.moved(n))
+	case n.Op == "MatMul": // of two values that flow: the columns are those of the second
+		return factors[n.In[1]]
 	}
 	if n.Op == "Concat" && n.Int("axis", 0) == 1 {
 		var list []float64
@@ -114,13 +123,71 @@ func passed(n *graph.Node, factors map[string][]float64) []float64 {
 	return nil
 }
 
+// scaling lists operators that multiply every channel by a constant of its own, whatever the size of what they read.
+var scaling = []string{"LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"}
+
+// moved are the factors by which the constants that a node multiplies by differ from those of its counterpart; nil
+// where none does.
+func (n *net) moved(q *graph.Node) []float64 {
+	f := n.twin[q]
+	if f == nil || len(f.In) != len(q.In) {
+		return nil
+	}
+	for i := range min(len(q.In), 2) {
+		a, b := n.m.Graph.ConstTensor(q.In[i]), n.float.Graph.ConstTensor(f.In[i])
+		if a == nil || b == nil || a.DType != tensor.Float32 || !slices.Equal(a.Shape, b.Shape) || !lanes(a.Shape) {
+			continue
+		}
+		x, y := tensor.Of[float32](a), tensor.Of[float32](b)
+		list, same := make([]float64, len(x)), true
+		for k, v := range x {
+			list[k] = 1
+			if r := float64(v) / float64(y[k]); r > 0 && !math.IsInf(r, 0) {
+				list[k] = r
+			}
+			same = same && v == y[k]
+		}
+		if !same {
+			n.stated[&list[0]] = true
+			return list
+		}
+	}
+	return nil
+}
+
+// lanes says whether a shape has one axis that is not one.
+func lanes(shape []int) bool {
+	wide := 0
+	for _, d := range shape {
+		if d != 1 {
+			wide++
+		}
+	}
+	return wide == 1
+}
+
+// product multiplies factors; nil are all one.
+func product(a, b []float64) []float64 {
+	if a == nil || b == nil || len(a) != len(b) {
+		if a == nil {
+			return b
+		}
+		return a
+	}
+	c := make([]float64, len(a))
+	for i, v := range a {
+		c[i] = v * b[i]
+	}
+	return c
+}
+
 // homogeneous lists operators besides clamps and moves that hand factors of channels on.
 var homogeneous = []string{"Add", "Sub", "AveragePool", "GlobalAveragePool", "LeakyRelu", "Flatten", "Reshape", "Squeeze", "Resize"}
 
 // rescale looks for factors of the output channels with which the float weights of a unit come nearer to
 // its codes, given those of its input, applies both and returns them. Where they are not to be believed, it applies
-// those of the input alone.
-func (u *unit) rescale(input []float64, believe bool) []float64 {
+// those of the input alone; where they bring nothing nearer, none, unless those of the input are stated.
+func (u *unit) rescale(input []float64, believe, stated bool) []float64 {
 	w := u.weights
 	if w.off == nil || w.off.Rank() < 2 {
 		return nil
@@ -140,6 +207,9 @@ func (u *unit) rescale(input []float64, believe bool) []float64 {
 		gain = 1
 	}
 	if squaredDistance(tensor.Of[float32](scaled), y)*gain >= squaredDistance(x, y) {
+		if stated {
+			w.off = v.times(w.off, into)
+		}
 		return nil
 	}
 	w.off = scaled

@@ -318,3 +318,71 @@ func TestBuildShields(t *testing.T) {
 	}
 	t.Fatal("no layer a")
 }
+
+// TestStatedFactors examines a network whose normalization has other constants than in float, which its weights undo:
+// as it should be, and with weights that are not its own.
+func TestStatedFactors(t *testing.T) {
+	level, err := kernel.Best()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []struct{ norm, add string }{
+		{"h = LayerNormalization (x, g, b)", ""},
+		{"s = Mul (x, g)", "h = Add (s, b)"},
+	} {
+		for _, wrong := range []bool{false, true} {
+			read := func(product string) *graph.Model {
+				m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]> g (float[4,16] x) => (float[4,8] y) {
+				[n] ` + by.norm + "\n" + by.add + "\n" + product + "\n}")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return m
+			}
+			j := &Job{Level: level, Threads: 1, Progress: func(string, int, int) {}, Compile: func(m *graph.Model, watch []string) (calib.Runner, error) {
+				return engine.Compile(m, engine.Options{Threads: 1, Watch: watch})
+			}}
+			j.Float = read("[m] y = MatMul (h, w)")
+			j.Quantized = read(`wd = DequantizeLinear <axis = 1> (wq, ws)
+				[m] y = MatMul (h, wd)`)
+			g, b, w := draw(1, 16, 1), draw(2, 16, 1), draw(3, 128, 1)
+			j.Float.Graph.SetConst("g", tensor.Float32s(slices.Clone(g), 16))
+			j.Float.Graph.SetConst("b", tensor.Float32s(slices.Clone(b), 16))
+			j.Float.Graph.SetConst("w", tensor.Float32s(slices.Clone(w), 16, 8))
+			codes, scales := make([]int8, 128), make([]float32, 8)
+			for k := range g {
+				f := float32(1 + k%5)
+				g[k], b[k] = g[k]/f, b[k]/f
+				scaleAll(w[8*k:8*k+8], f)
+			}
+			for i, v := range w {
+				scales[i%8] = max(scales[i%8], float32(math.Abs(float64(v)))/127)
+			}
+			for i, v := range w {
+				codes[i] = int8(math.RoundToEven(float64(v / scales[i%8])))
+			}
+			if wrong {
+				codes = append(codes[8:], codes[:8]...)
+			}
+			set := j.Quantized.Graph.SetConst
+			set("g", tensor.Float32s(g, 16))
+			set("b", tensor.Float32s(b, 16))
+			set("wq", tensor.Wrap(tensor.Int8, codes, 16, 8))
+			set("ws", tensor.Float32s(scales, 8))
+			for i := range uint64(4) {
+				in := map[string]*tensor.Tensor{"x": tensor.Float32s(draw(10+i, 64, 1), 4, 16)}
+				j.Samples = append(j.Samples, func() map[string]*tensor.Tensor { return in })
+			}
+			d, err := Examine(context.Background(), j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(d.Warnings) > 0 || d.Healthy == wrong {
+				t.Errorf("%s: healthy %v, wrong %v; %q", by.norm, d.Healthy, wrong, d.Warnings)
+			}
+			if wrong && (d.Fixed == nil || d.Fixed.SQNR < 30 || d.Causes[0].Cause != "rounding below bits") {
+				t.Errorf("%s: %+v, mended %+v", by.norm, d.Causes, d.Fixed)
+			}
+		}
+	}
+}

@@ -26,6 +26,8 @@ type net struct {
 	nodes []*unit                     // those that read or write quantized values
 	// factors are those of a value's channels against the float network's, by name; nil: all one.
 	factors map[string][]float64
+	// stated are the first of those factors that constants of the file tell of, and no codes.
+	stated map[*float64]bool
 	// disbelieved are the units whose own factors are taken for a fault of theirs.
 	disbelieved map[*unit]bool
 }
