@@ -151,7 +151,10 @@ func (a *arrays) single(shapes [][]int) bool {
 	return true
 }
 
-func isLabels(name string) bool { return name == "labels" || name == "y" }
+// isLabels says whether an array or a column of a name holds labels, unless an input has that name.
+func isLabels(name string) bool {
+	return slices.Contains([]string{"labels", "label", "class", "y"}, name)
+}
 
 // find returns the array for an input: the one of its name, or the only one for the only input.
 func (a *arrays) find(input string, only bool) (npz.Header, error) {

@@ -116,7 +116,7 @@ func (d *table) match(header []string) error {
 		case k >= 0:
 			d.cells[i] = cell{k, at}
 			filled[k]++
-		case isLabels(h) || h == "label" || h == "class":
+		case isLabels(h):
 			d.label = i
 		}
 	}
@@ -140,7 +140,7 @@ func (d *table) match(header []string) error {
 // namedInputs makes an input of one number from each column that holds no labels.
 func namedInputs(header []string) (inputs []*graph.Value, shapes [][]int) {
 	for _, h := range header {
-		if !isLabels(h) && h != "label" && h != "class" {
+		if !isLabels(h) {
 			inputs = append(inputs, &graph.Value{Name: strings.TrimSpace(h), Type: graph.Of(tensor.Float32, 1)})
 			shapes = append(shapes, []int{1})
 		}

@@ -117,6 +117,27 @@ func TestSharedInputs(t *testing.T) {
 	}
 }
 
+// TestLabelNames takes labels from arrays of the names that tools give them, but for one that an input has.
+func TestLabelNames(t *testing.T) {
+	for _, name := range []string{"labels", "label", "class", "y"} {
+		for _, taken := range []bool{false, true} {
+			path := filepath.Join(write(t, "x.npz", zipOf(t, npz.Array{Name: "x", Tensor: ramp(2, 4)}, npz.Array{Name: name, Tensor: tensor.Vector(8, 9)})), "x.npz")
+			in := []string{"x"}
+			if taken {
+				in = append(in, name)
+			}
+			var list []*graph.Value
+			for _, n := range in {
+				list = append(list, &graph.Value{Name: n})
+			}
+			s := open(t, path, Options{Inputs: list})
+			if s.Info().Labelled == taken || !taken && sample(t, s, 1).Label != 9 {
+				t.Errorf("%s, an input %v: labelled %v", name, taken, s.Info().Labelled)
+			}
+		}
+	}
+}
+
 // TestSingleSample takes arrays whose first axes disagree for one sample where they are the inputs as they are, and
 // refuses them where they are not, or where one axis would have two sizes.
 func TestSingleSample(t *testing.T) {
