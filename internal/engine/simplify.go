@@ -18,7 +18,7 @@ func simplify(g *net) {
 var passing = map[string]func(n *node) bool{
 	"Identity": func(n *node) bool { return true },
 	"Dropout":  func(n *node) bool { return n.version < 12 || n.input(2) == nil || isFalse(n.input(2)) },
-	"Clip":     func(n *node) bool { return n.input(1) == nil && n.input(2) == nil && len(n.onnx.Attrs) == 0 },
+	"Clip":     func(n *node) bool { return n.version >= 11 && n.input(1) == nil && n.input(2) == nil },
 	"Cast":     func(n *node) bool { return n.in[0].known && n.out[0].is(n.in[0].dtype) },
 }
 
