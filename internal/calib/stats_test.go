@@ -98,12 +98,6 @@ func sameStats(t failer, a, b *Stats) {
 	}
 }
 
-func (s *Stats) copy() *Stats {
-	c := *s
-	c.Neg, c.Pos = slices.Clone(s.Neg), slices.Clone(s.Pos)
-	return &c
-}
-
 // TestOrder holds that statistics do not depend on the order of the samples, nor on that of the
 // values in them.
 func TestOrder(t *testing.T) {
