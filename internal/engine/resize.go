@@ -17,20 +17,14 @@ type blend struct {
 // depth, whose images are lines of one column.
 func lowerLinearResize(lw *lowerer, n *node) bool {
 	x, y := n.in[0], n.out[0]
-	rank := len(x.shape)
-	if n.onnx.Str("mode", "nearest") != "linear" || n.onnx.Bool("antialias", false) || n.onnx.Bool("exclude_outside", false) || n.onnx.Has("axes") ||
-		n.onnx.Str("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize" ||
-		!x.is(tensor.Float32) || rank < 3 || rank > 5 || !sameShape(x.shape[:2], y.shape[:2]) || x.elems() == 0 || y.elems() == 0 {
+	if !x.is(tensor.Float32) {
 		return false
 	}
-	along := [][]blend{{{}}, {{}}} // of a depth and of rows, where there are none
-	for axis := 2; axis < rank; axis++ {
-		list, ok := lw.blends(n, axis)
-		if !ok {
-			return false
-		}
-		along = append(along, list)
+	along, ok := lw.net.linearResize(n)
+	if !ok {
+		return false
 	}
+	rank := len(x.shape)
 	depth, rows, cols := along[len(along)-3], along[len(along)-2], along[len(along)-1]
 	src, dst := lw.use(x, channelsLast), lw.make(y, channelsLast)
 	c, w := x.shape[1], x.shape[rank-1]
@@ -45,15 +39,38 @@ func lowerLinearResize(lw *lowerer, n *node) bool {
 	return true
 }
 
+// linearResize returns how a Resize by linear interpolation of one to three spatial dimensions makes the lines of each, a depth
+// and rows of one line among them where there are none.
+func (g *net) linearResize(n *node) ([][]blend, bool) {
+	x, y := n.in[0], n.out[0]
+	rank := len(x.shape)
+	if n.onnx.Str("mode", "nearest") != "linear" || n.onnx.Bool("antialias", false) || n.onnx.Bool("exclude_outside", false) || n.onnx.Has("axes") ||
+		n.onnx.Str("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize" ||
+		rank < 3 || rank > 5 || !sameShape(x.shape[:2], y.shape[:2]) || x.elems() == 0 || y.elems() == 0 {
+		return nil, false
+	}
+	along := [][]blend{{{}}, {{}}}
+	for axis := 2; axis < rank; axis++ {
+		list, ok := g.blends(n, axis)
+		if !ok {
+			return nil, false
+		}
+		along = append(along, list)
+	}
+	return along, true
+}
+
 // blend emits the step that resizes images.
 func (lw *lowerer) blend(n *node, src, dst *slot, batch int, m *blendLines) {
-	m.level = lw.level
+	m.start(lw.level)
 	in, out := m.h*m.w*m.c, len(m.rows)*m.line()
 	cuts := lw.rowCuts(image{batch, in, out, len(m.rows)}, 1, float64(batch*out), nil)
 	room := lw.scratch(tensor.Float32, len(cuts)*m.room())
 	lw.emit(&step{node: n, kernel: "f32 linear resize", parts: len(cuts), in: []*slot{src}, out: []*slot{dst, room}, run: func(f *frame, part int) error {
 		k := cuts[part]
-		m.run(f.f32(dst)[k.image*out:][:out], f.f32(src)[k.image*in:][:in], f.f32(room)[part*m.room():][:m.room()], k.M0, k.M1)
+		x, y := f.f32(src)[k.image*in:][:in], f.f32(dst)[k.image*out:][:out]
+		m.run(func(row int) []float32 { return x[row*m.w*m.c:][:m.w*m.c] }, func(i int) []float32 { return y[i*m.line():][:m.line()] }, nil,
+			f.f32(room)[part*m.room():][:m.room()], k.M0, k.M1)
 		return nil
 	}})
 }
@@ -62,27 +79,52 @@ func (lw *lowerer) blend(n *node, src, dst *slot, batch int, m *blendLines) {
 type blendLines struct {
 	level      kernel.Level
 	rows, cols []blend
-	c, w, h    int // channels, columns and rows of the operand
+	c, w, h    int       // channels, columns and rows of the operand
+	apart      bool      // the lines of the operand do not lie beside each other
+	weights    []float32 // of a line's elements; nil where pixels have few of them
 }
 
-// room is the number of elements that two lines blended across take.
-func (m *blendLines) room() int {
-	if m.w == 1 && len(m.cols) == 1 {
-		return 0
+// pixelLeast is how many channels a pixel has for whole lines to be blended at once.
+const pixelLeast = 8
+
+func (m *blendLines) start(l kernel.Level) {
+	m.level = l
+	if m.c < pixelLeast || m.straight() {
+		return
 	}
-	return 2 * m.line()
+	m.weights = make([]float32, 0, m.line())
+	for _, b := range m.cols {
+		for range m.c {
+			m.weights = append(m.weights, b.weight)
+		}
+	}
+}
+
+// straight says whether lines are taken as they are, there being nothing to blend across.
+func (m *blendLines) straight() bool { return !m.apart && m.w == 1 && len(m.cols) == 1 }
+
+// room is the number of elements that two lines blended across take, and one more on the way.
+func (m *blendLines) room() int {
+	switch {
+	case m.straight():
+		return 0
+	case m.weights == nil:
+		return 2 * m.line()
+	}
+	return 3 * m.line()
 }
 
 // line is the number of elements of a line of the result.
 func (m *blendLines) line() int { return len(m.cols) * m.c }
 
-// run makes the lines r0 to r1-1. Room holds the last two lines that were blended across.
-func (m *blendLines) run(dst, x, room []float32, r0, r1 int) {
+// run makes the lines r0 to r1-1 of the result from the lines of the operand. Room holds the last two lines that were blended
+// across. done is told of each that is made, if it is not nil.
+func (m *blendLines) run(from, to func(i int) []float32, done func(i int), room []float32, r0, r1 int) {
 	n := m.line()
 	have := [2]int{-1, -1}
 	across := func(row, other int) []float32 {
-		if len(room) == 0 {
-			return x[row*n:][:n]
+		if m.straight() {
+			return from(row)
 		}
 		for i, h := range have {
 			if h == row {
@@ -94,22 +136,36 @@ func (m *blendLines) run(dst, x, room []float32, r0, r1 int) {
 			i = 1
 		}
 		have[i] = row
-		m.across(room[i*n:][:n], x[row*m.w*m.c:][:m.w*m.c])
+		m.across(room[i*n:][:n], from(row), room[2*n:])
 		return room[i*n:][:n]
 	}
 	for i := r0; i < r1; i++ {
 		r := m.rows[i]
 		top := across(r.first, r.second)
 		bottom := across(r.second, r.first)
-		line := dst[i*n:][:n]
+		line := to(i)
 		m.level.Binary(kernel.Sub, line, bottom, top)
 		m.level.BinaryScalar(kernel.Mul, line, line, r.weight)
 		m.level.Binary(kernel.Add, line, line, top)
+		if done != nil {
+			done(i)
+		}
 	}
 }
 
 // across blends the pixels of a line of the operand.
-func (m *blendLines) across(dst, x []float32) {
+func (m *blendLines) across(dst, x, more []float32) {
+	if m.weights != nil {
+		more = more[:len(dst)]
+		for j, b := range m.cols {
+			copy(dst[j*m.c:][:m.c], x[b.first*m.c:])
+			copy(more[j*m.c:][:m.c], x[b.second*m.c:])
+		}
+		m.level.Binary(kernel.Sub, more, more, dst)
+		m.level.Binary(kernel.Mul, more, more, m.weights)
+		m.level.Binary(kernel.Add, dst, dst, more)
+		return
+	}
 	for j, b := range m.cols {
 		out, u := dst[j*m.c:][:m.c], b.weight
 		left, right := x[b.first*m.c:][:len(out)], x[b.second*m.c:][:len(out)]
@@ -121,7 +177,7 @@ func (m *blendLines) across(dst, x []float32) {
 
 // blends asks the operator's own definition how it makes the lines of one axis: it is evaluated on a
 // tensor of one image and one channel that holds the number of each line.
-func (lw *lowerer) blends(n *node, axis int) ([]blend, bool) {
+func (g *net) blends(n *node, axis int) ([]blend, bool) {
 	x, y := n.in[0].shape, n.out[0].shape
 	one := func(shape []int) []int { return append([]int{1, 1}, shape[2:]...) }
 	probe := tensor.New(tensor.Float32, one(x)...)
@@ -142,7 +198,7 @@ func (lw *lowerer) blends(n *node, axis int) ([]blend, bool) {
 			args = append(args, v.konst)
 		}
 	}
-	e, err := lw.net.evaluator(&node{onnx: n.onnx, version: n.version, out: n.out, kind: n.kind}, 0)
+	e, err := g.evaluator(&node{onnx: n.onnx, version: n.version, out: n.out, kind: n.kind}, 0)
 	if err != nil {
 		return nil, false
 	}

@@ -44,3 +44,35 @@ func TestLinearResize(t *testing.T) {
 		}
 	}
 }
+
+// TestLinearResizeCodes resizes codes to other codes, clamped or not, in parts.
+func TestLinearResizeCodes(t *testing.T) {
+	for i, c := range []struct {
+		x    []int
+		by   []float32
+		relu bool
+	}{
+		{x: []int{2, 24, 40, 30}, by: []float32{1, 1, 2, 2}},
+		{x: []int{1, 3, 33, 21}, by: []float32{1, 1, 3, 0.5}, relu: true},
+		{x: []int{1, 16, 7, 1}, by: []float32{1, 1, 2.5, 1}},
+		{x: []int{2, 9, 50}, by: []float32{1, 1, 1.7}, relu: true},
+		{x: []int{1, 8, 4, 5}, by: []float32{1, 1, 0.4, 1}},
+	} {
+		for _, d := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+			for _, mode := range []string{"half_pixel", "align_corners", "asymmetric"} {
+				k := newMaker(uint64(i))
+				zero := 100
+				if d == tensor.Int8 {
+					zero = -7
+				}
+				x := k.quantized(k.input(k.floats(c.x...)), 0.0213, zero, d)
+				y := k.node("Resize", []string{x, "", k.constant(tensor.Float32s(c.by, len(c.by)))}, "mode", "linear", "coordinate_transformation_mode", mode)
+				if c.relu {
+					y = k.node("Relu", []string{y})
+				}
+				k.output(k.quantized(y, 0.0291, zero+9, d))
+				wantKernels(t, k.checkSteps(t, 0.0291), "u8 linear resize")
+			}
+		}
+	}
+}

@@ -15,7 +15,7 @@ func init() {
 		"function":       {lowerFunction},
 		"LSTM":           {lowerRecurrent}, "GRU": {lowerRecurrent}, "com.microsoft.DynamicQuantizeLSTM": {lowerRecurrent},
 
-		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool},
+		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool}, "int resize": {lowerIntResize},
 		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm}, "add sums": {lowerAddSums},
 		"QuantizeLinear": {lowerLinear}, "DequantizeLinear": {lowerLinear},
 		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable}, "signs": {lowerSigns}, "log codes": {lowerLogCodes},
@@ -85,6 +85,7 @@ var passes = []pass{
 	{"products of codes whose scale is found in each run", dynamicProducts},
 	{"arithmetic on codes", intBinaries},
 	{"averages of codes", intPools},
+	{"linear resizes of codes", intResizes},
 	{"moves of codes", intMoves},
 	{"tables", findTables},
 	{"join tables", joinTables},
