@@ -25,6 +25,8 @@ func lowerConv(lw *lowerer, n *node) bool {
 		lw.planesF32(n, s)
 	case s.fewChannels():
 		lw.rowTapsF32(n, s)
+	case s.group == 1 && lw.level.DirectPaysF32(s.o, s.cg, s.taps()):
+		lw.groupedF32(n, s)
 	case s.winograd() && !lw.direct && !(lw.net.bf16[n.onnx] && lw.level.TilesBF16()):
 		lw.winogradF32(n, s)
 	default:
@@ -79,12 +81,19 @@ func (lw *lowerer) groupedF32(n *node, s *convSpec) {
 		name = "direct"
 	}
 	w := packed(lw.packs, packKey{n.out[0].name, name + " f32"}, []*tensor.Tensor{s.weight}, func() *kernel.GroupedF32 {
+		if s.group == 1 && s.cg != s.o {
+			return lw.level.PackDirectF32(tensor.Of[float32](s.weight), s.cg, s.taps(), kernel.Order{N: s.cg * s.taps(), Tap: 1, K: s.taps()})
+		}
 		return lw.level.PackGroupedF32(tensor.Of[float32](s.weight), s.o, s.cg, s.taps(), kernel.Order{N: s.cg * s.taps(), Tap: 1, K: s.taps()})
 	})
-	x, level := lw.pixelsOf(n.in[0]), lw.level
-	ix := lw.indirect(&s.convShape, x.pitch)
+	x := lw.pixelsOf(n.in[0])
 	st, io := lw.convStep(n, s, "f32 "+name+" "+s.sizeText(), x)
-	cuts := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*f32DepthwiseNanos, &s.act)
+	lw.emitGrouped(st, w, s, io, lw.indirect(&s.convShape, x.pitch), f32DepthwiseNanos)
+}
+
+// emitGrouped emits the step of a convolution that is cut into rows of pixels, each with all its channels.
+func (lw *lowerer) emitGrouped(st *step, w *kernel.GroupedF32, s *convSpec, io *convIO, ix *kernel.Indirect, nanos float64) {
+	cuts, level := lw.rowCuts(io.im, s.win.OW, float64(st.macs)*nanos, &s.act), lw.level
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		c := cuts[part]
@@ -98,15 +107,28 @@ func (lw *lowerer) groupedF32(n *node, s *convSpec) {
 // rowTapsF32 convolves an image of few channels.
 func (lw *lowerer) rowTapsF32(n *node, s *convSpec) {
 	c, kh, kw := s.cg, s.win.KH, s.win.KW
-	w := packed(lw.packs, packKey{n.out[0].name, "row taps f32"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedF32 {
-		last := make([]float32, s.weight.Len())
-		kernel.Permute(lw.level, last, tensor.Of[float32](s.weight), []int{s.o, c, kh, kw}, []int{0, 2, 3, 1})
-		return lw.level.PackF32(last, s.o, kw*c, kh, kernel.Order{N: kh * kw * c, Tap: kw * c, K: 1})
-	})
+	last := func() []float32 { // (O, KH, KW, C)
+		w := make([]float32, s.weight.Len())
+		kernel.Permute(lw.level, w, tensor.Of[float32](s.weight), []int{s.o, c, kh, kw}, []int{0, 2, 3, 1})
+		return w
+	}
+	order := kernel.Order{N: kh * kw * c, Tap: kw * c, K: 1}
 	x := lw.padImage(n, s.win, 0)
+	ix, level := s.win.RowTaps(), lw.level
+	if level.DirectPaysF32(s.o, kw*c, kh) {
+		w := packed(lw.packs, packKey{n.out[0].name, "direct rows f32"}, []*tensor.Tensor{s.weight}, func() *kernel.GroupedF32 {
+			return level.PackDirectF32(last(), kw*c, kh, order)
+		})
+		st, io := lw.convStep(n, s, "f32 direct by rows "+sizeText(s.win), pixels{x, 0, c})
+		io.im.in = s.win.PaddedLen()
+		lw.emitGrouped(st, w, s, io, ix, f32Nanos)
+		return
+	}
+	w := packed(lw.packs, packKey{n.out[0].name, "row taps f32"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedF32 {
+		return level.PackF32(last(), s.o, kw*c, kh, order)
+	})
 	st, io := lw.convStep(n, s, "f32 conv by rows "+sizeText(s.win), pixels{x, 0, c})
 	io.im.in = s.win.PaddedLen()
-	ix, level := s.win.RowTaps(), lw.level
 	cuts := lw.cuts(w, io.im, float64(st.macs)*f32Nanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {

@@ -281,6 +281,37 @@ func TestConvGroups(t *testing.T) {
 	}
 }
 
+// TestConvDirect convolves to sixteen channels, in front of an activation that is not a clamp, a sum and a clamp.
+func TestConvDirect(t *testing.T) {
+	level, err := kernel.Best()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct {
+		convCase
+		form string
+	}{
+		{convCase{x: []int{2, 3, 33, 21}, w: []int{16, 3, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, strides: []int64{2, 2}, bias: true}, "direct by rows 3x3"},
+		{convCase{x: []int{1, 24, 17, 19}, w: []int{16, 24, 3, 3}, group: 1, auto: "SAME_UPPER"}, "direct 3x3"},
+		{convCase{x: []int{1, 40, 9, 14}, w: []int{16, 40, 1, 1}, group: 1, bias: true}, "direct 1x1"},
+		{convCase{x: []int{1, 16, 9, 14}, w: []int{16, 16, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, bias: true}, "direct 3x3"},
+		{convCase{x: []int{1, 64, 9, 14}, w: []int{16, 64, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}}, "conv 3x3"}, // sums are too long
+	} {
+		k := newMaker(uint64(i))
+		in := []string{k.input(k.floats(c.x...)), k.constant(k.floats(c.w...))}
+		if c.bias {
+			in = append(in, k.constant(k.floats(c.w[0])))
+		}
+		y := k.node("Conv", in, c.attrs()...)
+		z := k.node("Mul", []string{y, k.node("Sigmoid", []string{y})})
+		k.output(k.node("Relu", []string{k.node("Add", []string{z, k.node("Conv", []string{z, k.constant(k.floats(16, 16, 1, 1))})})}))
+		steps := k.checkFloat(t)
+		if level.DirectPaysF32(16, c.w[1], 1) {
+			wantKernels(t, steps, "f32 "+c.form+"+Silu", "f32 direct 1x1+Relu after Add")
+		}
+	}
+}
+
 // biasOf adds an int32 bias in steps of the sums.
 func (k *maker) biasOf(x float32, w []float32, n int) string {
 	scale := make([]float32, n)

@@ -292,6 +292,54 @@ func TestGroupedF32(t *testing.T) {
 	})
 }
 
+// TestDirectF32 convolves any number of channels to sixteen, also by rows of a padded image.
+func TestDirectF32(t *testing.T) {
+	eachLevel(t, func(t *testing.T, l Level) {
+		r := rand.New(rand.NewPCG(25, 26))
+		for i := range 90 {
+			const n = 16
+			c := 1 + r.IntN(40)
+			w := randWindow(r, c+r.IntN(3))
+			x := randFloats(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
+			taps, m := w.KH*w.KW, w.OH*w.OW
+			wt, ldc := randFloats(r, n*c*taps), n+r.IntN(3)
+			out := &OutF32{C: make([]float32, m*ldc+70), Ldc: ldc, Bias: randFloats(r, n), Min: -4, Max: 5}
+			fill(out.C, guardF32)
+			if r.IntN(2) == 0 {
+				out.Add, out.LdAdd = randFloats(r, m*n), n
+			}
+			in, what := seen(w, x, 0, c), fmt.Sprintf("%d channels, %+v", c, w)
+			cut := r.IntN(m + 1)
+			if i%3 == 0 && w.DilW == 1 && w.Pitch == c {
+				padded := make([]float32, w.PaddedLen())
+				PadImage(padded, x, w, 0, 0, w.PaddedRows())
+				d := l.PackDirectF32(wt, w.KW*c, w.KH, Order{N: taps * c, Tap: w.KW * c, K: 1})
+				d.Run(padded, w.RowTaps(), out, 0, cut)
+				d.Run(padded, w.RowTaps(), out, cut, m)
+			} else {
+				d := l.PackDirectF32(wt, c, taps, Order{N: taps * c, Tap: c, K: 1})
+				d.Run(x, w.Indirect(), out, 0, cut)
+				d.Run(x, w.Indirect(), out, cut, m)
+			}
+			for i := range m {
+				for j := range n {
+					sum := float64(out.Bias[j])
+					mag := math.Abs(sum) + 4
+					for k := range taps * c {
+						v := float64(in[i*taps*c+k]) * float64(wt[j*taps*c+k])
+						sum, mag = sum+v, mag+math.Abs(v)
+					}
+					if out.Add != nil {
+						sum += float64(out.Add[i*n+j])
+					}
+					sameF32(t, out.C[i*ldc+j], min(max(sum, -4), 5), mag, taps*c, what, i, j)
+				}
+			}
+			checkGuard(t, out.C, m, n, ldc, guardF32)
+		}
+	})
+}
+
 func TestDepthwiseU8S8(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		r := rand.New(rand.NewPCG(15, 16))

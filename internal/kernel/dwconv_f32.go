@@ -3,7 +3,8 @@ package kernel
 // GroupedF32 is the weight of a float32 convolution of as many channels as its result has, in which each sees only itself
 // (depthwise) or those of its group. It is read-only and may be shared.
 type GroupedF32 struct {
-	shape // one column per channel; k is the channels of a group
+	shape      // one column per channel; k is the channels of a group
+	all   bool // there is one group: its input has k channels, whatever the result has
 	level Level
 	w     []float32 // [taps][k][n]
 	data  []float32 // [panel][taps][k][column] for assembly
@@ -27,19 +28,44 @@ func (l Level) GroupsPayF32(c, group int) bool {
 	return false
 }
 
+// directColumns is how many columns [Level.PackDirectF32] makes.
+const directColumns = 16
+
+// DirectPaysF32 says whether a convolution from k to n channels is faster by [Level.PackDirectF32] than as a product: where its
+// rows would take more to find than to multiply.
+func (l Level) DirectPaysF32(n, k, taps int) bool {
+	return n == directColumns && k*taps <= sumBlock && l.use(AVX512)
+}
+
+// PackDirectF32 arranges the weight w(channel, tap, k) of 16 channels that see all k of the input.
+func (l Level) PackDirectF32(w []float32, k, taps int, o Order) *GroupedF32 {
+	return l.packGrouped(&GroupedF32{shape: shape{n: directColumns, k: k, taps: taps, kd: k, per: 1}, all: true, level: l}, w, o)
+}
+
 // PackGroupedF32 arranges the weight w(channel, channel of its group, tap) of c channels.
 func (l Level) PackGroupedF32(w []float32, c, group, taps int, o Order) *GroupedF32 {
-	d := &GroupedF32{shape: shape{n: c, k: group, taps: taps, kd: group, per: 1}, level: l}
-	d.w, d.zeros = make([]float32, c*taps*group), make([]float32, max(c, 8))
-	for t := range taps * group {
-		for i := range c {
-			d.w[t*c+i] = w[i*o.N+t/group*o.Tap+t%group*o.K]
+	return l.packGrouped(&GroupedF32{shape: shape{n: c, k: group, taps: taps, kd: group, per: 1}, level: l}, w, o)
+}
+
+func (l Level) packGrouped(d *GroupedF32, w []float32, o Order) *GroupedF32 {
+	d.w, d.zeros = make([]float32, d.n*d.taps*d.k), make([]float32, max(d.reads(), 8))
+	for t := range d.taps * d.k {
+		for i := range d.n {
+			d.w[t*d.n+i] = w[i*o.N+t/d.k*o.Tap+t%d.k*o.K]
 		}
 	}
-	if group == 1 || l.GroupsPayF32(c, group) {
+	if d.all && l.use(AVX512) || !d.all && (d.k == 1 || l.GroupsPayF32(d.n, d.k)) {
 		d.pack()
 	}
 	return d
+}
+
+// reads is the number of channels of a pixel of the input.
+func (d *GroupedF32) reads() int {
+	if d.all {
+		return d.k
+	}
+	return d.n
 }
 
 // Run convolves one image x: rows m0..m1-1 of the output are those pixels of
@@ -48,7 +74,7 @@ func (d *GroupedF32) Run(x []float32, ix *Indirect, out *OutF32, m0, m1 int) {
 	if m0 >= m1 {
 		return
 	}
-	a := rows[float32]{x: x, ix: ix, k: d.n, taps: d.taps, pad: d.zeros}
+	a := rows[float32]{x: x, ix: ix, k: d.reads(), taps: d.taps, pad: d.zeros}
 	a.check(m1)
 	checkOut(len(out.C), out.Ldc, d.n, m1)
 	if out.Add != nil {
@@ -86,7 +112,10 @@ func (d *GroupedF32) runGeneric(a rows[float32], out *OutF32, m0, m1, c0 int) {
 
 // sees is the first channel of the group of channel j.
 func (d *GroupedF32) sees(j int) int {
-	if d.k == 1 {
+	switch {
+	case d.all:
+		return 0
+	case d.k == 1:
 		return j
 	}
 	return j - j%d.k

@@ -29,6 +29,10 @@ var (
 	}
 )
 
+var directF32AVX512 = [5]dwKernel{
+	1: {directF32PixelAVX5121, []dwRunKernel{{8, directF32Run8AVX5121}, {4, directF32Run4AVX5121}, {2, directF32Run2AVX5121}, {1, directF32Run1AVX5121}}},
+}
+
 // groupF32AVX512 and groupF32AVX2 hold the bodies by the channels of a group.
 var (
 	groupF32AVX512 = map[int]*[5]dwKernel{
@@ -73,10 +77,10 @@ var (
 // are one panel, whose results are copied.
 func (d *GroupedF32) pack() {
 	switch {
-	case d.k > 1 && d.level.use(AVX512) && d.n%16 == 0:
+	case (d.all || d.k > 1) && d.level.use(AVX512) && d.n%16 == 0:
 		d.lanes = 16
 		d.data = aligned[float32](d.cut(single(2)))
-	case d.k == 1 && d.level.use(AVX512):
+	case d.k == 1 && !d.all && d.level.use(AVX512):
 		d.lanes = 16
 		d.data = aligned[float32](d.cut(func(vectors int) []int {
 			if d.n%16 == 0 {
@@ -148,7 +152,11 @@ func (d *GroupedF32) runNarrow(s *scratch, a rows[float32], out *OutF32, m0, m1 
 // runPanels makes the rows m0 to m1-1 of some panels.
 func (d *GroupedF32) runPanels(s *scratch, a rows[float32], out *OutF32, m0, m1 int, panels []panel) {
 	set := groupF32AVX2[d.k]
-	if d.lanes == 16 {
+	switch {
+	case d.all:
+		set = &directF32AVX512
+		s.kb = d.k * 4
+	case d.lanes == 16:
 		set = groupF32AVX512[d.k]
 	}
 	for _, pn := range panels {

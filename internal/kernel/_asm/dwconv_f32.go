@@ -20,6 +20,10 @@ func init() {
 				f.dwF32(dwF32{width: 32, px: px, nv: nv, group: 1}, false)
 			}
 		}
+		f.dwF32(dwF32{width: 64, px: 1, nv: 1}, true)
+		for _, px := range []int{8, 4, 2, 1} {
+			f.dwF32(dwF32{width: 64, px: px, nv: 1}, false)
+		}
 		f.words("octets", 0, 0, 0, 0, 8|8<<32, 8|8<<32, 8|8<<32, 8|8<<32)
 		for _, width := range []int{64, 32} {
 			for _, group := range []int{2, 4, 8, 16} {
@@ -39,7 +43,7 @@ func init() {
 type dwF32 struct {
 	*file
 	width, px, nv int
-	group         int // channels of the input that each of the output sees
+	group         int // channels of the input that each of the output sees; 0: all, argKB bytes
 	masked        bool
 }
 
@@ -76,7 +80,10 @@ func (f *file) dwF32(d dwF32, indirect bool) {
 		kind = "Masked"
 	}
 	name, doc := "dwF32", fmt.Sprintf("convolves %d channels of pixels, %d at a time.", d.nv*d.width/4, d.px)
-	if d.group > 1 {
+	switch {
+	case d.group == 0:
+		name, doc = "directF32", fmt.Sprintf("convolves to %d channels of pixels, %d at a time, from any number.", d.nv*d.width/4, d.px)
+	case d.group > 1:
 		name, doc = fmt.Sprintf("group%dF32", d.group), fmt.Sprintf("convolves %d channels of pixels, %d at a time, in groups of %d.", d.nv*d.width/4, d.px, d.group)
 	}
 	f.text(doc, fmt.Sprintf("%s%s%s%d", name, kind, isa, d.nv), "t *microArgs", 48, 8)
@@ -153,6 +160,10 @@ func (d *dwF32) tap(indirect bool) {
 		d.p("CMOVQLT DX, AX")
 	}
 	d.p("ADDQ $4, R15")
+	if d.group == 0 {
+		d.all(indirect)
+		return
+	}
 	for i := range d.group {
 		for v := range d.nv {
 			d.p("VMOVUPS %d(BX), %s", (i*d.nv+v)*d.width, d.wv(v))
@@ -168,6 +179,29 @@ func (d *dwF32) tap(indirect bool) {
 		}
 	}
 	d.p("ADDQ $%d, BX", d.group*d.nv*d.width)
+}
+
+// all adds the products of one tap with all channels of the input.
+func (d *dwF32) all(indirect bool) {
+	d.p("MOVQ %d(DI), R14", argKB)
+	d.p("SHRQ $2, R14")
+	d.p("channels:")
+	d.p("VMOVUPS (BX), %s", d.wv(0))
+	for p := range d.px {
+		at := fmt.Sprintf("(%s)(AX*4)", dwPixels[p])
+		if indirect {
+			at = "(AX)"
+		}
+		d.p("VFMADD231PS.BCST %s, %s, %s", at, d.wv(0), d.acc(p, 0))
+	}
+	if indirect {
+		d.p("ADDQ $4, AX")
+	} else {
+		d.p("INCQ AX")
+	}
+	d.p("ADDQ $%d, BX", d.width)
+	d.p("DECQ R14")
+	d.p("JNE channels")
 }
 
 // products adds those of channel i of each group of vector v, of the pixel at addr.
