@@ -62,7 +62,7 @@ func (g *net) linearResize(n *node) ([][]blend, bool) {
 
 // blend emits the step that resizes images.
 func (lw *lowerer) blend(n *node, src, dst *slot, batch int, m *blendLines) {
-	m.start(lw.level)
+	m.level = lw.level
 	in, out := m.h*m.w*m.c, len(m.rows)*m.line()
 	cuts := lw.rowCuts(image{batch, in, out, len(m.rows)}, 1, float64(batch*out), nil)
 	room := lw.scratch(tensor.Float32, len(cuts)*m.room())
@@ -79,39 +79,19 @@ func (lw *lowerer) blend(n *node, src, dst *slot, batch int, m *blendLines) {
 type blendLines struct {
 	level      kernel.Level
 	rows, cols []blend
-	c, w, h    int       // channels, columns and rows of the operand
-	apart      bool      // the lines of the operand do not lie beside each other
-	weights    []float32 // of a line's elements; nil where pixels have few of them
-}
-
-// pixelLeast is how many channels a pixel has for whole lines to be blended at once.
-const pixelLeast = 8
-
-func (m *blendLines) start(l kernel.Level) {
-	m.level = l
-	if m.c < pixelLeast || m.straight() {
-		return
-	}
-	m.weights = make([]float32, 0, m.line())
-	for _, b := range m.cols {
-		for range m.c {
-			m.weights = append(m.weights, b.weight)
-		}
-	}
+	c, w, h    int  // channels, columns and rows of the operand
+	apart      bool // the lines of the operand do not lie beside each other
 }
 
 // straight says whether lines are taken as they are, there being nothing to blend across.
 func (m *blendLines) straight() bool { return !m.apart && m.w == 1 && len(m.cols) == 1 }
 
-// room is the number of elements that two lines blended across take, and one more on the way.
+// room is the number of elements that two lines blended across take.
 func (m *blendLines) room() int {
-	switch {
-	case m.straight():
+	if m.straight() {
 		return 0
-	case m.weights == nil:
-		return 2 * m.line()
 	}
-	return 3 * m.line()
+	return 2 * m.line()
 }
 
 // line is the number of elements of a line of the result.
@@ -136,39 +116,32 @@ func (m *blendLines) run(from, to func(i int) []float32, done func(i int), room 
 			i = 1
 		}
 		have[i] = row
-		m.across(room[i*n:][:n], from(row), room[2*n:])
+		m.across(room[i*n:][:n], from(row))
 		return room[i*n:][:n]
 	}
 	for i := r0; i < r1; i++ {
 		r := m.rows[i]
 		top := across(r.first, r.second)
 		bottom := across(r.second, r.first)
-		line := to(i)
-		m.level.Binary(kernel.Sub, line, bottom, top)
-		m.level.BinaryScalar(kernel.Mul, line, line, r.weight)
-		m.level.Binary(kernel.Add, line, line, top)
+		m.level.Lerp(to(i), top, bottom, r.weight)
 		if done != nil {
 			done(i)
 		}
 	}
 }
 
+// callLeast is from how many channels on a call for each pixel pays.
+const callLeast = 8
+
 // across blends the pixels of a line of the operand.
-func (m *blendLines) across(dst, x, more []float32) {
-	if m.weights != nil {
-		more = more[:len(dst)]
-		for j, b := range m.cols {
-			copy(dst[j*m.c:][:m.c], x[b.first*m.c:])
-			copy(more[j*m.c:][:m.c], x[b.second*m.c:])
-		}
-		m.level.Binary(kernel.Sub, more, more, dst)
-		m.level.Binary(kernel.Mul, more, more, m.weights)
-		m.level.Binary(kernel.Add, dst, dst, more)
-		return
-	}
+func (m *blendLines) across(dst, x []float32) {
 	for j, b := range m.cols {
 		out, u := dst[j*m.c:][:m.c], b.weight
 		left, right := x[b.first*m.c:][:len(out)], x[b.second*m.c:][:len(out)]
+		if len(out) >= callLeast {
+			m.level.Lerp(out, left, right, u)
+			continue
+		}
 		for i := range out {
 			out[i] = left[i] + float32((right[i]-left[i])*u)
 		}

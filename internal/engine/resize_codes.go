@@ -36,7 +36,7 @@ func intResizes(g *net) {
 func lowerIntResize(lw *lowerer, n *node) bool {
 	s := n.spec.(*intResize)
 	m := &s.lines
-	m.start(lw.level)
+	m.level = lw.level
 	x, y := n.in[0], n.out[0]
 	src, dst := lw.use(x, channelsLast), lw.make(y, channelsLast)
 	in, out, wide, line := m.h*m.w*m.c, len(m.rows)*m.line(), m.w*m.c, m.line()

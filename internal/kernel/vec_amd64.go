@@ -130,6 +130,7 @@ var (
 )
 
 var (
+	lerpAsm = both[lerpFn](lerpAVX512, lerpAVX2)
 	scanAsm = both[scanFn](scanAVX512, scanAVX2)
 	histAsm = variants[histFn]{{AVX512, 16, histAVX512}, {AVX2, 8, histAVX2}}
 )

@@ -53,6 +53,7 @@ var (
 )
 
 var (
+	lerpAsm variants[lerpFn]
 	scanAsm variants[scanFn]
 	histAsm variants[histFn]
 )
