@@ -82,7 +82,7 @@ func (lw *lowerer) groupedF32(n *node, s *convSpec) {
 	}
 	w := packed(lw.packs, packKey{n.out[0].name, name + " f32"}, []*tensor.Tensor{s.weight}, func() *kernel.GroupedF32 {
 		if s.group == 1 && s.cg != s.o {
-			return lw.level.PackDirectF32(tensor.Of[float32](s.weight), s.cg, s.taps(), kernel.Order{N: s.cg * s.taps(), Tap: 1, K: s.taps()})
+			return lw.level.PackDirectF32(tensor.Of[float32](s.weight), s.o, s.cg, s.taps(), kernel.Order{N: s.cg * s.taps(), Tap: 1, K: s.taps()})
 		}
 		return lw.level.PackGroupedF32(tensor.Of[float32](s.weight), s.o, s.cg, s.taps(), kernel.Order{N: s.cg * s.taps(), Tap: 1, K: s.taps()})
 	})
@@ -117,7 +117,7 @@ func (lw *lowerer) rowTapsF32(n *node, s *convSpec) {
 	ix, level := s.win.RowTaps(), lw.level
 	if level.DirectPaysF32(s.o, kw*c, kh) {
 		w := packed(lw.packs, packKey{n.out[0].name, "direct rows f32"}, []*tensor.Tensor{s.weight}, func() *kernel.GroupedF32 {
-			return level.PackDirectF32(last(), kw*c, kh, order)
+			return level.PackDirectF32(last(), s.o, kw*c, kh, order)
 		})
 		st, io := lw.convStep(n, s, "f32 direct by rows "+sizeText(s.win), pixels{x, 0, c})
 		io.im.in = s.win.PaddedLen()

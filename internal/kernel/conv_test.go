@@ -292,13 +292,12 @@ func TestGroupedF32(t *testing.T) {
 	})
 }
 
-// TestDirectF32 convolves any number of channels to sixteen, also by rows of a padded image.
+// TestDirectF32 convolves any number of channels to few, also by rows of a padded image.
 func TestDirectF32(t *testing.T) {
 	eachLevel(t, func(t *testing.T, l Level) {
 		r := rand.New(rand.NewPCG(25, 26))
 		for i := range 90 {
-			const n = 16
-			c := 1 + r.IntN(40)
+			n, c := []int{16, 32}[i%2], 1+r.IntN(40)
 			w := randWindow(r, c+r.IntN(3))
 			x := randFloats(r, w.H*w.W*w.Pitch)[:(w.H*w.W-1)*w.Pitch+c]
 			taps, m := w.KH*w.KW, w.OH*w.OW
@@ -313,11 +312,11 @@ func TestDirectF32(t *testing.T) {
 			if i%3 == 0 && w.DilW == 1 && w.Pitch == c {
 				padded := make([]float32, w.PaddedLen())
 				PadImage(padded, x, w, 0, 0, w.PaddedRows())
-				d := l.PackDirectF32(wt, w.KW*c, w.KH, Order{N: taps * c, Tap: w.KW * c, K: 1})
+				d := l.PackDirectF32(wt, n, w.KW*c, w.KH, Order{N: taps * c, Tap: w.KW * c, K: 1})
 				d.Run(padded, w.RowTaps(), out, 0, cut)
 				d.Run(padded, w.RowTaps(), out, cut, m)
 			} else {
-				d := l.PackDirectF32(wt, c, taps, Order{N: taps * c, Tap: c, K: 1})
+				d := l.PackDirectF32(wt, n, c, taps, Order{N: taps * c, Tap: c, K: 1})
 				d.Run(x, w.Indirect(), out, 0, cut)
 				d.Run(x, w.Indirect(), out, cut, m)
 			}

@@ -28,18 +28,15 @@ func (l Level) GroupsPayF32(c, group int) bool {
 	return false
 }
 
-// directColumns is how many columns [Level.PackDirectF32] makes.
-const directColumns = 16
-
 // DirectPaysF32 says whether a convolution from k to n channels is faster by [Level.PackDirectF32] than as a product: where its
-// rows would take more to find than to multiply.
+// rows would take longer to find than to multiply.
 func (l Level) DirectPaysF32(n, k, taps int) bool {
-	return n == directColumns && k*taps <= sumBlock && l.use(AVX512)
+	return (n == 16 || n == 32 && k < 16) && k*taps <= sumBlock && l.use(AVX512)
 }
 
-// PackDirectF32 arranges the weight w(channel, tap, k) of 16 channels that see all k of the input.
-func (l Level) PackDirectF32(w []float32, k, taps int, o Order) *GroupedF32 {
-	return l.packGrouped(&GroupedF32{shape: shape{n: directColumns, k: k, taps: taps, kd: k, per: 1}, all: true, level: l}, w, o)
+// PackDirectF32 arranges the weight w(channel, tap, k) of n channels, 16 or 32, that see all k of the input.
+func (l Level) PackDirectF32(w []float32, n, k, taps int, o Order) *GroupedF32 {
+	return l.packGrouped(&GroupedF32{shape: shape{n: n, k: k, taps: taps, kd: k, per: 1}, all: true, level: l}, w, o)
 }
 
 // PackGroupedF32 arranges the weight w(channel, channel of its group, tap) of c channels.

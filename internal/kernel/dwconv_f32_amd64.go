@@ -154,6 +154,31 @@ func directF32Run2AVX5121(t *microArgs)
 //go:noescape
 func directF32Run1AVX5121(t *microArgs)
 
+// directF32PixelAVX5122 convolves to 32 channels of pixels, 1 at a time, from any number.
+//
+//go:noescape
+func directF32PixelAVX5122(t *microArgs)
+
+// directF32Run8AVX5122 convolves to 32 channels of pixels, 8 at a time, from any number.
+//
+//go:noescape
+func directF32Run8AVX5122(t *microArgs)
+
+// directF32Run4AVX5122 convolves to 32 channels of pixels, 4 at a time, from any number.
+//
+//go:noescape
+func directF32Run4AVX5122(t *microArgs)
+
+// directF32Run2AVX5122 convolves to 32 channels of pixels, 2 at a time, from any number.
+//
+//go:noescape
+func directF32Run2AVX5122(t *microArgs)
+
+// directF32Run1AVX5122 convolves to 32 channels of pixels, 1 at a time, from any number.
+//
+//go:noescape
+func directF32Run1AVX5122(t *microArgs)
+
 // group2F32PixelAVX5121 convolves 16 channels of pixels, 1 at a time, in groups of 2.
 //
 //go:noescape

@@ -31,6 +31,7 @@ var (
 
 var directF32AVX512 = [5]dwKernel{
 	1: {directF32PixelAVX5121, []dwRunKernel{{8, directF32Run8AVX5121}, {4, directF32Run4AVX5121}, {2, directF32Run2AVX5121}, {1, directF32Run1AVX5121}}},
+	2: {directF32PixelAVX5122, []dwRunKernel{{8, directF32Run8AVX5122}, {4, directF32Run4AVX5122}, {2, directF32Run2AVX5122}, {1, directF32Run1AVX5122}}},
 }
 
 // groupF32AVX512 and groupF32AVX2 hold the bodies by the channels of a group.

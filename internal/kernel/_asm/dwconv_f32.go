@@ -20,9 +20,11 @@ func init() {
 				f.dwF32(dwF32{width: 32, px: px, nv: nv, group: 1}, false)
 			}
 		}
-		f.dwF32(dwF32{width: 64, px: 1, nv: 1}, true)
-		for _, px := range []int{8, 4, 2, 1} {
-			f.dwF32(dwF32{width: 64, px: px, nv: 1}, false)
+		for nv := 1; nv <= 2; nv++ {
+			f.dwF32(dwF32{width: 64, px: 1, nv: nv}, true)
+			for _, px := range []int{8, 4, 2, 1} {
+				f.dwF32(dwF32{width: 64, px: px, nv: nv}, false)
+			}
 		}
 		f.words("octets", 0, 0, 0, 0, 8|8<<32, 8|8<<32, 8|8<<32, 8|8<<32)
 		for _, width := range []int{64, 32} {
@@ -186,20 +188,24 @@ func (d *dwF32) all(indirect bool) {
 	d.p("MOVQ %d(DI), R14", argKB)
 	d.p("SHRQ $2, R14")
 	d.p("channels:")
-	d.p("VMOVUPS (BX), %s", d.wv(0))
+	for v := range d.nv {
+		d.p("VMOVUPS %d(BX), %s", v*d.width, d.wv(v))
+	}
 	for p := range d.px {
 		at := fmt.Sprintf("(%s)(AX*4)", dwPixels[p])
 		if indirect {
 			at = "(AX)"
 		}
-		d.p("VFMADD231PS.BCST %s, %s, %s", at, d.wv(0), d.acc(p, 0))
+		for v := range d.nv {
+			d.p("VFMADD231PS.BCST %s, %s, %s", at, d.wv(v), d.acc(p, v))
+		}
 	}
 	if indirect {
 		d.p("ADDQ $4, AX")
 	} else {
 		d.p("INCQ AX")
 	}
-	d.p("ADDQ $%d, BX", d.width)
+	d.p("ADDQ $%d, BX", d.nv*d.width)
 	d.p("DECQ R14")
 	d.p("JNE channels")
 }
