@@ -281,7 +281,7 @@ func TestConvGroups(t *testing.T) {
 	}
 }
 
-// TestConvDirect convolves to sixteen channels, in front of an activation that is not a clamp, a sum and a clamp.
+// TestConvDirect convolves to few channels, in front of an activation that is not a clamp, a sum and a clamp.
 func TestConvDirect(t *testing.T) {
 	level, err := kernel.Best()
 	if err != nil {
