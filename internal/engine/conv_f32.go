@@ -19,21 +19,28 @@ const rowTapChannels = 8
 func lowerConv(lw *lowerer, n *node) bool {
 	s := n.spec.(*convSpec)
 	switch {
-	case s.depthwise(), s.cg == s.o/s.group && lw.level.GroupsPayF32(s.o, s.cg):
+	case s.depthwise(), s.group > 1 && lw.groupsPay(s):
 		lw.groupedF32(n, s)
 	case lw.planes(n, s):
 		lw.planesF32(n, s)
 	case s.fewChannels():
 		lw.rowTapsF32(n, s)
-	case s.group == 1 && lw.level.DirectPaysF32(s.o, s.cg, s.taps()):
+	case lw.net.bf16[n.onnx] && lw.level.TilesBF16():
+		lw.denseF32(n, s)
+	case s.group == 1 && (lw.groupsPay(s) || lw.level.DirectPaysF32(s.o, s.cg, s.taps())):
 		lw.groupedF32(n, s)
-	case s.winograd() && !lw.direct && !(lw.net.bf16[n.onnx] && lw.level.TilesBF16()):
+	case s.winograd() && !lw.direct:
 		lw.winogradF32(n, s)
 	default:
 		lw.denseF32(n, s)
 	}
 	s.weight = nil // the packed form is all that is needed
 	return true
+}
+
+// groupsPay says whether channels that see as many others as there are in a group are better convolved without products.
+func (lw *lowerer) groupsPay(s *convSpec) bool {
+	return s.cg == s.o/s.group && lw.level.GroupsPayF32(s.o, s.cg, s.taps())
 }
 
 // convStep starts the step of a convolution that reads x.
@@ -73,12 +80,12 @@ func (s *convSpec) finish(l kernel.Level, f *frame, io *convIO, i, c int, t tile
 
 // groupedF32 convolves channels that see themselves or few others, which may be all there are.
 func (lw *lowerer) groupedF32(n *node, s *convSpec) {
-	name := "grouped"
+	name, nanos := "grouped", f32DepthwiseNanos
 	switch {
 	case s.cg == 1:
 		name = "depthwise"
 	case s.group == 1:
-		name = "direct"
+		name, nanos = "direct", f32Nanos
 	}
 	w := packed(lw.packs, packKey{n.out[0].name, name + " f32"}, []*tensor.Tensor{s.weight}, func() *kernel.GroupedF32 {
 		if s.group == 1 && s.cg != s.o {
@@ -88,7 +95,7 @@ func (lw *lowerer) groupedF32(n *node, s *convSpec) {
 	})
 	x := lw.pixelsOf(n.in[0])
 	st, io := lw.convStep(n, s, "f32 "+name+" "+s.sizeText(), x)
-	lw.emitGrouped(st, w, s, io, lw.indirect(&s.convShape, x.pitch), f32DepthwiseNanos)
+	lw.emitGrouped(st, w, s, io, lw.indirect(&s.convShape, x.pitch), nanos)
 }
 
 // emitGrouped emits the step of a convolution that is cut into rows of pixels, each with all its channels.

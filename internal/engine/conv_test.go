@@ -93,6 +93,7 @@ func TestConvPlanes(t *testing.T) {
 		{convCase{x: []int{1, 8, 30, 28}, w: []int{5, 8, 3, 3}, group: 1, auto: "SAME_UPPER", dil: []int64{2, 3}}, ""},
 		{convCase{x: []int{2, 1, 4000}, w: []int{1, 1, 256}, group: 1, strides: []int64{2}, bias: true}, "Neg"},
 		{convCase{x: []int{1, 16, 700}, w: []int{2, 16, 7}, group: 1, pads: []int64{3, 3}}, "Tanh"},
+		{convCase{x: []int{1, 8, 30, 31}, w: []int{8, 8, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}}, "Relu"},
 	} {
 		t.Run(c.String(), func(t *testing.T) {
 			k := newMaker(uint64(i))
@@ -248,7 +249,7 @@ func TestConvGroups(t *testing.T) {
 			}
 			k.output(add(k, k.node("Conv", in, c.attrs()...), x))
 			steps := k.checkFloat(t)
-			if c.w[1] == c.w[0]/c.group && level.GroupsPayF32(c.w[0], c.w[1]) {
+			if c.w[1] == c.w[0]/c.group && level.GroupsPayF32(c.w[0], c.w[1], tensor.Elements(c.w[2:])) {
 				name := "f32 grouped " + size + "+Relu"
 				if !alone {
 					name += " after Add"
@@ -296,6 +297,7 @@ func TestConvDirect(t *testing.T) {
 		{convCase{x: []int{1, 40, 9, 14}, w: []int{16, 40, 1, 1}, group: 1, bias: true}, "direct 1x1"},
 		{convCase{x: []int{1, 16, 9, 14}, w: []int{16, 16, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}, bias: true}, "direct 3x3"},
 		{convCase{x: []int{1, 64, 9, 14}, w: []int{16, 64, 3, 3}, group: 1, pads: []int64{1, 1, 1, 1}}, "conv 3x3"}, // sums are too long
+		{convCase{x: []int{1, 16, 5, 64}, w: []int{16, 16, 1, 25}, group: 1}, "conv 1x25"},
 	} {
 		k := newMaker(uint64(i))
 		in := []string{k.input(k.floats(c.x...)), k.constant(k.floats(c.w...))}

@@ -16,9 +16,12 @@ func (l Level) PackDepthwiseF32(w []float32, c, taps int, o Order) *GroupedF32 {
 	return l.PackGroupedF32(w, c, 1, taps, o)
 }
 
-// GroupsPayF32 says whether the assembly convolves c channels in groups of that many, more than one. A single group of
-// sixteen is faster by it too than as a product.
-func (l Level) GroupsPayF32(c, group int) bool {
+// GroupsPayF32 says whether the assembly convolves c channels in groups of that many, more than one, over so many taps: sums are
+// not cut into blocks there. A single group of sixteen is faster by it too than as a product.
+func (l Level) GroupsPayF32(c, group, taps int) bool {
+	if group*taps > sumBlock {
+		return false
+	}
 	switch group {
 	case 2, 4, 8:
 		return l.use(AVX2) && c%8 == 0
@@ -51,7 +54,7 @@ func (l Level) packGrouped(d *GroupedF32, w []float32, o Order) *GroupedF32 {
 			d.w[t*d.n+i] = w[i*o.N+t/d.k*o.Tap+t%d.k*o.K]
 		}
 	}
-	if d.all && l.use(AVX512) || !d.all && (d.k == 1 || l.GroupsPayF32(d.n, d.k)) {
+	if d.all && l.use(AVX512) || !d.all && (d.k == 1 || l.GroupsPayF32(d.n, d.k, d.taps)) {
 		d.pack()
 	}
 	return d

@@ -39,7 +39,8 @@ func (l Level) packDiagonal(w []int8, n, k, in, out, taps int, o Order) *PackedU
 		return nil
 	}
 	p.sums = columnSums(w, n, k, taps, o)
-	p.data = aligned[int8](p.cut(single(n / p.lanes)))
+	p.cut(single(n / p.lanes))
+	p.data = aligned[int8](taps * n * max(4, in) * 16 / p.lanes)
 	if p.lanes == 16 {
 		p.fours(w, in, o)
 	} else {

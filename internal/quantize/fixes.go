@@ -201,11 +201,9 @@ func (q *quantization) hold() (err error) {
 	if q.fitted != nil || len(q.fittedOf) == 0 {
 		return nil
 	}
-	if q.fitted, err = fewSamples(q.ctx, q.opt.Data, q.fittedOf, fitBytes, q.opt.Threads); err != nil {
-		return err
-	}
+	q.fitted, err = fewSamples(q.ctx, q.opt.Data, q.fittedOf, fitBytes, q.opt.Threads)
 	q.fittedOf = q.fittedOf[:len(q.fitted)]
-	return q.judge.hold()
+	return err
 }
 
 // job is what a repair works on now.

@@ -76,9 +76,6 @@ func (q *quantization) exotic() bool {
 // relieve leaves the layers in float whose quantization costs most, until the outputs reach
 // wantSQNR on the samples held back. It says whether it changed the plan.
 func (q *quantization) relieve(stats map[string]*calib.Stats, before *Gate) (bool, error) {
-	if err := q.judge.hold(); err != nil {
-		return false, err
-	}
 	s := &sensitivity{q: q, stats: stats, judge: q.judge.first(probeMost), noise: map[string]float64{}, heavy: map[string]bool{}}
 	for _, row := range q.plan.Nodes {
 		if row.Quantized && isLayer(row) {
