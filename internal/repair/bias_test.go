@@ -113,6 +113,40 @@ func TestBiasDeterminism(t *testing.T) {
 	}
 }
 
+// TestBiasRoom keeps nothing between the layers but what has to be, and gives the same network.
+func TestBiasRoom(t *testing.T) {
+	const layers = againMost + 3
+	var first []byte
+	for _, room := range []int{wantBytes, 1} {
+		j := addedLayers(t, layers)
+		c := &corrector{track: newTrack(j)}
+		if err := c.start(t.Context(), func(l *layer) bool { return l.offset() != "" }); err != nil {
+			t.Fatal(err)
+		}
+		c.walk.most = room
+		if err := c.each(t.Context(), c.piece); err != nil {
+			t.Fatal(err)
+		}
+		b, err := onnx.Encode(j.quantized(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = b
+		}
+		if !bytes.Equal(first, b) {
+			t.Errorf("%d bytes of room give another network", room)
+		}
+		done := againMost + 1
+		if room > 1 {
+			done = len(c.walk.pieces) - 1
+		}
+		if c.walk.done != done || len(c.out.Changes) < layers/2 {
+			t.Errorf("%d bytes of room: %d of %d pieces are kept, not %d; changes %v", room, c.walk.done, len(c.walk.pieces), done, c.out.Changes)
+		}
+	}
+}
+
 // TestBiasNeedsEnough leaves a classifier alone of which one sample shows one element a channel.
 func TestBiasNeedsEnough(t *testing.T) {
 	m := parse(t, header+`g (float[1,4] x) => (float[1,3] y) <float[3,4] w, float[3] b> {

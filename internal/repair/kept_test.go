@@ -69,8 +69,9 @@ func chained7(t *testing.T) *Job { return chained(t, 7) }
 
 // added is a chain of products of matrices with four bits, each behind inputs of positive mean, whose biases are Adds of
 // their own, as networks of language are exported.
-func added(t *testing.T) *Job {
-	const layers = 5
+func added(t *testing.T) *Job { return addedLayers(t, 5) }
+
+func addedLayers(t *testing.T, layers int) *Job {
 	var consts, nodes strings.Builder
 	for i := range layers {
 		fmt.Fprintf(&consts, ", float[16,16] w%d, float[16] b%d", i, i)

@@ -15,8 +15,12 @@ import (
 // walkMost is how many samples a walk takes at most on either side.
 const walkMost = 24
 
-// sampleBytes is what the elements of the float network's results may take that are kept to compare with.
-const sampleBytes = 64 << 20
+// The elements of the float network's results that are compared with are as many as take sampleBytes, of all layers. Of those,
+// the ones of the layers that come next are kept, which take wantBytes.
+const (
+	sampleBytes = 64 << 20
+	wantBytes   = 16 << 20
+)
 
 // head returns the first n of a list, or all.
 func head[T any](list []T, n int) []T { return list[:min(n, len(list))] }
@@ -32,7 +36,7 @@ type track struct {
 	layers    map[*graph.Node]*layer // by the node of the quantized network
 	want      []map[string]seen      // by sample and layer; of the layers that come next
 	per, most int                    // elements of each channel kept of each sample; no more than most, unless it is 0
-	bytes     int                    // what they may take
+	bytes     int                    // what they may take, and what a piece of the quantized network leaves
 	few       int                    // layers of which too little is seen
 	fallen    int                    // layers whose solver fell back
 }
@@ -48,7 +52,7 @@ type seen struct {
 func (s *seen) like(t *tensor.Tensor) bool { return s.shape != nil && slices.Equal(s.shape, t.Shape) }
 
 func newTrack(j *Job) *track {
-	return &track{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost), bytes: sampleBytes}
+	return &track{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost), bytes: wantBytes}
 }
 
 // start quantizes the network and cuts it behind the layers.
@@ -76,10 +80,11 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 	for _, l := range c.layers {
 		channels += c.channels(l)
 	}
-	if c.per = c.most; c.per == 0 { // all at once
-		c.per = max(8, c.bytes/(4*max(1, channels*len(samples))))
+	if c.per = c.most; c.per == 0 {
+		c.per = max(8, sampleBytes/(4*max(1, channels*len(samples))))
 	}
 	c.walk = newWalk(j, quant, samples)
+	c.walk.most = c.bytes
 	c.walk.cut(func(n *graph.Node) string {
 		if c.layers[n] == nil {
 			return ""
@@ -96,7 +101,8 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 // each runs the pieces of the quantized network in turn. do runs one with a layer; where that
 // changes the layer, the piece is run again.
 func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece, l *layer, want []seen) (left []map[string]*tensor.Tensor, changed bool, err error)) error {
-	for k, p := range c.walk.pieces {
+	for k := range c.walk.pieces {
+		p := c.walk.from(k)
 		var left []map[string]*tensor.Tensor
 		again := true
 		var err error
@@ -117,7 +123,7 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 				return err
 			}
 		}
-		if again {
+		if again && !p.large && k+1 < len(c.walk.pieces) {
 			if left, err = c.walk.run(ctx, p, nil, nil); err != nil {
 				return err
 			}

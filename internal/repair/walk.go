@@ -2,7 +2,9 @@ package repair
 
 import (
 	"context"
+	"math"
 	"slices"
+	"sync/atomic"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/fault"
@@ -13,21 +15,29 @@ import (
 
 // A walk runs a quantized network over samples piece by piece, so that a layer can be changed
 // before those behind it see its result. Between two pieces only the values that later pieces read
-// are kept: mostly codes of eight bits.
+// are kept: mostly codes of eight bits. What a piece leaves that takes too much is not: the next ones
+// compute it again.
 type walk struct {
 	job     *Job
 	net     *graph.Model
 	samples []calib.Inputs
 	values  []map[string]*tensor.Tensor // of each sample: what the pieces done so far leave
 	pieces  []*piece
+	most    int      // bytes that a piece may leave; 0 for any number
+	done    int      // pieces whose results are kept
 	watched []string // by the last run
 }
+
+// againMost is how many pieces are computed again at most: behind so many, what they leave is kept whatever it takes.
+const againMost = 6
 
 // A piece is a run of consecutive nodes that ends with the quantized result of one layer.
 type piece struct {
 	layer   *graph.Node // nil at the end of the network
 	nodes   []*graph.Node
 	in, out []string
+	again   int  // pieces in it that were run before
+	large   bool // what it leaves is not kept
 }
 
 // newWalk makes a walk over a quantized network, which cut has to cut.
@@ -165,6 +175,51 @@ func (w *walk) connect(fixed map[string]*graph.Node) {
 	}
 }
 
+// from returns piece k, together with those before it whose results were not kept.
+func (w *walk) from(k int) *piece {
+	last := w.pieces[k]
+	if w.done == k {
+		return last
+	}
+	p := &piece{layer: last.layer, again: k - w.done}
+	later := w.read(k + 1)
+	there, own, read := map[*graph.Node]bool{}, map[string]bool{}, map[string]bool{}
+	for i, q := range w.pieces[w.done : k+1] {
+		for _, name := range q.in {
+			if !own[name] && !read[name] {
+				read[name] = true
+				p.in = append(p.in, name)
+			}
+		}
+		for _, n := range q.nodes {
+			if !there[n] {
+				there[n] = true
+				p.nodes = append(p.nodes, n)
+			}
+			for _, o := range n.Out {
+				own[o] = true
+			}
+		}
+		for _, name := range q.out {
+			if i == p.again || later[name] {
+				p.out = append(p.out, name)
+			}
+		}
+	}
+	return p
+}
+
+// read lists what the pieces from number k on read.
+func (w *walk) read(k int) map[string]bool {
+	names := map[string]bool{}
+	for _, p := range w.pieces[k:] {
+		for _, name := range p.in {
+			names[name] = true
+		}
+	}
+	return names
+}
+
 // model makes a network of one piece.
 func (w *walk) model(p *piece) *graph.Model {
 	g := &graph.Graph{Name: "piece", Nodes: p.nodes}
@@ -190,13 +245,19 @@ func (w *walk) model(p *piece) *graph.Model {
 	return &m
 }
 
-// run evaluates a piece on every sample, shows the watched values, and returns what it leaves.
+// run evaluates a piece on every sample, shows the watched values, and returns what it leaves, or nil where that is
+// too large to be kept.
 func (w *walk) run(ctx context.Context, p *piece, watch []string, see func(sample int, value string, t *tensor.Tensor)) ([]map[string]*tensor.Tensor, error) {
 	w.watched = watch
 	r, err := w.job.Compile(w.model(p), watch)
 	if err != nil {
 		return nil, err
 	}
+	most := int64(w.most)
+	if most == 0 || p.again >= againMost {
+		most = math.MaxInt64
+	}
+	var bytes atomic.Int64
 	left := make([]map[string]*tensor.Tensor, len(w.samples))
 	err = calib.Each(ctx, len(w.samples), w.job.Threads, func(ctx context.Context, i int) error {
 		in := map[string]*tensor.Tensor{}
@@ -206,20 +267,31 @@ func (w *walk) run(ctx context.Context, p *piece, watch []string, see func(sampl
 			}
 		}
 		out, err := r.RunWatch(ctx, in, func(value string, t *tensor.Tensor) { see(i, value, t) })
-		left[i] = out
+		if bytes.Add(bytesOf(out)) <= most {
+			left[i] = out
+		}
 		return err
 	})
+	if p.large = bytes.Load() > most; p.large {
+		left = nil
+	}
 	return left, err
 }
 
-// leave keeps what piece number k left and drops what nobody reads any more.
-func (w *walk) leave(k int, left []map[string]*tensor.Tensor) {
-	later := map[string]bool{}
-	for _, p := range w.pieces[k+1:] {
-		for _, name := range p.in {
-			later[name] = true
-		}
+func bytesOf(values map[string]*tensor.Tensor) (n int64) {
+	for _, t := range values {
+		n += int64(t.Bytes())
 	}
+	return n
+}
+
+// leave keeps what the pieces up to number k left, unless it is nil, and drops what nobody reads any more.
+func (w *walk) leave(k int, left []map[string]*tensor.Tensor) {
+	if left == nil {
+		return
+	}
+	w.done = k + 1
+	later := w.read(k + 1)
 	for i := range w.samples {
 		for name, t := range left[i] {
 			w.values[i][name] = t
