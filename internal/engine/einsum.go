@@ -196,15 +196,3 @@ func (e *einsum) spread(t term, all []rune) *value {
 	}
 	return e.shaped(e.arrange(t, common(all, t.labels, true)).v, shape...)
 }
-
-// end lets the node that gives v, or one that passes it on, take the place of the Einsum.
-func (e *einsum) end(v *value) {
-	n := e.n
-	if slices.Contains(n.in, v) {
-		v = e.put("Identity", v.shape, nil, v)
-	}
-	last, y := v.def, n.out[0]
-	last.out[0], last.onnx.Out[0], y.def = y, y.name, last
-	n.out = nil
-	e.g.kill(n)
-}

@@ -127,7 +127,7 @@ func lowerMatMul(lw *lowerer, n *node) bool {
 	cuts := lw.rowCuts(image{len(left.at), 0, 0, m}, 1, float64(macs)*f32Nanos, nil)
 	lw.emit(&step{node: n, kernel: "f32 matmul", macs: macs, parts: len(cuts), in: []*slot{a, b}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		c := cuts[part]
-		w := f.packs[packs+which[c.image]]
+		w := f.packs[packs+which[c.image]].(*kernel.PackedF32)
 		out := &kernel.OutF32{C: f.f32(dst)[to.at[c.image]:], Ldc: to.row}
 		w.Gemm(f.f32(a)[left.at[c.image]:], left.row, out, kernel.Range{M0: c.M0, M1: c.M1, P1: w.Panels()})
 		return nil

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"lowbit/internal/fault"
-	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -56,7 +55,7 @@ type frame struct {
 	prog  *program
 	vals  []*tensor.Tensor // by slot
 	arena []byte
-	packs []*kernel.PackedF32
+	packs []any // *kernel.PackedF32 or *kernel.GroupedF32: weights that are packed in each run
 	ctx   context.Context
 	crew  *crew // nil: one thread
 	watch func(name string, t *tensor.Tensor)
@@ -74,7 +73,7 @@ func (p *program) frame() *frame {
 		p.free = p.free[:n-1]
 		return f
 	}
-	f := &frame{prog: p, vals: make([]*tensor.Tensor, len(p.slots)), arena: tensor.Aligned[byte](p.arena), packs: make([]*kernel.PackedF32, p.packed)}
+	f := &frame{prog: p, vals: make([]*tensor.Tensor, len(p.slots)), arena: tensor.Aligned[byte](p.arena), packs: make([]any, p.packed)}
 	for _, s := range p.slots {
 		switch s.root.place {
 		case inArena:

@@ -8,6 +8,7 @@ func init() {
 		"If": {lowerIf}, "Loop": {lowerLoop}, "late": {lowerLate},
 
 		"conv":           {lowerConv},
+		"Conv":           {lowerComputedConv},
 		"gemm":           {lowerFewGemm, lowerGemm},
 		"conv transpose": {lowerConvTranspose},
 		"matmul":         {lowerMatMul},
@@ -93,6 +94,7 @@ var passes = []pass{
 	{"find dynamic products", findDynamic},
 	{"find powers", findPowers},
 	{"find layer norms", findLayerNorms},
+	{"expand Gemms of computed matrices", expandGemms},
 	{"find patterns", findPatterns},
 	{"find convolutions", findConvs},
 	{"put dealt pixels back", undeal},

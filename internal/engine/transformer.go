@@ -45,6 +45,18 @@ func (e *expander) put(op string, shape []int, attrs []*graph.Attr, in ...*value
 	return v
 }
 
+// end lets the node that gives v, or one that passes it on, take the place of n.
+func (e *expander) end(v *value) {
+	n := e.n
+	if slices.Contains(n.in, v) {
+		v = e.put("Identity", v.shape, nil, v)
+	}
+	last, y := v.def, n.out[0]
+	last.out[0], last.onnx.Out[0], y.def = y, y.name, last
+	n.out = nil
+	e.g.kill(n)
+}
+
 // number is a constant without dimensions.
 func (e *expander) number(x float64) *value {
 	return e.g.constant(e.n.out[0].name+"·number", tensor.Float32s([]float32{float32(x)}))
