@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
+	"lowbit/internal/op"
 	"lowbit/internal/tensor"
 )
 
@@ -62,17 +64,30 @@ func convTransposeOf(n *node) (*convTranspose, bool) {
 		}
 		s.bias = tensor.Of[float32](b.konst)
 	}
-	if n.onnx.Str("auto_pad", "NOTSET") != "NOTSET" || n.onnx.Ints("output_shape") != nil {
+	front, err := op.ConvTransposeFront(n.onnx, x.shape, w.shape)
+	if err != nil {
 		return nil, false
 	}
+	given := *n
+	given.onnx = &graph.Node{Op: n.onnx.Op, Attrs: []*graph.Attr{{Name: "pads", Value: tensor.Of[int64](shapeOf(append(front, front...)))}}}
+	for _, a := range n.onnx.Attrs {
+		if a.Name == "strides" || a.Name == "dilations" {
+			given.onnx.Attrs = append(given.onnx.Attrs, a)
+		}
+	}
 	var ok bool
-	s.win, s.deep, ok = geometry(n, y, x, w.shape[2:], s.channels())
+	s.win, s.deep, ok = geometry(&given, y, x, w.shape[2:], s.channels())
 	return s, ok
 }
 
 // lowerConvTranspose emits a product for all taps, and a step that gathers its sums.
 func lowerConvTranspose(lw *lowerer, n *node) bool {
 	s := n.spec.(*convTranspose)
+	if phases := s.phases(); phases != nil {
+		lw.phasedF32(n, s, phases)
+		s.weight = nil
+		return true
+	}
 	x := lw.use(n.in[0], channelsLast)
 	im := imageOf(n.in[0], n.out[0])
 	pixels := im.in / n.in[0].shape[1]

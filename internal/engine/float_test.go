@@ -421,7 +421,10 @@ func TestConvTranspose(t *testing.T) {
 		{[]int{2, 6, 5, 4}, []int{6, 9, 3, 3}, true, []any{"strides", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}, "output_padding", []int64{1, 1}}},
 		{[]int{1, 6, 5, 4}, []int{6, 1, 2, 2}, false, []any{"strides", []int64{2, 2}}},
 		{[]int{1, 6, 5, 4}, []int{6, 4, 3, 2}, true, []any{"group", int64(2), "dilations", []int64{2, 1}}},
-		{[]int{1, 8, 9}, []int{8, 1, 4}, true, []any{"group", int64(8), "strides", []int64{3}}},
+		{[]int{1, 6, 5, 4}, []int{6, 1, 3, 4}, true, []any{"group", int64(6), "strides", []int64{1, 2}, "pads", []int64{0, 1, 0, 0}}},
+		{[]int{1, 6, 5, 4}, []int{6, 1, 2, 2}, true, []any{"group", int64(6), "strides", []int64{3, 3}}},
+		{[]int{1, 6, 5, 4}, []int{6, 9, 3, 3}, true, []any{"strides", []int64{2, 2}, "auto_pad", "SAME_UPPER"}},
+		{[]int{1, 6, 5, 4}, []int{6, 9, 4, 4}, false, []any{"strides", []int64{2, 2}, "output_shape", []int64{9, 8}}},
 		{[]int{2, 6, 5, 4}, []int{6, 1, 2, 2}, true, []any{"strides", []int64{2, 2}}},
 		{[]int{2, 6, 5, 4}, []int{6, 5, 2, 3}, true, []any{"strides", []int64{2, 3}}},
 		{[]int{2, 6, 5, 4}, []int{6, 5, 2, 2}, false, []any{"strides", []int64{2, 2}, "output_padding", []int64{1, 0}}},
@@ -431,21 +434,47 @@ func TestConvTranspose(t *testing.T) {
 		{[]int{1, 6, 4, 3, 4}, []int{6, 1, 2, 2, 2}, true, []any{"strides", []int64{2, 2, 2}, "output_padding", []int64{1, 0, 0}}},
 	} {
 		k := newMaker(uint64(i))
-		in := []string{k.input(k.floats(c.x...)), k.constant(k.floats(c.w...))}
-		channels := c.w[1]
-		for a := 0; a < len(c.attrs); a += 2 {
-			if c.attrs[a] == "group" {
-				channels *= int(c.attrs[a+1].(int64))
-			}
-		}
-		if c.bias {
-			in = append(in, k.constant(k.floats(channels)))
-		}
-		y := k.node("ConvTranspose", in, c.attrs...)
-		scale := k.constant(k.floats(append([]int{channels}, slices.Repeat([]int{1}, len(c.x)-2)...)...))
-		k.output(k.node("Clip", []string{k.node("Mul", []string{y, scale}), k.scalar(-1), k.scalar(1)}))
+		k.transposedConv(c.x, c.w, c.bias, c.attrs)
 		wantKernels(t, k.checkFloat(t), "gather taps+Clamp")
 	}
+}
+
+// TestDepthwiseConvTranspose splits what each channel alone is spread to into convolutions.
+func TestDepthwiseConvTranspose(t *testing.T) {
+	for i, c := range []struct {
+		x, w  []int
+		bias  bool
+		size  string
+		attrs []any
+	}{
+		{[]int{1, 8, 9}, []int{8, 1, 4}, true, "1x4", []any{"group", int64(8), "strides", []int64{3}}},
+		{[]int{2, 35, 5, 4}, []int{35, 1, 4, 4}, true, "4x4", []any{"group", int64(35), "strides", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}}},
+		{[]int{2, 6, 5, 4}, []int{6, 1, 3, 5}, false, "3x5", []any{"group", int64(6), "strides", []int64{2, 3}, "output_padding", []int64{1, 2}, "pads", []int64{1, 0, 0, 2}}},
+		{[]int{1, 6, 5, 4}, []int{6, 1, 3, 3}, true, "3x3", []any{"group", int64(6)}},
+		{[]int{1, 6, 5, 4}, []int{6, 1, 4, 4}, true, "4x4", []any{"group", int64(6), "strides", []int64{2, 2}, "auto_pad", "SAME_LOWER"}},
+		{[]int{1, 6, 5, 4}, []int{6, 1, 4, 4}, false, "4x4", []any{"group", int64(6), "strides", []int64{2, 2}, "output_shape", []int64{10, 13}}},
+	} {
+		k := newMaker(uint64(i))
+		k.transposedConv(c.x, c.w, c.bias, c.attrs)
+		wantKernels(t, k.checkFloat(t), "f32 depthwise conv transpose "+c.size+"+Clamp")
+	}
+}
+
+// transposedConv makes a network of a ConvTranspose that a factor for each channel and a Clip follow.
+func (k *maker) transposedConv(x, w []int, bias bool, attrs []any) {
+	in := []string{k.input(k.floats(x...)), k.constant(k.floats(w...))}
+	channels := w[1]
+	for a := 0; a < len(attrs); a += 2 {
+		if attrs[a] == "group" {
+			channels *= int(attrs[a+1].(int64))
+		}
+	}
+	if bias {
+		in = append(in, k.constant(k.floats(channels)))
+	}
+	y := k.node("ConvTranspose", in, attrs...)
+	scale := k.constant(k.floats(append([]int{channels}, slices.Repeat([]int{1}, len(x)-2)...)...))
+	k.output(k.node("Clip", []string{k.node("Mul", []string{y, scale}), k.scalar(-1), k.scalar(1)}))
 }
 
 func TestRecurrent(t *testing.T) {

@@ -87,6 +87,16 @@ func newSpread(n *graph.Node, x, w []int) (*convolution, error) {
 	return v, err
 }
 
+// ConvTransposeFront returns how much of the full output of a ConvTranspose is cut in front, along each spatial axis: pads where
+// they are given, else what auto_pad and output_shape leave.
+func ConvTransposeFront(n *graph.Node, x, w []int) ([]int, error) {
+	v, err := newSpread(n, x, w)
+	if err != nil {
+		return nil, err
+	}
+	return v.front, nil
+}
+
 // reverse computes ConvTranspose of x with w. bias (M) may be nil.
 func (v *convolution) reverse(x, w, bias []float64) []float64 {
 	in, out, taps := tensor.Elements(v.in), tensor.Elements(v.out), tensor.Elements(v.kernel)
