@@ -5,19 +5,24 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// A phase is every stride-th output pixel of a transposed convolution of single channels: a convolution of its own with the
-// taps that reach those pixels.
+// A phase is every stride-th output pixel of a transposed convolution: a convolution of its own with the taps that reach
+// those pixels.
 type phase struct {
 	y, x int           // the first pixel
 	taps []int         // of the transposed kernel, in the order of the window
 	win  kernel.Window // seen from the input
 }
 
-// phases splits a transposed convolution in which each channel sees only itself, or returns nil where it is another, or
-// some pixels see no tap at all.
+// phaseColumns is how many channels of a group phases have at least: with fewer, all taps together fill vectors better.
+const phaseColumns = 16
+
+// depthwise says whether each channel is spread alone.
+func (s *convTranspose) depthwise() bool { return s.cg == 1 && s.og == 1 && s.group > 1 }
+
+// phases splits a transposed convolution, or returns nil where that does not pay, or some pixels see no tap at all.
 func (s *convTranspose) phases() []phase {
 	w := &s.win
-	if s.deep != nil || s.cg != 1 || s.og != 1 || s.group == 1 || w.DilH != 1 || w.DilW != 1 || w.H < w.StrideH || w.W < w.StrideW {
+	if s.deep != nil || w.DilH != 1 || w.DilW != 1 || w.H < w.StrideH || w.W < w.StrideW || !s.depthwise() && (s.og < phaseColumns || s.disjoint()) {
 		return nil
 	}
 	var list []phase
@@ -28,11 +33,11 @@ func (s *convTranspose) phases() []phase {
 			if rows.taps == 0 || cols.taps == 0 || rows.pad < 0 || cols.pad < 0 {
 				return nil
 			}
-			if w.StrideH == 1 && rows.out > 1 && cols.out*w.StrideW > w.W {
+			if s.depthwise() && w.StrideH == 1 && rows.out > 1 && cols.out*w.StrideW > w.W {
 				return nil // of the later rows, pixel 0 would lie before the image
 			}
 			p := phase{y: y, x: x, win: kernel.Window{
-				H: w.OH, W: w.OW, Pitch: s.group, KH: rows.taps, KW: cols.taps, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1,
+				H: w.OH, W: w.OW, Pitch: s.cg * s.group, KH: rows.taps, KW: cols.taps, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1,
 				Top: rows.pad, Left: cols.pad, OH: rows.out, OW: cols.out,
 			}}
 			for i := range rows.taps {
@@ -64,29 +69,113 @@ func phaseOf(at, size, in, taps, stride, pad int) line {
 	return l
 }
 
-// phasedF32 emits the phases of a transposed convolution, each row of pixels on its own.
-func (lw *lowerer) phasedF32(n *node, s *convTranspose, phases []phase) {
+// weights returns those of some taps, in the order of s.weight (C, O/group, taps).
+func (s *convTranspose) weights(taps []int) []float32 {
+	all, w := s.taps(), tensor.Of[float32](s.weight)
+	some := make([]float32, 0, len(w)/all*len(taps))
+	for ; len(w) > 0; w = w[all:] {
+		for _, t := range taps {
+			some = append(some, w[t])
+		}
+	}
+	return some
+}
+
+// phaseTaps lists where the taps of each pixel of some phases begin.
+func (lw *lowerer) phaseTaps(phases []phase) []*kernel.Indirect {
+	list := make([]*kernel.Indirect, len(phases))
+	for i := range phases {
+		list[i] = lw.indirect(&convShape{win: phases[i].win}, phases[i].win.Pitch)
+	}
+	return list
+}
+
+// phasedDense emits the phases of a transposed convolution as products, and a step that deals their pixels out.
+func (lw *lowerer) phasedDense(n *node, s *convTranspose, phases []phase) {
+	level, o := lw.level, s.channels()
+	ws := packed(lw.packs, packKey{n.out[0].name, "conv transpose phases f32"}, []*tensor.Tensor{s.weight}, func() [][]*kernel.PackedF32 {
+		list := make([][]*kernel.PackedF32, len(phases))
+		for i, p := range phases {
+			w, taps := s.weights(p.taps), len(p.taps)
+			list[i] = packGroups(s.group, func(g int) *kernel.PackedF32 {
+				return level.PackF32(w[g*s.cg*s.og*taps:], s.og, s.cg, taps, kernel.Order{N: taps, Tap: 1, K: s.og * taps})
+			})
+		}
+		return list
+	})
+	x := lw.use(n.in[0], channelsLast)
+	im := imageOf(n.in[0], n.out[0])
+	sums := lw.scratch(tensor.Float32, im.batch*im.out)
+	indirect := lw.phaseTaps(phases)
+	type job struct {
+		cut
+		phase, at int // which one, and where its pixels begin in sums
+	}
+	var jobs []job
+	macs, at := int64(im.batch*im.in)*int64(s.og*s.taps()), 0
+	for i, p := range phases {
+		rows := p.win.OH * p.win.OW
+		each := image{im.batch, im.in, rows * o, rows}
+		for _, c := range lw.rowCuts(each, 1, float64(macs)*f32Nanos/float64(len(phases)), nil) {
+			jobs = append(jobs, job{c, i, c.image*im.out + at})
+		}
+		at += rows * o
+	}
+	lw.emit(&step{node: n, kernel: "f32 conv transpose by phases " + sizeText(s.win), macs: macs, parts: len(jobs), in: []*slot{x}, out: []*slot{sums}, run: func(f *frame, part int) error {
+		k := jobs[part]
+		for g, w := range ws[k.phase] {
+			out := &kernel.OutF32{C: f.f32(sums)[k.at+g*s.og:], Ldc: o, Min: s.act.lo, Max: s.act.hi}
+			if s.bias != nil {
+				out.Bias = s.bias[g*s.og:]
+			}
+			w.Conv(imageAt(f.f32(x), im.in, k.image, g*s.cg), indirect[k.phase], out, kernel.Range{M0: k.M0, M1: k.M1, P1: w.Panels()})
+		}
+		return nil
+	}})
+	lw.dealPhases(n, s, phases, sums, im)
+}
+
+// dealPhases puts the pixels of phases to their places.
+func (lw *lowerer) dealPhases(n *node, s *convTranspose, phases []phase, sums *slot, im image) {
+	dst, level, o := lw.make(n.out[0], channelsLast), lw.level, s.channels()
+	cuts := lw.rowCuts(image{im.batch, 0, 0, s.win.H}, 1, float64(n.out[0].elems())*functionNanos, nil)
+	lw.emit(&step{node: n, kernel: "deal phases" + s.act.text, parts: len(cuts), in: []*slot{sums}, out: []*slot{dst}, run: func(f *frame, part int) error {
+		k := cuts[part]
+		all := f.f32(dst)[k.image*im.out:][:im.out]
+		from := f.f32(sums)[k.image*im.out:][:im.out]
+		for _, p := range phases {
+			size := p.win.OW * o
+			for y := p.y; y < s.win.H; y += s.win.StrideH {
+				if y < k.M0 || y >= k.M1 {
+					from = from[size:]
+					continue
+				}
+				line := all[(y*s.win.W+p.x)*o:]
+				for x := range p.win.OW {
+					copy(line[x*s.win.StrideW*o:][:o], from[x*o:])
+				}
+				from = from[size:]
+			}
+		}
+		s.act.finish(level, all, o, tile{k.M0 * s.win.W, k.M1 * s.win.W, 0, o})
+		return nil
+	}})
+}
+
+// phasedDepthwise emits the phases of a transposed convolution of single channels, each row of pixels on its own.
+func (lw *lowerer) phasedDepthwise(n *node, s *convTranspose, phases []phase) {
 	c, level := s.group, lw.level
 	ws := packed(lw.packs, packKey{n.out[0].name, "conv transpose phases f32"}, []*tensor.Tensor{s.weight}, func() []*kernel.GroupedF32 {
-		list, all, w := make([]*kernel.GroupedF32, len(phases)), s.taps(), tensor.Of[float32](s.weight)
+		list := make([]*kernel.GroupedF32, len(phases))
 		for i, p := range phases {
-			some := make([]float32, 0, c*len(p.taps))
-			for ch := range c {
-				for _, t := range p.taps {
-					some = append(some, w[ch*all+t])
-				}
-			}
-			list[i] = level.PackGroupedF32(some, c, 1, len(p.taps), kernel.Order{N: len(p.taps), Tap: 1, K: len(p.taps)})
+			list[i] = level.PackGroupedF32(s.weights(p.taps), c, 1, len(p.taps), kernel.Order{N: len(p.taps), Tap: 1, K: len(p.taps)})
 		}
 		return list
 	})
 	x := lw.use(n.in[0], channelsLast)
 	im := imageOf(n.in[0], n.out[0])
 	dst := lw.make(n.out[0], channelsLast)
-	indirect := make([]*kernel.Indirect, len(phases))
-	for i := range phases {
-		indirect[i] = lw.indirect(&convShape{o: c, cg: 1, group: c, win: phases[i].win}, c)
-	}
+	indirect := lw.phaseTaps(phases)
 	macs := int64(im.batch*im.in) * int64(s.taps())
 	lines := image{im.batch, 0, 0, (s.win.H + s.win.StrideH - 1) / s.win.StrideH}
 	cuts := lw.rowCuts(lines, 1, float64(macs)*f32DepthwiseNanos, nil)

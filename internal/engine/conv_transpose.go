@@ -84,7 +84,11 @@ func convTransposeOf(n *node) (*convTranspose, bool) {
 func lowerConvTranspose(lw *lowerer, n *node) bool {
 	s := n.spec.(*convTranspose)
 	if phases := s.phases(); phases != nil {
-		lw.phasedF32(n, s, phases)
+		if s.depthwise() {
+			lw.phasedDepthwise(n, s, phases)
+		} else {
+			lw.phasedDense(n, s, phases)
+		}
 		s.weight = nil
 		return true
 	}

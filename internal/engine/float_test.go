@@ -460,6 +460,26 @@ func TestDepthwiseConvTranspose(t *testing.T) {
 	}
 }
 
+// TestPhasedConvTranspose makes convolutions of the pixels that the same taps reach.
+func TestPhasedConvTranspose(t *testing.T) {
+	for i, c := range []struct {
+		x, w  []int
+		bias  bool
+		size  string
+		attrs []any
+	}{
+		{[]int{2, 6, 5, 4}, []int{6, 17, 4, 4}, true, "4x4", []any{"strides", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}}},
+		{[]int{2, 6, 5, 4}, []int{6, 40, 3, 3}, true, "3x3", []any{"strides", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}, "output_padding", []int64{1, 1}}},
+		{[]int{1, 6, 5, 4}, []int{6, 16, 3, 3}, false, "3x3", []any{"group", int64(2), "strides", []int64{1, 2}, "pads", []int64{0, 1, 0, 0}}},
+		{[]int{1, 6, 25}, []int{6, 33, 8}, true, "1x8", []any{"strides", []int64{4}, "pads", []int64{2, 2}}},
+		{[]int{1, 6, 5, 4}, []int{6, 19, 4, 6}, true, "4x6", []any{"group", int64(3), "strides", []int64{2, 3}, "pads", []int64{1, 0, 0, 0}}},
+	} {
+		k := newMaker(uint64(i))
+		k.transposedConv(c.x, c.w, c.bias, c.attrs)
+		wantKernels(t, k.checkFloat(t), "f32 conv transpose by phases "+c.size, "deal phases+Clamp")
+	}
+}
+
 // transposedConv makes a network of a ConvTranspose that a factor for each channel and a Clip follow.
 func (k *maker) transposedConv(x, w []int, bias bool, attrs []any) {
 	in := []string{k.input(k.floats(x...)), k.constant(k.floats(w...))}
