@@ -81,6 +81,12 @@ func (s *convTranspose) weights(taps []int) []float32 {
 	return some
 }
 
+// phaseForm names how the weights of phases are packed: which taps are in which depends on what is cut in front, which depends
+// on the size of the input where the file gives that of the output.
+func (s *convTranspose) phaseForm() string {
+	return "conv transpose phases f32 " + itoa(s.win.Top%s.win.StrideH) + " " + itoa(s.win.Left%s.win.StrideW)
+}
+
 // phaseTaps lists where the taps of each pixel of some phases begin.
 func (lw *lowerer) phaseTaps(phases []phase) []*kernel.Indirect {
 	list := make([]*kernel.Indirect, len(phases))
@@ -93,7 +99,7 @@ func (lw *lowerer) phaseTaps(phases []phase) []*kernel.Indirect {
 // phasedDense emits the phases of a transposed convolution as products, and a step that deals their pixels out.
 func (lw *lowerer) phasedDense(n *node, s *convTranspose, phases []phase) {
 	level, o := lw.level, s.channels()
-	ws := packed(lw.packs, packKey{n.out[0].name, "conv transpose phases f32"}, []*tensor.Tensor{s.weight}, func() [][]*kernel.PackedF32 {
+	ws := packed(lw.packs, packKey{n.out[0].name, s.phaseForm()}, []*tensor.Tensor{s.weight}, func() [][]*kernel.PackedF32 {
 		list := make([][]*kernel.PackedF32, len(phases))
 		for i, p := range phases {
 			w, taps := s.weights(p.taps), len(p.taps)
@@ -165,7 +171,7 @@ func (lw *lowerer) dealPhases(n *node, s *convTranspose, phases []phase, sums *s
 // phasedDepthwise emits the phases of a transposed convolution of single channels, each row of pixels on its own.
 func (lw *lowerer) phasedDepthwise(n *node, s *convTranspose, phases []phase) {
 	c, level := s.group, lw.level
-	ws := packed(lw.packs, packKey{n.out[0].name, "conv transpose phases f32"}, []*tensor.Tensor{s.weight}, func() []*kernel.GroupedF32 {
+	ws := packed(lw.packs, packKey{n.out[0].name, s.phaseForm()}, []*tensor.Tensor{s.weight}, func() []*kernel.GroupedF32 {
 		list := make([]*kernel.GroupedF32, len(phases))
 		for i, p := range phases {
 			list[i] = level.PackGroupedF32(s.weights(p.taps), c, 1, len(p.taps), kernel.Order{N: len(p.taps), Tap: 1, K: len(p.taps)})
