@@ -10,9 +10,15 @@ import (
 // where that makes the codes symmetric too; symmetric asks the same of one that may shift.
 // A range too small for a normal float32 scale gives scale one (ONNX Runtime's rule).
 func (f *Format) Cover(lo, hi float64, symmetric bool) Params {
+	p, _ := f.cover(lo, hi, symmetric)
+	return p
+}
+
+// cover is Cover that says too whether the range is large enough for a scale of its own.
+func (f *Format) cover(lo, hi float64, symmetric bool) (p Params, ok bool) {
 	lo, hi = min(lo, 0), max(hi, 0)
 	if !f.Scaled() {
-		return Params{Scale: 1}
+		return Params{Scale: 1}, true
 	}
 	qlo, qhi := f.span()
 	shifts := f.Zero && !symmetric
@@ -28,17 +34,33 @@ func (f *Format) Cover(lo, hi float64, symmetric bool) Params {
 		qlo, qhi = f.span()
 		scale = f.Snap(hi / max(-qlo, qhi))
 	}
-	p := Params{Scale: float32(scale)}
-	if !(scale >= 0x1p-126) || math.IsInf(float64(p.Scale), 0) {
-		return Params{Scale: 1, Zero: f.centre()}
+	p = Params{Scale: float32(scale), Zero: f.centre()}
+	if !(scale >= leastScale) || math.IsInf(float64(p.Scale), 0) {
+		return Params{Scale: 1, Zero: f.centre()}, false
 	}
-	if !shifts {
-		p.Zero = f.centre()
-		return p
+	if shifts {
+		z := math.RoundToEven(qlo - lo/float64(p.Scale))
+		p.Zero = int32(max(qlo, min(qhi, z)))
 	}
-	z := math.RoundToEven(qlo - lo/float64(p.Scale))
-	p.Zero = int32(max(qlo, min(qhi, z)))
-	return p
+	return p, true
+}
+
+// leastScale is the smallest normal float32.
+const leastScale = 0x1p-126
+
+// emptyScale is that of blocks of weights in which nothing reaches leastScale: one would make ones of their zeros
+// in formats without a zero, and steps of the biases beside them that are as large as those of activations. Products with
+// the scales of what flows are normal numbers still.
+const emptyScale = 0x1p-64
+
+// empty says whether a block of weights is too small for a scale of its own.
+func (f *Format) empty(x []float32) bool {
+	if f.Fit != nil {
+		return !(f.Fit(f, x) >= leastScale)
+	}
+	lo, hi := extremes(x)
+	_, ok := f.cover(lo, hi, f.Bits >= 8)
+	return !ok
 }
 
 // span returns the marks at the ends.
@@ -70,7 +92,7 @@ const (
 // cover every weight. Formats of eight bits and more stay symmetric.
 func (f *Format) FitBlock(x []float32) Params {
 	if f.Fit != nil {
-		if s := f.Fit(f, x); s >= 0x1p-126 {
+		if s := f.Fit(f, x); s >= leastScale {
 			return Params{Scale: s}
 		}
 		return Params{Scale: 1}
@@ -114,7 +136,7 @@ const searchPart = 128
 
 // try says whether p is the best so far. Errors only add up, so it stops where they are too many.
 func (s *search) try(p Params) bool {
-	if !(p.Scale >= 0x1p-126) {
+	if !(p.Scale >= leastScale) {
 		return false
 	}
 	sum := 0.0
@@ -167,14 +189,15 @@ func (f *Format) FitTensorWith(x []float32, shape []int, b Block, fit func(x []f
 	var empty []int
 	least := float32(math.Inf(1))
 	for i, v := range blocks {
-		p[i] = fit(v)
-		if lo, hi := extremes(v); lo == hi {
+		if f.empty(v) {
+			p[i] = Params{Scale: emptyScale, Zero: f.centre()}
 			empty = append(empty, i)
-		} else {
-			least = min(least, p[i].Scale)
+			continue
 		}
+		p[i] = fit(v)
+		least = min(least, p[i].Scale)
 	}
-	if f.Scale != nil && len(empty) < len(p) { // a scale of one among small ones would cost them their bits
+	if f.Scale != nil && len(empty) < len(p) { // scales far from theirs would cost the others their bits
 		for _, i := range empty {
 			p[i].Scale = least
 		}

@@ -217,6 +217,40 @@ func TestFitTensor(t *testing.T) {
 	}
 }
 
+// TestEmptyBlocks gives a block of zeros and one of numbers below the least normal one, beside another, scales with
+// which they stay next to nothing, in formats without a zero and in those that round nothing to it too, and leave the other as it is.
+func TestEmptyBlocks(t *testing.T) {
+	x := append(make([]float32, 64), gaussian(32)...)
+	for i := range x[32:64] {
+		x[32+i] = 1e-41
+	}
+	b := Block{Kind: Channel}
+	for _, f := range All {
+		p, err := f.FitTensor(x, []int{3, 32}, b)
+		if err != nil {
+			t.Fatalf("%s: %v", f.Name, err)
+		}
+		alone, _ := f.FitTensor(x[64:], []int{1, 32}, b)
+		if f.Scale == nil && p[2] != alone[0] {
+			t.Errorf("%s: scale %v, alone %v", f.Name, p[2].Scale, alone[0].Scale)
+		}
+		codes, err := f.QuantizeTensor(tensor.Float32s(x, 3, 32), b, p)
+		if err != nil {
+			t.Fatalf("%s: %v", f.Name, err)
+		}
+		back, err := f.DequantizeTensor(codes, b, p)
+		if err != nil {
+			t.Fatalf("%s: %v", f.Name, err)
+		}
+		for i, v := range tensor.Of[float32](back)[:64] {
+			if math.Abs(float64(v)) > 1e-18 {
+				t.Errorf("%s: %v became %v", f.Name, x[i], v)
+				break
+			}
+		}
+	}
+}
+
 // TestEncodeBytes holds the kernels against the plain loop.
 func TestEncodeBytes(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))

@@ -393,6 +393,24 @@ func TestFitBias(t *testing.T) {
 	}
 }
 
+// TestBiasOfEmptyChannels keeps what the biases of channels say whose weights are nothing, or next to it: it is all that
+// comes out of them.
+func TestBiasOfEmptyChannels(t *testing.T) {
+	m := parse(t, `g (float[2,2] x) => (float[2,3] y) <float[2,3] w = {0.5, 0, 1e-41, 1, 0, 1e-41}, float[3] b = {0.02, 0.0131, -0.0077}> {
+		[a] y = Gemm (x, w, b)
+	}`)
+	set := settings(t, "W8A8")
+	p := decide(t, m, set)
+	if err := p.Fit(m, map[string]*calib.Stats{"x": seen(-1, 1), "y": seen(-1, 1)}, set, 1); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range []float64{0.02, 0.0131, -0.0077} {
+		if got := format.Int32.Nearest(v, p.Value("b").Params[i]); math.Abs(got-v) > 1e-4 {
+			t.Errorf("bias %v becomes %v", v, got)
+		}
+	}
+}
+
 // TestLongSums leaves products in float whose sums may leave 32 bits, unless they are asked for: 70,000 weights
 // of one size are all the largest code, those of many sizes are not.
 func TestLongSums(t *testing.T) {
