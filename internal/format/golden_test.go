@@ -186,6 +186,18 @@ func TestScales(t *testing.T) {
 			t.Errorf("%s: %d outer scales, want %d", s.Name, len(e.Outer), want)
 		}
 	}
+	// One much larger than the others: they may come out too large, but not as zero or with another sign.
+	for _, top := range []float32{1, 5, 10, 100, 1e6} {
+		list := append(slices.Repeat([]float32{0.05, 0.04, 0.06}, 60), top)
+		for _, s := range []*ScaleFormat{E8M0, E4M3Scale, Int8Scale} {
+			for i, v := range s.Decode(s.Encode(list)) {
+				if v < list[i]/2 {
+					t.Errorf("%s: beside %v scale %v became %v", s.Name, top, list[i], v)
+					break
+				}
+			}
+		}
+	}
 	// NVFP4: the global scale is amax/(6·448), that of the largest block the largest E4M3 number.
 	x := append(slices.Repeat([]float32{0.75}, 16), slices.Repeat([]float32{12}, 16)...)
 	p, _ := NVFP4.FitTensor(x, []int{32}, Block{Kind: Group, Size: 16})

@@ -47,7 +47,8 @@ type Scales struct {
 	Offset float32   // of a centred format
 }
 
-// Encode writes scales, which are positive.
+// Encode writes scales, which are positive, each as the nearest that there is, but none as less than half of itself: beside one that is
+// much larger that could be zero, or below, and nearly all of the block would saturate.
 func (s *ScaleFormat) Encode(list []float32) *Scales {
 	out := &Scales{Codes: make([]int32, len(list))}
 	x := list
@@ -72,6 +73,13 @@ func (s *ScaleFormat) Encode(list []float32) *Scales {
 			out.Outer = append(out.Outer, p.Scale)
 		}
 		s.Format.Encode(out.Codes[at:at+len(part)], part, p)
+	}
+	if s.Outer {
+		for i, v := range s.Decode(out) {
+			if v < list[i]/2 {
+				out.Codes[i]++ // codes of this side ascend with what they mean
+			}
+		}
 	}
 	return out
 }
