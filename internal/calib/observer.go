@@ -88,6 +88,7 @@ func (o *Observer) Fit(s *Stats, f *format.Format, symmetric bool) (format.Param
 		}
 		return f.FitBlock(s.spread()), nil
 	}
+	symmetric = symmetric || !f.Zero // without a zero point no range is anything else
 	lo, hi := o.Range(s, f, symmetric)
 	return f.Cover(lo, hi, symmetric), nil
 }

@@ -2,6 +2,7 @@ package calib
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"lowbit/internal/format"
@@ -26,6 +27,35 @@ func TestStepError(t *testing.T) {
 			}
 			if got := m.squaredError(f, p); math.Abs(got-want) > 1e-6*(want+1) {
 				t.Errorf("%s at %v: %v, want %v", f.Name, scale, got, want)
+			}
+		}
+	}
+}
+
+// TestNoZeroPointIsSymmetric gives formats without a zero point the same parameters whether symmetry is asked for or
+// not: they have no other, so that percentiles are of magnitudes, and rectified values have only the half of the marks
+// above zero to be told apart by.
+func TestNoZeroPointIsSymmetric(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 5))
+	for _, oneSided := range []bool{true, false} {
+		x := make([]float32, 1<<16)
+		for i := range x {
+			if x[i] = float32(r.NormFloat64() * r.ExpFloat64()); oneSided {
+				x[i] = max(0, x[i])
+			}
+		}
+		s := NewStats(true)
+		s.Add(kernel.Generic, x)
+		for _, o := range All {
+			for _, f := range format.All {
+				if f.Zero {
+					continue
+				}
+				free, err := o.Fit(s, f, false)
+				asked, err2 := o.Fit(s, f, true)
+				if err != nil || err2 != nil || free != asked {
+					t.Errorf("%s, %s, one-sided %v: %v, where symmetry is asked for %v (%v, %v)", o.Name, f.Name, oneSided, free, asked, err, err2)
+				}
 			}
 		}
 	}
