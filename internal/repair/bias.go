@@ -144,6 +144,9 @@ func (c *corrector) correct(l *layer, quantized *graph.Node, fit, held []pair) (
 	n, before, after := 0, 0.0, 0.0
 	for ch, s := range shifts {
 		moved[ch] = float32(float64(moved[ch]) - s.by)
+		if s.by == 0 && s.before-s.before != 0 { // the channel is infinite
+			continue
+		}
 		before += s.before
 		after += s.after
 		if s.by != 0 {

@@ -252,7 +252,7 @@ func (b *bench) group(ctx context.Context, number, threads int) tally {
 		before := g.held.loss(o, row)
 		after := before
 		if solved != nil {
-			if e := g.held.loss(o, solved[o*win.k:][:win.k]); e < before {
+			if e := g.held.loss(o, solved[o*win.k:][:win.k]); e < before && before-before == 0 {
 				after, row = e, solved[o*win.k:][:win.k]
 				t.rows++
 			}
@@ -262,7 +262,9 @@ func (b *bench) group(ctx context.Context, number, threads int) tally {
 				b.params[g.owners[o*win.k+i]] = g.params[o*win.k+i]
 			}
 		}
-		t.before, t.after, t.signal = t.before+before, t.after+after, t.signal+g.held.yy[o]
+		if before-before == 0 { // else samples or weights are infinite, and tell nothing
+			t.before, t.after, t.signal = t.before+before, t.after+after, t.signal+g.held.yy[o]
+		}
 		for i, q := range row {
 			b.new[win.index(number, o, i)] = float32(q)
 		}

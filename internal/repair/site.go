@@ -231,7 +231,11 @@ func (r *reader) loss(j *Job, s *site, factors []float64) (fit, held float64, er
 		for o := range r.win.rows {
 			for i := range r.win.k {
 				at := r.win.index(g, o, i)
-				scaled[at] = float32(float64(scaled[at]) / r.factor(s, factors, g, i))
+				v := float32(float64(scaled[at]) / r.factor(s, factors, g, i))
+				if v-v != 0 { // as where samples or weights are huge
+					return math.Inf(1), math.Inf(1), nil
+				}
+				scaled[at] = v
 			}
 		}
 	}
@@ -300,7 +304,7 @@ func (s *site) best(ctx context.Context, j *Job, tries [][]float64) (factors []f
 		}
 	}
 	n := float64(len(s.readers))
-	if at == 0 || len(j.Held) > 0 && held[at] >= held[0] {
+	if at == 0 || len(j.Held) > 0 && !(held[at] < held[0]) {
 		return nil, held[0] / n, held[0] / n, nil
 	}
 	return tries[at], held[0] / n, held[at] / n, nil

@@ -111,7 +111,7 @@ func (s *soft) step(grad []float32, rate, beta float64, powers []float32) {
 	for i, g := range grad {
 		sg := s.sigma[i]
 		h := sg*(zeta-gamma) + gamma
-		if s.gap[i] == 0 || h <= 0 || h >= 1 {
+		if s.gap[i] == 0 || !(h > 0 && h < 1) {
 			continue
 		}
 		d := float32(g * s.gap[i])
