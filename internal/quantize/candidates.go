@@ -79,6 +79,9 @@ func mixesRows(q *quantization) bool {
 func (w *work) rounding() float64 {
 	sum := 3 * (w.many + w.judge) * w.macs
 	for _, l := range w.layers {
+		if l.k > repair.Widest {
+			continue
+		}
 		rows := (w.many + w.judge) * min(l.at, roundingRows)
 		sum += l.groups * (rows*l.k*(l.k+l.rows) + factorWork*l.k*l.k*l.k + solveWork*l.rows*l.k*l.k)
 	}

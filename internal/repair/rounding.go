@@ -39,20 +39,31 @@ func reround(ctx context.Context, j *Job, solve solver) (*Outcome, error) {
 		return &Outcome{Note: "it needs samples"}, nil
 	}
 	r.most, r.bytes, r.fit = roundingRows, roundingBytes, j.Fit
+	wide := 0
 	err := r.start(ctx, func(l *layer) bool {
-		_, ok := windowOf(l.node, j.Net.Graph.ConstTensor(l.node.In[l.weight]))
+		win, ok := windowOf(l.node, j.Net.Graph.ConstTensor(l.node.In[l.weight]))
+		if ok && win.k > Widest {
+			wide++
+			return false
+		}
 		return ok
 	})
 	if err == nil {
 		err = r.each(ctx, r.piece)
 	}
-	if r.fallen > 0 {
+	if wide > 0 {
+		r.out.Note = fmt.Sprintf("%d layers read more than %d inputs and keep weights rounded to nearest", wide, Widest)
+	} else if r.fallen > 0 {
 		r.out.Note = fmt.Sprintf("%d layers keep weights rounded to nearest, for their samples do not determine others", r.fallen)
 	} else if len(r.out.Changes) == 0 {
 		r.out.Note = "no layer errs less on samples held back than with weights rounded to nearest"
 	}
 	return r.out, err
 }
+
+// Widest is how many inputs a layer reads at most that weights are rounded for: each of the matrices Σxxᵀ, of which there
+// are three, takes 2 GiB then, and the work grows with the cube.
+const Widest = 1 << 14
 
 // roundingRows is how many rows are kept of each sample at most, and roundingBytes what those of the
 // layers at hand take.

@@ -12,6 +12,7 @@ import (
 	"lowbit/internal/format"
 	"lowbit/internal/kernel"
 	"lowbit/internal/onnx"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
@@ -345,4 +346,34 @@ func blended(r *rand.Rand, n int) []calib.Inputs {
 		list = append(list, given("x", tensor.Float32s(x, 4, 16)))
 	}
 	return list
+}
+
+// TestWidest leaves a layer to the nearest marks whose matrices take more memory than there is, says so, and
+// rounds the one behind it.
+func TestWidest(t *testing.T) {
+	const k = Widest + 1
+	m, r := parse(t, header+fmt.Sprintf(`g (float[4,%d] x) => (float[4,8] y) <float[%d,16] w, float[16,8] v> {
+  [wide] h = MatMul (x, w)
+  a = Relu (h)
+  [two] y = MatMul (a, v)
+}`, k, k)), rand.New(rand.NewPCG(3, 9))
+	fill(m, r, "w", func(int) float64 { return 0.01 }, k, 16)
+	fill(m, r, "v", func(int) float64 { return 1 }, 16, 8)
+	set := w8a8(t)
+	set.Weights.Format = format.Int4
+	samples := images(r, m, 48)
+	for _, fix := range []*Repair{GPTQ, AdaRound, AWQClip} {
+		j := jobFor(t, pass.Clone(m), set, samples[:32], samples[32:])
+		j.calibrate(t)
+		out, err := fix.Run(context.Background(), j)
+		if err != nil {
+			t.Fatalf("%s: %v", fix.Name, err)
+		}
+		if len(out.Changes) != 1 || out.Changes[0].Place != "two" {
+			t.Errorf("%s: %v", fix.Name, out.Changes)
+		}
+		if want := fmt.Sprintf("1 layers read more than %d inputs and keep weights rounded to nearest", Widest); out.Note != want {
+			t.Errorf("%s: note %q", fix.Name, out.Note)
+		}
+	}
 }
