@@ -3,7 +3,6 @@ package engine
 import (
 	"slices"
 
-	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -69,25 +68,25 @@ func findDynamic(g *net) {
 		if n.kind != "ConvInteger" && n.kind != "MatMulInteger" || !n.static() || n.out[0].elems() == 0 {
 			continue
 		}
-		w, rest, ok := centredWeights(n)
+		parts, ok := centredWeights(n)
 		if !ok {
 			continue
 		}
-		if q := dynamicCodes(n); q == nil || !g.scaledProduct(n, q, w, rest) {
-			g.plainProduct(n, w, rest)
+		if q := dynamicCodes(n); q == nil || !g.scaledProduct(n, q, parts) {
+			g.plainProduct(n, parts)
 		}
 	}
 	g.sweep()
 }
 
-// scaledProduct makes n and the Cast and Mul behind it one node, or two and their sum where the weights are those of w
-// plus those of rest.
-func (g *net) scaledProduct(n, q *node, w, rest *tensor.Tensor) bool {
+// scaledProduct makes n and the Cast and Mul behind it one node, or several and their sum where the weights are the sum
+// of parts.
+func (g *net) scaledProduct(n, q *node, parts []*tensor.Tensor) bool {
 	mul, wscale, ok := scaledSums(n, q)
 	if !ok {
 		return false
 	}
-	kind, spec := integerProduct(n, w)
+	kind, spec := integerProduct(n, parts[0])
 	if spec == nil {
 		return false
 	}
@@ -95,26 +94,26 @@ func (g *net) scaledProduct(n, q *node, w, rest *tensor.Tensor) bool {
 	if d.wscale = spread(wscale, d.cols); d.wscale == nil {
 		return false
 	}
-	if rest == nil {
+	if len(parts) == 1 {
 		mul.become(kind, spec, q.out[0], q.out[1], q.out[2])
 		return true
 	}
-	_, more := integerProduct(n, rest)
-	more.scaleOf().wscale = d.wscale
 	var sums []*value
-	for _, s := range []dynamicProduct{spec, more} {
+	for _, w := range parts {
+		_, s := integerProduct(n, w)
+		s.scaleOf().wscale = d.wscale
 		y := g.newValue(mul.out[0], tensor.Float32, mul.out[0].shape)
 		g.insert(newNode(kind, n, s, []*value{q.out[0], q.out[1], q.out[2]}, []*value{y}), mul)
 		sums = append(sums, y)
 	}
-	mul.onnx = &graph.Node{Op: "Add", Name: mul.onnx.Name, In: []string{sums[0].name, sums[1].name}, Out: mul.onnx.Out}
-	mul.become("Add", nil, sums...)
+	mul.version = opsetVersion(g.model.Opsets, "")
+	g.becomeSum(mul, sums)
 	return true
 }
 
-// plainProduct makes n a node that yields its sums, of uint8 codes, or two such nodes and their sum
-// where the weights are those of w plus those of rest.
-func (g *net) plainProduct(n *node, w, rest *tensor.Tensor) {
+// plainProduct makes n a node that yields its sums, of uint8 codes, or several such nodes and their sum
+// where the weights are the sum of parts.
+func (g *net) plainProduct(n *node, parts []*tensor.Tensor) {
 	x, z := n.in[0], n.input(2)
 	switch {
 	case z == nil && x.dtype == tensor.Int8:
@@ -126,22 +125,34 @@ func (g *net) plainProduct(n *node, w, rest *tensor.Tensor) {
 	case z.dtype == tensor.Int8:
 		z = g.unsigned(z, n)
 	}
-	kind, spec := integerProduct(n, w)
+	kind, spec := integerProduct(n, parts[0])
 	if spec == nil {
 		return
 	}
 	if x.dtype == tensor.Int8 {
 		x = g.unsigned(x, n)
 	}
-	if rest == nil {
+	if len(parts) == 1 {
 		n.become(kind, spec, x, nil, z)
 		return
 	}
-	_, more := integerProduct(n, rest)
-	a, b := g.newValue(n.out[0], tensor.Int32, n.out[0].shape), g.newValue(n.out[0], tensor.Int32, n.out[0].shape)
-	g.insert(newNode(kind, n, spec, []*value{x, nil, z}, []*value{a}), n)
-	g.insert(newNode(kind, n, more, []*value{x, nil, z}, []*value{b}), n)
-	n.become("add sums", nil, a, b)
+	sum := func() *value { return g.newValue(n.out[0], tensor.Int32, n.out[0].shape) }
+	var all *value
+	for i, w := range parts {
+		_, s := integerProduct(n, w)
+		y := sum()
+		g.insert(newNode(kind, n, s, []*value{x, nil, z}, []*value{y}), n)
+		switch {
+		case i == 0:
+			all = y
+		case i == len(parts)-1:
+			n.become("add sums", nil, all, y)
+		default:
+			both := sum()
+			g.insert(newNode("add sums", n, nil, []*value{all, y}, []*value{both}), n)
+			all = both
+		}
+	}
 }
 
 // dynamicCodes returns the DynamicQuantizeLinear node that gives the left side of n and its zero point.
@@ -175,43 +186,54 @@ func scaledSums(n, q *node) (mul *node, wscale []float32, ok bool) {
 }
 
 // centredWeights returns the constant weights of n without their zero points, one for all or one for
-// each column, as int8; rest is what does not fit there, nil where all does.
-func centredWeights(n *node) (w, rest *tensor.Tensor, ok bool) {
+// each column, as the sum of as few int8 tensors as make it.
+func centredWeights(n *node) ([]*tensor.Tensor, bool) {
 	v, zeros, axis := n.in[1], []int{0}, 0
 	if v.konst == nil || v.dtype.Bits() != 8 || len(v.shape) < 2 {
-		return nil, nil, false
+		return nil, false
 	}
 	if n.kind == "MatMulInteger" {
 		axis = len(v.shape) - 1
 	}
 	if z := n.input(3); z != nil {
+		var ok bool
 		if zeros, ok = intsOf(z); !ok || len(zeros) != 1 && (len(zeros) != v.shape[axis] || z.shape[len(z.shape)-1] != len(zeros)) {
-			return nil, nil, false
+			return nil, false
 		}
 	}
-	if w, ok = centred(v.konst, zeros, axis); ok {
-		return w, nil, true
+	if w, ok := centred(v.konst, zeros, axis); ok {
+		return []*tensor.Tensor{w}, true
 	}
-	w, rest, err := planes(v.konst, zeros, axis)
-	return w, rest, err == nil
+	parts, err := planes(v.konst, zeros, axis)
+	return parts, err == nil
 }
 
-// planes writes the differences of 8-bit codes and zero points as sums of two int8 numbers.
-func planes(codes *tensor.Tensor, zeros []int, axis int) (w, rest *tensor.Tensor, err error) {
+// planes writes the differences of 8-bit codes and zero points as sums of int8 numbers: two, and three
+// where there is a difference of 255.
+func planes(codes *tensor.Tensor, zeros []int, axis int) ([]*tensor.Tensor, error) {
 	list, err := codes.Ints()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	w, rest = tensor.New(tensor.Int8, codes.Shape...), tensor.New(tensor.Int8, codes.Shape...)
-	a, b := tensor.Of[int8](w), tensor.Of[int8](rest)
+	left := make([]int, len(list))
 	eachZero(codes.Shape, zeros, axis, func(at, n, zero int) {
 		for i := at; i < at+n; i++ {
-			v := int(list[i]) - zero
-			near := min(max(v, -128), 127)
-			a[i], b[i] = int8(near), int8(v-near)
+			left[i] = int(list[i]) - zero
 		}
 	})
-	return w, rest, nil
+	var parts []*tensor.Tensor
+	for more := true; more; {
+		more = false
+		p := tensor.New(tensor.Int8, codes.Shape...)
+		for i, v := range left {
+			near := min(max(v, -128), 127)
+			tensor.Of[int8](p)[i] = int8(near)
+			left[i] = v - near
+			more = more || left[i] != 0
+		}
+		parts = append(parts, p)
+	}
+	return parts, nil
 }
 
 // spread repeats a single scale for n columns.

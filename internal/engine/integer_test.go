@@ -411,6 +411,8 @@ func TestIntegerSums(t *testing.T) {
 		{"by column", tensor.Uint8, []int{2, 5, 33}, []int{33, 4}, nil, []byte{128, 90, 129, 128}, nil, []string{"u8s8 dynamic gemm sums", "i32 Add"}},
 		{"far", tensor.Int8, []int{2, 5, 33}, []int{33, 20}, nil, []byte{3}, nil, []string{"u8s8 dynamic gemm sums", "i32 Add"}},
 		{"far image", tensor.Uint8, []int{1, 5, 6, 5}, []int{3, 5, 3, 3}, []byte{3}, []byte{0, 255, 128}, nil, []string{"u8s8 dynamic conv 3x3 sums", "i32 Add"}},
+		{"farthest", tensor.Uint8, []int{2, 5, 33}, []int{33, 64}, nil, []byte{0}, nil, []string{"u8s8 dynamic gemm sums", "i32 Add"}},
+		{"farthest image", tensor.Uint8, []int{1, 5, 6, 5}, []int{24, 5, 3, 3}, nil, []byte{0}, nil, []string{"u8s8 dynamic conv 3x3 sums", "i32 Add"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := newMaker(6)
@@ -488,15 +490,14 @@ func addKernel() string {
 // TestFusedDynamic runs dynamic products that ONNX Runtime fused.
 func TestFusedDynamic(t *testing.T) {
 	for _, bias := range []bool{false, true} {
-		for _, wide := range []bool{false, true} {
+		for _, c := range []struct {
+			codes             tensor.DType
+			zero, least, most int
+		}{{tensor.Int8, 0, -127, 127}, {tensor.Uint8, 90, 0, 255}, {tensor.Uint8, 0, 0, 255}} {
 			k := newMaker(9)
 			x := k.input(k.floats(2, 5, 20))
-			d, zero, least, most := tensor.Int8, 0, -127, 127
-			if wide {
-				d, zero, least, most = tensor.Uint8, 90, 0, 255
-			}
-			w, s := k.constant(k.codes(d, least, most, 20, 24)), k.constant(k.positive(24))
-			z := k.constant(k.codes(d, zero, zero, 24))
+			w, s := k.constant(k.codes(c.codes, c.least, c.most, 20, 24)), k.constant(k.positive(24))
+			z := k.constant(k.codes(c.codes, c.zero, c.zero, 24))
 			q := &graph.Node{Op: "DynamicQuantizeLinear", In: []string{x}, Out: []string{"q", "qs", "qz"}}
 			k.m.Graph.Nodes = append(k.m.Graph.Nodes, q)
 			a, b := []string{"q", w, "qs", s, "qz", z}, []string{x, w, s, z}
@@ -510,20 +511,17 @@ func TestFusedDynamic(t *testing.T) {
 	}
 }
 
-// TestWideWeights runs products with uint8 weights whose zero points leave more than eight bits.
+// TestWideWeights runs products with uint8 weights whose zero points leave more than eight bits: up to 255, which
+// no two numbers of int8 add up to.
 func TestWideWeights(t *testing.T) {
-	for _, channels := range []bool{false, true} {
+	for _, c := range []struct{ channels, least, most int }{{1, 20, 120}, {16, 20, 120}, {1, 0, 0}, {16, 0, 255}} {
 		k := newMaker(8)
-		n := 1
-		if channels {
-			n = 16
-		}
-		scale := k.positive(n)
+		scale := k.positive(c.channels)
 		for i := range tensor.Of[float32](scale) {
 			tensor.Of[float32](scale)[i] *= 0.004
 		}
-		zero := k.codes(tensor.Uint8, 20, 120, n)
-		if !channels {
+		zero := k.codes(tensor.Uint8, c.least, c.most, c.channels)
+		if c.channels == 1 {
 			scale, zero = scale.Reshape(), zero.Reshape()
 		}
 		w := k.node("DequantizeLinear", []string{k.constant(k.codes(tensor.Uint8, 0, 255, 16, 16, 3, 3)), k.constant(scale), k.constant(zero)}, "axis", int64(0))

@@ -100,7 +100,7 @@ func partsOf(c *weight.Coded) []weightPart {
 }
 
 // splitWide writes products of codes with codes that less their zero points do not fit in int8, as asymmetric uint8
-// weights have them, as sums of two products that do.
+// weights have them, as sums of products that do.
 func splitWide(g *net) {
 	for _, n := range slices.Clone(g.nodes) {
 		axis, ok := weightAxis(n)
@@ -123,14 +123,20 @@ func splitWide(g *net) {
 		if _, fits := centred(d.in[0].konst, zeros, axis); fits {
 			continue
 		}
-		if near, rest, err := planes(d.in[0].konst, zeros, axis); err == nil {
-			g.sumOfParts(n, axis, []weightPart{{near, d.in[1].konst}, {rest, d.in[1].konst}})
+		codes, err := planes(d.in[0].konst, zeros, axis)
+		if err != nil {
+			continue
 		}
+		var parts []weightPart
+		for _, p := range codes {
+			parts = append(parts, weightPart{p, d.in[1].konst})
+		}
+		g.sumOfParts(n, axis, parts)
 	}
 	g.sweep()
 }
 
-// sumOfParts makes n the sum of its products with two parts; a bias stays with the first.
+// sumOfParts makes n the sum of its products with several parts; a bias stays with the first.
 func (g *net) sumOfParts(n *node, axis int, parts []weightPart) {
 	var sums []*value
 	for i, p := range parts {
@@ -144,8 +150,18 @@ func (g *net) sumOfParts(n *node, axis int, parts []weightPart) {
 		g.insertOp(n, n.kind, n.version, n.onnx.Attrs, in, y)
 		sums = append(sums, y)
 	}
-	a, b := sums[0], sums[1]
-	n.onnx = &graph.Node{Op: "Add", Name: n.onnx.Name, In: []string{a.name, b.name}, Out: n.onnx.Out}
 	n.version = opsetVersion(g.model.Opsets, "")
-	n.become("Add", nil, a, b)
+	g.becomeSum(n, sums)
+}
+
+// becomeSum makes n, of the version of operators that the model has, the sum of values, added one after the other.
+func (g *net) becomeSum(n *node, sums []*value) {
+	a, last := sums[0], sums[len(sums)-1]
+	for _, b := range sums[1 : len(sums)-1] {
+		y := g.newValue(n.out[0], n.out[0].dtype, n.out[0].shape)
+		g.insertOp(n, "Add", n.version, nil, []*value{a, b}, y)
+		a = y
+	}
+	n.onnx = &graph.Node{Op: "Add", Name: n.onnx.Name, In: []string{a.name, last.name}, Out: n.onnx.Out}
+	n.become("Add", nil, a, last)
 }
