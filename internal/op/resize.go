@@ -232,12 +232,17 @@ func (a *resizeArgs) readROI(rs []resampling, t *tensor.Tensor) error {
 	return nil
 }
 
-// bySizes sets the output sizes; those of a policy share one scale.
+// bySizes sets the output sizes; those of a policy share one scale. An axis without elements, such as a batch of no
+// images, stays one.
 func (a *resizeArgs) bySizes(rs []resampling, sizes []int) error {
 	if len(sizes) != len(a.axes) {
 		return invalidf("%d sizes for %d axes", len(sizes), len(a.axes))
 	}
 	for i, k := range a.axes {
+		if sizes[i] == 0 && rs[k].in == 0 && a.policy == "stretch" {
+			rs[k].out, rs[k].scale = 0, 1
+			continue
+		}
 		if sizes[i] < 1 || sizes[i] > maxElements || rs[k].in == 0 {
 			return invalidf("size %d of axis %d, whose input is %d", sizes[i], k, rs[k].in)
 		}

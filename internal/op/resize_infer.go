@@ -44,13 +44,13 @@ func (a *resizeArgs) inferSizes(dims, in []graph.Dim, sizes []int) error {
 	}
 	rs := make([]resampling, len(in))
 	for i, k := range a.axes {
+		rs[k].in = in[k].Size
 		if !in[k].IsKnown() {
 			if a.policy != "stretch" {
 				return nil
 			}
-			dims[k] = graph.Known(max(1, sizes[i]))
+			rs[k].in = min(1, sizes[i])
 		}
-		rs[k].in = max(1, in[k].Size)
 	}
 	if err := a.bySizes(rs, sizes); err != nil {
 		return err
