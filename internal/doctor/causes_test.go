@@ -35,6 +35,7 @@ type sketch struct {
 	readLo    uint8     // code by which those of the input are read as zero; 0: lo
 	floor     float32   // what every other number of the samples is; 0: none
 	samplesBy float32
+	positive  bool // no number of the samples is below zero
 }
 
 func draw(seed uint64, n int, by float64) []float32 {
@@ -181,16 +182,28 @@ g (float[1,4,8,8] x) => (float[1,3,8,8] y) {
 	return float, quantized
 }
 
-// examine lets the doctor look at a sketch.
-func (s *sketch) examine(t *testing.T) *Diagnosis {
+// job gathers what an examination of two networks needs.
+func job(t *testing.T, float, quantized *graph.Model) *Job {
 	t.Helper()
 	level, err := kernel.Best()
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &Job{Level: level, Threads: 2, Progress: func(string, int, int) {}, Compile: func(m *graph.Model, watch []string) (calib.Runner, error) {
+	return &Job{Float: float, Quantized: quantized, Level: level, Threads: 2, Progress: func(string, int, int) {}, Compile: func(m *graph.Model, watch []string) (calib.Runner, error) {
 		return engine.Compile(m, engine.Options{Threads: 1, Watch: watch})
 	}}
+}
+
+// see adds a sample of the input x.
+func (j *Job) see(x []float32, shape ...int) {
+	in := map[string]*tensor.Tensor{"x": tensor.Float32s(x, shape...)}
+	j.Samples = append(j.Samples, func() map[string]*tensor.Tensor { return in })
+}
+
+// job gathers what an examination of a sketch needs.
+func (s *sketch) job(t *testing.T) *Job {
+	t.Helper()
+	j := job(t, nil, nil)
 	j.Float, j.Quantized = s.models(t)
 	for i := range uint64(8) {
 		x := draw(100+i, 256, float64(s.samplesBy))
@@ -199,15 +212,29 @@ func (s *sketch) examine(t *testing.T) *Diagnosis {
 			if s.floor != 0 && k%2 == 0 {
 				x[k] = s.floor
 			}
+			if s.positive {
+				x[k] = max(x[k], -x[k])
+			}
 		}
-		in := map[string]*tensor.Tensor{"x": tensor.Float32s(x, 1, 4, 8, 8)}
-		j.Samples = append(j.Samples, func() map[string]*tensor.Tensor { return in })
+		j.see(x, 1, 4, 8, 8)
 	}
+	return j
+}
+
+// examined lets the doctor look at what a job holds.
+func (j *Job) examined(t *testing.T) *Diagnosis {
+	t.Helper()
 	d, err := Examine(context.Background(), j)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// examine lets the doctor look at a sketch.
+func (s *sketch) examine(t *testing.T) *Diagnosis {
+	t.Helper()
+	return s.job(t).examined(t)
 }
 
 // TestRows plants the fault of one row after the other in a small network.
@@ -230,6 +257,8 @@ func TestRows(t *testing.T) {
 		}},
 		"floor":        {"range outlier", "a", func(s *sketch) { s.floor = -129 * s.x; s.h *= 20 }}, // a step beyond the codes
 		"pixels":       {"calibration mismatch", "a", func(s *sketch) { s.x, s.lo = 1, 0 }},
+		"unit":         {"calibration mismatch", "a", func(s *sketch) { s.positive, s.x, s.lo = true, 1, 0 }}, // all inside of the codes
+		"wide":         {"range outlier", "a", func(s *sketch) { s.positive, s.x, s.lo = true, 1.1, 0 }},      // but not of pixels
 		"apart":        {"constant/degenerate scale", "a", func(s *sketch) { s.readLo = 96 }},
 		"single":       {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 14) }},
 		"loud":         {"rounding below bits", "a", func(s *sketch) { s.loud, s.shrunk = true, 3 }},
@@ -322,10 +351,6 @@ func TestBuildShields(t *testing.T) {
 // TestStatedFactors examines a network whose normalization has other constants than in float, which its weights undo:
 // as it should be, and with weights that are not its own.
 func TestStatedFactors(t *testing.T) {
-	level, err := kernel.Best()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, by := range []struct{ norm, add string }{
 		{"h = LayerNormalization (x, g, b)", ""},
 		{"s = Mul (x, g)", "h = Add (s, b)"},
@@ -339,12 +364,8 @@ func TestStatedFactors(t *testing.T) {
 				}
 				return m
 			}
-			j := &Job{Level: level, Threads: 1, Progress: func(string, int, int) {}, Compile: func(m *graph.Model, watch []string) (calib.Runner, error) {
-				return engine.Compile(m, engine.Options{Threads: 1, Watch: watch})
-			}}
-			j.Float = read("[m] y = MatMul (h, w)")
-			j.Quantized = read(`wd = DequantizeLinear <axis = 1> (wq, ws)
-				[m] y = MatMul (h, wd)`)
+			j := job(t, read("[m] y = MatMul (h, w)"), read(`wd = DequantizeLinear <axis = 1> (wq, ws)
+				[m] y = MatMul (h, wd)`))
 			g, b, w := draw(1, 16, 1), draw(2, 16, 1), draw(3, 128, 1)
 			j.Float.Graph.SetConst("g", tensor.Float32s(slices.Clone(g), 16))
 			j.Float.Graph.SetConst("b", tensor.Float32s(slices.Clone(b), 16))
@@ -370,13 +391,9 @@ func TestStatedFactors(t *testing.T) {
 			set("wq", tensor.Wrap(tensor.Int8, codes, 16, 8))
 			set("ws", tensor.Float32s(scales, 8))
 			for i := range uint64(4) {
-				in := map[string]*tensor.Tensor{"x": tensor.Float32s(draw(10+i, 64, 1), 4, 16)}
-				j.Samples = append(j.Samples, func() map[string]*tensor.Tensor { return in })
+				j.see(draw(10+i, 64, 1), 4, 16)
 			}
-			d, err := Examine(context.Background(), j)
-			if err != nil {
-				t.Fatal(err)
-			}
+			d := j.examined(t)
 			if len(d.Warnings) > 0 || d.Healthy == wrong {
 				t.Errorf("%s: healthy %v, wrong %v; %q", by.norm, d.Healthy, wrong, d.Warnings)
 			}

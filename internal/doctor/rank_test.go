@@ -1,6 +1,11 @@
 package doctor
 
-import "testing"
+import (
+	"context"
+	"testing"
+
+	"lowbit/internal/graph"
+)
 
 // TestMaterial asks more of a finding the healthier the network is.
 func TestMaterial(t *testing.T) {
@@ -22,5 +27,57 @@ func TestMaterial(t *testing.T) {
 		if got := e.material(&finding{alone: c.alone, without: c.without}); got != c.want {
 			t.Errorf("%s: %v", c.what, got)
 		}
+	}
+}
+
+// TestRankPreparationFirst puts samples that were prepared otherwise in front of a worse fault where they alone make a
+// network sick, by whatever the causes are ranked, and behind it where they do not.
+func TestRankPreparationFirst(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		plant func(s *sketch)
+		first bool
+	}{
+		{"clipped", func(s *sketch) { s.x /= 3 }, true},
+		{"rounded", func(s *sketch) { s.positive, s.samplesBy, s.x, s.lo, s.h = true, 4, 1, 0, s.h*4 }, false},
+	} {
+		for _, scored := range []bool{false, true} {
+			s := plain()
+			scaleAll(s.sw, 150)
+			c.plant(s)
+			j := s.job(t)
+			if scored {
+				j.Score = scoreOf(j)
+			}
+			d := j.examined(t)
+			at := map[string]int{}
+			for i, f := range d.Causes {
+				at[f.Cause] = i + 1
+			}
+			m, r := at["calibration mismatch"], at["rounding below bits"]
+			if m == 0 || r == 0 || (m < r) != c.first {
+				t.Errorf("%s, by a metric %v: %+v", c.what, scored, d.Causes)
+				continue
+			}
+			mismatch, rounding := d.Causes[m-1], d.Causes[r-1]
+			if rounding.Alone >= mismatch.Alone || mismatch.Alone < healthySQNR != c.first {
+				t.Errorf("%s: alone %.1f dB, and the rounding %.1f dB", c.what, mismatch.Alone, rounding.Alone)
+			}
+			if scored && (mismatch.Scores == nil || rounding.Scores == nil || rounding.Scores[0] >= mismatch.Scores[0]) {
+				t.Errorf("%s: scores %v and %v", c.what, mismatch.Scores, rounding.Scores)
+			}
+		}
+	}
+}
+
+// scoreOf measures a network by the noise of its outputs: one where there is none.
+func scoreOf(j *Job) func(ctx context.Context, m *graph.Model) (float64, error) {
+	return func(ctx context.Context, m *graph.Model) (float64, error) {
+		e := &exam{Job: j, few: j.Samples}
+		if err := e.answer(ctx); err != nil {
+			return 0, err
+		}
+		db, err := e.measure(ctx, m)
+		return 1 / (1 + noise(db)), err
 	}
 }

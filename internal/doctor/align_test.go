@@ -1,0 +1,70 @@
+package doctor
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
+)
+
+// TestDisbelieveAll examines a network with four branches, in each of which a repair moved factors across a clamp that
+// does not let them through: taking those of one branch for a fault takes off a quarter of the noise, which is too little
+// to tell, and taking all brings back the float network.
+func TestDisbelieveAll(t *testing.T) {
+	const branches = 4
+	read := func(body func(k int) string) *graph.Model {
+		var text strings.Builder
+		text.WriteString(`<ir_version: 8, opset_import: ["" : 17]> g (float[1,4,8,8] x) => (float[1,8,8,8] y) <float zero = {0}, float six = {2}> {`)
+		for k := range branches {
+			text.WriteString(body(k))
+		}
+		text.WriteString("y = Concat <axis = 1> (y0, y1, y2, y3)\n}")
+		m, err := graph.ParseText(text.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	const body = "[a%[1]d] h%[1]d = Conv (x, %[2]s)\n[r%[1]d] c%[1]d = Clip (h%[1]d, zero, six)\n[b%[1]d] y%[1]d = Conv (c%[1]d, %[3]s)\n"
+	j := job(t, read(func(k int) string { return fmt.Sprintf(body, k, fmt.Sprint("wa", k), fmt.Sprint("wb", k)) }),
+		read(func(k int) string {
+			return fmt.Sprintf("da%[1]d = DequantizeLinear <axis = 0> (qa%[1]d, sa%[1]d)\ndb%[1]d = DequantizeLinear <axis = 0> (qb%[1]d, sb%[1]d)\n", k) +
+				fmt.Sprintf(body, k, fmt.Sprint("da", k), fmt.Sprint("db", k))
+		}))
+	for k := range uint64(branches) {
+		a, b := draw(10+k, 32, 0.7), draw(20+k, 16, 1)
+		j.Float.Graph.SetConst(fmt.Sprint("wa", k), tensor.Float32s(append([]float32{}, a...), 8, 4, 1, 1))
+		j.Float.Graph.SetConst(fmt.Sprint("wb", k), tensor.Float32s(append([]float32{}, b...), 2, 8, 1, 1))
+		for c := range 8 {
+			by := float32(1 + c%3)
+			scaleAll(a[4*c:4*c+4], by)
+			b[c] /= by
+			b[8+c] /= by
+		}
+		coded(j.Quantized.Graph, fmt.Sprint("a", k), a, 8, 4)
+		coded(j.Quantized.Graph, fmt.Sprint("b", k), b, 2, 8)
+	}
+	for i := range uint64(4) {
+		j.see(draw(100+i, 256, 1), 1, 4, 8, 8)
+	}
+	d := j.examined(t)
+	if d.Healthy || len(d.Warnings) > 0 || d.Fixed == nil || d.Fixed.SQNR < 30 {
+		t.Errorf("%.1f dB, healthy %v, %q, mended %+v", d.SQNR, d.Healthy, d.Warnings, d.Fixed)
+	}
+}
+
+// coded sets the codes of a kernel of one pixel, and a scale for each of its output channels.
+func coded(g *graph.Graph, name string, w []float32, outs, ins int) {
+	codes, scales := make([]int8, len(w)), make([]float32, outs)
+	for i, v := range w {
+		scales[i/ins] = max(scales[i/ins], float32(math.Abs(float64(v)))/127)
+	}
+	for i, v := range w {
+		codes[i] = int8(math.RoundToEven(float64(v / scales[i/ins])))
+	}
+	g.SetConst("q"+name, tensor.Wrap(tensor.Int8, codes, outs, ins, 1, 1))
+	g.SetConst("s"+name, tensor.Float32s(scales, outs))
+}
