@@ -38,23 +38,53 @@ func wholeRows[T int32 | int64](b *broadcast, kind string, dst, x, y *tensor.Ten
 		ox, oy := b.offsets(i)
 		row := d[i*n:][:n]
 		switch {
-		case kind == "Add" && sx == 1 && sy == 1:
-			p, q := u[ox:][:len(row)], v[oy:][:len(row)]
-			for j := range row {
-				row[j] = p[j] + q[j]
-			}
-		case kind == "Add":
-			for j := range row {
-				row[j] = u[ox+j*sx] + v[oy+j*sy]
-			}
-		case kind == "Sub":
-			for j := range row {
-				row[j] = u[ox+j*sx] - v[oy+j*sy]
-			}
+		case sx == 1 && sy == 1:
+			wholeRow(kind, row, u[ox:][:n], v[oy:][:n])
+		case sx == 1 && kind == "Sub":
+			addWhole(row, u[ox:][:n], -v[oy])
+		case sx == 1:
+			wholeRowScalar(kind, row, u[ox:][:n], v[oy])
+		case sy == 1 && kind != "Sub":
+			wholeRowScalar(kind, row, v[oy:][:n], u[ox])
 		default:
 			for j := range row {
-				row[j] = u[ox+j*sx] * v[oy+j*sy]
+				wholeRow(kind, row[j:j+1], u[ox+j*sx:][:1], v[oy+j*sy:][:1])
 			}
 		}
+	}
+}
+
+func wholeRow[T int32 | int64](kind string, dst, x, y []T) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	switch kind {
+	case "Add":
+		for i := range dst {
+			dst[i] = x[i] + y[i]
+		}
+	case "Sub":
+		for i := range dst {
+			dst[i] = x[i] - y[i]
+		}
+	default:
+		for i := range dst {
+			dst[i] = x[i] * y[i]
+		}
+	}
+}
+
+// wholeRowScalar adds a number to a row or multiplies it.
+func wholeRowScalar[T int32 | int64](kind string, dst, x []T, y T) {
+	if kind == "Add" {
+		addWhole(dst, x, y)
+		return
+	}
+	for i, v := range x[:len(dst)] {
+		dst[i] = v * y
+	}
+}
+
+func addWhole[T int32 | int64](dst, x []T, y T) {
+	for i, v := range x[:len(dst)] {
+		dst[i] = v + y
 	}
 }

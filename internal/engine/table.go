@@ -34,7 +34,7 @@ func init() {
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
 		"GridSample": {lowerGridSample}, "RoiAlign": {lowerRoiAlign},
 		"DFT": {lowerDFT}, "STFT": {lowerSTFT},
-		"Where": {lowerWhere}, "And": {lowerAnd}, "Or": {lowerOr}, "IsNaN": {lowerIsNaN},
+		"Where": {lowerWhere}, "And": {lowerAnd}, "Or": {lowerOr}, "Not": {lowerNot}, "IsNaN": {lowerIsNaN},
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},

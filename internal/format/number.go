@@ -106,15 +106,15 @@ func FromFloats(d tensor.DType, x []float64, saturate bool, shape ...int) (*tens
 		}
 		ints := make([]int64, len(x))
 		for i, v := range x {
-			ints[i] = toInt64(v)
+			ints[i] = ToInt64(v)
 		}
 		return FromInts(d, ints, shape...)
 	}
 	return t, nil
 }
 
-// toInt64 truncates; values outside int64 become its ends and NaN its lowest value, on every machine.
-func toInt64(v float64) int64 {
+// ToInt64 truncates; values outside int64 become its ends and NaN its lowest value, on every machine.
+func ToInt64(v float64) int64 {
 	switch {
 	case v >= math.MaxInt64:
 		return math.MaxInt64
@@ -131,7 +131,7 @@ func toUint64(v float64) uint64 {
 	case v != v:
 		return 0
 	case v < 0:
-		return uint64(toInt64(v))
+		return uint64(ToInt64(v))
 	}
 	return uint64(v)
 }
