@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -498,28 +499,32 @@ func (k *maker) transposedConv(x, w []int, bias bool, attrs []any) {
 }
 
 func TestRecurrent(t *testing.T) {
-	for _, op := range []string{"LSTM", "GRU"} {
+	for _, c := range []struct {
+		op    string
+		attrs []any
+	}{
+		{"LSTM", nil}, {"GRU", []any{"linear_before_reset", int64(1)}}, {"GRU", nil}, {"RNN", nil},
+	} {
 		for _, dir := range []string{"forward", "reverse", "bidirectional"} {
-			t.Run(op+" "+dir, func(t *testing.T) {
+			t.Run(fmt.Sprint(c.op, c.attrs, dir), func(t *testing.T) {
 				k := newMaker(9)
-				d, g := 1, cells[op].gates
+				d, g := 1, cells[c.op].gates
 				if dir == "bidirectional" {
 					d = 2
 				}
 				in := []string{k.input(k.floats(5, 3, 7)), k.constant(k.floats(d, g*6, 7)), k.constant(k.floats(d, g*6, 6)), k.constant(k.floats(d, 2*g*6)), "", k.input(k.floats(d, 3, 6))}
-				n := &graph.Node{Op: op, In: in, Out: []string{"y", "h"}}
-				if op == "LSTM" {
+				n := &graph.Node{Op: c.op, In: in, Out: []string{"y", "h"}}
+				if c.op == "LSTM" {
 					n.Out = append(n.Out, "c")
 				}
 				n.SetAttr("hidden_size", int64(6))
 				n.SetAttr("direction", dir)
-				n.SetAttr("linear_before_reset", int64(1))
-				if op == "LSTM" {
-					n.Attrs = n.Attrs[:2]
+				for i := 0; i < len(c.attrs); i += 2 {
+					n.SetAttr(c.attrs[i].(string), c.attrs[i+1])
 				}
 				k.m.Graph.Nodes = append(k.m.Graph.Nodes, n)
 				k.output(n.Out...)
-				wantKernels(t, k.checkFloat(t), "f32 "+op)
+				wantKernels(t, k.checkFloat(t), "f32 "+c.op)
 			})
 		}
 	}
