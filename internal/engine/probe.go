@@ -59,9 +59,17 @@ func lowerProbe(lw *lowerer, n *node) bool {
 	var src, dst *slot
 	if long && l == channelsLast {
 		p, q := lw.pixelsOf(x), lw.pixelsFor(y)
+		if m := gridBetween(from, p, q, x.shape[1], l.physical(y.shape)); m != nil {
+			lw.emitGrid(n, "move", q.slot, p.slot, m)
+			return true
+		}
 		src, dst, runs = p.slot, q.slot, runsBetween(runs, p, q, x.shape[1], y.shape[1])
 	} else {
 		src, dst = lw.use(x, l), lw.make(y, l)
+		if m := gridBetween(from, pixels{src, 0, 1}, pixels{dst, 0, 1}, 1, append(slices.Clone(dst.shape), 1)); m != nil {
+			lw.emitGrid(n, "move", dst, src, m)
+			return true
+		}
 	}
 	pad := padValue(n)
 	st := &step{node: n, kernel: "move", in: []*slot{src}, out: []*slot{dst}}
@@ -182,6 +190,24 @@ func movesOf(from []int32) []moveRun {
 		runs = append(runs, moveRun{int32(i), s, 1})
 	}
 	return runs
+}
+
+// gridBetween finds the grid in what a probe tells of pixels of c channels and those of a shape in memory order, if there is
+// one.
+func gridBetween(from []int32, src, dst pixels, c int, shape []int) *gridMove {
+	list := make([]int32, len(from))
+	for i, s := range from {
+		if s <= 0 {
+			return nil
+		}
+		list[i] = src.at(s-1, c)
+	}
+	last := len(shape) - 1
+	to := denseStrides(shape)
+	for k := range to[:last] {
+		to[k] = to[k] / shape[last] * dst.pitch
+	}
+	return gridOf(shape, to, dst.off, list)
 }
 
 // runsBetween moves runs between pixels of from and to channels that lie side by side to where they do lie.

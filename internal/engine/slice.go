@@ -142,12 +142,16 @@ func lowerSplit(lw *lowerer, n *node) bool {
 // lowerExpand repeats along dimensions of 1.
 func lowerExpand(lw *lowerer, n *node) bool {
 	x, y := n.in[0], n.out[0]
-	if !movable(x.dtype) || len(x.shape) > len(y.shape) || len(y.shape) > maxCopyDims || !n.decided() {
+	rank := len(y.shape)
+	if !movable(x.dtype) || len(x.shape) > rank || rank > maxCopyDims || !n.decided() {
 		return false
 	}
-	src := lw.use(x, rowMajor)
-	dst := lw.make(y, rowMajor)
-	plan := newCopy(y.shape, denseStrides(y.shape), repeatStrides(padShape(x.shape, len(y.shape)), y.shape), 0, 0)
+	l := rowMajor
+	if len(x.shape) == rank {
+		l, _ = lw.natural(x)
+	}
+	src, dst := lw.use(x, l), lw.make(y, l)
+	plan := newCopy(dst.shape, denseStrides(dst.shape), repeatStrides(padShape(src.shape, rank), dst.shape), 0, 0)
 	lw.emitCopies(n, "expand", dst, []*slot{src}, []*copyPlan{plan})
 	return true
 }

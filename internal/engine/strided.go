@@ -123,10 +123,7 @@ func copyRow[T uint8 | uint16 | uint32 | uint64](dst, src []T, s, n, ds, ss int)
 			dst[i] = src[i]
 		}
 	case ds == 1 && ss == 0:
-		v := src[s]
-		for i := range dst[:n] {
-			dst[i] = v
-		}
+		fillAll(dst[:n], src[s])
 	case ds == 1 && ss > 1:
 		src = src[s : s+(n-1)*ss+1]
 		for i, j := 0, 0; i < n; i, j = i+1, j+ss {
