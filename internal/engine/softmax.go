@@ -21,7 +21,7 @@ func (lw *lowerer) emitRows(n *node, name string, l layout, cols int, run func(d
 	}})
 }
 
-// lowerSoftmax emits Softmax and LogSoftmax along an axis that is last in some layout.
+// lowerSoftmax emits Softmax, LogSoftmax and Hardmax along an axis that is last in some layout.
 func lowerSoftmax(lw *lowerer, n *node) bool {
 	x := n.in[0]
 	rank := len(x.shape)
@@ -53,6 +53,9 @@ func lowerSoftmax(lw *lowerer, n *node) bool {
 	}
 	if n.kind == "LogSoftmax" {
 		run = func(dst, x []float32) { level.LogSoftmaxRows(dst, x, cols) }
+	}
+	if n.kind == "Hardmax" {
+		run = func(dst, x []float32) { hardmaxRows(level, dst, x, cols) }
 	}
 	lw.emitRows(n, "f32 "+n.kind, l, cols, run)
 	return true
