@@ -38,11 +38,14 @@ func init() {
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},
-		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND},
+		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND, lowerScatterSlices},
 		"com.microsoft.GatherBlockQuantized": {lowerGatherBlocks},
 	}
 	for kind := range probes {
 		lowerings[kind] = append(lowerings[kind], lowerProbe)
+	}
+	for kind, f := range map[string]lowering{"Gather": lowerGather, "GatherElements": lowerGatherElements, "GatherND": lowerGatherND} {
+		lowerings[kind] = append(lowerings[kind], f)
 	}
 	lowerings["Resize"] = append(lowerings["Resize"], lowerLinearResize)
 }

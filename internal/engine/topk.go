@@ -17,7 +17,7 @@ type ranking struct {
 type ranked interface{ float32 | int32 | uint8 | int8 }
 
 const (
-	fewBest     = 16  // elements up to which those found so far are kept in order
+	leastRoom   = 24  // elements that are kept beside k and k more
 	leastSelect = 128 // elements up to which all are sorted
 	digitBits   = 11  // by which others are told apart at once
 )
@@ -66,24 +66,15 @@ func lowerTopK(lw *lowerer, n *node) bool {
 	return true
 }
 
-// room is how many numbers are kept.
-func (r *ranking) room() int {
-	if r.k <= fewBest {
-		return r.k
-	}
-	return r.n
-}
+// room is how many numbers are kept: what comes first so far, and what may.
+func (r *ranking) room() int { return min(r.n, 2*r.k+leastRoom) }
 
 // findTop finds those of the lines from to to-1.
 func findTop[T ranked](r *ranking, values, at, src *tensor.Tensor, room []uint64, from, to int) {
 	x, v, where := tensor.Of[T](src), tensor.Of[T](values), tensor.Of[int64](at)
 	for i := from; i < to; i++ {
 		line := x[i/r.inner*r.n*r.inner+i%r.inner:]
-		if r.k <= fewBest {
-			topFew(r, room, line)
-		} else {
-			topMany(r, room, line)
-		}
+		topOf(r, room, line)
 		p := i/r.inner*r.k*r.inner + i%r.inner
 		for _, e := range room[:r.k] {
 			k := int(uint32(e))
@@ -116,33 +107,52 @@ func worth[T ranked](v T, least bool) uint32 {
 	return w
 }
 
-// topFew keeps in best, in order, what comes first of what it has seen.
-func topFew[T ranked](r *ranking, best []uint64, line []T) {
-	var last T // that it keeps
-	for i := range r.n {
-		v := line[i*r.inner]
-		if i >= r.k && (r.least && v >= last || !r.least && v <= last) {
-			continue
-		}
-		e, p := uint64(worth(v, r.least))<<32|uint64(i), min(i, r.k-1)
-		if i >= r.k && e > best[p] {
-			continue
-		}
-		for ; p > 0 && best[p-1] > e; p-- {
-			best[p] = best[p-1]
-		}
-		best[p] = e
-		last = line[int(uint32(best[min(i, r.k-1)]))*r.inner]
+// topOf finds what comes first in a line. What may be among it is kept beside the k found so far until the room is full.
+func topOf[T ranked](r *ranking, room []uint64, line []T) {
+	n, i := len(room), len(room)
+	for k := range room {
+		room[k] = uint64(worth(line[k*r.inner], r.least))<<32 | uint64(k)
 	}
+	for {
+		selectFirst(room[:n], r.k, 64-digitBits)
+		if n = r.k; i == r.n {
+			break
+		}
+		last := line[int(uint32(slices.Max(room[:n])))*r.inner]
+		for n < len(room) {
+			if i = nextBefore(r, line, i, last); i == r.n {
+				break
+			}
+			room[n] = uint64(worth(line[i*r.inner], r.least))<<32 | uint64(i)
+			n, i = n+1, i+1
+		}
+	}
+	slices.Sort(room[:r.k])
 }
 
-// topMany chooses among all.
-func topMany[T ranked](r *ranking, list []uint64, line []T) {
-	for i := range list {
-		list[i] = uint64(worth(line[i*r.inner], r.least))<<32 | uint64(i)
+// nextBefore is the position, from i on, of an element that may come before another one that stands earlier.
+func nextBefore[T ranked](r *ranking, line []T, i int, last T) int {
+	switch {
+	case r.inner > 1:
+		for ; i < r.n; i++ {
+			if v := line[i*r.inner]; r.least && !(v >= last) || !r.least && !(v <= last) {
+				return i
+			}
+		}
+	case r.least:
+		for k, v := range line[i:r.n] {
+			if !(v >= last) {
+				return i + k
+			}
+		}
+	default:
+		for k, v := range line[i:r.n] {
+			if !(v <= last) {
+				return i + k
+			}
+		}
 	}
-	selectFirst(list, r.k, 64-digitBits)
-	slices.Sort(list[:r.k])
+	return r.n
 }
 
 // selectFirst brings the k smallest numbers, which agree above some bits, to the front.
