@@ -44,6 +44,7 @@ const (
 	longPiece  = 16   // elements from which on neighbours are copied by a call
 	shortRow   = 64   // elements up to which rows of picks are joined
 	mostRow    = 2048 // elements of what they are joined to
+	nearCopy   = 4096 // elements from which on a copy is made from the first ones again
 	pickNanos  = 0.4  // for one element, roughly
 	pieceNanos = 6    // for one piece of a row
 )
@@ -72,6 +73,22 @@ func gridOf(dims, to []int, start int, list []int32) *gridMove {
 	if !m.settle(all) {
 		return nil
 	}
+	return m
+}
+
+// evenGrid is the grid of even steps through result and operand.
+func evenGrid(dims, to, from []int) *gridMove {
+	m := &gridMove{}
+	for k := len(dims) - 1; k >= 0; k-- {
+		if dims[k] > 1 {
+			table := make([]int32, dims[k])
+			for i := range table {
+				table[i] = int32(i * from[k])
+			}
+			m.prepend(dims[k], to[k], table)
+		}
+	}
+	m.settle(0)
 	return m
 }
 
@@ -349,9 +366,12 @@ func (r *gridRun[T]) blocks(k, d, s int) {
 			copy(r.dst[at:][:size], r.dst[at-step:])
 		}
 	}
-	for n := end - a; n < b-a; n *= 2 {
+	for n, again := end-a, end-a; n < b-a; n += again {
 		whole := r.dst[d+a*step:][:(b-a)*step]
-		copy(whole[n*step:], whole[:n*step])
+		if again*step < nearCopy {
+			again = n
+		}
+		copy(whole[n*step:], whole[:again*step])
 	}
 }
 

@@ -151,7 +151,11 @@ func lowerExpand(lw *lowerer, n *node) bool {
 		l, _ = lw.natural(x)
 	}
 	src, dst := lw.use(x, l), lw.make(y, l)
-	plan := newCopy(dst.shape, denseStrides(dst.shape), repeatStrides(padShape(src.shape, rank), dst.shape), 0, 0)
-	lw.emitCopies(n, "expand", dst, []*slot{src}, []*copyPlan{plan})
+	to, from := denseStrides(dst.shape), repeatStrides(padShape(src.shape, rank), dst.shape)
+	if size := y.elems(); size == 0 || size > probeLimit {
+		lw.emitCopies(n, "expand", dst, []*slot{src}, []*copyPlan{newCopy(dst.shape, to, from, 0, 0)})
+		return true
+	}
+	lw.emitGrid(n, "expand", dst, src, evenGrid(dst.shape, to, from))
 	return true
 }

@@ -115,7 +115,7 @@ func copyRow[T uint8 | uint16 | uint32 | uint64](dst, src []T, s, n, ds, ss int)
 	switch {
 	case ds == 1 && ss == 1:
 		dst, src = dst[:n], src[s:s+n]
-		if n >= 16 {
+		if n >= 8 {
 			copy(dst, src)
 			return
 		}

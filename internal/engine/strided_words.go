@@ -6,7 +6,7 @@ import "encoding/binary"
 const (
 	wordBytes = 8
 	wordBits  = 8 * wordBytes
-	longRow   = 16 // words from which on a call of copy is faster
+	longRow   = 3 // words from which on a call of copy is faster
 )
 
 // inWords returns the plan with words of per elements as its elements, or nil where they do not fit.
@@ -32,6 +32,13 @@ func (c *copyPlan) copyWords(dst, src []byte, d, s, rows int) {
 	n, ds, ss := c.dims[k], c.ds[k]*wordBytes, c.ss[k]*wordBytes
 	dr, sr := c.step()
 	d, s, dr, sr = d*wordBytes, s*wordBytes, dr*wordBytes, sr*wordBytes
+	if n == 4 && ds == wordBytes && ss == wordBytes {
+		for range rows {
+			copyFour(dst[d:], src[s:])
+			d, s = d+dr, s+sr
+		}
+		return
+	}
 	if n >= longRow && ds == wordBytes && ss == wordBytes {
 		for range rows {
 			copy(dst[d:d+n*wordBytes], src[s:])
@@ -47,4 +54,15 @@ func (c *copyPlan) copyWords(dst, src []byte, d, s, rows int) {
 		}
 		d, s = d+dr, s+sr
 	}
+}
+
+// copyFour copies four words.
+func copyFour(dst, src []byte) {
+	to, from := (*[4 * wordBytes]byte)(dst), (*[4 * wordBytes]byte)(src)
+	a, b := binary.LittleEndian.Uint64(from[:8]), binary.LittleEndian.Uint64(from[8:16])
+	c, d := binary.LittleEndian.Uint64(from[16:24]), binary.LittleEndian.Uint64(from[24:])
+	binary.LittleEndian.PutUint64(to[:8], a)
+	binary.LittleEndian.PutUint64(to[8:16], b)
+	binary.LittleEndian.PutUint64(to[16:24], c)
+	binary.LittleEndian.PutUint64(to[24:], d)
 }
