@@ -76,7 +76,7 @@ func lowerGather(lw *lowerer, n *node) bool {
 		return false
 	}
 	outer, size, each, count := tensor.Elements(x.shape[:axis]), x.shape[axis], tensor.Elements(x.shape[axis+1:]), at.elems()
-	if each > 1 {
+	if each > 1 || count == 1 {
 		each *= x.dtype.Bits() / 8
 		return lw.emitIndexed(n, "gather rows", outer*count, false, func(dst *tensor.Tensor, in []*tensor.Tensor, part, parts int) bool {
 			from, to := outer*count*part/parts, outer*count*(part+1)/parts
