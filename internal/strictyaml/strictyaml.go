@@ -40,7 +40,7 @@ func Decode(text []byte, v any) error {
 	if len(doc.Content) == 0 {
 		return nil
 	}
-	if err := check(doc.Content[0], reflect.TypeOf(v).Elem()); err != nil {
+	if err := check("", doc.Content[0], reflect.TypeOf(v).Elem()); err != nil {
 		return err
 	}
 	if err := doc.Decode(v); err != nil {
@@ -56,8 +56,8 @@ func invalid(err error) error {
 
 var unmarshaler = reflect.TypeFor[yaml.Unmarshaler]()
 
-// check holds the keys of a node against the fields of type t.
-func check(n *yaml.Node, t reflect.Type) error {
+// check holds the keys of a node against the fields of type t, and the value of a key against its kind.
+func check(key string, n *yaml.Node, t reflect.Type) error {
 	if n.Kind == yaml.AliasNode {
 		return fault.Invalidf(fmt.Sprintf("line %d", n.Line), "alias %q: write the value out", n.Value)
 	}
@@ -66,20 +66,42 @@ func check(n *yaml.Node, t reflect.Type) error {
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
-		return check(n, t.Elem())
+		return check(key, n, t.Elem())
 	case reflect.Slice:
 		if n.Kind != yaml.SequenceNode {
-			return nil
+			return checkValue(key, n, t, "a list in brackets")
 		}
 		for _, c := range n.Content {
-			if err := check(c, t.Elem()); err != nil {
+			if err := check(key, c, t.Elem()); err != nil {
 				return err
 			}
 		}
 	case reflect.Struct:
 		return checkStruct(n, t)
+	case reflect.String:
+		return checkValue(key, n, t, "a word")
+	case reflect.Bool:
+		return checkValue(key, n, t, "true or false")
+	case reflect.Int, reflect.Uint64:
+		return checkValue(key, n, t, "a whole number")
+	case reflect.Float64:
+		return checkValue(key, n, t, "a number")
 	}
 	return nil
+}
+
+// checkValue refuses what does not become a value of type t, which is called what.
+func checkValue(key string, n *yaml.Node, t reflect.Type, what string) error {
+	if n.Decode(reflect.New(t).Interface()) == nil {
+		return nil
+	}
+	value := fmt.Sprintf("%q", n.Value)
+	if n.Kind == yaml.MappingNode {
+		value = "keys and values"
+	} else if n.Kind == yaml.SequenceNode {
+		value = "a list"
+	}
+	return fault.Invalidf(fmt.Sprintf("line %d", n.Line), "%s: %s expected, not %s", key, what, value)
 }
 
 func checkStruct(n *yaml.Node, t reflect.Type) error {
@@ -107,7 +129,7 @@ func checkStruct(n *yaml.Node, t reflect.Type) error {
 			return fault.Invalidf(place, "key %q stands twice", k.Value)
 		}
 		seen[k.Value] = true
-		if err := check(n.Content[i+1], fields[k.Value]); err != nil {
+		if err := check(k.Value, n.Content[i+1], fields[k.Value]); err != nil {
 			return err
 		}
 	}
