@@ -191,7 +191,7 @@ func (d *demoRun) add(name, file string, m *lowbit.Model) error {
 	if err != nil {
 		return err
 	}
-	top1, err := d.measure(d.ctx, s, d.eval, []*metric{&metricTable[0]}, 0)
+	g, err := d.measure(d.ctx, s, d.eval, []*metric{&metricTable[0]}, 0)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (d *demoRun) add(name, file string, m *lowbit.Model) error {
 	if err != nil {
 		return err
 	}
-	r := demoRow{Name: name, File: file, Top1: top1[0], Bytes: st.Size(), Latency: latency, Speedup: 1}
+	r := demoRow{Name: name, File: file, Top1: g.means[0], Bytes: st.Size(), Latency: latency, Speedup: 1}
 	if len(d.rows) > 0 {
 		r.Drop = d.rows[0].Top1 - r.Top1
 		r.Speedup = d.rows[0].Latency / latency

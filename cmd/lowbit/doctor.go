@@ -211,11 +211,11 @@ func (a *app) scoreBy(src *dataset.Source, m *metric, offset int) func(ctx conte
 			return 0, err
 		}
 		defer s.Close()
-		v, err := a.measure(ctx, s, src, []*metric{m}, offset)
+		g, err := a.measure(ctx, s, src, []*metric{m}, offset)
 		if err != nil {
 			return 0, err
 		}
-		return v[0], nil
+		return g.means[0], nil
 	}
 }
 

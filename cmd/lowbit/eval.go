@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
+	"lowbit/internal/tensor"
 )
 
 type evalFlags struct {
@@ -82,30 +84,41 @@ func (a *app) eval(cmd *cobra.Command, path string, e *evalFlags) error {
 	if err != nil {
 		return err
 	}
-	v, err := a.measure(cmd.Context(), s, src, list, e.offset)
+	g, err := a.measure(cmd.Context(), s, src, list, e.offset)
 	if err != nil {
 		return fault.At(path, err)
 	}
-	if err := a.printEval(list, v, src.Len()); err != nil {
+	a.warnOfLabels(g)
+	if err := a.printEval(list, g); err != nil {
 		return err
 	}
 	a.next("bench", path)
-	return e.judge(cmd, path, list[0], v[0])
+	return e.judge(cmd, path, list[0], g.means[0])
 }
 
-func (a *app) printEval(list []*metric, v []float64, samples int) error {
+// warnOfLabels tells of samples whose labels say nothing of the model.
+func (a *app) warnOfLabels(g *grades) {
+	if g.unlabelled > 0 {
+		a.warn("%d of %d samples have no label and are left out", g.unlabelled, g.samples+g.unlabelled)
+	}
+	if g.beyond > 0 {
+		a.warn("the labels of %d of %d samples are none of the model's classes, so these count as wrong; --label-offset shifts labels", g.beyond, g.samples)
+	}
+}
+
+func (a *app) printEval(list []*metric, g *grades) error {
 	named := map[string]float64{}
 	for i, m := range list {
-		named[m.name] = v[i]
+		named[m.name] = g.means[i]
 		if a.json {
 			continue
 		}
-		if err := a.printf("%s %.6g on %d samples\n", m.name, v[i], samples); err != nil {
+		if err := a.printf("%s %.6g on %d samples\n", m.name, g.means[i], g.samples); err != nil {
 			return err
 		}
 	}
 	if a.json {
-		return a.printJSON(map[string]any{"schema": "lowbit.eval/v1", "samples": samples, "metrics": named})
+		return a.printJSON(map[string]any{"schema": "lowbit.eval/v1", "samples": g.samples, "metrics": named})
 	}
 	return nil
 }
@@ -125,11 +138,22 @@ func (e *evalFlags) judge(cmd *cobra.Command, path string, m *metric, v float64)
 }
 
 // scores is what one sample adds to each metric.
-type scores []struct{ sum, weight float64 }
+type scores struct {
+	of     []struct{ sum, weight float64 } // empty where a label is wanted and the sample has none
+	beyond bool                            // its label is none of the model's classes
+}
+
+// grades are what metrics come to over samples.
+type grades struct {
+	means      []float64
+	samples    int // that were graded
+	unlabelled int // that were not, for want of a label
+	beyond     int // whose label is none of the model's classes
+}
 
 // measure runs every sample through a session and returns each metric's mean. Samples are added in
 // order, so that the number of threads does not change the sum.
-func (a *app) measure(ctx context.Context, s *lowbit.Session, src *dataset.Source, list []*metric, offset int) ([]float64, error) {
+func (a *app) measure(ctx context.Context, s *lowbit.Session, src *dataset.Source, list []*metric, offset int) (*grades, error) {
 	for _, m := range list {
 		if m.labels && !src.Info().Labelled {
 			return nil, fault.Invalidf(src.Info().Path, "has no labels").WithHint("give --labels FILE, or --metric mse for data with stored outputs")
@@ -144,36 +168,65 @@ func (a *app) measure(ctx context.Context, s *lowbit.Session, src *dataset.Sourc
 	if err != nil {
 		return nil, err
 	}
-	means := make([]float64, len(list))
-	for k := range list {
-		var sum, weight float64
-		for _, sc := range all {
-			sum += sc[k].sum
-			weight += sc[k].weight
-		}
-		if means[k] = sum / weight; list[k].of != nil {
-			means[k] = list[k].of(means[k])
-		}
+	g := graded(all, list)
+	if g.samples == 0 {
+		return nil, fault.Invalidf(src.Info().Path, "none of the samples has a label")
 	}
-	return means, nil
+	return g, nil
 }
 
-func scoreSample(ctx context.Context, s *lowbit.Session, src *dataset.Source, i int, list []*metric, offset int) (scores, error) {
+// graded takes the means of what samples add to metrics.
+func graded(all []scores, list []*metric) *grades {
+	g := &grades{means: make([]float64, len(list))}
+	weights := make([]float64, len(list))
+	for _, sc := range all {
+		if len(sc.of) == 0 {
+			g.unlabelled++
+			continue
+		}
+		g.samples++
+		if sc.beyond {
+			g.beyond++
+		}
+		for k, v := range sc.of {
+			g.means[k] += v.sum
+			weights[k] += v.weight
+		}
+	}
+	for k, m := range list {
+		if g.means[k] /= weights[k]; m.of != nil {
+			g.means[k] = m.of(g.means[k])
+		}
+	}
+	return g
+}
+
+func scoreSample(ctx context.Context, s *lowbit.Session, src *dataset.Source, i int, list []*metric, offset int) (sc scores, err error) {
 	sample, err := src.Sample(i)
 	if err != nil {
-		return nil, err
+		return sc, err
+	}
+	labels := slices.ContainsFunc(list, func(m *metric) bool { return m.labels })
+	if labels && sample.Label < 0 {
+		return sc, nil
 	}
 	out, err := s.Run(ctx, sample.Inputs)
 	if err != nil {
-		return nil, fault.At(sample.Name, err)
+		return sc, fault.At(sample.Name, err)
 	}
-	sc := make(scores, len(list))
+	sc.of = make([]struct{ sum, weight float64 }, len(list))
 	for k, m := range list {
-		if sc[k].sum, sc[k].weight, err = m.add(s.Outputs(), out, sample, offset); err != nil {
-			return nil, err
+		if sc.of[k].sum, sc.of[k].weight, err = m.add(s.Outputs(), out, sample, offset); err != nil {
+			return sc, err
 		}
 	}
+	sc.beyond = labels && isBeyond(out[s.Outputs()[0].Name], sample.Label+offset)
 	return sc, nil
+}
+
+// isBeyond says whether a label is none of the classes that scores are for.
+func isBeyond(t *tensor.Tensor, label int) bool {
+	return label < 0 || !t.DType.IsInt() && label >= t.Len()
 }
 
 // parallel calls f for 0 to n-1 on as many threads as the user allows, and done, one call at a
