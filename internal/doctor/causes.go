@@ -30,15 +30,16 @@ var rows = []*row{
 
 // The bounds of the list.
 const (
-	outlierRatio = 8.0  // of a range to the 99.99th percentile of the magnitudes
-	spreadRatio  = 64.0 // of the largest channel's range to the smallest's
-	shiftShare   = 0.1  // of a channel's standard deviation
-	branchRatio  = 8.0  // of two branches' ranges
-	lowSQNR      = 15.0 // dB, of a layer by its weights alone, or of an activation
-	kolmogorov   = 0.1  // distance between two distributions
-	constant     = 1e-3 // of the widest channel's standard deviation: a channel with less does not vary
-	shiftMost    = 0.5  // share of a layer's squared error that its mean shift has to make
-	crowded      = 0.99 // share of a value's numbers on two codes, which say nothing of it
+	outlierRatio = 8.0       // of a range to the 99.99th percentile of the magnitudes
+	spreadRatio  = 64.0      // of the largest channel's range to the smallest's
+	shiftShare   = 0.1       // of a channel's standard deviation
+	branchRatio  = 8.0       // of two branches' ranges
+	lowSQNR      = 15.0      // dB, of a layer by its weights alone, or of an activation
+	kolmogorov   = 0.1       // distance between two distributions
+	constant     = 1e-3      // of the widest channel's standard deviation: a channel with less does not vary
+	shiftMost    = 0.5       // share of a layer's squared error that its mean shift has to make
+	crowded      = 0.99      // share of a value's numbers on two codes, which say nothing of it
+	narrow       = 1. / 1024 // of what a value takes: all codes of a range below lie within less than a step that would suit it
 	leastScale   = 0x1p-126
 )
 

@@ -36,6 +36,7 @@ type sketch struct {
 	floor     float32   // what every other number of the samples is; 0: none
 	samplesBy float32
 	positive  bool // no number of the samples is below zero
+	faint     bool // half of the samples are next to nothing
 }
 
 func draw(seed uint64, n int, by float64) []float32 {
@@ -206,7 +207,11 @@ func (s *sketch) job(t *testing.T) *Job {
 	j := job(t, nil, nil)
 	j.Float, j.Quantized = s.models(t)
 	for i := range uint64(8) {
-		x := draw(100+i, 256, float64(s.samplesBy))
+		by := s.samplesBy
+		if s.faint && i%2 == 0 {
+			by *= 1e-4
+		}
+		x := draw(100+i, 256, float64(by))
 		for k := range x {
 			x[k] = max(-3.5*s.samplesBy, min(3.5*s.samplesBy, x[k]))
 			if s.floor != 0 && k%2 == 0 {
@@ -246,11 +251,14 @@ func TestRows(t *testing.T) {
 		"healthy":    {"", "", func(*sketch) {}},
 		"outlier":    {"range outlier", "a", func(s *sketch) { s.h *= 20 }},
 		"degenerate": {"constant/degenerate scale", "a", func(s *sketch) { s.h *= 1e-4 }},
-		"mismatch":   {"calibration mismatch", "a", func(s *sketch) { s.samplesBy = 8; s.h *= 8 }},
-		"layout":     {"calibration mismatch", "xt", func(s *sketch) { s.turned, s.x = true, s.x*255; s.h *= 255 }},
-		"coarse":     {"activation bits", "a", func(s *sketch) { s.h /= 3.5 }},
-		"rounding":   {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 60) }},
-		"bias":       {"mean shift", "a", func(s *sketch) { s.bias = []int32{900, -800, 3000, 200, 900, -1500, 3000, -200} }},
+		"faint": {"constant/degenerate scale", "a", func(s *sketch) { // though the codes of some samples are spread
+			s.b, s.faint, s.h = make([]float32, 8), true, s.h*2e-4
+		}},
+		"mismatch": {"calibration mismatch", "a", func(s *sketch) { s.samplesBy = 8; s.h *= 8 }},
+		"layout":   {"calibration mismatch", "xt", func(s *sketch) { s.turned, s.x = true, s.x*255; s.h *= 255 }},
+		"coarse":   {"activation bits", "a", func(s *sketch) { s.h /= 3.5 }},
+		"rounding": {"rounding below bits", "a", func(s *sketch) { scaleAll(s.sw, 60) }},
+		"bias":     {"mean shift", "a", func(s *sketch) { s.bias = []int32{900, -800, 3000, 200, 900, -1500, 3000, -200} }},
 		"biasOfCoarse": {"mean shift", "a", func(s *sketch) {
 			scaleAll(s.sw, float32(30))
 			s.bias = []int32{90, -80, 300, 20, 90, -150, 300, -20}

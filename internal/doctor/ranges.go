@@ -120,7 +120,8 @@ func (e *exam) mismatched() (list []*finding) {
 // degenerate tells of scales that leave next to no codes, or with which codes stand for other numbers than were written.
 func (e *exam) degenerate() (list []*finding) {
 	e.eachAct(func(s *site, r *reading) {
-		bad := !(float64(s.params.Scale) >= leastScale) || math.IsInf(float64(s.params.Scale), 0)
+		lo, hi := s.span()
+		bad := !(float64(s.params.Scale) >= leastScale) || math.IsInf(float64(s.params.Scale), 0) || hi-lo < narrow*float64(r.stats.Max-r.stats.Min)
 		if s.read != s.params && !s.dynamic {
 			f := e.at(s, noise(r.SQNR()), "%s: codes are written with scale %.6g and zero point %d, but read with %.6g and %d", s, s.params.Scale, s.params.Zero, s.read.Scale, s.read.Zero)
 			f.sure = true
