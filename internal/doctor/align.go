@@ -53,6 +53,10 @@ func (n *net) alignUnit(u *unit, factors map[string][]float64) {
 		input := factors[u.node.In[0]]
 		factors[u.node.Out[0]] = u.rescale(input, !n.disbelieved[u], len(input) > 0 && n.stated[&input[0]])
 	}
+	u.unmoved = nil
+	if u.weights != nil && u.weights.off != nil && u.bias == nil {
+		u.unmoved = n.unmovedBias(u, f, factors[u.node.Out[0]])
+	}
 	if u.bias != nil {
 		u.bias.off = scaledBy(n.floatOf(u.bias, f, operandOf(u, u.bias)), factors[u.node.Out[0]])
 	}
@@ -64,6 +68,24 @@ func (n *net) alignUnit(u *unit, factors map[string][]float64) {
 	if f != nil && u.out != nil {
 		u.out.clamps = n.lostClamps(u, f)
 	}
+}
+
+// biasAt is the operand at which layers read a bias.
+const biasAt = 2
+
+// unmovedBias is what a bias in float is in the float network, times the factors of its channels; nil where that is the same.
+func (n *net) unmovedBias(u *unit, f *graph.Node, s []float64) *tensor.Tensor {
+	if f == nil || len(f.In) <= biasAt || len(u.node.In) <= biasAt || op.Lookup(u.node.Domain, u.node.Op).Quant.Role(biasAt) != op.Bias {
+		return nil
+	}
+	ours, theirs := n.m.Graph.ConstTensor(u.node.In[biasAt]), n.float.Graph.ConstTensor(f.In[biasAt])
+	if ours == nil || theirs == nil || ours.DType != tensor.Float32 || theirs.DType != tensor.Float32 || !slices.Equal(ours.Shape, theirs.Shape) {
+		return nil
+	}
+	if theirs = scaledBy(theirs, s); slices.Equal(tensor.Of[float32](ours), tensor.Of[float32](theirs)) {
+		return nil
+	}
+	return theirs
 }
 
 // Factors tells by what the channels of a quantized network's values are multiplied against those of the
@@ -95,6 +117,9 @@ func (m *net) passed(n *graph.Node, factors map[string][]float64) []float64 {
 	if o == nil {
 		return nil
 	}
+	if i := slices.IndexFunc(n.In, func(name string) bool { return m.m.Graph.ConstTensor(name) != nil }); i >= 0 && o.Quant.Role(i) == op.Weight {
+		return m.restated(n, i, factors[n.In[0]])
+	}
 	switch {
 	case slices.Contains(scaling, n.Op):
 		return m.moved(n)
@@ -121,6 +146,31 @@ func (m *net) passed(n *graph.Node, factors map[string][]float64) []float64 {
 		}
 	}
 	return nil
+}
+
+// restatedMost is the squared difference that rounding leaves, as a share, between weights and a multiple of others.
+const restatedMost = 1e-9
+
+// restated are the factors of the output channels of a layer that stays in float, by which its weights differ from its
+// counterpart's beside those of its input; nil where they are no such multiple.
+func (n *net) restated(q *graph.Node, i int, input []float64) []float64 {
+	f := n.twin[q]
+	if f == nil || i >= len(f.In) {
+		return nil
+	}
+	ours, theirs := n.m.Graph.ConstTensor(q.In[i]), n.float.Graph.ConstTensor(f.In[i])
+	if theirs == nil || ours.DType != tensor.Float32 || theirs.DType != tensor.Float32 || ours.Rank() < 2 || !slices.Equal(ours.Shape, theirs.Shape) {
+		return nil
+	}
+	v := newView(&unit{node: q}, ours)
+	x, y, into := tensor.Of[float32](theirs), tensor.Of[float32](ours), v.inverse(input)
+	s := v.factors(x, y, into)
+	scaled := tensor.Of[float32](v.times(theirs, func(i int) float64 { return s[v.out(i)] * into(i) }))
+	if slices.Equal(x, y) || !(squaredDistance(scaled, y) <= restatedMost*squaredDistance(make([]float32, len(y)), y)) {
+		return nil
+	}
+	n.stated[&s[0]] = true
+	return s
 }
 
 // scaling lists operators that multiply every channel by a constant of its own, whatever the size of what they read.

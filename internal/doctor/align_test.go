@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,4 +68,59 @@ func coded(g *graph.Graph, name string, w []float32, outs, ins int) {
 	}
 	g.SetConst("q"+name, tensor.Wrap(tensor.Int8, codes, outs, ins, 1, 1))
 	g.SetConst("s"+name, tensor.Float32s(scales, outs))
+}
+
+// TestRepairsOfLayersInFloat examines networks whose repairs changed what the file holds in float: a layer without codes
+// that has factors, which the coded one behind it undoes, and a bias that was moved with its layer's weights.
+func TestRepairsOfLayersInFloat(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		times func(c int) float32 // the channels of the layer in float
+		moved float32             // what is added to the bias of the coded one
+		want  bool                // healthy
+	}{
+		{"factors", func(c int) float32 { return float32(1 + c%5) }, 0, true},
+		{"a bias", func(int) float32 { return 1 }, 2, false},
+		{"both", func(c int) float32 { return float32(1 + c%5) }, 2, false},
+	} {
+		read := func(text string) *graph.Model {
+			m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]> g (float[1,4,8,8] x) => (float[1,2,8,8] y) {` + text + "}")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		const first = "[a] h = Conv (x, wa, ba)\n[r] c = Relu (h)\n"
+		j := job(t, read(first+"[b] y = Conv (c, wb, bb)\n"), read(first+"db = DequantizeLinear <axis = 0> (qb, sb)\n[b] y = Conv (c, db, bb)\n"))
+		wa, ba, wb, bb := draw(1, 32, 1), draw(2, 8, 1), draw(3, 16, 1), draw(4, 2, 1)
+		set := func(m *graph.Model) {
+			m.Graph.SetConst("wa", tensor.Float32s(slices.Clone(wa), 8, 4, 1, 1))
+			m.Graph.SetConst("ba", tensor.Float32s(slices.Clone(ba), 8))
+			m.Graph.SetConst("bb", tensor.Float32s(slices.Clone(bb), 2))
+		}
+		set(j.Float)
+		j.Float.Graph.SetConst("wb", tensor.Float32s(slices.Clone(wb), 2, 8, 1, 1))
+		for k := range ba {
+			by := c.times(k)
+			scaleAll(wa[4*k:4*k+4], by)
+			ba[k] *= by
+			wb[k], wb[8+k] = wb[k]/by, wb[8+k]/by
+		}
+		for k := range bb {
+			bb[k] += c.moved
+		}
+		set(j.Quantized)
+		coded(j.Quantized.Graph, "b", wb, 2, 8)
+		for i := range uint64(4) {
+			j.see(draw(100+i, 256, 1), 1, 4, 8, 8)
+		}
+		d := j.examined(t)
+		if d.Healthy != c.want || len(d.Warnings) > 0 || !c.want && (d.Fixed == nil || d.Fixed.SQNR < 30) {
+			t.Errorf("%s: %.1f dB, healthy %v, %+v, %q, mended %+v", c.what, d.SQNR, d.Healthy, d.Causes, d.Warnings, d.Fixed)
+		}
+		f, err := Factors(j.Float, j.Quantized)
+		if err != nil || c.times(1) != 1 && (len(f["h"]) != 8 || math.Abs(f["h"][3]-4) > 1e-3) || c.times(1) == 1 && len(f) > 0 {
+			t.Errorf("%s: factors %v (%v)", c.what, f, err)
+		}
+	}
 }

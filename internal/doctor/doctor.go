@@ -163,29 +163,38 @@ func (e *exam) strip(ctx context.Context) error {
 		return err
 	}
 	if db < keptSQNR {
-		kept := map[*site]*tensor.Tensor{}
-		for _, u := range e.nodes {
-			if u.bias != nil {
-				kept[u.bias] = u.bias.off
-				u.bias.off = tensor.Float32s(e.biasOf(u), u.bias.codes.Shape...)
-			}
-		}
-		other, err := e.variant(ctx, e.allOff())
-		if err != nil {
+		if db, err = e.keepBiases(ctx, db); err != nil {
 			return err
 		}
-		if other <= db {
-			for s, t := range kept {
-				s.off = t
-			}
-		}
-		db = max(db, other)
 	}
 	if db < keptSQNR {
 		e.warn("with nothing quantized the network still differs from the float one: %.1f dB; it may be made from another", db)
 	}
 	e.base, e.known = e.allOff(), map[string]float64{}
 	return nil
+}
+
+// keepBiases lets the biases of the file stand for those of the float network where that one comes nearer so.
+func (e *exam) keepBiases(ctx context.Context, db float64) (float64, error) {
+	kept, unmoved := map[*site]*tensor.Tensor{}, map[*unit]*tensor.Tensor{}
+	for _, u := range e.nodes {
+		if u.bias != nil {
+			kept[u.bias] = u.bias.off
+			u.bias.off = tensor.Float32s(e.biasOf(u), u.bias.codes.Shape...)
+		}
+		unmoved[u], u.unmoved = u.unmoved, nil
+	}
+	other, err := e.variant(ctx, e.allOff())
+	if err != nil || other > db {
+		return other, err
+	}
+	for s, t := range kept {
+		s.off = t
+	}
+	for u, t := range unmoved {
+		u.unmoved = t
+	}
+	return db, nil
 }
 
 // disbelieve looks for units whose factors are a fault of theirs and no repair's: without them the network with all

@@ -12,6 +12,11 @@ import (
 )
 
 func (b *builder) change(s *site, v change) error {
+	for _, r := range s.reads {
+		if r.unit.weights == s && r.unit.unmoved != nil {
+			b.unmove(r.unit)
+		}
+	}
 	switch {
 	case v.off && s.kind == acts:
 		b.bypass(s)
@@ -27,6 +32,18 @@ func (b *builder) change(s *site, v change) error {
 		return b.recode(s, v.coded)
 	}
 	return nil
+}
+
+// unmove gives a layer whose weights change the bias that it has without their rounding.
+func (b *builder) unmove(u *unit) {
+	name := b.fresh(u.node.In[biasAt] + "_unmoved")
+	b.out.Graph.SetConst(name, u.unmoved)
+	b.replace(u.node, func(n *graph.Node) *graph.Node {
+		c := *n
+		c.In = slices.Clone(n.In)
+		c.In[biasAt] = name
+		return &c
+	})
 }
 
 // bypass lets the readers of an activation get it in float.

@@ -77,6 +77,9 @@ type unit struct {
 	bias    *site
 	in      []*site // activations by operand; nil where one is not quantized
 	out     *site   // nil where the result is not quantized
+	// unmoved is what the bias of a layer with weights of few bits is without them, where it is in float and was moved to make
+	// up for their rounding; nil where it was not.
+	unmoved *tensor.Tensor
 }
 
 // newNet finds the sites of a network and their counterparts in the float one.

@@ -97,6 +97,9 @@ func (p *probe) branch(b *builder, n *graph.Node, what string, of branch) *graph
 // coded is a layer with the weights and the bias that its codes stand for.
 func (p *probe) coded(b *builder, u *unit, n *graph.Node) *graph.Node {
 	c := p.branch(b, n, "_weights", branch{u, true})
+	if u.unmoved != nil {
+		c.In[biasAt] = u.node.In[biasAt]
+	}
 	for _, s := range []*site{u.weights, u.bias} {
 		if s == nil {
 			continue
