@@ -175,7 +175,12 @@ func (c *collector) sample(ctx context.Context, stats *table, i int) (err error)
 		}
 		add(value, t)
 	}
-	if _, err := c.r.RunWatch(ctx, in, add); err != nil {
+	watch := func(value string, t *tensor.Tensor) {
+		if _, fed := in[value]; !fed { // that was added
+			add(value, t)
+		}
+	}
+	if _, err := c.r.RunWatch(ctx, in, watch); err != nil {
 		return fault.At(fmt.Sprintf("sample %s", name), err)
 	}
 	return nil

@@ -286,6 +286,7 @@ func (d doubler) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, wat
 	for i, v := range x {
 		tensor.Of[float32](y)[i] = 2 * v
 	}
+	watch("x", in["x"]) // as runners do with inputs that they are asked to show
 	watch("y", y)
 	watch("words", tensor.Strings([]string{"a"}, 1))
 	return nil, nil
@@ -316,7 +317,7 @@ func TestCollect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if done != 20 || len(got) != 2 || got["y"].Samples != 20 || got["y"].Count != 2000 {
+		if done != 20 || len(got) != 2 || got["x"].Samples != 20 || got["y"].Samples != 20 || got["y"].Count != 2000 {
 			t.Errorf("%d workers: %d done, %d values", workers, done, len(got))
 		}
 		if want == nil {
