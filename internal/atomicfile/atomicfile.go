@@ -105,6 +105,9 @@ func checkFolder(path, dir string) error {
 }
 
 func checkTarget(path string, o Options) error {
+	if path == "-" { // which is standard output to other tools, and would become a file here
+		return fault.Invalidf(path, "is no name of a file").WithHint("name one; ./- is that of a file which is called so")
+	}
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

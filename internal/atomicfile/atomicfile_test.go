@@ -100,6 +100,7 @@ func TestRefusals(t *testing.T) {
 		{"the input", in, Options{Force: true, Sources: []string{in}}, fault.Invalid},
 		{"a link to the input", link, Options{Force: true, Sources: []string{in}}, fault.Invalid},
 		{"a folder", dir, Options{Force: true}, fault.Invalid},
+		{"what is standard output elsewhere", "-", Options{}, fault.Invalid},
 		{"a FIFO", fifo, Options{Force: true}, fault.Invalid},
 		{"a missing folder", filepath.Join(dir, "no", "out"), Options{}, fault.IO},
 		{"below a file", filepath.Join(in, "out"), Options{}, fault.IO},
