@@ -115,16 +115,22 @@ func (a *app) heedSignals() (undo func()) {
 // root returns the tree of commands.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "lowbit",
-		Short:         "Quantize neural networks and run them",
-		Long:          "lowbit makes a trained ONNX network smaller and faster, says what that costs, and runs the result.",
-		Example:       "  lowbit demo\n  lowbit quantize model.onnx -o model.int8.onnx --data calib/",
-		Args:          knownCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "lowbit",
+		Short:   "Quantize neural networks and run them",
+		Long:    "lowbit makes a trained ONNX network smaller and faster, says what that costs, and runs the result.",
+		Example: "  lowbit demo\n  lowbit quantize model.onnx -o model.int8.onnx --data calib/",
+		Args:    knownCommand,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if told, _ := cmd.Flags().GetBool("version"); told {
+				return versionCmd(a).RunE(cmd, args)
+			}
+			return cmd.Help()
+		},
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) },
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.Flags().Bool("version", false, "print the version, as lowbit version does")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)

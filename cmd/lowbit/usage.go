@@ -163,7 +163,7 @@ func fromEnvironment(cmd *cobra.Command) error {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		name := envName(f)
 		v, ok := os.LookupEnv(name)
-		if !ok || f.Changed || f.Name == "help" {
+		if !ok || f.Changed || f.Name == "help" || f.Name == "version" {
 			return
 		}
 		if e := f.Value.Set(v); e != nil && err == nil {
