@@ -67,7 +67,11 @@ func Main(args []string, in io.Reader, out, stderr io.Writer) (code int) {
 	defer a.heedSignals()()
 	root := a.root()
 	root.SetArgs(args)
-	return a.finish(cmp.Or(root.ExecuteContext(a.ctx), a.unknown))
+	cmd, err := root.ExecuteContextC(a.ctx)
+	if err = cmp.Or(err, a.unknown); err != nil && !a.started {
+		_ = fromEnvironment(cmd) // how errors are written; the mistake on the command line comes first
+	}
+	return a.finish(err)
 }
 
 // interrupted is the cause of a context that a signal ended.

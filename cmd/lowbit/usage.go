@@ -109,10 +109,8 @@ func atLeastOne(name string) cobra.PositionalArgs {
 	}
 }
 
-// flagError says which flag or value was meant, and heeds the variables that say how errors are
-// written.
+// flagError says which flag or value was meant.
 func (a *app) flagError(cmd *cobra.Command, err error) error {
-	_ = fromEnvironment(cmd) // the mistake on the command line comes first
 	var value *pflag.InvalidValueError
 	if errors.As(err, &value) {
 		return badValue("--"+value.GetFlag().Name, value.GetFlag(), value.GetValue(), value.Unwrap())
