@@ -54,14 +54,15 @@ func invalid(err error) error {
 	return fault.Invalidf("", "%s", strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " "))
 }
 
-var unmarshaler = reflect.TypeFor[yaml.Unmarshaler]()
-
 // check holds the keys of a node against the fields of type t, and the value of a key against its kind.
 func check(key string, n *yaml.Node, t reflect.Type) error {
 	if n.Kind == yaml.AliasNode {
 		return fault.Invalidf(fmt.Sprintf("line %d", n.Line), "alias %q: write the value out", n.Value)
 	}
-	if reflect.PointerTo(t).Implements(unmarshaler) {
+	if own, ok := reflect.New(t).Interface().(yaml.Unmarshaler); ok {
+		if err := own.UnmarshalYAML(n); err != nil && n.Tag != "!!null" {
+			return invalid(err) // in its own words
+		}
 		return nil
 	}
 	switch t.Kind() {
