@@ -128,6 +128,12 @@ func TestErrors(t *testing.T) {
 	if fault.KindOf(err) == fault.Internal {
 		t.Errorf("a repair: %v", err)
 	}
+	for _, list := range []string{"auto, awq", "bias, none"} {
+		_, err := Parse([]byte("schema: " + Schema + "\nfix: [" + list + "]"))
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "stands alone") {
+			t.Errorf("%s: %v", list, err)
+		}
+	}
 }
 
 // TestResolved holds that what is spelt out is what the scheme stands for.

@@ -115,6 +115,9 @@ func (r *Recipe) checkWords() error {
 		if err := fixWords().check("fix", name); err != nil {
 			return err
 		}
+		if len(r.Fix) > 1 && (name == Auto || name == repair.None) {
+			return fault.Invalidf("fix", "%q stands alone, not beside others", name).WithHint("name the repairs to make, or one of the words %s and %s", Auto, repair.None)
+		}
 		if with {
 			if _, err := repair.Pick(f); err != nil {
 				return err
