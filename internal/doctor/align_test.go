@@ -124,3 +124,36 @@ func TestRepairsOfLayersInFloat(t *testing.T) {
 		}
 	}
 }
+
+// TestSharedWeights names the layer that loses by weights which another reads first.
+func TestSharedWeights(t *testing.T) {
+	read := func(text string) *graph.Model {
+		m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]> g (float[1,4,8,8] x) => (float[1,3,8,8] y) {` + text + "}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	// The first layer reads but one channel, whose weights are kept well; the codes of the others are of one sign.
+	const body = "one = Mul (x, first)\n[a] h = Conv (one, %[1]s)\n[b] k = Conv (x, %[1]s)\ny = Add (h, k)\n"
+	j := job(t, read(fmt.Sprintf(body, "w")), read("d = DequantizeLinear <axis = 0> (qw, sw)\n"+fmt.Sprintf(body, "d")))
+	w := draw(1, 12, 1)
+	w[0], w[4], w[8] = 1, -1, 0.5
+	j.Float.Graph.SetConst("w", tensor.Float32s(slices.Clone(w), 3, 4, 1, 1))
+	for i, v := range w {
+		if i%4 != 0 {
+			w[i] = max(v, -v)
+		}
+	}
+	coded(j.Quantized.Graph, "w", w, 3, 4)
+	for _, m := range []*graph.Model{j.Float, j.Quantized} {
+		m.Graph.SetConst("first", tensor.Float32s([]float32{1, 0, 0, 0}, 1, 4, 1, 1))
+	}
+	for i := range uint64(4) {
+		j.see(draw(100+i, 256, 1), 1, 4, 8, 8)
+	}
+	d := j.examined(t)
+	if len(d.Causes) == 0 || d.Causes[0].Name != "b" || !strings.Contains(d.Causes[0].Evidence, `Conv "b"`) || d.Fixed == nil || d.Fixed.SQNR < 30 {
+		t.Errorf("%.1f dB: %+v, mended %+v, %q", d.SQNR, d.Causes, d.Fixed, d.Warnings)
+	}
+}

@@ -10,7 +10,7 @@ import (
 func (e *exam) rounding() (list []*finding) {
 	e.eachLayer(func(u *unit, l *loss) {
 		if db := l.weights.SQNR(); db < lowSQNR {
-			list = append(list, e.at(u.weights, noise(db), "weights of %s in %s: alone they leave %.1f dB of its results", u, u.weights.coded, db))
+			list = append(list, e.ofLayer(u, noise(db), "weights of %s in %s: alone they leave %.1f dB of its results", u, u.weights.coded, db))
 		}
 	})
 	return list
@@ -43,7 +43,7 @@ func (e *exam) leftovers() []*finding {
 	var list []*finding
 	e.eachLayer(func(u *unit, l *loss) {
 		db := l.weights.SQNR()
-		f := e.at(u.weights, noise(db), "no bound is crossed; weights of %s in %s alone leave %.1f dB of its results", u, u.weights.coded, db)
+		f := e.ofLayer(u, noise(db), "no bound is crossed; weights of %s in %s alone leave %.1f dB of its results", u, u.weights.coded, db)
 		f.row = rowOf("rounding below bits")
 		list = append(list, f)
 	})

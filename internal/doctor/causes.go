@@ -63,13 +63,18 @@ func (f *finding) cause() Cause {
 		Alone: f.alone, Without: f.without, Scores: f.scores}
 }
 
-// at makes a finding of sites.
+// at makes a finding of a site.
 func (e *exam) at(s *site, local float64, evidence string, args ...any) *finding {
-	sites := []*site{s}
-	if s.kind == weights && s.unit.weights == s && s.unit.bias != nil && s.unit.bias.off != nil {
-		sites = append(sites, s.unit.bias)
+	return &finding{unit: s.unit, sites: []*site{s}, local: local, evidence: fmt.Sprintf(evidence, args...)}
+}
+
+// ofLayer makes a finding of a layer's weights, which others may read too, and of its bias.
+func (e *exam) ofLayer(u *unit, local float64, evidence string, args ...any) *finding {
+	f := e.at(u.weights, local, evidence, args...)
+	if f.unit = u; u.bias != nil && u.bias.off != nil {
+		f.sites = append(f.sites, u.bias)
 	}
-	return &finding{unit: s.unit, sites: sites, local: local, evidence: fmt.Sprintf(evidence, args...)}
+	return f
 }
 
 // eachAct calls f for every activation that the samples reached.

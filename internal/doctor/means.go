@@ -90,7 +90,7 @@ func (e *exam) shifted() (list []*finding) {
 		if worst <= shiftShare || l.shift.energy() < shiftMost*l.weights.Noise() {
 			return
 		}
-		f := e.at(u.weights, noise(l.weights.SQNR()), "results of %s: the mean of channel %d is off by %.2f of its standard deviation; shifts of the mean make %.0f %% of the layer's error",
+		f := e.ofLayer(u, noise(l.weights.SQNR()), "results of %s: the mean of channel %d is off by %.2f of its standard deviation; shifts of the mean make %.0f %% of the layer's error",
 			u, at, worst, 100*l.shift.energy()/l.weights.Noise())
 		if e.biasMoves(u, &l.shift) {
 			f.sites = []*site{u.bias}

@@ -22,7 +22,7 @@ func (e *exam) biasOverflow() (list []*finding) {
 			}
 		}
 		if worst > math.MaxInt32 {
-			list = append(list, e.at(u.weights, noise(l.weights.SQNR()), "bias of %s: element %d needs %.4g steps of its scale %.3g, 32 bits hold %d", u, at, worst, scale[min(at, len(scale)-1)], math.MaxInt32))
+			list = append(list, e.ofLayer(u, noise(l.weights.SQNR()), "bias of %s: element %d needs %.4g steps of its scale %.3g, 32 bits hold %d", u, at, worst, scale[min(at, len(scale)-1)], math.MaxInt32))
 		}
 	})
 	return list
@@ -47,7 +47,7 @@ func (e *exam) overflow() (list []*finding) {
 			}
 		}
 		if worst := slices.Max(sums); worst > math.MaxInt32 {
-			f := e.at(u.weights, noise(min(l.weights.SQNR(), l.acts.SQNR())), "%s: sums of products may reach %d, 32 bits hold %d", u, worst, math.MaxInt32)
+			f := e.ofLayer(u, noise(min(l.weights.SQNR(), l.acts.SQNR())), "%s: sums of products may reach %d, 32 bits hold %d", u, worst, math.MaxInt32)
 			f.sites = append(f.sites, x) // either in float, nothing overflows
 			list = append(list, f)
 		}

@@ -142,7 +142,7 @@ func (e *exam) degenerate() (list []*finding) {
 			return !(float64(p.Scale) >= leastScale) || math.IsInf(float64(p.Scale), 0)
 		})
 		if bad || slices.Min(c.Codes) == slices.Max(c.Codes) && slices.Min(x) < slices.Max(x) {
-			list = append(list, e.at(u.weights, noise(l.weights.SQNR()), "weights of %s: scale %.4g, all codes between %d and %d", u, c.Params[0].Scale, slices.Min(c.Codes), slices.Max(c.Codes)))
+			list = append(list, e.ofLayer(u, noise(l.weights.SQNR()), "weights of %s: scale %.4g, all codes between %d and %d", u, c.Params[0].Scale, slices.Min(c.Codes), slices.Max(c.Codes)))
 		}
 	})
 	return list
@@ -163,7 +163,7 @@ func (e *exam) outliers() (list []*finding) {
 		x := magnitudes(tensor.Of[float32](u.weights.off))
 		p := x[int(0.9999*float64(len(x)-1))]
 		if most := x[len(x)-1]; p > 0 && most > outlierRatio*p {
-			list = append(list, e.at(u.weights, noise(l.weights.SQNR()), "weights of %s: the largest is %.4g, %.1f times the 99.99th percentile", u, most, most/p))
+			list = append(list, e.ofLayer(u, noise(l.weights.SQNR()), "weights of %s: the largest is %.4g, %.1f times the 99.99th percentile", u, most, most/p))
 		}
 	})
 	return list

@@ -86,7 +86,7 @@ func (e *exam) spread() (list []*finding) {
 			}
 		}
 		if most > spreadRatio*least {
-			f := e.at(w, noise(l.weights.SQNR()), "weights of %s: channels reach from %.3g to %.3g, %.0f times as far, on one scale; %d of %d channels are all zero codes", u, least, most, most/least, dead, v.outs)
+			f := e.ofLayer(u, noise(l.weights.SQNR()), "weights of %s: channels reach from %.3g to %.3g, %.0f times as far, on one scale; %d of %d channels are all zero codes", u, least, most, most/least, dead, v.outs)
 			e.spreadOn(f)
 			list = append(list, f)
 		}
