@@ -26,7 +26,7 @@ func init() {
 		"Add": {lowerBinary, lowerWholeBinary}, "Sub": {lowerBinary, lowerWholeBinary}, "Mul": {lowerBinary, lowerWholeBinary}, "Div": {lowerBinary},
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 
-		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm}, "LRN": {lowerLRN},
+		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm}, "LRN": {lowerLRN},
 		"ReduceMean": {lowerReduce}, "ReduceSum": {lowerReduce}, "ReduceMax": {lowerReduce}, "ReduceMin": {lowerReduce},
 		"ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce}, "CumSum": {lowerCumSum},
 
@@ -51,7 +51,7 @@ func init() {
 }
 
 // controls lists the kinds whose lowerings do without known shapes.
-var controls = map[string]bool{"If": true, "Loop": true, "late": true}
+var controls = map[string]bool{"If": true, "Loop": true, "late": true, "Unique": true}
 
 // A pass rewrites the network before it is lowered.
 type pass struct {
