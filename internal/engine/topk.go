@@ -17,6 +17,7 @@ type ranking struct {
 type ranked interface{ float32 | int32 | uint8 | int8 }
 
 const (
+	fewBest     = 16  // elements up to which those found so far are kept in order
 	leastRoom   = 24  // elements that are kept beside k and k more
 	leastSelect = 128 // elements up to which all are sorted
 	digitBits   = 11  // by which others are told apart at once
@@ -67,14 +68,23 @@ func lowerTopK(lw *lowerer, n *node) bool {
 }
 
 // room is how many numbers are kept: what comes first so far, and what may.
-func (r *ranking) room() int { return min(r.n, 2*r.k+leastRoom) }
+func (r *ranking) room() int {
+	if r.k <= fewBest {
+		return r.k
+	}
+	return min(r.n, 2*r.k+leastRoom)
+}
 
 // findTop finds those of the lines from to to-1.
 func findTop[T ranked](r *ranking, values, at, src *tensor.Tensor, room []uint64, from, to int) {
 	x, v, where := tensor.Of[T](src), tensor.Of[T](values), tensor.Of[int64](at)
 	for i := from; i < to; i++ {
 		line := x[i/r.inner*r.n*r.inner+i%r.inner:]
-		topOf(r, room, line)
+		if r.k <= fewBest {
+			topFew(r, room, line)
+		} else {
+			topMany(r, room, line)
+		}
 		p := i/r.inner*r.k*r.inner + i%r.inner
 		for _, e := range room[:r.k] {
 			k := int(uint32(e))
@@ -107,11 +117,43 @@ func worth[T ranked](v T, least bool) uint32 {
 	return w
 }
 
-// topOf finds what comes first in a line. What may be among it is kept beside the k found so far until the room is full.
-func topOf[T ranked](r *ranking, room []uint64, line []T) {
+// entry is what stands for the element at position i of a line.
+func entry[T ranked](r *ranking, line []T, i int) uint64 {
+	return uint64(worth(line[i*r.inner], r.least))<<32 | uint64(i)
+}
+
+// topFew finds what comes first in a line, and keeps those found so far in order.
+func topFew[T ranked](r *ranking, best []uint64, line []T) {
+	for i := range best {
+		insert(best[:i+1], entry(r, line, i))
+	}
+	i, worst := r.k, len(best)-1
+	for {
+		last := line[int(uint32(best[worst]))*r.inner]
+		if i = nextBefore(r, line, i, last); i == r.n {
+			return
+		}
+		if e := entry(r, line, i); e < best[worst] {
+			insert(best, e)
+		}
+		i++
+	}
+}
+
+// insert puts a number where it belongs among others in order, the last of which goes.
+func insert(list []uint64, e uint64) {
+	i := len(list) - 1
+	for ; i > 0 && list[i-1] > e; i-- {
+		list[i] = list[i-1]
+	}
+	list[i] = e
+}
+
+// topMany finds what comes first in a line. What may be among it is kept beside the k found so far until the room is full.
+func topMany[T ranked](r *ranking, room []uint64, line []T) {
 	n, i := len(room), len(room)
 	for k := range room {
-		room[k] = uint64(worth(line[k*r.inner], r.least))<<32 | uint64(k)
+		room[k] = entry(r, line, k)
 	}
 	for {
 		selectFirst(room[:n], r.k, 64-digitBits)
@@ -123,7 +165,7 @@ func topOf[T ranked](r *ranking, room []uint64, line []T) {
 			if i = nextBefore(r, line, i, last); i == r.n {
 				break
 			}
-			room[n] = uint64(worth(line[i*r.inner], r.least))<<32 | uint64(i)
+			room[n] = entry(r, line, i)
 			n, i = n+1, i+1
 		}
 	}
