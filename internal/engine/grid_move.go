@@ -19,6 +19,7 @@ type gridMove struct {
 	dense       []int // by dimension, the elements that an index has in the result; 0 where there are gaps
 	period      []int // by dimension, after how many indices the same come again; 0: never
 	cut         int   // the dimension that threads share
+	level       kernel.Level
 	nanos       float64
 }
 
@@ -300,6 +301,7 @@ func (lw *lowerer) emitGrid(n *node, name string, dst, src *slot, m *gridMove) {
 	if m.cut < len(m.dims)-1 {
 		limit = m.dims[m.cut]
 	}
+	m.level = lw.level
 	parts := lw.partsFor(m.nanos, limit)
 	lw.emit(&step{node: n, kernel: name, parts: parts, in: []*slot{src}, out: []*slot{dst}, run: func(f *frame, part int) error {
 		m.run(f.vals[dst.id], f.vals[src.id], part, parts)
@@ -386,7 +388,7 @@ func (r *gridRun[T]) line(d, s int) {
 		case filled:
 			fillAll(to, r.src[s+p.from])
 		case repeated:
-			kernel.Repeat(to, r.src[s+p.from:][:p.n/p.times], p.times)
+			kernel.Repeat(r.level, to, r.src[s+p.from:][:p.n/p.times], p.times)
 		default:
 			pickEach(to, r.src[s:], p.table)
 		}

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -59,6 +60,7 @@ func TestGridMoves(t *testing.T) {
 			continue
 		}
 		found++
+		m.level = []kernel.Level{kernel.Generic, best()}[round%2]
 		size := 1 << rng.IntN(4)
 		src, dst := wordsOf(size, stride+3), wordsOf(size, start+len(list)/last*(last+gap)+3)
 		for i := range src.Raw {

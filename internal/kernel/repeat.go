@@ -8,13 +8,18 @@ type Word interface {
 }
 
 // Repeat writes each element of src several times, one after the other, to dst.
-func Repeat[T Word](dst, src []T, times int) {
+func Repeat[T Word](l Level, dst, src []T, times int) {
 	if len(src) == 0 || times <= 0 {
 		return
 	}
 	dst = dst[:len(src)*times]
-	to := unsafe.Pointer(&dst[0])
-	switch int(unsafe.Sizeof(dst[0])) * times {
+	to, size := unsafe.Pointer(&dst[0]), int(unsafe.Sizeof(dst[0]))
+	if f, m := joinPairsAsm[size].part(l, len(src)); times == 2 && m > 0 {
+		f(to, unsafe.Pointer(&src[0]), 0, m) // two planes that are one
+		Repeat(Generic, dst[2*m:], src[m:], times)
+		return
+	}
+	switch size * times {
 	case 2:
 		repeatIn(unsafe.Slice((*uint16)(to), len(src)), src, times)
 	case 4:

@@ -15,7 +15,7 @@ func TestRepeat(t *testing.T) {
 
 func testRepeat[T Word](t *testing.T) {
 	for times := range 10 {
-		for n := range 20 {
+		for n := range 45 {
 			for off := range 3 {
 				src, dst := make([]T, n), make([]T, off+n*times+9)
 				for i := range dst {
@@ -28,9 +28,12 @@ func testRepeat[T Word](t *testing.T) {
 						want[off+i*times+k] = src[i]
 					}
 				}
-				Repeat(dst[off:], src, times)
-				if !slices.Equal(dst, want) {
-					t.Fatalf("%d elements %d times at %d: %v, not %v", n, times, off, dst, want)
+				for _, l := range Levels() {
+					got := slices.Clone(dst)
+					Repeat(l, got[off:], src, times)
+					if !slices.Equal(got, want) {
+						t.Fatalf("%v: %d elements %d times at %d: %v, not %v", l, n, times, off, got, want)
+					}
 				}
 			}
 		}

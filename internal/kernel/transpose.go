@@ -23,6 +23,14 @@ func TransposePitch[T Elem](l Level, dst, src []T, rows, cols, ldd, lds int) {
 	}
 	dst, src = dst[:(cols-1)*ldd+rows], src[:(rows-1)*lds+cols]
 	size := int(unsafe.Sizeof(dst[0]))
+	if rows == 2 && ldd == 2 {
+		joinPairs(l, dst, src, cols, lds, size)
+		return
+	}
+	if cols == 2 && lds == 2 {
+		splitPairs(l, dst, src, rows, ldd, size)
+		return
+	}
 	if rows == 3 && ldd == 3 {
 		joinPlanes(l, dst, src, cols, lds, size)
 		return
@@ -58,8 +66,34 @@ type transposeBody struct {
 	fn         func(dst, src unsafe.Pointer, ldd, lds, rows, cols int)
 }
 
-// tripleFn is an assembly body that turns n pixels of three elements around; pitch is in bytes.
-type tripleFn func(dst, src unsafe.Pointer, pitch, n int)
+// pixelFn is an assembly body that turns n pixels of two or three elements around; pitch is in bytes.
+type pixelFn func(dst, src unsafe.Pointer, pitch, n int)
+
+// joinPairs makes pixels of two planes that lie pitch elements apart.
+func joinPairs[T Elem](l Level, dst, src []T, n, pitch, size int) {
+	f, m := joinPairsAsm[size].part(l, n)
+	if m > 0 {
+		f(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), pitch*size, m)
+	}
+	a, b := src[:n], src[pitch:][:n]
+	for i := m; i < n; i++ {
+		d := dst[2*i:][:2]
+		d[0], d[1] = a[i], b[i]
+	}
+}
+
+// splitPairs is the way back.
+func splitPairs[T Elem](l Level, dst, src []T, n, pitch, size int) {
+	f, m := splitPairsAsm[size].part(l, n)
+	if m > 0 {
+		f(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), pitch*size, m)
+	}
+	a, b := dst[:n], dst[pitch:][:n]
+	for i := m; i < n; i++ {
+		s := src[2*i:][:2]
+		a[i], b[i] = s[0], s[1]
+	}
+}
 
 // joinPlanes makes pixels of three planes that lie pitch elements apart.
 func joinPlanes[T Elem](l Level, dst, src []T, n, pitch, size int) {

@@ -43,7 +43,7 @@ func TestTranspose(t *testing.T) {
 }
 
 func TestTransposePitch(t *testing.T) {
-	for _, c := range []struct{ rows, cols, ldd, lds int }{{19, 37, 21, 40}, {3, 37, 3, 50}, {3, 37, 4, 50}, {40, 3, 45, 3}, {40, 3, 45, 5}} {
+	for _, c := range []struct{ rows, cols, ldd, lds int }{{19, 37, 21, 40}, {3, 37, 3, 50}, {3, 37, 4, 50}, {40, 3, 45, 3}, {40, 3, 45, 5}, {2, 45, 2, 50}, {2, 45, 3, 50}, {45, 2, 50, 2}, {45, 2, 50, 3}} {
 		src := numbers(c.rows*c.lds, func(i int) float32 { return float32(i) + 1 })
 		for _, l := range Levels() {
 			dst := make([]float32, c.cols*c.ldd)

@@ -142,8 +142,11 @@ var transposeAsm = [9]variants[transposeBody]{
 	4: {{AVX512, 1, transposeBody{16, 16, transpose32AVX512}}, {AVX2, 1, transposeBody{8, 8, transpose32AVX2}}},
 }
 
-// joinAsm and splitAsm are indexed by the size of an element.
+// These are indexed by the size of an element.
 var (
-	joinAsm  = [9]variants[tripleFn]{1: {{AVX2, 16, join3x8AVX2}}, 4: {{AVX2, 8, join3x32AVX2}}}
-	splitAsm = [9]variants[tripleFn]{1: {{AVX2, 16, split3x8AVX2}}, 4: {{AVX2, 8, split3x32AVX2}}}
+	joinPairsAsm  = [9]variants[pixelFn]{1: {{AVX2, 16, join2x8AVX2}}, 4: {{AVX2, 8, join2x32AVX2}}}
+	splitPairsAsm = [9]variants[pixelFn]{1: {{AVX2, 16, split2x8AVX2}}, 4: {{AVX2, 8, split2x32AVX2}}}
+
+	joinAsm  = [9]variants[pixelFn]{1: {{AVX2, 16, join3x8AVX2}}, 4: {{AVX2, 8, join3x32AVX2}}}
+	splitAsm = [9]variants[pixelFn]{1: {{AVX2, 16, split3x8AVX2}}, 4: {{AVX2, 8, split3x32AVX2}}}
 )

@@ -49,7 +49,9 @@ var (
 
 var (
 	transposeAsm      [9]variants[transposeBody]
-	joinAsm, splitAsm [9]variants[tripleFn]
+	joinAsm, splitAsm [9]variants[pixelFn]
+
+	joinPairsAsm, splitPairsAsm [9]variants[pixelFn]
 )
 
 var (
