@@ -29,6 +29,7 @@ type rowPiece struct {
 	to, n int     // in the result
 	from  int     // the first element
 	times int     // that each element is repeated
+	each  int     // elements that are repeated
 	table []int32 // of picks
 }
 
@@ -209,7 +210,7 @@ func hasTwins(list []int32) bool {
 // piecesOf cuts a row by how its elements are found.
 func piecesOf(t []int32) []rowPiece {
 	if r := repetitions(t); r > 1 && r < len(t) {
-		return []rowPiece{{kind: repeated, n: len(t), from: int(t[0]), times: r}}
+		return []rowPiece{{kind: repeated, n: len(t), from: int(t[0]), times: r, each: len(t) / r}}
 	}
 	var list []rowPiece
 	for i := 0; i < len(t); {
@@ -388,7 +389,7 @@ func (r *gridRun[T]) line(d, s int) {
 		case filled:
 			fillAll(to, r.src[s+p.from])
 		case repeated:
-			kernel.Repeat(r.level, to, r.src[s+p.from:][:p.n/p.times], p.times)
+			kernel.Repeat(r.level, to, r.src[s+p.from:][:p.each], p.times)
 		default:
 			pickEach(to, r.src[s:], p.table)
 		}

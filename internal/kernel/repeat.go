@@ -13,12 +13,16 @@ func Repeat[T Word](l Level, dst, src []T, times int) {
 		return
 	}
 	dst = dst[:len(src)*times]
-	to, size := unsafe.Pointer(&dst[0]), int(unsafe.Sizeof(dst[0]))
-	if f, m := joinPairsAsm[size].part(l, len(src)); times == 2 && m > 0 {
-		f(to, unsafe.Pointer(&src[0]), 0, m) // two planes that are one
-		Repeat(Generic, dst[2*m:], src[m:], times)
+	size := int(unsafe.Sizeof(dst[0]))
+	if f, unit := joinPairsAsm[size].strip(l); times == 2 && unit > 0 && len(src) >= unit {
+		whole, rest := len(src)-len(src)%unit, len(src)-unit
+		f(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 0, whole) // two planes that are one
+		if whole < len(src) {
+			f(unsafe.Pointer(&dst[2*rest]), unsafe.Pointer(&src[rest]), 0, unit)
+		}
 		return
 	}
+	to := unsafe.Pointer(&dst[0])
 	switch size * times {
 	case 2:
 		repeatIn(unsafe.Slice((*uint16)(to), len(src)), src, times)
