@@ -47,6 +47,8 @@ var indexCases = []indexCase{
 	{"Gather", []int{2, 5, 66}, []int{3, 2}, 66, []any{"axis", int64(2)}, "gather"},
 	{"Gather", []int{4, 7}, []int{}, 7, []any{"axis", int64(1)}, "gather rows"},
 	{"Gather", []int{9}, []int{700}, 9, nil, "gather"},
+	{"Gather", []int{2, 3, 5}, []int{}, 5, []any{"axis", int64(2)}, "gather rows"},
+	{"Gather", []int{2, 3, 5}, []int{1, 1}, 5, []any{"axis", int64(2)}, "gather rows"},
 	{"GatherElements", []int{2, 9, 6}, []int{2, 4, 5}, 9, []any{"axis", int64(1)}, "gather elements"},
 	{"GatherElements", []int{3, 4, 50}, []int{2, 4, 70}, 50, []any{"axis", int64(-1)}, "gather elements"},
 	{"GatherElements", []int{300, 4}, []int{900, 1}, 300, nil, "gather elements"},
