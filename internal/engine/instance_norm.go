@@ -2,9 +2,7 @@ package engine
 
 import (
 	"math"
-	"slices"
 
-	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -201,34 +199,4 @@ func (p *pixelNorm) norm(f *frame, _, block int) {
 	y := p.block(f.f32(p.y), block)
 	p.level.BinaryRows(kernel.Sub, y, p.block(f.f32(p.x), block), p.image(f.f32(p.means), block))
 	p.level.AffineRows(y, y, p.image(f.f32(p.factors), block), f.f32(p.bias), -inf, inf)
-}
-
-// groupNorm writes GroupNormalization as InstanceNormalization of the channels of a group together. From opset 21 on its
-// factors are those of channels, before of groups.
-func (e *expander) groupNorm() {
-	n := e.n
-	x, scale, bias, groups := n.in[0], n.in[1], n.in[2], n.onnx.Int("num_groups", 0)
-	if len(x.shape) < 3 || groups < 1 || x.shape[1]%groups != 0 || !scale.is(tensor.Float32) || !bias.is(tensor.Float32) {
-		return
-	}
-	byChannel := n.version >= 21
-	factors := []int{groups}
-	if byChannel {
-		factors[0] = x.shape[1]
-	}
-	if !sameShape(scale.shape, factors) || !sameShape(bias.shape, factors) {
-		return
-	}
-	epsilon := []*graph.Attr{{Name: "epsilon", Value: n.onnx.Float("epsilon", 1e-5)}}
-	wide := []int{e.batch, groups, x.elems() / (e.batch * groups)}
-	if !byChannel {
-		e.end(e.reshaped(e.put("InstanceNormalization", wide, epsilon, e.reshaped(x, wide...), scale, bias), x.shape...))
-		return
-	}
-	one := e.g.constant(n.out[0].name+"·ones", tensor.Float32s(slices.Repeat([]float32{1}, groups), groups))
-	zero := e.g.constant(n.out[0].name+"·zeros", tensor.New(tensor.Float32, groups))
-	z := e.reshaped(e.put("InstanceNormalization", wide, epsilon, e.reshaped(x, wide...), one, zero), x.shape...)
-	each := append([]int{x.shape[1]}, slices.Repeat([]int{1}, len(x.shape)-2)...)
-	z = e.put("Mul", x.shape, nil, z, e.reshaped(scale, each...))
-	e.end(e.put("Add", x.shape, nil, z, e.reshaped(bias, each...)))
 }

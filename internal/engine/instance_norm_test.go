@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"testing"
-
-	"lowbit/internal/graph"
-)
+import "testing"
 
 // TestInstanceNorm normalises channels in either layout, in one block of pixels and in several, of few channels and of many.
 func TestInstanceNorm(t *testing.T) {
@@ -43,19 +39,5 @@ func TestInstanceNormFarFromZero(t *testing.T) {
 		x = k.node("Add", []string{x, k.scalar(30)})
 		k.output(k.node("InstanceNormalization", []string{x, k.constant(k.floats(21)), k.constant(k.floats(21))}))
 		wantKernels(t, k.checkFloat(t), "f32 InstanceNormalization")
-	}
-}
-
-// TestGroupNorm normalises groups of channels, whose factors are those of groups before opset 21 and of channels since, in front of
-// images and of volumes.
-func TestGroupNorm(t *testing.T) {
-	for _, c := range []struct{ opset, factors int }{{18, 3}, {21, 12}} {
-		for _, shape := range [][]int{{2, 12, 7, 9}, {1, 12, 33}, {2, 12, 3, 4, 5}} {
-			k := newMaker(uint64(c.opset))
-			k.m.Opsets = []graph.Opset{{Domain: "", Version: c.opset}}
-			scale, bias := k.constant(k.floats(c.factors)), k.input(k.floats(c.factors))
-			k.output(k.node("GroupNormalization", []string{k.input(k.floats(shape...)), scale, bias}, "num_groups", int64(3), "epsilon", float32(1e-3)))
-			wantKernels(t, k.checkFloat(t), "f32 InstanceNormalization")
-		}
 	}
 }

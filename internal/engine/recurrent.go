@@ -13,7 +13,6 @@ type cell struct {
 	gates int
 	step  func(l kernel.Level, s *cellState)
 	codes bool // products are of codes found while running
-	split bool // the last gate's product with the state comes after the others are known: see resetState
 }
 
 type cellState struct {
@@ -26,17 +25,15 @@ type cellState struct {
 var cells = map[string]cell{
 	"LSTM":                              {gates: 4, step: lstmStep},
 	"GRU":                               {gates: 3, step: gruStep},
-	"RNN":                               {gates: 1, step: rnnStep},
 	"com.microsoft.DynamicQuantizeLSTM": {gates: 4, step: lstmStep, codes: true},
 }
 
-// A recurrent says what an LSTM, GRU or RNN node of the plain kind computes.
+// A recurrent says what an LSTM or GRU node of the plain kind computes.
 type recurrent struct {
 	cell
 	time, batch, in, size int // steps, rows, input and state width
 	reverse               []bool
 	w, r                  []gateProduct // of the input and of the state, by direction
-	last                  []gateProduct // of the state that the reset gate lets through, where the cell is split
 }
 
 // A gateProduct multiplies rows of x by the weights of one direction and adds its bias.
@@ -44,7 +41,8 @@ type gateProduct interface {
 	multiply(f *frame, sums, x []float32, rows int)
 }
 
-// lowerRecurrent emits LSTM, also of codes, GRU and RNN with constant weights and the usual activations.
+// lowerRecurrent emits LSTM, also of codes, and GRU with the reset gate behind the product, with constant
+// weights and the usual activations.
 func lowerRecurrent(lw *lowerer, n *node) bool {
 	if !plainRecurrent(n) {
 		return false
@@ -76,7 +74,7 @@ func lowerRecurrent(lw *lowerer, n *node) bool {
 	}
 	g := s.gates * s.size
 	sums := lw.scratch(tensor.Float32, s.time*s.batch*g)
-	work := lw.scratch(tensor.Float32, s.batch*(g+3*s.size)+s.size)
+	work := lw.scratch(tensor.Float32, s.batch*(g+2*s.size)+s.size)
 	st.out = append(st.out, sums, work)
 	st.macs = int64(len(s.reverse)) * int64(s.time*s.batch*g) * int64(s.in+s.size)
 	level := lw.level
@@ -107,7 +105,8 @@ func plainRecurrent(n *node) bool {
 		return false
 	}
 	usual := usualActivations(n) && !o.Has("clip") && o.Int("input_forget", 0) == 0 && o.Int("layout", 0) == 0
-	return usual && n.input(4) == nil && n.input(7) == nil && n.in[0].elems() > 0 && (!c.codes || plainCodes(n))
+	reset := n.kind != "GRU" || o.Bool("linear_before_reset", false)
+	return usual && reset && n.input(4) == nil && n.input(7) == nil && n.in[0].elems() > 0 && (!c.codes || plainCodes(n))
 }
 
 // directions lists for each direction of a recurrent node which of its sweeps go back in time.
@@ -138,10 +137,7 @@ func (c *cell) fits(n *node, dirs int) bool {
 
 // usualActivations says whether the gates and the state have the functions that they have by default.
 func usualActivations(n *node) bool {
-	list, each := n.onnx.Strs("activations"), []string{"Sigmoid", "Tanh", "Tanh"}[:max(1, cells[n.kind].gates-1)]
-	if n.kind == "RNN" {
-		each[0] = "Tanh"
-	}
+	list, each := n.onnx.Strs("activations"), []string{"Sigmoid", "Tanh", "Tanh"}[:cells[n.kind].gates-1]
 	for i, a := range list {
 		if !strings.EqualFold(a, each[i%len(each)]) {
 			return false
@@ -155,9 +151,6 @@ func recurrentOf(n *node) *recurrent {
 	s := &recurrent{cell: cells[n.kind], time: x[0], batch: x[1], in: x[2], size: r[2]}
 	if s.codes {
 		s.size = r[1]
-	}
-	if n.kind == "GRU" && !n.onnx.Bool("linear_before_reset", false) {
-		s.split, s.step = true, splitGRUStep
 	}
 	s.reverse = directions[n.onnx.Str("direction", "forward")]
 	return s
@@ -182,26 +175,16 @@ func (lw *lowerer) floatGates(n *node, s *recurrent, st *step) {
 	g := s.gates * s.size
 	w, r := tensor.Of[float32](n.in[1].konst), tensor.Of[float32](n.in[2].konst)
 	bias, rbias := s.biases(n)
-	first := g // of the columns of the state's product
-	if s.split {
-		first -= s.size
-	}
 	for d := range s.reverse {
-		key := packKey{n.in[1].name, n.onnx.Op + itoa(first) + " " + itoa(d)}
+		key := packKey{n.in[1].name, n.onnx.Op + itoa(d)}
 		from := []*tensor.Tensor{n.in[1].konst, n.in[2].konst}
-		gates := packed(lw.packs, key, from, func() [3]*kernel.PackedF32 {
-			order := kernel.Order{N: s.size, K: 1}
-			p := [3]*kernel.PackedF32{
+		pair := packed(lw.packs, key, from, func() [2]*kernel.PackedF32 {
+			return [2]*kernel.PackedF32{
 				lw.level.PackF32(w[d*g*s.in:], g, s.in, 1, kernel.Order{N: s.in, K: 1}),
-				lw.level.PackF32(r[d*g*s.size:], first, s.size, 1, order),
+				lw.level.PackF32(r[d*g*s.size:], g, s.size, 1, kernel.Order{N: s.size, K: 1}),
 			}
-			if s.split {
-				p[2] = lw.level.PackF32(r[(d*g+first)*s.size:], s.size, s.size, 1, order)
-			}
-			return p
 		})
-		s.w, s.r = append(s.w, &floatGate{gates[0], bias[d], s.in}), append(s.r, &floatGate{gates[1], rbias[d][:first], s.size})
-		s.last = append(s.last, &floatGate{gates[2], rbias[d][first:], s.size})
+		s.w, s.r = append(s.w, &floatGate{pair[0], bias[d], s.in}), append(s.r, &floatGate{pair[1], rbias[d], s.size})
 	}
 }
 
@@ -224,7 +207,7 @@ func (s *recurrent) run(l kernel.Level, f *frame, d int, at recurrentSlots) {
 	sums := f.f32(at.sums)
 	s.w[d].multiply(f, sums, f.f32(at.x), s.time*s.batch)
 	work := f.f32(at.work)
-	hidden, h, c, let, tmp := work[:s.batch*g], work[s.batch*g:][:width], work[s.batch*g+width:][:width], work[s.batch*g+2*width:][:width], work[s.batch*g+3*width:]
+	hidden, h, c, tmp := work[:s.batch*g], work[s.batch*g:][:width], work[s.batch*g+width:][:width], work[s.batch*(g+2*s.size):]
 	initial(f, at.h0, h, d)
 	initial(f, at.c0, c, d)
 	for i := range s.time {
@@ -233,15 +216,9 @@ func (s *recurrent) run(l kernel.Level, f *frame, d int, at recurrentSlots) {
 			t = s.time - 1 - i
 		}
 		s.r[d].multiply(f, hidden, h, s.batch)
-		each := g // columns of hidden
-		if s.split {
-			s.resetState(l, let, h, sums[t*s.batch*g:], hidden)
-			s.last[d].multiply(f, hidden, let, s.batch)
-			each = s.size
-		}
 		for b := range s.batch {
 			s.step(l, &cellState{
-				sums: sums[(t*s.batch+b)*g:][:g], hidden: hidden[b*each:][:each], tmp: tmp, size: s.size,
+				sums: sums[(t*s.batch+b)*g:][:g], hidden: hidden[b*g:][:g], tmp: tmp, size: s.size,
 				h: h[b*s.size:][:s.size], c: c[b*s.size:][:s.size],
 			})
 		}
@@ -281,33 +258,8 @@ func lstmStep(l kernel.Level, s *cellState) {
 	l.Binary(kernel.Mul, s.h, out, s.tmp[:n])
 }
 
-// resetState computes the update and reset gates of all rows from the sums of the input and those of the state (batch,2·size),
-// and what the latter let through of the state.
-func (s *recurrent) resetState(l kernel.Level, let, h, sums, hidden []float32) {
-	n, g := s.size, s.gates*s.size
-	for b := range s.batch {
-		gates := sums[b*g:][:2*n]
-		l.Binary(kernel.Add, gates, gates, hidden[b*2*n:][:2*n])
-		l.Unary(kernel.Sigmoid, gates, gates)
-		l.Binary(kernel.Mul, let[b*n:][:n], gates[n:], h[b*n:][:n])
-	}
-}
-
-// splitGRUStep is the end of ONNX's GRU without linear_before_reset: hidden is the product of what resetState lets through.
-func splitGRUStep(l kernel.Level, s *cellState) {
-	n := s.size
-	z, fresh := s.sums[:n], s.sums[2*n:]
-	l.Binary(kernel.Add, fresh, fresh, s.hidden)
-	s.renew(l, z, fresh)
-}
-
-// rnnStep is ONNX's RNN with Tanh.
-func rnnStep(l kernel.Level, s *cellState) {
-	l.Binary(kernel.Add, s.h, s.sums, s.hidden)
-	l.Unary(kernel.Tanh, s.h, s.h)
-}
-
-// gruStep is ONNX's GRU with linear_before_reset and the gates in the order update, reset, hidden.
+// gruStep is ONNX's GRU with linear_before_reset and the gates in the order update, reset, hidden:
+// h = (1−z)·h̃ + z·h = h̃ + z·(h−h̃).
 func gruStep(l kernel.Level, s *cellState) {
 	n := s.size
 	l.Binary(kernel.Add, s.sums[:2*n], s.sums[:2*n], s.hidden[:2*n])
@@ -315,11 +267,6 @@ func gruStep(l kernel.Level, s *cellState) {
 	z, r, fresh := s.sums[:n], s.sums[n:2*n], s.sums[2*n:]
 	l.Binary(kernel.Mul, r, r, s.hidden[2*n:])
 	l.Binary(kernel.Add, fresh, fresh, r)
-	s.renew(l, z, fresh)
-}
-
-// renew makes the state h of a GRU: (1−z)·h̃ + z·h = h̃ + z·(h−h̃), h̃ being the hyperbolic tangent of fresh.
-func (s *cellState) renew(l kernel.Level, z, fresh []float32) {
 	l.Unary(kernel.Tanh, fresh, fresh)
 	l.Binary(kernel.Sub, s.h, s.h, fresh)
 	l.Binary(kernel.Mul, s.h, s.h, z)

@@ -14,7 +14,7 @@ func init() {
 		"matmul":         {lowerMatMul},
 		"pick rows":      {lowerPickRows},
 		"function":       {lowerFunction},
-		"LSTM":           {lowerRecurrent}, "GRU": {lowerRecurrent}, "RNN": {lowerRecurrent}, "com.microsoft.DynamicQuantizeLSTM": {lowerRecurrent},
+		"LSTM":           {lowerRecurrent}, "GRU": {lowerRecurrent}, "com.microsoft.DynamicQuantizeLSTM": {lowerRecurrent},
 
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool}, "int resize": {lowerIntResize},
 		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm}, "add sums": {lowerAddSums},
@@ -26,7 +26,7 @@ func init() {
 		"Add": {lowerBinary, lowerWholeBinary}, "Sub": {lowerBinary, lowerWholeBinary}, "Mul": {lowerBinary, lowerWholeBinary}, "Div": {lowerBinary},
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 
-		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm}, "LRN": {lowerLRN},
+		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm},
 		"ReduceMean": {lowerReduce}, "ReduceSum": {lowerReduce}, "ReduceMax": {lowerReduce}, "ReduceMin": {lowerReduce},
 		"ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce}, "CumSum": {lowerCumSum},
 

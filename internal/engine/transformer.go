@@ -8,11 +8,9 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// expansions lists operators that are written as others, which have fast paths.
+// expansions lists operators of ONNX Runtime that are written as standard ones, which have fast paths.
 // They leave alone what their definitions have to judge.
 var expansions = map[string]func(e *expander){
-	"GroupNormalization": (*expander).groupNorm,
-
 	"com.microsoft.MultiHeadAttention": (*expander).multiHead,
 	"com.microsoft.Attention":          (*expander).projected,
 }
