@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -496,38 +495,6 @@ func (k *maker) transposedConv(x, w []int, bias bool, attrs []any) {
 	y := k.node("ConvTranspose", in, attrs...)
 	scale := k.constant(k.floats(append([]int{channels}, slices.Repeat([]int{1}, len(x)-2)...)...))
 	k.output(k.node("Clip", []string{k.node("Mul", []string{y, scale}), k.scalar(-1), k.scalar(1)}))
-}
-
-func TestRecurrent(t *testing.T) {
-	for _, c := range []struct {
-		op    string
-		attrs []any
-	}{
-		{"LSTM", nil}, {"GRU", []any{"linear_before_reset", int64(1)}}, {"GRU", nil}, {"RNN", nil},
-	} {
-		for _, dir := range []string{"forward", "reverse", "bidirectional"} {
-			t.Run(fmt.Sprint(c.op, c.attrs, dir), func(t *testing.T) {
-				k := newMaker(9)
-				d, g := 1, cells[c.op].gates
-				if dir == "bidirectional" {
-					d = 2
-				}
-				in := []string{k.input(k.floats(5, 3, 7)), k.constant(k.floats(d, g*6, 7)), k.constant(k.floats(d, g*6, 6)), k.constant(k.floats(d, 2*g*6)), "", k.input(k.floats(d, 3, 6))}
-				n := &graph.Node{Op: c.op, In: in, Out: []string{"y", "h"}}
-				if c.op == "LSTM" {
-					n.Out = append(n.Out, "c")
-				}
-				n.SetAttr("hidden_size", int64(6))
-				n.SetAttr("direction", dir)
-				for i := 0; i < len(c.attrs); i += 2 {
-					n.SetAttr(c.attrs[i].(string), c.attrs[i+1])
-				}
-				k.m.Graph.Nodes = append(k.m.Graph.Nodes, n)
-				k.output(n.Out...)
-				wantKernels(t, k.checkFloat(t), "f32 "+c.op)
-			})
-		}
-	}
 }
 
 // TestInfinities holds the clamps to ONNX's treatment of NaN and infinities.

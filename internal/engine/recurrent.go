@@ -3,37 +3,19 @@ package engine
 import (
 	"strings"
 
+	"lowbit/internal/fault"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
-// A cell computes one time step of one direction for one batch row: sums holds the sums of all gates
-// from the input, hidden those from the state; h and c are the state, which it renews.
-type cell struct {
-	gates int
-	step  func(l kernel.Level, s *cellState)
-	codes bool // products are of codes found while running
-}
-
-type cellState struct {
-	sums, h, c []float32
-	hidden     []float32
-	tmp        []float32
-	size       int
-}
-
-var cells = map[string]cell{
-	"LSTM":                              {gates: 4, step: lstmStep},
-	"GRU":                               {gates: 3, step: gruStep},
-	"com.microsoft.DynamicQuantizeLSTM": {gates: 4, step: lstmStep, codes: true},
-}
-
-// A recurrent says what an LSTM or GRU node of the plain kind computes.
+// A recurrent says what an RNN, LSTM or GRU node of the plain kind computes.
 type recurrent struct {
 	cell
 	time, batch, in, size int // steps, rows, input and state width
+	batchFirst            bool
 	reverse               []bool
-	w, r                  []gateProduct // of the input and of the state, by direction
+	w, r, second          []gateProduct  // of the input, of the state, and of what the gates leave of it, by direction
+	squash                []kernel.Unary // of an RNN, by direction
 }
 
 // A gateProduct multiplies rows of x by the weights of one direction and adds its bias.
@@ -41,21 +23,14 @@ type gateProduct interface {
 	multiply(f *frame, sums, x []float32, rows int)
 }
 
-// lowerRecurrent emits LSTM, also of codes, and GRU with the reset gate behind the product, with constant
-// weights and the usual activations.
+// lowerRecurrent emits RNN, GRU and LSTM, the latter also of codes, with constant weights and the usual activations.
 func lowerRecurrent(lw *lowerer, n *node) bool {
 	if !plainRecurrent(n) {
 		return false
 	}
 	s := recurrentOf(n)
-	x := lw.use(n.in[0], rowMajor)
-	st := &step{node: n, in: []*slot{x}}
-	if s.codes {
-		lw.codeGates(n, s, st)
-	} else {
-		lw.floatGates(n, s, st)
-	}
-	state := func(i int) *slot {
+	st := &step{node: n}
+	read := func(i int) *slot {
 		v := n.input(i)
 		if v == nil {
 			return nil
@@ -64,23 +39,31 @@ func lowerRecurrent(lw *lowerer, n *node) bool {
 		st.in = append(st.in, in)
 		return in
 	}
-	h0, c0 := state(5), state(6)
-	var out [3]*slot
+	at := recurrentSlots{x: read(0), lens: read(4), h0: read(5), c0: read(6)}
+	if s.codes {
+		lw.codeGates(n, s, st)
+	} else {
+		lw.floatGates(n, s, st)
+	}
 	for i, v := range n.out {
 		if v != nil {
-			out[i] = lw.make(v, rowMajor)
-			st.out = append(st.out, out[i])
+			at.out[i] = lw.make(v, rowMajor)
+			st.out = append(st.out, at.out[i])
 		}
 	}
 	g := s.gates * s.size
-	sums := lw.scratch(tensor.Float32, s.time*s.batch*g)
-	work := lw.scratch(tensor.Float32, s.batch*(g+2*s.size)+s.size)
-	st.out = append(st.out, sums, work)
+	at.sums = lw.scratch(tensor.Float32, s.time*s.batch*g)
+	at.work = lw.scratch(tensor.Float32, s.batch*(g+2*s.size)+s.size)
+	st.out = append(st.out, at.sums, at.work)
 	st.macs = int64(len(s.reverse)) * int64(s.time*s.batch*g) * int64(s.in+s.size)
 	level := lw.level
 	st.run = func(f *frame, _ int) error {
+		lens, err := s.lengths(f, at.lens)
+		if err != nil {
+			return fault.At(n.onnx.Label(), err)
+		}
 		for d := range s.reverse {
-			s.run(level, f, d, recurrentSlots{x, h0, c0, out[0], out[1], out[2], sums, work})
+			s.run(level, f, d, at, lens)
 		}
 		return nil
 	}
@@ -90,23 +73,28 @@ func lowerRecurrent(lw *lowerer, n *node) bool {
 
 // plainRecurrent says whether a node is of the kind that lowerRecurrent knows.
 func plainRecurrent(n *node) bool {
-	c := cells[n.kind]
+	c := cellOf(n)
 	for i, v := range n.in {
-		if v == nil {
+		if v == nil || i == 4 {
 			continue
 		}
 		weight := i == 1 || i == 2 || i > 7
-		if (weight || i == 3) && v.konst == nil || i != 4 && !(c.codes && weight) && !v.is(tensor.Float32) {
+		if (weight || i == 3) && v.konst == nil || !(c.codes && weight) && !v.is(tensor.Float32) {
 			return false
 		}
 	}
 	o := n.onnx
-	if d, ok := directions[o.Str("direction", "forward")]; !ok || !c.fits(n, len(d)) {
+	if d, ok := directions[o.Str("direction", "forward")]; !ok || !c.fits(n, len(d)) || !c.usual(n, len(d)) {
 		return false
 	}
-	usual := usualActivations(n) && !o.Has("clip") && o.Int("input_forget", 0) == 0 && o.Int("layout", 0) == 0
-	reset := n.kind != "GRU" || o.Bool("linear_before_reset", false)
-	return usual && reset && n.input(4) == nil && n.input(7) == nil && n.in[0].elems() > 0 && (!c.codes || plainCodes(n))
+	if o.Has("clip") || o.Int("input_forget", 0) != 0 || n.input(7) != nil || n.in[0].elems() == 0 {
+		return false
+	}
+	lens := n.input(4)
+	if c.codes {
+		return lens == nil && o.Int("layout", 0) == 0 && plainCodes(n)
+	}
+	return lens == nil || lens.is(tensor.Int32)
 }
 
 // directions lists for each direction of a recurrent node which of its sweeps go back in time.
@@ -118,16 +106,20 @@ func (c *cell) fits(n *node, dirs int) bool {
 	if len(x) != 3 || len(r) != 3 {
 		return false
 	}
-	size := r[2]
+	size, batch := r[2], x[1]
 	if c.codes {
 		size = r[1]
 	}
-	g, state := c.gates*size, []int{dirs, x[1], size}
+	g, state := c.gates*size, []int{dirs, batch, size}
+	if n.onnx.Int("layout", 0) == 1 {
+		batch = x[0]
+		state = []int{batch, dirs, size}
+	}
 	w, rw := []int{dirs, g, x[2]}, []int{dirs, g, size}
 	if c.codes {
 		w, rw = []int{dirs, x[2], g}, []int{dirs, size, g}
 	}
-	for i, want := range [][]int{1: w, 2: rw, 3: {dirs, 2 * g}, 5: state, 6: state} {
+	for i, want := range [][]int{1: w, 2: rw, 3: {dirs, 2 * g}, 4: {batch}, 5: state, 6: state} {
 		if v := n.input(i); want != nil && v != nil && !sameShape(v.shape, want) {
 			return false
 		}
@@ -135,24 +127,38 @@ func (c *cell) fits(n *node, dirs int) bool {
 	return n.onnx.Int("hidden_size", size) == size
 }
 
-// usualActivations says whether the gates and the state have the functions that they have by default.
-func usualActivations(n *node) bool {
-	list, each := n.onnx.Strs("activations"), []string{"Sigmoid", "Tanh", "Tanh"}[:cells[n.kind].gates-1]
+// usual says whether the gates and the state of a node of some directions have the functions that they have by default;
+// those of an RNN may be Relu too.
+func (c *cell) usual(n *node, dirs int) bool {
+	list := n.onnx.Strs("activations")
+	if len(list) == 0 {
+		return true
+	}
 	for i, a := range list {
-		if !strings.EqualFold(a, each[i%len(each)]) {
+		if !strings.EqualFold(a, c.functions[i%len(c.functions)]) && !(c.gates == 1 && strings.EqualFold(a, "Relu")) {
 			return false
 		}
 	}
-	return true
+	return len(list) == dirs*len(c.functions)
 }
 
 func recurrentOf(n *node) *recurrent {
 	x, r := n.in[0].shape, n.in[2].shape
-	s := &recurrent{cell: cells[n.kind], time: x[0], batch: x[1], in: x[2], size: r[2]}
+	s := &recurrent{cell: cellOf(n), time: x[0], batch: x[1], in: x[2], size: r[2], batchFirst: n.onnx.Int("layout", 0) == 1}
 	if s.codes {
 		s.size = r[1]
 	}
+	if s.batchFirst {
+		s.time, s.batch = s.batch, s.time
+	}
 	s.reverse = directions[n.onnx.Str("direction", "forward")]
+	list := n.onnx.Strs("activations")
+	for d := range s.reverse {
+		s.squash = append(s.squash, kernel.Tanh)
+		if s.gates == 1 && len(list) > 0 && strings.EqualFold(list[d], "Relu") {
+			s.squash[d] = kernel.Relu
+		}
+	}
 	return s
 }
 
@@ -173,18 +179,27 @@ func (s *recurrent) biases(n *node) (w, r [][]float32) {
 func (lw *lowerer) floatGates(n *node, s *recurrent, st *step) {
 	st.kernel = "f32 " + n.kind
 	g := s.gates * s.size
+	first := g // gates that see the state as it is
+	if s.reset != nil {
+		first -= s.size
+	}
 	w, r := tensor.Of[float32](n.in[1].konst), tensor.Of[float32](n.in[2].konst)
 	bias, rbias := s.biases(n)
 	for d := range s.reverse {
-		key := packKey{n.in[1].name, n.onnx.Op + itoa(d)}
+		key := packKey{n.in[1].name, n.onnx.Op + itoa(d) + itoa(first)}
 		from := []*tensor.Tensor{n.in[1].konst, n.in[2].konst}
-		pair := packed(lw.packs, key, from, func() [2]*kernel.PackedF32 {
-			return [2]*kernel.PackedF32{
-				lw.level.PackF32(w[d*g*s.in:], g, s.in, 1, kernel.Order{N: s.in, K: 1}),
-				lw.level.PackF32(r[d*g*s.size:], g, s.size, 1, kernel.Order{N: s.size, K: 1}),
+		three := packed(lw.packs, key, from, func() (p [3]*kernel.PackedF32) {
+			p[0] = lw.level.PackF32(w[d*g*s.in:], g, s.in, 1, kernel.Order{N: s.in, K: 1})
+			p[1] = lw.level.PackF32(r[d*g*s.size:], first, s.size, 1, kernel.Order{N: s.size, K: 1})
+			if first < g {
+				p[2] = lw.level.PackF32(r[(d*g+first)*s.size:], g-first, s.size, 1, kernel.Order{N: s.size, K: 1})
 			}
+			return p
 		})
-		s.w, s.r = append(s.w, &floatGate{pair[0], bias[d], s.in}), append(s.r, &floatGate{pair[1], rbias[d], s.size})
+		s.w, s.r = append(s.w, &floatGate{three[0], bias[d], s.in}), append(s.r, &floatGate{three[1], rbias[d][:first], s.size})
+		if first < g {
+			s.second = append(s.second, &floatGate{three[2], rbias[d][first:], s.size})
+		}
 	}
 }
 
@@ -196,79 +211,4 @@ type floatGate struct {
 
 func (p *floatGate) multiply(_ *frame, sums, x []float32, rows int) {
 	p.weight.Gemm(x, p.k, &kernel.OutF32{C: sums, Ldc: len(p.bias), Bias: p.bias}, kernel.Range{M1: rows, P1: p.weight.Panels()})
-}
-
-// recurrentSlots are the operands, results and scratch of a recurrent step; absent ones are nil.
-type recurrentSlots struct{ x, h0, c0, y, yh, yc, sums, work *slot }
-
-// run computes one direction.
-func (s *recurrent) run(l kernel.Level, f *frame, d int, at recurrentSlots) {
-	g, width := s.gates*s.size, s.batch*s.size
-	sums := f.f32(at.sums)
-	s.w[d].multiply(f, sums, f.f32(at.x), s.time*s.batch)
-	work := f.f32(at.work)
-	hidden, h, c, tmp := work[:s.batch*g], work[s.batch*g:][:width], work[s.batch*g+width:][:width], work[s.batch*(g+2*s.size):]
-	initial(f, at.h0, h, d)
-	initial(f, at.c0, c, d)
-	for i := range s.time {
-		t := i
-		if s.reverse[d] {
-			t = s.time - 1 - i
-		}
-		s.r[d].multiply(f, hidden, h, s.batch)
-		for b := range s.batch {
-			s.step(l, &cellState{
-				sums: sums[(t*s.batch+b)*g:][:g], hidden: hidden[b*g:][:g], tmp: tmp, size: s.size,
-				h: h[b*s.size:][:s.size], c: c[b*s.size:][:s.size],
-			})
-		}
-		if at.y != nil {
-			copy(f.f32(at.y)[(t*len(s.reverse)+d)*width:], h)
-		}
-	}
-	final(f, at.yh, h, d)
-	final(f, at.yc, c, d)
-}
-
-func initial(f *frame, from *slot, state []float32, d int) {
-	if from == nil {
-		clear(state)
-		return
-	}
-	copy(state, f.f32(from)[d*len(state):])
-}
-
-func final(f *frame, to *slot, state []float32, d int) {
-	if to != nil {
-		copy(f.f32(to)[d*len(state):], state)
-	}
-}
-
-// lstmStep is ONNX's LSTM with the gates in the order input, output, forget, cell.
-func lstmStep(l kernel.Level, s *cellState) {
-	n := s.size
-	l.Binary(kernel.Add, s.sums, s.sums, s.hidden)
-	l.Unary(kernel.Sigmoid, s.sums[:3*n], s.sums[:3*n])
-	l.Unary(kernel.Tanh, s.sums[3*n:], s.sums[3*n:])
-	in, out, forget, fresh := s.sums[:n], s.sums[n:2*n], s.sums[2*n:3*n], s.sums[3*n:]
-	l.Binary(kernel.Mul, s.c, s.c, forget)
-	l.Binary(kernel.Mul, fresh, fresh, in)
-	l.Binary(kernel.Add, s.c, s.c, fresh)
-	l.Unary(kernel.Tanh, s.tmp[:n], s.c)
-	l.Binary(kernel.Mul, s.h, out, s.tmp[:n])
-}
-
-// gruStep is ONNX's GRU with linear_before_reset and the gates in the order update, reset, hidden:
-// h = (1−z)·h̃ + z·h = h̃ + z·(h−h̃).
-func gruStep(l kernel.Level, s *cellState) {
-	n := s.size
-	l.Binary(kernel.Add, s.sums[:2*n], s.sums[:2*n], s.hidden[:2*n])
-	l.Unary(kernel.Sigmoid, s.sums[:2*n], s.sums[:2*n])
-	z, r, fresh := s.sums[:n], s.sums[n:2*n], s.sums[2*n:]
-	l.Binary(kernel.Mul, r, r, s.hidden[2*n:])
-	l.Binary(kernel.Add, fresh, fresh, r)
-	l.Unary(kernel.Tanh, fresh, fresh)
-	l.Binary(kernel.Sub, s.h, s.h, fresh)
-	l.Binary(kernel.Mul, s.h, s.h, z)
-	l.Binary(kernel.Add, s.h, s.h, fresh)
 }

@@ -14,7 +14,7 @@ func init() {
 		"matmul":         {lowerMatMul},
 		"pick rows":      {lowerPickRows},
 		"function":       {lowerFunction},
-		"LSTM":           {lowerRecurrent}, "GRU": {lowerRecurrent}, "com.microsoft.DynamicQuantizeLSTM": {lowerRecurrent},
+		"RNN":            {lowerRecurrent}, "LSTM": {lowerRecurrent}, "GRU": {lowerRecurrent}, "com.microsoft.DynamicQuantizeLSTM": {lowerRecurrent},
 
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool}, "int resize": {lowerIntResize},
 		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm}, "add sums": {lowerAddSums},
