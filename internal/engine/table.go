@@ -26,7 +26,8 @@ func init() {
 		"Add": {lowerBinary, lowerWholeBinary}, "Sub": {lowerBinary, lowerWholeBinary}, "Mul": {lowerBinary, lowerWholeBinary}, "Div": {lowerBinary},
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 
-		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm},
+		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm},
+		"GroupNormalization": {lowerGroupNorm}, "MeanVarianceNormalization": {lowerMeanVariance}, "Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique},
 		"ReduceMean": {lowerReduce}, "ReduceSum": {lowerReduce}, "ReduceMax": {lowerReduce}, "ReduceMin": {lowerReduce},
 		"ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce}, "CumSum": {lowerCumSum},
 
