@@ -123,7 +123,10 @@ func Examine(ctx context.Context, j *Job) (*Diagnosis, error) {
 		return nil, err
 	}
 	e.tell(list)
-	return e.d, e.mend(ctx, list)
+	if err := e.mend(ctx, list); err != nil {
+		return nil, err
+	}
+	return e.d, e.tellOfRest(ctx)
 }
 
 // compareAll runs the float network, the quantized one and the one with all sites out.

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // A remedy is one way to mend a finding.
@@ -98,6 +99,31 @@ func (e *exam) best(ctx context.Context, f *finding, made changes) (*remedy, err
 		}
 	}
 	return pick, nil
+}
+
+// tellOfRest says of a network that stays sick whether its weights or its activations make the noise that lies in no one place.
+func (e *exam) tellOfRest(ctx context.Context) error {
+	left := e.total
+	if e.d.Fixed != nil {
+		left = e.d.Fixed.SQNR
+	}
+	if e.d.Healthy || left >= healthySQNR-materialGain {
+		return nil
+	}
+	var without [2]float64
+	for i, out := range []kind{weights, acts} {
+		all := slices.DeleteFunc(slices.Clone(e.sites), func(s *site) bool { return (s.kind == acts) != (out == acts) })
+		var err error
+		if without[i], err = e.variant(ctx, off(all...)); err != nil {
+			return err
+		}
+	}
+	advice := "quantize anew with finer weights, or with repairs"
+	if without[1] > without[0] {
+		advice = "quantize anew with activations of 16 bits, or the weights alone"
+	}
+	e.warn("at %.1f dB the rest of the noise lies in no one place: with all weights in float the outputs reach %.1f dB, with all activations %.1f dB; %s", left, without[0], without[1], advice)
+	return nil
 }
 
 func (e *exam) warn(text string, args ...any) {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -75,4 +76,30 @@ func screened(t *testing.T, s *sketch) *exam {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// TestTellOfRest says where the noise of a network lies that stays sick: in its activations or in its weights.
+func TestTellOfRest(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		plant func(s *sketch)
+		fixed *Fixed
+		want  string
+	}{
+		{"activations", func(s *sketch) { s.h *= 100 }, nil, "activations of 16 bits"},
+		{"weights", func(s *sketch) { scaleAll(s.sw, 150) }, &Fixed{SQNR: 5}, "finer weights"},
+		{"mended", func(s *sketch) { scaleAll(s.sw, 150) }, &Fixed{SQNR: 30}, ""},
+		{"nothing", func(*sketch) {}, nil, ""},
+	} {
+		s := plain()
+		c.plant(s)
+		e := screened(t, s)
+		e.d.Fixed = c.fixed
+		if err := e.tellOfRest(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Join(e.d.Warnings, "\n"); told == "" != (c.want == "") || !strings.Contains(told, c.want) {
+			t.Errorf("%s: %q, want %q", c.what, told, c.want)
+		}
+	}
 }
