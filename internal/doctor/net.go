@@ -21,6 +21,7 @@ type net struct {
 	raw   *graph.Model // as it came: constants have their own names there
 	m     *graph.Model // in Q/DQ form
 	x     *graph.Index
+	fx    *graph.Index                // of float
 	twin  map[*graph.Node]*graph.Node // of nodes of m: their counterparts in float
 	sites []*site                     // in the order of the graph
 	nodes []*unit                     // those that read or write quantized values
@@ -101,7 +102,7 @@ func newNet(float, quantized *graph.Model) (*net, error) {
 	if err := pass.Spread(n.m); err != nil {
 		return nil, err
 	}
-	n.x = n.m.Graph.Index()
+	n.x, n.fx = n.m.Graph.Index(), n.float.Graph.Index()
 	n.find()
 	n.pair()
 	n.align()

@@ -28,7 +28,7 @@ func (n *net) pair() {
 	taken := map[*graph.Node]bool{}
 	for _, q := range ours {
 		for _, name := range []string{q.Name, nameOf(q), q.Out[0], strings.TrimSuffix(q.Out[0], "_float"), strings.TrimSuffix(q.Out[0], "_scaled")} {
-			if f := byName[name]; f != nil && sameOp(q, f) && !taken[f] {
+			if f := n.beforeClamps(q, byName[name]); f != nil && sameOp(q, f) && !taken[f] {
 				n.twin[q], taken[f] = f, true
 				break
 			}
@@ -42,8 +42,20 @@ func (n *net) pair() {
 	}
 }
 
-// sameOp says whether two nodes compute alike: dynamic quantization writes Gemm as MatMul and Add.
-func sameOp(q, f *graph.Node) bool { return q.Op == f.Op || q.Op == "MatMul" && f.Op == "Gemm" }
+// beforeClamps is the node in front of clamps, where one that makes codes, whose saturation does their work, has the name of their
+// result; f itself where it is no clamp, or the node is one.
+func (n *net) beforeClamps(q, f *graph.Node) *graph.Node {
+	for f != nil && isClamp(f) && !isClamp(q) {
+		f = n.fx.Producer(f.In[0])
+	}
+	return f
+}
+
+// sameOp says whether two nodes compute alike: dynamic quantization writes Gemm as MatMul and Add, and ONNX Runtime's
+// optimizer these as Gemm.
+func sameOp(q, f *graph.Node) bool {
+	return q.Op == f.Op || q.Op == "MatMul" && f.Op == "Gemm" || q.Op == "Gemm" && f.Op == "MatMul"
+}
 
 // plain lists the nodes of a graph that neither make codes nor read them.
 func (n *net) plain(g *graph.Graph) []*graph.Node {
@@ -225,9 +237,13 @@ func squaredDistance(x, y []float32) (sum float64) {
 // lostClamps lists the clamps behind a float node that the quantized network lacks: the saturation of
 // the codes does their work.
 func (n *net) lostClamps(u *unit, f *graph.Node) []*graph.Node {
-	x := n.float.Graph.Index()
+	x := n.fx
 	var list []*graph.Node
-	for name := f.Out[0]; ; {
+	from := f.Out[0]
+	if sum := x.OnlyUse(from); u.node.Op == "Gemm" && f.Op == "MatMul" && sum != nil && sum.Op == "Add" && !n.hasTwin(sum) {
+		from = sum.Out[0] // whose bias the unit has
+	}
+	for name := from; ; {
 		c := x.OnlyUse(name)
 		if c == nil || !isClamp(c) || n.hasTwin(c) {
 			return list
