@@ -118,8 +118,12 @@ func (e *exam) tellOfRest(ctx context.Context) error {
 			return err
 		}
 	}
-	advice := "quantize anew with finer weights, or with repairs"
-	if without[1] > without[0] {
+	advice := "quantize anew with repairs, and with layers left in float"
+	switch most := max(without[0], without[1]); {
+	case most < healthySQNR-materialGain: // both make too much
+	case most == without[0]:
+		advice = "quantize anew with finer weights, or with repairs"
+	default:
 		advice = "quantize anew with activations of 16 bits, or the weights alone"
 	}
 	e.warn("at %.1f dB the rest of the noise lies in no one place: with all weights in float the outputs reach %.1f dB, with all activations %.1f dB; %s", left, without[0], without[1], advice)

@@ -27,7 +27,8 @@ func (n *net) pair() {
 	}
 	taken := map[*graph.Node]bool{}
 	for _, q := range ours {
-		for _, name := range []string{q.Name, nameOf(q), q.Out[0], strings.TrimSuffix(q.Out[0], "_float"), strings.TrimSuffix(q.Out[0], "_scaled")} {
+		codes := strings.TrimSuffix(q.Out[0], "_float") // where it was spread from an operator on codes
+		for _, name := range []string{q.Name, nameOf(q), q.Out[0], codes, strings.TrimSuffix(codes, "_quantized"), strings.TrimSuffix(q.Out[0], "_scaled")} {
 			if f := n.beforeClamps(q, byName[name]); f != nil && sameOp(q, f) && !taken[f] {
 				n.twin[q], taken[f] = f, true
 				break
