@@ -138,6 +138,9 @@ func (d *images) labelByName(path string, lines []labelLine) error {
 		if !ok {
 			return fault.Invalidf(path, "line %d: %q is not among the images of %s", l.line, l.file, d.root)
 		}
+		if d.labels[i] >= 0 && d.labels[i] != l.label {
+			return fault.Invalidf(path, "line %d: %q has the label %d already", l.line, l.file, d.labels[i])
+		}
 		d.labels[i] = l.label
 	}
 	return nil
