@@ -11,19 +11,19 @@ import (
 // A size is a flag in bytes: 8GiB, 500MB, 4096.
 type size int64
 
-// sizeUnits are tried in order: longer words before the letters in which they end.
+// sizeUnits are tried in order, in any case: longer words before the letters in which they end.
 var sizeUnits = []struct {
 	word string
 	n    float64
 }{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
-	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"B", 1}, {"", 1},
+	{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"tib", 1 << 40},
+	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12},
+	{"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"t", 1 << 40}, {"b", 1}, {"", 1},
 }
 
 func (s *size) Set(text string) error {
 	for _, u := range sizeUnits {
-		number, ok := strings.CutSuffix(text, u.word)
+		number, ok := strings.CutSuffix(strings.ToLower(text), u.word)
 		if !ok {
 			continue
 		}
