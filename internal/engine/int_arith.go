@@ -39,22 +39,22 @@ func wholeRows[T int32 | int64](b *broadcast, kind string, dst, x, y *tensor.Ten
 		row := d[i*n:][:n]
 		switch {
 		case sx == 1 && sy == 1:
-			wholeRow(kind, row, u[ox:][:n], v[oy:][:n])
+			arithRow(kind, row, u[ox:][:n], v[oy:][:n])
 		case sx == 1 && kind == "Sub":
 			addWhole(row, u[ox:][:n], -v[oy])
 		case sx == 1:
-			wholeRowScalar(kind, row, u[ox:][:n], v[oy])
+			arithRowScalar(kind, row, u[ox:][:n], v[oy])
 		case sy == 1 && kind != "Sub":
-			wholeRowScalar(kind, row, v[oy:][:n], u[ox])
+			arithRowScalar(kind, row, v[oy:][:n], u[ox])
 		default:
 			for j := range row {
-				wholeRow(kind, row[j:j+1], u[ox+j*sx:][:1], v[oy+j*sy:][:1])
+				arithRow(kind, row[j:j+1], u[ox+j*sx:][:1], v[oy+j*sy:][:1])
 			}
 		}
 	}
 }
 
-func wholeRow[T int32 | int64](kind string, dst, x, y []T) {
+func arithRow[T int32 | int64](kind string, dst, x, y []T) {
 	x, y = x[:len(dst)], y[:len(dst)]
 	switch kind {
 	case "Add":
@@ -72,8 +72,8 @@ func wholeRow[T int32 | int64](kind string, dst, x, y []T) {
 	}
 }
 
-// wholeRowScalar adds a number to a row or multiplies it.
-func wholeRowScalar[T int32 | int64](kind string, dst, x []T, y T) {
+// arithRowScalar adds a number to a row or multiplies it.
+func arithRowScalar[T int32 | int64](kind string, dst, x []T, y T) {
 	if kind == "Add" {
 		addWhole(dst, x, y)
 		return

@@ -27,9 +27,11 @@ func init() {
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 
 		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm},
-		"GroupNormalization": {lowerGroupNorm}, "LRN": {lowerLRN}, "MeanVarianceNormalization": {lowerMeanVariance}, "Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique},
-		"ReduceMean": {lowerReduce}, "ReduceSum": {lowerReduce}, "ReduceMax": {lowerReduce}, "ReduceMin": {lowerReduce},
-		"ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce}, "CumSum": {lowerCumSum},
+		"GroupNormalization": {lowerGroupNorm}, "MeanVarianceNormalization": {lowerMeanVariance},
+		"ReduceMean": {lowerReduce, lowerWholeReduce}, "ReduceSum": {lowerReduce, lowerWholeReduce}, "ReduceMax": {lowerReduce, lowerWholeReduce}, "ReduceMin": {lowerReduce, lowerWholeReduce},
+		"ReduceProd": {lowerReduce, lowerWholeReduce}, "ReduceL1": {lowerReduce}, "ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce},
+		"ReduceLogSum": {lowerReduce}, "ReduceLogSumExp": {lowerReduce}, "CumSum": {lowerCumSum},
+		"LRN": {lowerLRN}, "Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique},
 
 		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool},
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
