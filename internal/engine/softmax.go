@@ -21,7 +21,7 @@ func (lw *lowerer) emitRows(n *node, name string, l layout, cols int, run func(d
 	}})
 }
 
-// lowerSoftmax emits Softmax, LogSoftmax and Hardmax along an axis that is last in some layout.
+// lowerSoftmax emits Softmax and LogSoftmax, along rows if the axis is last in some layout, and Hardmax of such rows.
 func lowerSoftmax(lw *lowerer, n *node) bool {
 	x := n.in[0]
 	rank := len(x.shape)
@@ -43,8 +43,11 @@ func lowerSoftmax(lw *lowerer, n *node) bool {
 	case tensor.Elements(x.shape[axis+1:]) == 1:
 	case axis == 1:
 		l = channelsLast
-	default:
+	case n.kind == "Hardmax":
 		return false
+	default:
+		lw.emitSoftmaxColumns(n, axis)
+		return true
 	}
 	level := lw.level
 	run := func(dst, x []float32) { level.SoftmaxRows(dst, x, cols) }
@@ -59,6 +62,69 @@ func lowerSoftmax(lw *lowerer, n *node) bool {
 	}
 	lw.emitRows(n, "f32 "+n.kind, l, cols, run)
 	return true
+}
+
+// emitSoftmaxColumns adds the step for an axis that others are behind.
+func (lw *lowerer) emitSoftmaxColumns(n *node, axis int) {
+	x, gone := n.in[0], make([]bool, len(n.in[0].shape))
+	gone[axis] = true
+	s := reduceStages(rowMajor, x.shape, gone)[0]
+	src, dst, units := lw.use(x, rowMajor), lw.make(n.out[0], rowMajor), s.outer*s.blocks()
+	parts := lw.partsFor(float64(x.elems())*rowNanos, units)
+	room := lw.scratch(tensor.Float32, parts*reduceRoom)
+	c := softmaxColumns{lw.level, s, n.kind == "LogSoftmax"}
+	lw.emit(&step{node: n, kernel: "f32 " + n.kind, parts: parts, in: []*slot{src}, out: []*slot{dst, room}, run: func(f *frame, part int) error {
+		for u := units * part / parts; u < units*(part+1)/parts; u++ {
+			_, at := s.columns(u)
+			c.run(f.f32(dst)[at:], f.f32(src)[at:], s.width(u), f.f32(room)[part*reduceRoom:][:reduceRoom])
+		}
+		return nil
+	}})
+}
+
+// softmaxColumns is a softmax of columns, or its logarithm, of as many rows at a time as a reduction folds.
+type softmaxColumns struct {
+	level kernel.Level
+	reduceStage
+	log bool
+}
+
+func (s *softmaxColumns) run(dst, x []float32, cols int, room []float32) {
+	l, size := s.level, chunkRows(cols, s.inner)
+	same, rest := room[:reduceColumns], room[reduceColumns:]
+	lanes, tmp := rest[:reduceColumns], rest[reduceColumns:]
+	repeat := func(row []float32) {
+		for i := range size {
+			copy(same[i*cols:], row)
+		}
+	}
+	fold{pair: kernel.Max}.reduceColumns(l, same[:cols], x, s.mid, s.inner, rest)
+	repeat(same[:cols])
+	for i := 0; i < s.mid; i += size {
+		n := min(size, s.mid-i) * cols
+		y, e := dst[i*s.inner:][:n], tmp[:n]
+		if !s.log {
+			e = y
+		}
+		l.Binary(kernel.Sub, y, x[i*s.inner:][:n], same[:n])
+		l.Unary(kernel.Exp, e, y)
+		if i == 0 {
+			copy(lanes, e)
+		} else {
+			l.Binary(kernel.Add, lanes[:n], lanes[:n], e)
+		}
+	}
+	sums, by := lanes[:cols], kernel.Div
+	foldLanes(l, kernel.Add, sums, lanes, min(s.mid, size))
+	if s.log {
+		l.Unary(kernel.Log, sums, sums)
+		by = kernel.Sub
+	}
+	repeat(sums)
+	for i := 0; i < s.mid; i += size {
+		y := dst[i*s.inner:][:min(size, s.mid-i)*cols]
+		l.Binary(by, y, y, same[:len(y)])
+	}
 }
 
 // narrowSoftmax is a softmax of rows that fill no vector: one pass takes the exponentials of all.
