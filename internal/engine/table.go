@@ -27,7 +27,7 @@ func init() {
 		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 
 		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm},
-		"GroupNormalization": {lowerGroupNorm}, "MeanVarianceNormalization": {lowerMeanVariance}, "LpNormalization": {lowerLpNorm}, "LRN": {lowerLRN},
+		"GroupNormalization": {lowerGroupNorm}, "MeanVarianceNormalization": {lowerMeanVariance}, "LpNormalization": {lowerLpNorm}, "LRN": {lowerLRN}, "Col2Im": {lowerCol2Im},
 		"ReduceMean": {lowerReduce, lowerWholeReduce}, "ReduceSum": {lowerReduce, lowerWholeReduce}, "ReduceMax": {lowerReduce, lowerWholeReduce}, "ReduceMin": {lowerReduce, lowerWholeReduce},
 		"ReduceProd": {lowerReduce, lowerWholeReduce}, "ReduceL1": {lowerReduce}, "ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce},
 		"ReduceLogSum": {lowerReduce}, "ReduceLogSumExp": {lowerReduce}, "CumSum": {lowerCumSum},
