@@ -17,7 +17,7 @@ func TestCol2Im(t *testing.T) {
 		{[]int64{5, 7}, []int64{3, 3}, []int64{3, 5}, nil},
 		{[]int64{5, 6}, []int64{2, 3}, []int64{6, 6}, []any{"pads", []int64{0, 2, 2, 0}}},
 		{[]int64{8, 6}, []int64{2, 2}, []int64{4, 3}, []any{"strides", []int64{2, 2}}},
-		{[]int64{9, 11}, []int64{4, 3}, []int64{4, 5}, []any{"strides", []int64{2, 3}, "pads", []int64{1, 2, 0, 1}}},
+		{[]int64{9, 11}, []int64{4, 3}, []int64{4, 4}, []any{"strides", []int64{2, 3}, "pads", []int64{1, 2, 0, 1}}},
 		{[]int64{9, 11}, []int64{3, 3}, []int64{9, 11}, []any{"dilations", []int64{2, 3}, "pads", []int64{2, 3, 2, 3}}},
 		{[]int64{1, 1}, []int64{1, 3}, []int64{1, 9}, []any{"pads", []int64{0, 5, 0, 5}}},
 		{[]int64{3, 2}, []int64{1, 5}, []int64{3, 2}, []any{"pads", []int64{0, 4, 0, 0}}},
