@@ -349,14 +349,15 @@ func (r *gridRun[T]) blocks(k, d, s int) {
 		a, b = b*r.part/r.parts, b*(r.part+1)/r.parts
 	}
 	table, step, size := r.from[k], r.to[k], r.dense[k]
+	shared := r.parts > 1 && k < r.cut // among parts: what comes again is not all made by this one
 	end := b
-	if p := r.period[k]; p > 0 {
+	if p := r.period[k]; p > 0 && !shared {
 		end = min(a+p, b)
 	}
 	twins := false
 	for i := a; i < end; i++ {
 		switch {
-		case i > a && size > 0 && table[i] == table[i-1]:
+		case i > a && size > 0 && table[i] == table[i-1] && !shared:
 			twins = true
 		case k+1 == last:
 			r.line(d+i*step, s+int(table[i]))
