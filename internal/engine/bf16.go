@@ -88,6 +88,7 @@ type productForm struct {
 
 // gemmOf packs the weight of a product whose left side is x.
 func (lw *lowerer) gemmOf(n *node, s *gemmSpec, x *slot) (floatProduct, productForm) {
+	s.dense()
 	if bits, ok := lw.bf16Weight(n, s.weight, s.k, s.n); ok {
 		w := packed(lw.packs, packKey{n.out[0].name, "gemm bf16"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedBF16 {
 			return lw.level.PackBF16(bits, s.n, s.k, 1, s.order)

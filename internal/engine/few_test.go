@@ -1,13 +1,16 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
 	"testing"
 
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
+	"lowbit/internal/op"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
@@ -187,5 +190,44 @@ func TestFewBitsRefused(t *testing.T) {
 	}
 	if w := kernel.Generic.PackBlocksF32(fewBitsOf(good(), 0).floats()); w != nil {
 		t.Error("blocks of two are packed")
+	}
+}
+
+// TestNBitsAreReadOnce gives a session inputs of several lengths: it packs the stored matrix for the first, and neither
+// reads it nor makes its numbers for the others.
+func TestNBitsAreReadOnce(t *testing.T) {
+	for _, level := range []int64{0, 4} {
+		k := newMaker(7)
+		k.output(k.nbits(k.input(k.floats(1, 1, 64)), 64, 40, 32, 4, true, level))
+		k.m.Graph.In[0].Type.Shape[1] = graph.Symbol("rows")
+		s := k.compile(t, Options{Threads: 1})
+		var packs []any
+		for rows := range 5 {
+			in := map[string]*tensor.Tensor{k.m.Graph.In[0].Name: k.floats(1, rows+1, 64)}
+			got, err := s.Run(context.Background(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := op.Run(k.m, in, op.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, w := range want {
+				if level == 0 { // of the other TestNBits tells how near it comes
+					within(t, name, got[name], w, 1e-4, 1e-5)
+				}
+			}
+			for _, r := range s.packs.rows {
+				packs = append(packs, r.packed)
+			}
+		}
+		if len(packs) != 5 {
+			t.Fatalf("%d weights are packed in five runs", len(packs))
+		}
+		for _, p := range packs {
+			if p != packs[0] {
+				t.Error("a weight was packed again")
+			}
+		}
 	}
 }

@@ -10,31 +10,46 @@ import (
 // lowerFewGemm emits a product with a constant matrix of few bits, which stays in them.
 func lowerFewGemm(lw *lowerer, n *node) bool {
 	s := n.spec.(*gemmSpec)
-	if s.few == nil || s.few.K != s.k || s.few.N != s.n {
+	if s.few == nil && s.stored == nil {
 		return false
 	}
-	if s.eightBits && s.few.bits > 0 && lw.fewS8(n, s) {
-		s.weight, s.few = nil, nil
+	if s.eightBits && lw.fewS8(n, s) {
+		s.weight, s.few, s.stored = nil, nil, nil
 		return true
 	}
-	w := packed(lw.packs, packKey{n.out[0].name, "gemm few bits"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedBlocksF32 {
-		return lw.level.PackBlocksF32(s.few.floats())
+	p := packed(lw.packs, packKey{n.out[0].name, "gemm few bits"}, s.source(), func() fewPack[*kernel.PackedBlocksF32] {
+		few := s.fewBits()
+		if few == nil {
+			return fewPack[*kernel.PackedBlocksF32]{}
+		}
+		return fewPack[*kernel.PackedBlocksF32]{few.name(), lw.level.PackBlocksF32(few.floats())}
 	})
-	if w == nil {
+	if p.w == nil {
 		return false
 	}
 	x := lw.use(n.in[0], rowMajor)
-	st := &step{kernel: fmt.Sprintf("f32×%s gemm", s.few.name()), in: []*slot{x}}
-	lw.fewStep(n, s, st, w, f32Nanos, func(f *frame, out *kernel.OutF32, r kernel.Range) { w.Gemm(f.f32(x), s.k, out, r) })
-	s.weight, s.few = nil, nil
+	st := &step{kernel: fmt.Sprintf("f32×%s gemm", p.name), in: []*slot{x}}
+	lw.fewStep(n, s, st, p.w, f32Nanos, func(f *frame, out *kernel.OutF32, r kernel.Range) { p.w.Gemm(f.f32(x), s.k, out, r) })
+	s.weight, s.few, s.stored = nil, nil, nil
 	return true
+}
+
+// A fewPack is a packed matrix of few bits, nil where there are no kernels for it, and what it is stored as.
+type fewPack[T any] struct {
+	name string
+	w    T
 }
 
 // fewS8 emits the product by activations of eight bits, which have a scale for each block of a row.
 func (lw *lowerer) fewS8(n *node, s *gemmSpec) bool {
-	w := packed(lw.packs, packKey{n.out[0].name, "gemm few bits u8"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedBlocksS8 {
-		return lw.level.PackBlocksS8(s.few.whole(), s.few.bits)
+	p := packed(lw.packs, packKey{n.out[0].name, "gemm few bits u8"}, s.source(), func() fewPack[*kernel.PackedBlocksS8] {
+		few := s.fewBits()
+		if few == nil || few.bits == 0 {
+			return fewPack[*kernel.PackedBlocksS8]{}
+		}
+		return fewPack[*kernel.PackedBlocksS8]{few.name(), lw.level.PackBlocksS8(few.whole(), few.bits)}
 	})
+	w := p.w
 	if w == nil {
 		return false
 	}
@@ -48,7 +63,7 @@ func (lw *lowerer) fewS8(n *node, s *gemmSpec) bool {
 		}
 		return nil
 	}})
-	st := &step{kernel: fmt.Sprintf("s8×%s gemm", s.few.name()), in: []*slot{codes}}
+	st := &step{kernel: fmt.Sprintf("s8×%s gemm", p.name), in: []*slot{codes}}
 	lw.fewStep(n, s, st, w, u8Nanos, func(f *frame, out *kernel.OutF32, r kernel.Range) { w.Gemm(f.u8(codes), out, r) })
 	return true
 }

@@ -10,13 +10,48 @@ import (
 // A gemmSpec says what a "gemm" node computes: rows of operand 0 times a constant matrix. Operand 1,
 // where there is one, is added to the sums before the activation.
 type gemmSpec struct {
-	weight *tensor.Tensor // two-dimensional
+	weight *tensor.Tensor // two-dimensional; nil where it is stored and nobody wanted it so far
 	order  kernel.Order   // how it is read
 	k, n   int
-	few    *fewBits // the same in the few bits that the file has; nil: it has none
+	few    *fewBits      // the same in the few bits that the file has; nil: it has none
+	stored *storedMatrix // where both are to be had from; nil: they are there
 	tail
 
 	eightBits bool // the file lets activations be rounded to eight bits, by blocks
+}
+
+// A storedMatrix is a matrix that an operator holds in codes. It is read when it is packed, not for each set of input shapes.
+type storedMatrix struct {
+	parts []*tensor.Tensor // what the operator holds of it
+	few   func() *fewBits
+	dense func() *tensor.Tensor
+}
+
+// dense makes the weight as numbers.
+func (s *gemmSpec) dense() {
+	if s.weight == nil {
+		s.weight = s.stored.dense()
+	}
+}
+
+// source tells the weight from others.
+func (s *gemmSpec) source() []*tensor.Tensor {
+	if s.stored != nil {
+		return s.stored.parts
+	}
+	return []*tensor.Tensor{s.weight}
+}
+
+// fewBits is the weight in few bits, nil where there are no kernels for it.
+func (s *gemmSpec) fewBits() *fewBits {
+	b := s.few
+	if s.stored != nil {
+		b = s.stored.few()
+	}
+	if b == nil || b.K != s.k || b.N != s.n {
+		return nil
+	}
+	return b
 }
 
 func (s *gemmSpec) tailOf() *tail  { return &s.tail }
@@ -34,6 +69,10 @@ func (s *gemmSpec) channels() int            { return s.n }
 func (s *gemmSpec) channelAxis(rank int) int { return rank - 1 }
 
 func (s *gemmSpec) scale(by []float32) {
+	if s.stored != nil {
+		s.dense()
+		s.few, s.stored = s.stored.few(), nil
+	}
 	s.weight = scaledBy(s.weight, func(i int) float32 { return by[i/s.order.N%s.n] })
 	if s.few != nil {
 		s.few = s.few.scaled(by)
@@ -104,12 +143,16 @@ func gemmOfNBits(n *node) (*gemmSpec, bool) {
 			in[i+1] = v.konst
 		}
 	}
-	w, err := op.DenseWeight(n.onnx, in)
-	if err != nil {
+	if op.CheckWeight(n.onnx, in) != nil {
 		return nil, false
 	}
-	s := &gemmSpec{weight: w, k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
-	s.few, s.eightBits = fewBitsOf(weight.ReadProduct(operands{n}, n.onnx), 0), n.onnx.Int("accuracy_level", 0) == 4
+	s := &gemmSpec{k: n.onnx.Int("K", 0), n: n.onnx.Int("N", 0), eightBits: n.onnx.Int("accuracy_level", 0) == 4}
+	s.order = kernel.Order{N: 1, K: s.n}
+	s.stored = n.storedMatrix()
+	s.stored.dense = func() *tensor.Tensor {
+		w, _ := op.DenseWeight(n.onnx, in) // it was checked
+		return w
+	}
 	if b := n.input(5); b != nil {
 		row, ok := rowOf(b, s.n)
 		if s.bias = row; !ok {
@@ -117,6 +160,18 @@ func gemmOfNBits(n *node) (*gemmSpec, bool) {
 		}
 	}
 	return s, true
+}
+
+// storedMatrix is the matrix that an operator of [weight.ReadProduct] multiplies by; dense remains to be set.
+func (n *node) storedMatrix() *storedMatrix {
+	m, src := &storedMatrix{}, operandsOf(n)
+	for _, v := range n.in[1:] {
+		if v != nil {
+			m.parts = append(m.parts, v.konst)
+		}
+	}
+	m.few = func() *fewBits { return fewBitsOf(weight.ReadProduct(src, n.onnx), 0) }
+	return m
 }
 
 // scaled returns a float tensor times a number; the tensor itself for 1.

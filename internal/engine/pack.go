@@ -4,7 +4,9 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"unsafe"
 
+	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
@@ -13,6 +15,17 @@ type packCache struct {
 	mu      sync.Mutex
 	rows    map[packKey]*packRow
 	release func(b []byte) // see Options; may be nil
+	fixed   map[*byte]bool // where the tensors of the model begin
+}
+
+// fix notes the tensors of a model.
+func (c *packCache) fix(m *graph.Model) {
+	c.fixed = map[*byte]bool{}
+	for _, k := range m.Graph.Consts() {
+		if k.Tensor != nil && len(k.Tensor.Raw) > 0 {
+			c.fixed[&k.Tensor.Raw[0]] = true
+		}
+	}
 }
 
 // A packKey says for which result, in which form, weights were packed.
@@ -24,16 +37,25 @@ type packRow struct {
 	packed any
 }
 
+// sum tells a tensor from others. That of a tensor of the model is where it lies, for it lies there as long as the session
+// lives.
+func (c *packCache) sum(t *tensor.Tensor) uint64 {
+	if len(t.Raw) > 0 && c.fixed[&t.Raw[0]] {
+		return uint64(uintptr(unsafe.Pointer(&t.Raw[0]))) ^ uint64(len(t.Raw))<<48
+	}
+	return maphash.Bytes(packSeed, t.Raw)
+}
+
 var packSeed = maphash.MakeSeed()
 
 // packed returns what build makes of the tensors in from, or what it made of the same ones before.
 func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func() T) T {
 	sums := make([]uint64, len(from))
-	for i, t := range from {
-		sums[i] = maphash.Bytes(packSeed, t.Raw)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for i, t := range from {
+		sums[i] = c.sum(t)
+	}
 	if r := c.rows[key]; r != nil && slices.Equal(r.sums, sums) {
 		if p, ok := r.packed.(T); ok {
 			return p

@@ -73,6 +73,7 @@ func Compile(m *graph.Model, opt Options) (*Session, error) {
 		opt.Threads = runtime.GOMAXPROCS(0)
 	}
 	s := &Session{model: m, opt: opt, level: level, crew: newCrew(opt.Threads), packs: packCache{release: opt.Release}}
+	s.packs.fix(m)
 	runtime.AddCleanup(s, func(c *crew) { c.close() }, s.crew)
 	types := map[string]graph.Type{}
 	for _, v := range m.Graph.Required() {

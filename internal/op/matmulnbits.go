@@ -33,20 +33,44 @@ func (w *nbits) code(row []byte, i int) float64 {
 	return float64(row[i/per] >> (i % per * w.bits) & byte(1<<w.bits-1))
 }
 
+// rowBytes is how many bytes the codes of a row take.
+func (w *nbits) rowBytes() int { return w.blocks * w.block * w.bits / 8 }
+
+// check finds whatever fault weights would find with its operands.
+func (w *nbits) check(c *Call) error {
+	codes, scales, zero := c.In[1], c.In[2], c.Input(3)
+	if len(codes.Raw) != w.n*w.rowBytes() {
+		return invalidf("%d bytes of codes, %d are needed", len(codes.Raw), w.n*w.rowBytes())
+	}
+	if scales.Len() != w.n*w.blocks {
+		return invalidf("%d scales, %d are needed", scales.Len(), w.n*w.blocks)
+	}
+	if zero != nil && zero.DType == tensor.Uint8 && len(zero.Raw) != w.n*w.zeroBytes() {
+		return invalidf("%d bytes of zero points, %d are needed", len(zero.Raw), w.n*w.zeroBytes())
+	}
+	if zero != nil && zero.DType != tensor.Uint8 && zero.Len() != w.n*w.blocks {
+		return invalidf("%d zero points, %d are needed", zero.Len(), w.n*w.blocks)
+	}
+	if !scales.DType.IsFloat() || zero != nil && zero.DType != tensor.Uint8 && !zero.DType.IsFloat() {
+		return unsupportedf("scales of %s", scales.DType)
+	}
+	_, err := w.groups(c.Input(4))
+	return err
+}
+
+// zeroBytes is how many bytes the packed zero points of a row take.
+func (w *nbits) zeroBytes() int { return (w.blocks*w.bits + 7) / 8 }
+
 // weights returns the real weights, transposed to (K,N). Inputs of the call: A, codes
 // (N,blocks,block·bits/8), scales, zero points (packed, or of A's type), block of each row of K.
 func (w *nbits) weights(c *Call) ([]float64, error) {
-	codes, scales := c.In[1].Raw, c.In[2]
-	perRow := w.blocks * w.block * w.bits / 8
-	if len(codes) != w.n*perRow {
-		return nil, invalidf("%d bytes of codes, %d are needed", len(codes), w.n*perRow)
-	}
-	s, err := floats(scales)
-	if err != nil {
+	if err := w.check(c); err != nil {
 		return nil, err
 	}
-	if len(s) != w.n*w.blocks {
-		return nil, invalidf("%d scales, %d are needed", len(s), w.n*w.blocks)
+	codes, perRow := c.In[1].Raw, w.rowBytes()
+	s, err := floats(c.In[2])
+	if err != nil {
+		return nil, err
 	}
 	zero, err := w.zeroPoints(c.Input(3))
 	if err != nil {
@@ -67,7 +91,7 @@ func (w *nbits) weights(c *Call) ([]float64, error) {
 	return out, nil
 }
 
-// zeroPoints returns one number for each block.
+// zeroPoints returns one number for each block; check has looked at their count.
 func (w *nbits) zeroPoints(t *tensor.Tensor) ([]float64, error) {
 	count := w.n * w.blocks
 	if t == nil {
@@ -76,20 +100,12 @@ func (w *nbits) zeroPoints(t *tensor.Tensor) ([]float64, error) {
 		return z, nil
 	}
 	if t.DType != tensor.Uint8 {
-		z, err := floats(t)
-		if err == nil && len(z) != count {
-			return nil, invalidf("%d zero points, %d are needed", len(z), count)
-		}
-		return z, err
-	}
-	perRow := (w.blocks*w.bits + 7) / 8
-	if len(t.Raw) != w.n*perRow {
-		return nil, invalidf("%d bytes of zero points, %d are needed", len(t.Raw), w.n*perRow)
+		return floats(t)
 	}
 	z := make([]float64, 0, count)
 	for j := range w.n {
 		for b := range w.blocks {
-			z = append(z, w.code(t.Raw[j*perRow:][:perRow], b))
+			z = append(z, w.code(t.Raw[j*w.zeroBytes():], b))
 		}
 	}
 	return z, nil

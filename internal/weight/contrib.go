@@ -175,11 +175,23 @@ func (r *reader) nbits(n *graph.Node, l layout) *Coded {
 			c.Params[i].Zero = unpack(row, bits, i%l.blocks)
 		}
 	}
-	for i := range l.n * l.k {
-		row := raw[i/l.k*l.blocks*l.size*bits/8:]
-		c.Codes = append(c.Codes, unpack(row, bits, i%l.k)+shift)
+	c.Codes = make([]int32, l.n*l.k)
+	for i := range l.n {
+		unpackRow(c.Codes[i*l.k:][:l.k], raw[i*l.blocks*l.size*bits/8:], bits, shift)
 	}
 	return c
+}
+
+// unpackRow reads codes, the first in the low bits, and adds shift to them.
+func unpackRow(dst []int32, row []byte, bits int, shift int32) {
+	per, mask := 8/bits, byte(1<<bits-1)
+	for len(dst) > 0 {
+		n := min(per, len(dst))
+		for i, b := 0, row[0]; i < n; i, b = i+1, b>>bits {
+			dst[i] = int32(b&mask) + shift
+		}
+		dst, row = dst[n:], row[1:]
+	}
 }
 
 func unpack(row []byte, bits, i int) int32 {
