@@ -213,7 +213,7 @@ func (lw *lowerer) output(v *value) port {
 	if s.root.place == inArena {
 		s.root.place = inOutput
 	} else {
-		p.fresh = true
+		p.fresh = s != s.root || !s.owned
 	}
 	return p
 }

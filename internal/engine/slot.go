@@ -77,6 +77,7 @@ type slot struct {
 	konst *tensor.Tensor
 	root  *slot   // whose memory this one shares; itself unless it is a view
 	views []*slot // of a root: the others that share its memory
+	owned bool    // inHeap: the tensor is made anew in each run and changed by nobody
 	deps  []*slot // roots whose memory this one's tensor may point into
 
 	first, last int // of a root: the steps between which it is alive

@@ -31,6 +31,7 @@ func init() {
 		"ReduceMean": {lowerReduce, lowerWholeReduce}, "ReduceSum": {lowerReduce, lowerWholeReduce}, "ReduceMax": {lowerReduce, lowerWholeReduce}, "ReduceMin": {lowerReduce, lowerWholeReduce},
 		"ReduceProd": {lowerReduce, lowerWholeReduce}, "ReduceL1": {lowerReduce}, "ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce},
 		"ReduceLogSum": {lowerReduce}, "ReduceLogSumExp": {lowerReduce}, "CumSum": {lowerCumSum},
+		"com.microsoft.GroupQueryAttention": {lowerAttention}, "com.microsoft.MultiHeadAttention": {lowerAttention}, "Attention": {lowerAttention},
 		"Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique},
 
 		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool},
@@ -54,7 +55,10 @@ func init() {
 }
 
 // controls lists the kinds whose lowerings do without known shapes.
-var controls = map[string]bool{"If": true, "Loop": true, "late": true, "Unique": true}
+var controls = map[string]bool{
+	"If": true, "Loop": true, "late": true, "Unique": true,
+	"com.microsoft.GroupQueryAttention": true, "com.microsoft.MultiHeadAttention": true, "Attention": true,
+}
 
 // A pass rewrites the network before it is lowered.
 type pass struct {

@@ -35,6 +35,9 @@ type shape struct {
 	panels     []panel
 }
 
+// Holds says whether the weight has n columns and one tap of k rows.
+func (s *shape) Holds(n, k int) bool { return s.n == n && s.k == k && s.taps == 1 }
+
 // Panels is the number of column groups that a [Range] may choose from.
 func (s *shape) Panels() int { return len(s.panels) }
 

@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"math"
+
+	"lowbit/internal/tensor"
+)
+
+// An attention is one run of softmax(scale·q·kᵀ + bias)·v, by heads, of which so many in a row share a key and a value.
+// Its keys and values are those of the past and the new ones behind them, which lie in buffers that are results, or, where
+// there is neither a past nor such a result, where they came from.
+type attention struct {
+	batch, heads, kv  int
+	rows, size, vsize int // of queries; features of a query and a key; of a value
+	q, k, v, y        headRows
+	past, present     [2]headRows
+	counts            []int // rows of the past that count, for each sample
+	stored            bool  // there are buffers
+	rotary            *rotary
+	positions         func(n, row int) int
+	bias              [3][]float32 // what is added to the features of query, key and value; nil: nothing
+	scale, cap        float32
+	total             int   // keys that the masks cover; later ones are shut out
+	valid             []int // keys that count, for each sample
+	offset            []int // the place among the keys of each sample's first query
+	causal            bool  // a query sees no key behind its own place
+	left, right       int   // how many keys before and behind its place it sees; -1: all
+	masks             []scoreMask
+	sinks             []float32 // a score of each head that takes its share of the softmax and has no value; nil: none
+}
+
+// headRows are rows of heads in memory: those of head h of sample n begin at n*sample + h*head and are step apart.
+type headRows struct {
+	x                  []float32
+	sample, head, step int
+	rows               int
+}
+
+func (h *headRows) at(n, head, row int) []float32 {
+	return h.x[n*h.sample+head*h.head+row*h.step:]
+}
+
+// inFront lays out (N,heads,rows,size).
+func inFront(x []float32, shape []int) headRows {
+	return headRows{x, shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], shape[2]}
+}
+
+// inRows lays out some heads of (N,rows,…), where each row holds width features and the first head begins at from.
+func inRows(x []float32, rows, width, from, size int) headRows {
+	if len(x) > 0 {
+		x = x[from:]
+	}
+	return headRows{x, rows * width, size, width, rows}
+}
+
+// A scoreMask is added to the scores; step are its strides along samples, heads, queries and keys.
+type scoreMask struct {
+	x    []float32
+	step [4]int
+}
+
+// An attentionReader reads the operands of a run of n; nil where they are not such as there are kernels for. The definition
+// then computes the result, or says what is wrong with them.
+type attentionReader func(n *node, in []*tensor.Tensor) *attention
+
+var attentionReaders = map[string]attentionReader{
+	"com.microsoft.GroupQueryAttention": readGroupAttention,
+	"com.microsoft.MultiHeadAttention":  readMultiHead,
+	"Attention":                         readAttention,
+}
+
+// lowerAttention emits an attention. What it reads of the past may have any length in each run.
+func lowerAttention(lw *lowerer, n *node) bool {
+	read, y := attentionReaders[n.kind], n.out[0]
+	if !n.in[0].is(tensor.Float32) || !y.is(tensor.Float32) || y.elems() == 0 || len(y.shape) < 3 || n.output(3) != nil {
+		return false
+	}
+	for _, v := range n.in {
+		if v != nil && v.typ.IsTensor() && v.typ.DType.IsFloat() && v.typ.DType != tensor.Float32 {
+			return false
+		}
+	}
+	e, err := lw.net.evaluator(n, lw.seed)
+	if err != nil {
+		return false
+	}
+	dst := lw.make(y, rowMajor)
+	a := &attentionStep{lowerer: lw, node: n, read: read, eval: e, dst: dst, slot: lw.newPacks(1)}
+	for _, v := range n.in {
+		var s *slot
+		if v != nil {
+			s = lw.use(v, rowMajor)
+			a.from = append(a.from, s)
+		}
+		a.in = append(a.in, s)
+	}
+	for i := 1; i <= 2; i++ {
+		a.present[i-1] = lw.owned(n.output(i))
+	}
+	a.emit()
+	return true
+}
+
+// owned returns a slot whose tensor is made anew in each run and never touched after it; nil without a value.
+func (lw *lowerer) owned(v *value) *slot {
+	if v == nil {
+		return nil
+	}
+	s := lw.newSlot(v, rowMajor, inHeap)
+	s.owned = true
+	lw.setForm(v, rowMajor, s)
+	return s
+}
+
+// An attentionStep is what the two steps of an attention share.
+type attentionStep struct {
+	*lowerer
+	node    *node
+	read    attentionReader
+	eval    *evaluator
+	in      []*slot // nil where an operand is left out
+	from    []*slot
+	dst     *slot
+	present [2]*slot
+	slot    int // where a frame keeps the *attentionRun
+	parts   int
+}
+
+// An attentionRun is what a frame keeps of an attention.
+type attentionRun struct {
+	a     *attention // nil: the definition was asked
+	rooms []attentionRoom
+}
+
+func (s *attentionStep) emit() {
+	y := s.node.out[0]
+	s.parts = s.partsFor(math.MaxInt32, y.shape[0]*max(1, s.node.onnx.Int("kv_num_heads", s.node.onnx.Int("num_heads", y.shape[1]))))
+	out := []*slot{s.dst}
+	for _, p := range s.present {
+		if p != nil {
+			out = append(out, p)
+		}
+	}
+	s.lowerer.emit(&step{node: s.node, kernel: "attention operands", in: s.from, out: out, run: s.begin})
+	s.lowerer.emit(&step{node: s.node, kernel: "f32 attention", parts: s.parts, in: append(s.from, out[1:]...), out: out, run: s.part})
+}
+
+// begin reads the operands and makes the buffers.
+func (s *attentionStep) begin(f *frame, _ int) error {
+	run, ok := f.packs[s.slot].(*attentionRun)
+	if !ok {
+		run = &attentionRun{rooms: make([]attentionRoom, s.parts)}
+		f.packs[s.slot] = run
+	}
+	in := make([]*tensor.Tensor, len(s.in))
+	for i, p := range s.in {
+		if p != nil {
+			in[i] = f.vals[p.id]
+		}
+	}
+	if run.a = s.read(s.node, in); run.a == nil || run.a.far() {
+		run.a = nil
+		return s.define(f, in)
+	}
+	run.a.y = headRows{x: f.f32(s.dst)}
+	run.a.layOut(s.node.out[0].shape)
+	s.buffers(f, run.a)
+	return nil
+}
+
+// define computes the results by definition.
+func (s *attentionStep) define(f *frame, in []*tensor.Tensor) error {
+	res, err := s.eval.run(f.ctx, in)
+	if err != nil {
+		return err
+	}
+	if !sameShape(res[0].Shape, s.node.out[0].shape) {
+		return errDeclared
+	}
+	copy(f.vals[s.dst.id].Raw, res[0].Raw)
+	for i, p := range s.present {
+		if p != nil {
+			f.bind(p, res[1+i])
+		}
+	}
+	return nil
+}
+
+// layOut says where the heads of the result lie: a shape of three dimensions has them in its rows.
+func (a *attention) layOut(shape []int) {
+	if len(shape) == 4 {
+		a.y = inFront(a.y.x, shape)
+		return
+	}
+	a.y = inRows(a.y.x, a.rows, a.heads*a.vsize, 0, a.vsize)
+}
+
+// buffers makes what the past and the new keys and values are put in.
+func (s *attentionStep) buffers(f *frame, a *attention) {
+	a.stored = a.bias[1] != nil || a.bias[2] != nil || a.rotary != nil
+	for i := range a.past {
+		a.stored = a.stored || s.present[i] != nil || a.past[i].rows > 0
+	}
+	if !a.stored {
+		a.present = [2]headRows{a.k, a.v}
+		return
+	}
+	for i, size := range []int{a.size, a.vsize} {
+		t := tensor.New(tensor.Float32, a.batch, a.kv, a.room(), size)
+		a.present[i] = inFront(tensor.Of[float32](t), t.Shape)
+		if s.present[i] != nil {
+			f.bind(s.present[i], t)
+		}
+	}
+}
+
+// far says whether the rows of a head begin further apart than 32 bits tell.
+func (a *attention) far() bool {
+	return float64(a.room())*float64(max(a.size, a.vsize, a.k.step, a.v.step)) > math.MaxInt32
+}
+
+// room is how many rows the buffers have.
+func (a *attention) room() int {
+	return max(a.total, a.k.rows, a.past[0].rows)
+}
+
+// part computes the heads of some keys and values, counted through all samples.
+func (s *attentionStep) part(f *frame, part int) error {
+	run := f.packs[s.slot].(*attentionRun)
+	if run.a == nil {
+		return nil
+	}
+	all := run.a.batch * run.a.kv
+	for i := all * part / s.parts; i < all*(part+1)/s.parts; i++ {
+		u := attentionUnit{attention: run.a, mem: &run.rooms[part], level: s.level, n: i / run.a.kv, key: i % run.a.kv}
+		u.run()
+	}
+	return nil
+}
