@@ -43,6 +43,12 @@ func (v variants[F]) strip(l Level) (fn F, lanes int) {
 	return fn, 0
 }
 
+// unit is how many elements the body that l allows takes at a time: 0 where there is none.
+func (v variants[F]) unit(l Level) int {
+	_, n := v.strip(l)
+	return n
+}
+
 // callMax is how many elements one call of assembly takes at most: it cannot be preempted, so it must
 // be over within some 100 µs.
 const callMax = 1 << 16
