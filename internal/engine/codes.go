@@ -9,22 +9,24 @@ import (
 const byteNanos = 0.1
 
 // elementwise emits a step of independent elements from one slot to another, in the layout of the operand.
-func (lw *lowerer) elementwise(n *node, name string, run func(f *frame, dst, x *slot, from, to int)) {
+func (lw *lowerer) elementwise(n *node, name string, run func(f *frame, dst, x *slot, from, to int)) *step {
 	l, _ := lw.natural(n.in[0])
-	lw.elementwiseIn(l, n, name, run)
+	return lw.elementwiseIn(l, n, name, run)
 }
 
 // elementwiseIn does so in a layout.
-func (lw *lowerer) elementwiseIn(l layout, n *node, name string, run func(f *frame, dst, x *slot, from, to int)) {
+func (lw *lowerer) elementwiseIn(l layout, n *node, name string, run func(f *frame, dst, x *slot, from, to int)) *step {
 	x := lw.use(n.in[0], l)
 	dst := lw.make(n.out[0], l)
 	size := n.out[0].elems()
 	parts := lw.partsFor(float64(size)*byteNanos, size/64)
-	lw.emit(&step{node: n, kernel: name, parts: parts, in: []*slot{x}, out: []*slot{dst}, over: x, run: func(f *frame, part int) error {
+	st := &step{node: n, kernel: name, parts: parts, in: []*slot{x}, out: []*slot{dst}, over: x, run: func(f *frame, part int) error {
 		from, to := span(size, part, parts)
 		run(f, dst, x, from, to)
 		return nil
-	}})
+	}}
+	lw.emit(st)
+	return st
 }
 
 func lowerQuantize(lw *lowerer, n *node) bool {

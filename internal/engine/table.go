@@ -23,8 +23,12 @@ func init() {
 
 		"narrow": {lowerNarrow}, "widen": {lowerWiden}, "to float8": {lowerToFloat8}, "from float8": {lowerFromFloat8},
 
-		"Add": {lowerBinary, lowerWholeBinary}, "Sub": {lowerBinary, lowerWholeBinary}, "Mul": {lowerBinary, lowerWholeBinary}, "Div": {lowerBinary},
-		"Min": {lowerBinary}, "Max": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
+		"Add": {lowerBinary, lowerPairs}, "Sub": {lowerBinary, lowerPairs}, "Mul": {lowerBinary, lowerPairs}, "Div": {lowerBinary, lowerPairs},
+		"Min": {lowerBinary, lowerPairs}, "Max": {lowerBinary, lowerPairs}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
+		"Mod": {lowerPairs}, "BitShift": {lowerPairs}, "BitwiseAnd": {lowerPairs}, "BitwiseOr": {lowerPairs}, "BitwiseXor": {lowerPairs},
+		"Equal": {lowerPairs}, "Greater": {lowerPairs}, "GreaterOrEqual": {lowerPairs}, "Less": {lowerPairs}, "LessOrEqual": {lowerPairs},
+		"And": {lowerPairs}, "Or": {lowerPairs}, "Xor": {lowerPairs}, "Not": {lowerNot}, "IsNaN": {lowerIsNaN}, "IsInf": {lowerIsInf},
+		"Abs": {lowerWholeUnary}, "Neg": {lowerWholeUnary}, "Sign": {lowerWholeUnary}, "BitwiseNot": {lowerWholeUnary}, "Clip": {lowerWholeClip},
 
 		"Softmax": {lowerSoftmax}, "LogSoftmax": {lowerSoftmax}, "layer norm": {lowerLayerNorm}, "BatchNormalization": {lowerNorm}, "InstanceNormalization": {lowerInstanceNorm},
 		"GroupNormalization": {lowerGroupNorm}, "MeanVarianceNormalization": {lowerMeanVariance}, "LpNormalization": {lowerLpNorm}, "LRN": {lowerLRN}, "Col2Im": {lowerCol2Im},
@@ -38,7 +42,7 @@ func init() {
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
 		"GridSample": {lowerGridSample}, "RoiAlign": {lowerRoiAlign},
 		"DFT": {lowerDFT}, "STFT": {lowerSTFT},
-		"Where": {lowerWhere}, "And": {lowerAnd}, "Or": {lowerOr}, "Not": {lowerNot}, "IsNaN": {lowerIsNaN},
+		"Where": {lowerWhere},
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},

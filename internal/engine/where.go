@@ -32,21 +32,6 @@ func lowerWhere(lw *lowerer, n *node) bool {
 	return true
 }
 
-// lowerAnd emits a and b as b where a is true, lowerOr a or b as true there.
-func lowerAnd(lw *lowerer, n *node) bool { return lowerLogic(lw, n, n.in[0], n.in[1], lw.truth(false)) }
-
-func lowerOr(lw *lowerer, n *node) bool { return lowerLogic(lw, n, n.in[0], lw.truth(true), n.in[1]) }
-
-func (lw *lowerer) truth(is bool) *value {
-	return lw.net.constant("truth", tensor.Wrap(tensor.Bool, []bool{is}))
-}
-
-func lowerLogic(lw *lowerer, n *node, choice ...*value) bool {
-	w := *n
-	w.in = choice
-	return lowerWhere(lw, &w)
-}
-
 // A choice walks a condition and two operands over the elements of a result; a stride of 0 repeats.
 type choice struct {
 	dims    []int
@@ -140,21 +125,8 @@ func fillRow[T any](dst, x []T, stride int) {
 		copy(dst, x)
 		return
 	}
+	one := x[0]
 	for j := range dst {
-		dst[j] = x[0]
+		dst[j] = one
 	}
-}
-
-// lowerIsNaN emits the test for what is no number.
-func lowerIsNaN(lw *lowerer, n *node) bool {
-	if !n.in[0].is(tensor.Float32) || n.out[0].elems() == 0 {
-		return false
-	}
-	lw.elementwise(n, "f32 IsNaN", func(f *frame, dst, x *slot, from, to int) {
-		is := tensor.Of[bool](f.vals[dst.id])[from:to]
-		for i, v := range f.f32(x)[from:to] {
-			is[i] = v != v
-		}
-	})
-	return true
 }

@@ -44,23 +44,6 @@ func TestWhere(t *testing.T) {
 	}
 }
 
-// TestLogic joins truths with ways of broadcasting, between convolutions too.
-func TestLogic(t *testing.T) {
-	for i, c := range [][2][]int{{{2, 3, 5, 7}, {2, 3, 5, 7}}, {{1, 1, 5, 7}, {2, 3, 1, 1}}, {{}, {4, 5}}, {{7}, {5, 1}}, {{1}, {}}, {{0, 3}, {1}}} {
-		for _, op := range []string{"And", "Or"} {
-			k := newMaker(uint64(i))
-			in := []string{k.input(k.codes(tensor.Bool, 0, 1, c[0]...)), k.input(k.codes(tensor.Bool, 0, 1, c[1]...))}
-			if len(c[0]) == 4 && c[0][1] == 3 {
-				in[0] = k.node("IsNaN", []string{k.conv3(k.input(k.floats(c[0]...)), 3, 3)})
-			}
-			k.output(k.node(op, in))
-			if steps := k.checkExact(t); i < 5 {
-				wantKernels(t, steps, "bool Where")
-			}
-		}
-	}
-}
-
 // TestNoNaN takes numbers in place of what is none, as exports guard Softmax.
 func TestNoNaN(t *testing.T) {
 	k := newMaker(3)

@@ -98,7 +98,7 @@ func FromFloats(d tensor.DType, x []float64, saturate bool, shape ...int) (*tens
 	case tensor.Uint64:
 		out := tensor.Of[uint64](t)
 		for i, v := range x {
-			out[i] = toUint64(v)
+			out[i] = ToUint64(v)
 		}
 	default:
 		if !d.IsInt() {
@@ -124,7 +124,8 @@ func ToInt64(v float64) int64 {
 	return int64(v)
 }
 
-func toUint64(v float64) uint64 {
+// ToUint64 truncates; values from 2⁶⁴ on become its end, NaN 0, and those below 0 what ToInt64 makes of them, on every machine.
+func ToUint64(v float64) uint64 {
 	switch {
 	case v >= math.MaxUint64:
 		return math.MaxUint64

@@ -13,6 +13,11 @@ const convertPart = 1024
 // zero by whole, which gets a float64 beyond int32 and says what a 64-bit number stands for it.
 func Convert[D, S Number](l Level, dst []D, x []S, whole func(float64) int64) {
 	x = x[:len(dst)]
+	if size := unsafe.Sizeof(*new(S)); len(x) > 0 && size == unsafe.Sizeof(*new(D)) && elem[S]() < atF32 && elem[D]() < atF32 {
+		n := len(x) * int(size)
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), n), unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), n))
+		return
+	}
 	f, n := convertAsm[elem[D]()][elem[S]()].part(l, len(dst))
 	for at := 0; at < n; at += convertPart {
 		m := min(convertPart, n-at)
