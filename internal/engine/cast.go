@@ -76,10 +76,17 @@ func ones[D kernel.Number](l kernel.Level, dst, x *tensor.Tensor, from, to int) 
 // plain converts numbers that are exact in float32.
 func plain[S kernel.Number](l kernel.Level, dst []float32, x []S) { convert(l, dst, x) }
 
-// narrowed rounds to float32 such that a second rounding to 16 bits is right: to the odd one of the two neighbours.
+// narrowed rounds to float32 such that a second rounding to 16 bits is right: to the odd one of the two neighbours. What is
+// no number loses its bits.
 func narrowed[S kernel.Number](_ kernel.Level, dst []float32, x []S) {
+	const least, beyond = 0x1p-126, 1<<29 - 1 // the bits that float32 lacks
 	for i, v := range x {
 		d := float64(v)
+		if math.Abs(d) >= least {
+			b := math.Float64bits(d)
+			dst[i] = float32(math.Float64frombits(b&^beyond | (b&beyond+beyond)&(beyond+1)))
+			continue
+		}
 		f := float32(d)
 		if d != d {
 			f = float32(math.Copysign(math.NaN(), d))

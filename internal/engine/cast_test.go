@@ -28,6 +28,9 @@ func TestCast(t *testing.T) {
 				spreadReals(k, tensor.Of[float32](x))
 			case tensor.Float64:
 				spreadReals(k, tensor.Of[float64](x))
+				for i := 60; i < 400; i++ { // below and above what floats of fewer bits reach
+					tensor.Of[float64](x)[i] = math.Ldexp(float64(k.rng.IntN(1<<12)*2+1), k.rng.IntN(300)-150) + math.Ldexp(float64(k.rng.IntN(3)-1), -160)
+				}
 				tensor.Of[float64](x)[50] = math.Float64frombits(0xfffc123456789abc)
 			case tensor.Int32, tensor.Uint32, tensor.Int64, tensor.Uint64:
 				nearTies(k, d, x)

@@ -152,11 +152,8 @@ var remainderRows = pairRows(func(_ kernel.Level, dst, x, y []float32) bool {
 // products with y fit in it.
 func remainder(x, y float32) float32 {
 	q := float64(x) / float64(y)
-	if !(math.Abs(q) < 1<<24) {
+	if !(math.Abs(q) < 1<<24) || math.Abs(float64(y)) > math.MaxFloat32 {
 		return float32(math.Mod(float64(x), float64(y)))
-	}
-	if math.Abs(q) < 1 {
-		return x
 	}
 	r := float32(float64(x) - float64(float64(int64(q))*float64(y)))
 	return float32(math.Copysign(float64(r), float64(x)))
@@ -277,7 +274,7 @@ func (g *gatherer[T]) rows(i, rows int) []T {
 	case still && g.room != nil:
 		return g.room[:rows*n]
 	case g.room == nil:
-		g.room = make([]T, rows*n)
+		g.room = make([]T, rows*n+beyond)
 	}
 	for r := range rows {
 		at, rest := 0, i+r
@@ -286,7 +283,23 @@ func (g *gatherer[T]) rows(i, rows int) []T {
 			rest /= g.dims[j]
 		}
 		at += rest * g.strides[0]
-		fillRow(g.room[r*n:][:n], g.x[at:], g.strides[k])
+		if g.strides[k] == 1 {
+			copy(g.room[r*n:][:n], g.x[at:])
+			continue
+		}
+		fillBeyond(g.room[r*n:], g.x[at], n)
 	}
 	return g.room[:rows*n]
+}
+
+// beyond is how many elements fillBeyond may write behind a row.
+const beyond = 8
+
+// fillBeyond repeats v n times, eight at a time.
+func fillBeyond[T any](dst []T, v T, n int) {
+	eight := [8]T{v, v, v, v, v, v, v, v}
+	for ; n > 0; n -= 8 {
+		*(*[8]T)(dst) = eight
+		dst = dst[8:]
+	}
 }

@@ -150,6 +150,10 @@ func sameStart[D, T any](dst []D, x []T) bool {
 func stepOf[T any](x []T) int { return min(1, len(x)-1) }
 
 func wholeRef[T WholeNumber](op WholeOp, dst, x, y []T) {
+	if (op == WholeLeft || op == WholeRight) && len(y) == 1 && len(x) == len(dst) {
+		shiftRef(op, dst, x, uint64(y[0]))
+		return
+	}
 	sx, sy := stepOf(x), stepOf(y)
 	switch op {
 	case WholeAdd:
@@ -221,6 +225,19 @@ func wholeRef[T WholeNumber](op WholeOp, dst, x, y []T) {
 		for i := range dst {
 			dst[i] = min(x[i*sx], 1) ^ min(y[i*sy], 1)
 		}
+	}
+}
+
+// shiftRef shifts all by as much.
+func shiftRef[T WholeNumber](op WholeOp, dst, x []T, by uint64) {
+	if op == WholeLeft {
+		for i, v := range x {
+			dst[i] = v << by
+		}
+		return
+	}
+	for i, v := range x {
+		dst[i] = v >> by
 	}
 }
 
