@@ -38,7 +38,7 @@ func init() {
 		"com.microsoft.GroupQueryAttention": {lowerAttention}, "com.microsoft.MultiHeadAttention": {lowerAttention}, "Attention": {lowerAttention},
 		"Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique},
 
-		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool},
+		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool}, "LpPool": {lowerLpPool}, "GlobalLpPool": {lowerGlobalLpPool},
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
 		"GridSample": {lowerGridSample}, "RoiAlign": {lowerRoiAlign},
 		"DFT": {lowerDFT}, "STFT": {lowerSTFT},
