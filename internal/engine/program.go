@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"time"
+	"unsafe"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/tensor"
@@ -59,7 +60,8 @@ type frame struct {
 	ctx   context.Context
 	crew  *crew // nil: one thread
 	watch func(name string, t *tensor.Tensor)
-	times []time.Duration // by step, where asked for
+	times []time.Duration           // by step, where asked for
+	into  map[string]*tensor.Tensor // where outputs may be written
 }
 
 // keptFrames is how many unused frames a program keeps.
@@ -93,7 +95,7 @@ func (p *program) recycle(f *frame) {
 			f.vals[s.id] = nil
 		}
 	}
-	f.ctx, f.crew, f.watch, f.times = nil, nil, nil, nil
+	f.ctx, f.crew, f.watch, f.times, f.into = nil, nil, nil, nil, nil
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.free) < keptFrames {
@@ -108,6 +110,44 @@ func (f *frame) bind(s *slot, t *tensor.Tensor) {
 		f.vals[v.id] = &tensor.Tensor{DType: v.dtype, Shape: v.shape, Raw: t.Raw, Str: t.Str}
 	}
 }
+
+// output returns the tensor for an output in slot s: of the memory that the caller gave for it, unless that is of no use or
+// an input or another output lies there, or a new one.
+func (f *frame) output(name string, s *slot, in map[string]*tensor.Tensor) *tensor.Tensor {
+	t := f.into[name]
+	if t == nil || t.Kind != tensor.Dense || t.DType != s.dtype || !sameShape(t.Shape, s.shape) || len(t.Raw) == 0 || len(t.Raw) != s.dtype.ByteLen(t.Len()) || begin(t.Raw)%outputAlign != 0 {
+		return tensor.New(s.dtype, s.shape...)
+	}
+	for _, u := range in {
+		if overlap(t.Raw, u) {
+			return tensor.New(s.dtype, s.shape...)
+		}
+	}
+	for other, u := range f.into {
+		if other != name && overlap(t.Raw, u) {
+			return tensor.New(s.dtype, s.shape...)
+		}
+	}
+	return &tensor.Tensor{DType: s.dtype, Shape: t.Shape, Raw: t.Raw}
+}
+
+// outputAlign is where outputs have to begin so that elements of every type can be written in place.
+const outputAlign = 8
+
+// overlap says whether a tensor, or those in it, lies in b.
+func overlap(b []byte, t *tensor.Tensor) bool {
+	if t == nil {
+		return false
+	}
+	for _, item := range t.Items {
+		if overlap(b, item) {
+			return true
+		}
+	}
+	return len(t.Raw) > 0 && begin(b) < begin(t.Raw)+uintptr(len(t.Raw)) && begin(t.Raw) < begin(b)+uintptr(len(b))
+}
+
+func begin(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[0])) }
 
 // f32 returns the elements of a float slot.
 func (f *frame) f32(s *slot) []float32 { return tensor.Of[float32](f.vals[s.id]) }
@@ -163,7 +203,7 @@ func (p *program) run(ctx context.Context, in map[string]*tensor.Tensor, c *crew
 	}
 	for _, q := range p.outputs {
 		if r := q.slot.root; r.place == inOutput {
-			f.bind(r, tensor.New(r.dtype, r.shape...))
+			f.bind(r, f.output(q.name, r, in))
 		}
 	}
 	if err := p.execute(f, c); err != nil {

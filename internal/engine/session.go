@@ -183,13 +183,25 @@ func (s *Session) Run(ctx context.Context, in map[string]*tensor.Tensor) (map[st
 	return s.RunWatch(ctx, in, nil)
 }
 
+// RunInto is [Session.Run] that writes an output to the tensor of its name in into, where that has its type and shape, as the
+// outputs of an earlier run have. Memory that is new has to be cleared and fetched, which takes as long as much that is computed
+// there. A run that fails leaves anything in into.
+func (s *Session) RunInto(ctx context.Context, in, into map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
+	return s.runFor(ctx, in, func(f *frame) { f.into = into }, nil)
+}
+
 // RunWatch is [Session.Run] that also shows each value of Options.Watch, as soon as it exists, with the
 // shape and element order that ONNX gives it, or those of memory with Options.AnyOrder. A shown tensor is valid until watch returns.
 func (s *Session) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, watch func(name string, t *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
+	return s.runFor(ctx, in, func(f *frame) { f.watch = watch }, watch)
+}
+
+// runFor evaluates the program, or the definitions where there is none.
+func (s *Session) runFor(ctx context.Context, in map[string]*tensor.Tensor, prepare func(*frame), watch func(string, *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
 	if s.opt.Reference {
 		return s.reference(ctx, in, watch)
 	}
-	out, err := s.run(ctx, in, func(f *frame) { f.watch = watch })
+	out, err := s.run(ctx, in, prepare)
 	if errors.Is(err, errDeclared) {
 		return s.reference(ctx, in, watch)
 	}
@@ -281,16 +293,18 @@ func (s *Session) Profile(ctx context.Context, in map[string]*tensor.Tensor, run
 	}
 	var steps []*step
 	var times [][]time.Duration
+	var last map[string]*tensor.Tensor
 	for range runs {
 		var row []time.Duration
-		_, err := s.run(ctx, in, func(f *frame) {
+		out, err := s.run(ctx, in, func(f *frame) {
+			f.into = last
 			steps, row = f.prog.steps, make([]time.Duration, len(f.prog.steps))
 			f.times = row
 		})
 		if err != nil {
 			return nil, err
 		}
-		times = append(times, row)
+		times, last = append(times, row), out
 	}
 	out := make([]StepTime, len(steps))
 	for i, st := range steps {

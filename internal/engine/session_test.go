@@ -68,6 +68,50 @@ func TestShapesAreSpecialised(t *testing.T) {
 	}
 }
 
+// TestRunInto writes outputs to given memory, but not where an input or another output lies, or what has another shape.
+func TestRunInto(t *testing.T) {
+	k := newMaker(1)
+	x := k.input(k.floats(3, 40))
+	k.output(k.node("Neg", []string{x}), k.node("Abs", []string{x}), k.node("Identity", []string{x}))
+	s := k.compile(t, Options{Threads: 1})
+	want, err := s.Run(context.Background(), k.in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	neg, abs, same := k.m.Graph.Out[0].Name, k.m.Graph.Out[1].Name, k.m.Graph.Out[2].Name
+	into := marked(want)
+	neither := tensor.New(tensor.Float32, 40, 3)
+	for i, c := range []struct {
+		into map[string]*tensor.Tensor
+		here bool // whether all of it is written to
+	}{
+		{map[string]*tensor.Tensor{neg: into[neg], abs: into[abs]}, true},
+		{map[string]*tensor.Tensor{neg: into[neg], abs: into[neg]}, false},
+		{map[string]*tensor.Tensor{neg: k.in[x]}, false},
+		{map[string]*tensor.Tensor{abs: neither}, false},
+		{map[string]*tensor.Tensor{neg: want[neg], abs: want[abs], same: want[same]}, false},
+	} {
+		input := k.in[x].Clone()
+		got, err := s.RunInto(context.Background(), k.in, c.into)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, w := range k.reference(t) {
+			within(t, name, got[name], w, 0, 0)
+		}
+		if string(input.Raw) != string(k.in[x].Raw) {
+			t.Fatalf("%d: the input is overwritten", i)
+		}
+		here := true
+		for name, u := range c.into {
+			here = here && &got[name].Raw[0] == &u.Raw[0]
+		}
+		if here != c.here {
+			t.Errorf("%d: written to what is given: %v, want %v", i, here, c.here)
+		}
+	}
+}
+
 func TestInputErrors(t *testing.T) {
 	k := small(1)
 	s := k.compile(t, Options{})
