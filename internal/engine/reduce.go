@@ -38,7 +38,8 @@ type reducer interface {
 }
 
 const (
-	reduceColumns = 1024 // that are folded at a time
+	reduceColumns = 4096 // that are folded at a time at most
+	leastColumns  = 1024 // where threads share them, or each is read again
 	reduceRoom    = 3 * reduceColumns
 )
 
@@ -112,8 +113,10 @@ func (r reduction) finish(l kernel.Level, y []float32, size int) {
 
 // emitReduceStage adds the step that reduces the middle one of three dimensions.
 func (lw *lowerer) emitReduceStage(n *node, by reducer, src, dst *slot, s reduceStage, finish func(l kernel.Level, y []float32)) {
+	work := float64(s.outer*s.mid*s.inner) * functionNanos
+	s.wide = min(reduceColumns, max(leastColumns, s.outer*s.inner/lw.partsFor(work, s.outer*s.inner)))
 	level, units := lw.level, s.outer*s.blocks()
-	parts := lw.partsFor(float64(s.outer*s.mid*s.inner)*functionNanos, units)
+	parts := lw.partsFor(work, units)
 	out, room := []*slot{dst}, dst
 	if s.inner > 1 {
 		room = lw.scratch(tensor.Float32, parts*reduceRoom)
@@ -165,28 +168,31 @@ func reducedAxes(n *node, rank int) ([]bool, bool) {
 }
 
 // A reduceStage reduces the middle one of the three dimensions into which memory falls.
-type reduceStage struct{ outer, mid, inner int }
+type reduceStage struct {
+	outer, mid, inner int
+	wide              int // columns of a block
+}
 
 // blocks is how many blocks of columns each of the outer matrices is cut into. They are numbered through all matrices.
-func (s reduceStage) blocks() int { return (s.inner + reduceColumns - 1) / reduceColumns }
+func (s reduceStage) blocks() int { return (s.inner + s.wide - 1) / s.wide }
 
 // columns returns where the results and the operands of a block begin.
 func (s reduceStage) columns(block int) (result, operand int) {
 	k := s.blocks()
-	o, c := block/k*s.inner, block%k*reduceColumns
+	o, c := block/k*s.inner, block%k*s.wide
 	return o + c, o*s.mid + c
 }
 
 // width is how many columns a block has.
 func (s reduceStage) width(block int) int {
-	return min(reduceColumns, s.inner-block%s.blocks()*reduceColumns)
+	return min(s.wide, s.inner-block%s.blocks()*s.wide)
 }
 
 // reduceStages says how memory falls into dimensions before, among and behind the reduced ones: for each group of these
 // that are neighbours, the last one first.
 func reduceStages(l layout, shape []int, gone []bool) []reduceStage {
 	var stages []reduceStage
-	s, all := reduceStage{1, 1, 1}, tensor.Elements(shape)
+	s, all := reduceStage{1, 1, 1, leastColumns}, tensor.Elements(shape)
 	physical := l.physical(shape)
 	for p := len(physical) - 1; p >= 0; p-- {
 		d := physical[p]

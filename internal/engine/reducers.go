@@ -17,7 +17,10 @@ type fold struct {
 func (r fold) reduceRows(l kernel.Level, dst, x []float32) { l.ReduceRows(r.rows, dst, x) }
 
 func (r fold) reduceColumns(l kernel.Level, dst, x []float32, rows, pitch int, room []float32) {
-	lanes, tmp := room[:reduceColumns], room[reduceColumns:2*reduceColumns]
+	lanes, tmp, n := room[:reduceColumns], room[reduceColumns:2*reduceColumns], min(rows, chunkRows(len(dst), pitch))
+	if n == 1 {
+		lanes = dst
+	}
 	eachChunk(len(dst), x, rows, pitch, func(i int, chunk []float32) {
 		for _, u := range r.first {
 			l.Unary(u, tmp[:len(chunk)], chunk)
@@ -29,7 +32,9 @@ func (r fold) reduceColumns(l kernel.Level, dst, x []float32, rows, pitch int, r
 			l.Binary(r.pair, lanes[:len(chunk)], lanes[:len(chunk)], chunk)
 		}
 	})
-	foldLanes(l, r.pair, dst, lanes, min(rows, chunkRows(len(dst), pitch)))
+	if n > 1 {
+		foldLanes(l, r.pair, dst, lanes, n)
+	}
 }
 
 // eachChunk calls do with rows of cols elements, pitch apart: with as many at a time as chunkRows says.
@@ -40,20 +45,25 @@ func eachChunk(cols int, x []float32, rows, pitch int, do func(i int, chunk []fl
 	}
 }
 
+// chunkColumns is how many columns short rows have together that are folded at a time.
+const chunkColumns = 512
+
 // chunkRows is how many rows of so many columns are folded at a time: several where they are short, and neighbours.
 func chunkRows(cols, pitch int) int {
 	if cols < pitch {
 		return 1
 	}
-	return max(1, reduceColumns/2/cols)
+	return max(1, chunkColumns/cols)
 }
 
-// foldLanes folds the rows that lie in the lanes behind one another.
+// foldLanes folds the rows that lie in the lanes behind one another, the latter half onto the former again and again.
 func foldLanes(l kernel.Level, pair kernel.Binary, dst, lanes []float32, rows int) {
-	copy(dst, lanes)
-	for i := 1; i < rows; i++ {
-		l.Binary(pair, dst, dst, lanes[i*len(dst):][:len(dst)])
+	for n := len(dst); rows > 1; {
+		half := rows / 2
+		l.Binary(pair, lanes[:half*n], lanes[:half*n], lanes[(rows-half)*n:][:half*n])
+		rows -= half
 	}
+	copy(dst, lanes)
 }
 
 // productOf multiplies in float64.

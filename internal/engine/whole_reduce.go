@@ -10,7 +10,7 @@ import (
 // exactMean is the most int32 whose sum float64 holds.
 const exactMean = 1 << 22
 
-// wholeReducer reduces the columns of units from to to-1 of a stage, each reduceColumns wide or what is left.
+// wholeReducer reduces the columns of units from to to-1 of a stage, each as wide as the stage says or what is left.
 type wholeReducer func(kind string, dst, src *tensor.Tensor, s reduceStage, from, to int)
 
 // lowerWholeReduce emits a reduction of integers. Sums and products wrap; means are those of a sum in float64, in order.
