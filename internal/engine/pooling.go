@@ -13,6 +13,8 @@ type poolSpec struct {
 	pool    *kernel.Pool // without taps
 	average bool
 	taps    func(pitch int) *kernel.Indirect // of an image of some pitch
+	win     kernel.Window
+	deep    bool // the window has a depth too
 }
 
 // dense returns the pooling of values in slots of their own.
@@ -27,10 +29,21 @@ func lowerPool(lw *lowerer, n *node) bool {
 		return false
 	}
 	p, ok := poolOf(n)
-	if ok {
+	if !ok {
+		return false
+	}
+	if q, ok := p.planes(lw.level); ok && lw.straight(n) {
+		lw.poolPlanes(n, q)
+	} else {
 		lw.poolF32(n, p)
 	}
-	return ok
+	return true
+}
+
+// straight says whether the operand of n lies in row-major order, and its result may.
+func (lw *lowerer) straight(n *node) bool {
+	l, ok := lw.natural(n.in[0])
+	return ok && l == rowMajor && lw.placed[n.out[0]].whole == nil
 }
 
 // lowerGlobalPool emits a pooling over all pixels.
@@ -46,7 +59,7 @@ func lowerGlobalPool(lw *lowerer, n *node) bool {
 func globalPoolOf(x *value, average bool) poolSpec {
 	c, space := x.shape[1], tensor.Elements(x.shape[2:])
 	taps := func(pitch int) *kernel.Indirect { return kernel.GlobalTaps(space, pitch) }
-	return poolSpec{&kernel.Pool{C: c, OutPitch: c}, average, taps}
+	return poolSpec{pool: &kernel.Pool{C: c, OutPitch: c}, average: average, taps: taps}
 }
 
 // poolOf reads the window of MaxPool or AveragePool.
@@ -72,6 +85,7 @@ func poolOf(n *node) (poolSpec, bool) {
 		d.kernel = min(d.kernel, reach(d.size+d.before, d.dilation))
 	}
 	w.KH, w.KW = min(w.KH, reach(w.H+w.Top, w.DilH)), min(w.KW, reach(w.W+w.Left, w.DilW))
+	p.win, p.deep = w, d != nil
 	p.taps = func(pitch int) *kernel.Indirect {
 		at := w
 		at.Pitch = pitch

@@ -42,6 +42,17 @@ func (l Level) MaxPoolF32(p *Pool, dst, x []float32, r0, r1 int) {
 	foldRows(l, maxPoolF32Asm, maxTapsF32, p, dst[min(len(dst), r0*p.OutPitch):], p.OutPitch, x, r0, r1)
 }
 
+// FoldMaxF32 is MaxPoolF32 that writes output pixel r0 to the beginning of dst.
+func (l Level) FoldMaxF32(p *Pool, dst, x []float32, r0, r1 int) {
+	foldRows(l, maxPoolF32Asm, maxTapsF32, p, dst, p.OutPitch, x, r0, r1)
+}
+
+// FoldSumF32 computes the sums of output pixels r0 to r1, in tap order, from the beginning of dst on. A window of padding
+// alone gives 0.
+func (l Level) FoldSumF32(p *Pool, dst, x []float32, r0, r1 int) {
+	foldRows(l, sumPoolF32Asm, sumTapsF32, p, dst, p.OutPitch, x, r0, r1)
+}
+
 // MaxPoolU8 computes output pixels r0 to r1. A window of padding alone gives 0.
 func (l Level) MaxPoolU8(p *Pool, dst, x []uint8, r0, r1 int) {
 	foldRows(l, maxPoolU8Asm, maxTapsU8, p, dst[min(len(dst), r0*p.OutPitch):], p.OutPitch, x, r0, r1)
@@ -171,6 +182,9 @@ func poolPixel[T, U any](l Level, asm variants[poolFn[T, U]], ref func(dst []U, 
 		ref(dst, x, taps)
 	}
 }
+
+// Seen is how many of the taps of output pixel i are no padding.
+func (ix *Indirect) Seen(i int) int { return valid(ix.row(i)) }
 
 // row is the offsets of output pixel i.
 func (ix *Indirect) row(i int) []int32 { return ix.off[:ix.Rows*ix.Taps][i*ix.Taps:][:ix.Taps] }

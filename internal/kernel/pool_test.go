@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -48,6 +49,29 @@ func TestPoolF32(t *testing.T) {
 		equalFloats(t, "max "+what, got, want)
 		got, want = testPool(t, l, p, x, mark, what, func(l Level, dst []float32) { l.AvgPoolF32(p, dst, x, 0, p.Taps.Rows) })
 		equalFloats(t, "mean "+what, got, want)
+	})
+}
+
+// TestFoldF32 folds some output pixels to the beginning of a slice, as the poolings put them where they belong.
+func TestFoldF32(t *testing.T) {
+	eachPool(t, func(l Level, r *rand.Rand, p *Pool, n int, what string) {
+		x, rows := newFloats(r, n, 1), p.Taps.Rows
+		all, some := make([]float32, rows*p.OutPitch), make([]float32, rows*p.OutPitch)
+		l.MaxPoolF32(p, all, x, 0, rows)
+		l.FoldMaxF32(p, some, x, rows/2, rows)
+		for i := rows / 2; i < rows; i++ {
+			equalFloats(t, "max "+what, some[(i-rows/2)*p.OutPitch:][:p.C], all[i*p.OutPitch:][:p.C])
+		}
+		ones := *p
+		ones.Divisors = slices.Repeat([]float32{1}, rows)
+		l.AvgPoolF32(&ones, all, x, 0, rows)
+		l.FoldSumF32(p, some, x, rows/2, rows)
+		for i := rows / 2; i < rows; i++ {
+			equalFloats(t, "sum "+what, some[(i-rows/2)*p.OutPitch:][:p.C], all[i*p.OutPitch:][:p.C])
+			if seen := len(slices.DeleteFunc(slices.Clone(p.Taps.row(i)), func(o int32) bool { return o < 0 })); p.Taps.Seen(i) != seen {
+				t.Fatalf("%s: pixel %d sees %d taps, not %d", what, i, p.Taps.Seen(i), seen)
+			}
+		}
 	})
 }
 
