@@ -71,6 +71,33 @@ func lowerComputedConv(lw *lowerer, n *node) bool {
 	return true
 }
 
+// lowerComputedConvTranspose emits a transposed convolution whose weights or bias are computed.
+func lowerComputedConvTranspose(lw *lowerer, n *node) bool {
+	if !n.in[0].is(tensor.Float32) || len(n.in[0].shape) < 3 || n.in[0].elems() == 0 {
+		return false
+	}
+	s, ok := convTransposeOf(n)
+	if !ok {
+		return false
+	}
+	lw.convTranspose(n, s)
+	if b := n.input(2); b != nil && b.konst == nil {
+		lw.addBias(n, lw.use(n.out[0], channelsLast), lw.use(b, rowMajor), s.channels())
+	}
+	return true
+}
+
+// addBias adds a number for each channel to pixels.
+func (lw *lowerer) addBias(n *node, y, bias *slot, channels int) {
+	level, pixels := lw.level, n.out[0].elems()/channels
+	parts := lw.partsFor(float64(n.out[0].elems())*functionNanos, pixels)
+	lw.emit(&step{node: n, kernel: "add bias", parts: parts, in: []*slot{bias, y}, out: []*slot{y}, run: func(f *frame, part int) error {
+		rows := f.f32(y)[pixels*part/parts*channels : pixels*(part+1)/parts*channels]
+		level.BinaryRows(kernel.Add, rows, rows, f.f32(bias))
+		return nil
+	}})
+}
+
 // packComputed emits the step that packs the weights of each group, and returns where the first lies.
 func (lw *lowerer) packComputed(n *node, s *convSpec, weights *slot, groups int) int {
 	packs, level, taps, og := lw.newPacks(groups), lw.level, s.taps(), s.o/groups

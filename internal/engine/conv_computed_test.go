@@ -61,3 +61,47 @@ func TestComputedGemm(t *testing.T) {
 		})
 	}
 }
+
+// TestComputedConvTranspose spreads images by weights, or adds a bias, that are inputs of the network.
+func TestComputedConvTranspose(t *testing.T) {
+	for i, c := range []struct {
+		x, w  []int
+		want  string
+		attrs []any
+	}{
+		{[]int{2, 6, 5, 4}, []int{6, 9, 3, 3}, "gather taps", []any{"strides", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}, "output_padding", []int64{1, 1}}},
+		{[]int{1, 6, 5, 4}, []int{6, 4, 3, 2}, "gather taps", []any{"group", int64(2), "dilations", []int64{2, 1}}},
+		{[]int{2, 6, 5, 4}, []int{6, 5, 2, 3}, "gather taps", []any{"strides", []int64{2, 3}}},
+		{[]int{2, 6, 3, 5, 4}, []int{6, 5, 2, 2, 2}, "gather taps", []any{"strides", []int64{2, 2, 2}}},
+		{[]int{2, 35, 5, 4}, []int{35, 1, 4, 4}, "f32 depthwise conv transpose 4x4", []any{"group", int64(35), "strides", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}}},
+		{[]int{2, 6, 5, 4}, []int{6, 17, 4, 4}, "f32 conv transpose by phases 4x4", []any{"strides", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}}},
+		{[]int{1, 6, 5, 4}, []int{6, 16, 3, 3}, "f32 conv transpose by phases 3x3", []any{"group", int64(2), "strides", []int64{1, 2}, "pads", []int64{0, 1, 0, 0}}},
+		{[]int{1, 6, 25}, []int{6, 33, 8}, "f32 conv transpose by phases 1x8", []any{"strides", []int64{4}, "pads", []int64{2, 2}}},
+	} {
+		channels := c.w[1]
+		if c.attrs[0] == "group" {
+			channels *= int(c.attrs[1].(int64))
+		}
+		for _, b := range []string{"none", "constant", "computed", "computed alone"} {
+			t.Run(fmt.Sprint(c.want, c.x, b), func(t *testing.T) {
+				k := newMaker(uint64(i))
+				in := []string{k.input(k.floats(c.x...))}
+				names := []string{"pack f32", c.want}
+				if b == "computed alone" {
+					in, names = append(in, k.constant(k.floats(c.w...))), names[1:]
+				} else {
+					in = append(in, k.input(k.floats(c.w...)))
+				}
+				switch b {
+				case "constant":
+					in = append(in, k.constant(k.floats(channels)))
+				case "computed", "computed alone":
+					in, names = append(in, k.input(k.floats(channels))), append(names, "add bias")
+				}
+				y := k.node("ConvTranspose", in, c.attrs...)
+				k.output(y, k.node("Relu", []string{y}))
+				wantKernels(t, k.checkFloat(t), names...)
+			})
+		}
+	}
+}

@@ -69,9 +69,9 @@ func phaseOf(at, size, in, taps, stride, pad int) line {
 	return l
 }
 
-// weights returns those of some taps, in the order of s.weight (C, O/group, taps).
-func (s *convTranspose) weights(taps []int) []float32 {
-	all, w := s.taps(), tensor.Of[float32](s.weight)
+// weightsOf returns those of some taps of w, in its order (C, O/group, taps).
+func (s *convTranspose) weightsOf(w []float32, taps []int) []float32 {
+	all := s.taps()
 	some := make([]float32, 0, len(w)/all*len(taps))
 	for ; len(w) > 0; w = w[all:] {
 		for _, t := range taps {
@@ -99,10 +99,10 @@ func (lw *lowerer) phaseTaps(phases []phase) []*kernel.Indirect {
 // phasedDense emits the phases of a transposed convolution as products, and a step that deals their pixels out.
 func (lw *lowerer) phasedDense(n *node, s *convTranspose, phases []phase) {
 	level, o := lw.level, s.channels()
-	ws := packed(lw.packs, packKey{n.out[0].name, s.phaseForm()}, []*tensor.Tensor{s.weight}, func() [][]*kernel.PackedF32 {
+	packs := transposePacks(lw, n, s, s.phaseForm(), func(weights []float32) [][]*kernel.PackedF32 {
 		list := make([][]*kernel.PackedF32, len(phases))
 		for i, p := range phases {
-			w, taps := s.weights(p.taps), len(p.taps)
+			w, taps := s.weightsOf(weights, p.taps), len(p.taps)
 			list[i] = packGroups(s.group, func(g int) *kernel.PackedF32 {
 				return level.PackF32(w[g*s.cg*s.og*taps:], s.og, s.cg, taps, kernel.Order{N: taps, Tap: 1, K: s.og * taps})
 			})
@@ -129,7 +129,7 @@ func (lw *lowerer) phasedDense(n *node, s *convTranspose, phases []phase) {
 	}
 	lw.emit(&step{node: n, kernel: "f32 conv transpose by phases " + sizeText(s.win), macs: macs, parts: len(jobs), in: []*slot{x}, out: []*slot{sums}, run: func(f *frame, part int) error {
 		k := jobs[part]
-		for g, w := range ws[k.phase] {
+		for g, w := range packs(f)[k.phase] {
 			out := &kernel.OutF32{C: f.f32(sums)[k.at+g*s.og:], Ldc: o, Min: s.act.lo, Max: s.act.hi}
 			if s.bias != nil {
 				out.Bias = s.bias[g*s.og:]
@@ -171,10 +171,10 @@ func (lw *lowerer) dealPhases(n *node, s *convTranspose, phases []phase, sums *s
 // phasedDepthwise emits the phases of a transposed convolution of single channels, each row of pixels on its own.
 func (lw *lowerer) phasedDepthwise(n *node, s *convTranspose, phases []phase) {
 	c, level := s.group, lw.level
-	ws := packed(lw.packs, packKey{n.out[0].name, s.phaseForm()}, []*tensor.Tensor{s.weight}, func() []*kernel.GroupedF32 {
+	packs := transposePacks(lw, n, s, s.phaseForm(), func(weights []float32) []*kernel.GroupedF32 {
 		list := make([]*kernel.GroupedF32, len(phases))
 		for i, p := range phases {
-			list[i] = level.PackGroupedF32(s.weights(p.taps), c, 1, len(p.taps), kernel.Order{N: len(p.taps), Tap: 1, K: len(p.taps)})
+			list[i] = level.PackGroupedF32(s.weightsOf(weights, p.taps), c, 1, len(p.taps), kernel.Order{N: len(p.taps), Tap: 1, K: len(p.taps)})
 		}
 		return list
 	})
@@ -186,7 +186,7 @@ func (lw *lowerer) phasedDepthwise(n *node, s *convTranspose, phases []phase) {
 	lines := image{im.batch, 0, 0, (s.win.H + s.win.StrideH - 1) / s.win.StrideH}
 	cuts := lw.rowCuts(lines, 1, float64(macs)*f32DepthwiseNanos, nil)
 	lw.emit(&step{node: n, kernel: "f32 depthwise conv transpose " + sizeText(s.win) + s.act.text, macs: macs, parts: len(cuts), in: []*slot{x}, out: []*slot{dst}, run: func(f *frame, part int) error {
-		k := cuts[part]
+		k, ws := cuts[part], packs(f)
 		in, all := imageAt(f.f32(x), im.in, k.image, 0), f.f32(dst)[k.image*im.out:][:im.out]
 		for y := k.M0; y < k.M1; y++ {
 			for i, p := range phases {

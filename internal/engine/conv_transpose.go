@@ -10,7 +10,7 @@ import (
 // A convTranspose says what a "conv transpose" node computes: each input pixel times the weights of each
 // tap, added up at the output pixels that the tap reaches.
 type convTranspose struct {
-	weight *tensor.Tensor // (C, O/group, KH, KW)
+	weight *tensor.Tensor // (C, O/group, KH, KW); nil: computed
 	group  int
 	cg, og int           // input and output channels of a group
 	win    kernel.Window // seen from the output: H, W are those of the result, OH, OW of the operand
@@ -39,10 +39,13 @@ func (s *convTranspose) scale(by []float32) {
 	})
 }
 
-// findConvTransposes turns ConvTranspose with constant weights into "conv transpose" nodes.
+// findConvTransposes turns ConvTranspose with constant weights and bias into "conv transpose" nodes.
 func findConvTransposes(g *net) {
 	for _, n := range g.nodes {
 		if n.kind != "ConvTranspose" || !n.static() || !n.in[0].is(tensor.Float32) || n.in[1].konst == nil || n.in[0].elems() == 0 {
+			continue
+		}
+		if b := n.input(2); b != nil && b.konst == nil {
 			continue
 		}
 		if s, ok := convTransposeOf(n); ok {
@@ -59,10 +62,12 @@ func convTransposeOf(n *node) (*convTranspose, bool) {
 	}
 	s := &convTranspose{weight: w.konst, group: group, cg: x.shape[1] / group, og: w.shape[1]}
 	if b := n.input(2); b != nil {
-		if b.konst == nil || !sameShape(b.shape, []int{s.channels()}) {
+		if !sameShape(b.shape, []int{s.channels()}) {
 			return nil, false
 		}
-		s.bias = tensor.Of[float32](b.konst)
+		if b.konst != nil {
+			s.bias = tensor.Of[float32](b.konst)
+		}
 	}
 	front, err := op.ConvTransposeFront(n.onnx, x.shape, w.shape)
 	if err != nil {
@@ -80,22 +85,28 @@ func convTransposeOf(n *node) (*convTranspose, bool) {
 	return s, ok
 }
 
-// lowerConvTranspose emits a product for all taps, and a step that gathers its sums.
+// lowerConvTranspose emits a transposed convolution with constant weights.
 func lowerConvTranspose(lw *lowerer, n *node) bool {
 	s := n.spec.(*convTranspose)
+	lw.convTranspose(n, s)
+	s.weight = nil
+	return true
+}
+
+// convTranspose emits phases, or a product for all taps and a step that gathers its sums.
+func (lw *lowerer) convTranspose(n *node, s *convTranspose) {
 	if phases := s.phases(); phases != nil {
 		if s.depthwise() {
 			lw.phasedDepthwise(n, s, phases)
 		} else {
 			lw.phasedDense(n, s, phases)
 		}
-		s.weight = nil
-		return true
+		return
 	}
 	x := lw.use(n.in[0], channelsLast)
 	im := imageOf(n.in[0], n.out[0])
 	pixels := im.in / n.in[0].shape[1]
-	ws := lw.packTaps(n, s)
+	packs := transposePacks(lw, n, s, "conv transpose f32", func(w []float32) []*kernel.PackedF32 { return s.packTaps(lw.level, w) })
 	width := s.group * s.taps() * s.og
 	sums := lw.scratch(tensor.Float32, im.batch*pixels*width)
 	macs := int64(im.batch*pixels) * int64(width) * int64(s.cg)
@@ -103,28 +114,36 @@ func lowerConvTranspose(lw *lowerer, n *node) bool {
 	c := s.cg * s.group
 	lw.emit(&step{node: n, kernel: "f32 conv transpose " + s.deep.text(s.win), macs: macs, parts: len(cuts), in: []*slot{x}, out: []*slot{sums}, run: func(f *frame, part int) error {
 		k := cuts[part]
-		for g, w := range ws {
+		for g, w := range packs(f) {
 			out := &kernel.OutF32{C: f.f32(sums)[k.image*pixels*width:][:pixels*width][g*s.taps()*s.og:], Ldc: width}
 			w.Gemm(f.f32(x)[k.image*im.in:][:im.in][g*s.cg:], c, out, kernel.Range{M0: k.M0, M1: k.M1, P1: w.Panels()})
 		}
 		return nil
 	}})
 	lw.gatherTaps(n, s, sums, im)
-	s.weight = nil
-	return true
+}
+
+// transposePacks returns what tells the weights of s in a form: packed once, or in a step of each run where they are computed.
+func transposePacks[T any](lw *lowerer, n *node, s *convTranspose, form string, pack func(w []float32) T) func(f *frame) T {
+	if s.weight != nil {
+		p := packed(lw.packs, packKey{n.out[0].name, form}, []*tensor.Tensor{s.weight}, func() T { return pack(tensor.Of[float32](s.weight)) })
+		return func(*frame) T { return p }
+	}
+	weights, at := lw.use(n.in[1], rowMajor), lw.newPacks(1)
+	lw.emit(&step{node: n, kernel: "pack f32", parts: 1, in: []*slot{weights}, run: func(f *frame, _ int) error {
+		f.packs[at] = pack(f.f32(weights))
+		return nil
+	}})
+	return func(f *frame) T { return f.packs[at].(T) }
 }
 
 // packTaps packs the weights of each group as (C/group, taps·O/group).
-func (lw *lowerer) packTaps(n *node, s *convTranspose) []*kernel.PackedF32 {
-	return packed(lw.packs, packKey{n.out[0].name, "conv transpose f32"}, []*tensor.Tensor{s.weight}, func() []*kernel.PackedF32 {
-		w := make([]float32, s.weight.Len())
-		kernel.Permute(lw.level, w, tensor.Of[float32](s.weight), []int{s.cg * s.group, s.og, s.taps()}, []int{0, 2, 1})
-		cols := s.taps() * s.og
-		ws := make([]*kernel.PackedF32, s.group)
-		for g := range ws {
-			ws[g] = lw.level.PackF32(w[g*s.cg*cols:], cols, s.cg, 1, kernel.Order{N: 1, K: cols})
-		}
-		return ws
+func (s *convTranspose) packTaps(l kernel.Level, weights []float32) []*kernel.PackedF32 {
+	w := make([]float32, len(weights))
+	kernel.Permute(l, w, weights, []int{s.cg * s.group, s.og, s.taps()}, []int{0, 2, 1})
+	cols := s.taps() * s.og
+	return packGroups(s.group, func(g int) *kernel.PackedF32 {
+		return l.PackF32(w[g*s.cg*cols:], cols, s.cg, 1, kernel.Order{N: 1, K: cols})
 	})
 }
 

@@ -9,6 +9,7 @@ func init() {
 
 		"conv":           {lowerConv},
 		"Conv":           {lowerComputedConv},
+		"ConvTranspose":  {lowerComputedConvTranspose},
 		"gemm":           {lowerFewGemm, lowerGemm},
 		"conv transpose": {lowerConvTranspose},
 		"matmul":         {lowerMatMul},
