@@ -21,6 +21,8 @@ func lowerConv(lw *lowerer, n *node) bool {
 	switch {
 	case s.depthwise(), s.group > 1 && lw.groupsPay(s):
 		lw.groupedF32(n, s)
+	case s.spreads():
+		lw.spreadF32(n, s)
 	case lw.planes(n, s):
 		lw.planesF32(n, s)
 	case s.fewChannels():

@@ -14,11 +14,11 @@ func Repeat[T Word](l Level, dst, src []T, times int) {
 	}
 	dst = dst[:len(src)*times]
 	size := int(unsafe.Sizeof(dst[0]))
-	if f, unit := joinPairsAsm[size].strip(l); times == 2 && unit > 0 && len(src) >= unit {
+	if f, unit := joinFor(l, size, times); unit > 0 && len(src) >= unit {
 		whole, rest := len(src)-len(src)%unit, len(src)-unit
-		f(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 0, whole) // two planes that are one
+		f(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 0, whole) // planes that are one
 		if whole < len(src) {
-			f(unsafe.Pointer(&dst[2*rest]), unsafe.Pointer(&src[rest]), 0, unit)
+			f(unsafe.Pointer(&dst[times*rest]), unsafe.Pointer(&src[rest]), 0, unit)
 		}
 		return
 	}
@@ -33,14 +33,24 @@ func Repeat[T Word](l Level, dst, src []T, times int) {
 	case 16:
 		repeatTwice(unsafe.Slice((*[2]uint64)(to), len(src)), src, times/2)
 	default:
-		for k := range times {
-			at := k
-			for _, v := range src {
-				dst[at] = v
-				at += times
+		for i, v := range src {
+			same := dst[i*times:][:times]
+			for k := range same {
+				same[k] = v
 			}
 		}
 	}
+}
+
+// joinFor finds the body that makes pixels of so many planes, and how many it takes at a time; 0: none.
+func joinFor(l Level, size, planes int) (pixelFn, int) {
+	switch planes {
+	case 2:
+		return joinPairsAsm[size].strip(l)
+	case 3:
+		return joinAsm[size].strip(l)
+	}
+	return nil, 0
 }
 
 // repeatIn writes each element as often as it fits into a wider one.
