@@ -18,6 +18,7 @@ type gridMove struct {
 	row         []rowPiece
 	dense       []int // by dimension, the elements that an index has in the result; 0 where there are gaps
 	period      []int // by dimension, after how many indices the same come again; 0: never
+	lines       int   // how often each row comes, where all are neighbours in the operand that are repeated alike; else 0
 	cut         int   // the dimension that threads share
 	level       kernel.Level
 	nanos       float64
@@ -43,12 +44,13 @@ const (
 )
 
 const (
-	longPiece  = 16   // elements from which on neighbours are copied by a call
-	shortRow   = 64   // elements up to which rows of picks are joined
-	mostRow    = 2048 // elements of what they are joined to
-	nearCopy   = 4096 // elements from which on a copy is made from the first ones again
-	pickNanos  = 0.4  // for one element, roughly
-	pieceNanos = 6    // for one piece of a row
+	longPiece    = 16   // elements from which on neighbours are copied by a call
+	shortRow     = 64   // elements up to which rows of picks are joined
+	mostRow      = 2048 // elements of what they are joined to
+	repeatedRoom = 2048 // elements of rows that are repeated by one call
+	nearCopy     = 4096 // elements from which on a copy is made from the first ones again
+	pickNanos    = 0.4  // for one element, roughly
+	pieceNanos   = 6    // for one piece of a row
 )
 
 // gridOf finds the grid in a list that holds for each index of dims, in order, the element that goes there. It is nil where
@@ -285,6 +287,7 @@ func (m *gridMove) measure() {
 			m.cut = k
 		}
 	}
+	m.lines = m.repeatedLines()
 	for _, p := range m.row {
 		m.nanos += pieceNanos
 		if p.kind == picked {
@@ -294,6 +297,24 @@ func (m *gridMove) measure() {
 		}
 	}
 	m.nanos *= float64(size / m.dims[last])
+}
+
+// repeatedLines is how often each row comes, 0 where they are not made in the one way that linesOf knows.
+func (m *gridMove) repeatedLines() int {
+	k := len(m.dims) - 2
+	if k < 0 || m.dense[k] == 0 || m.row[0].kind != repeated {
+		return 0
+	}
+	r, each := runOf(m.from[k], 0), m.row[0].each
+	if r < 2 || m.dims[k]%r != 0 {
+		return 0
+	}
+	for i, v := range m.from[k] {
+		if int(v) != i/r*each {
+			return 0
+		}
+	}
+	return r
 }
 
 // emitGrid adds the step that moves elements from src to dst.
@@ -348,6 +369,10 @@ func (r *gridRun[T]) blocks(k, d, s int) {
 	if k == r.cut {
 		a, b = b*r.part/r.parts, b*(r.part+1)/r.parts
 	}
+	if n := r.lines; k+1 == last && n > 0 && a%n == 0 && b%n == 0 {
+		r.linesOf(d, s, a/n, b/n)
+		return
+	}
 	table, step, size := r.from[k], r.to[k], r.dense[k]
 	shared := r.parts > 1 && k < r.cut // among parts: what comes again is not all made by this one
 	end := b
@@ -376,6 +401,25 @@ func (r *gridRun[T]) blocks(k, d, s int) {
 			again = n
 		}
 		copy(whole[n*step:], whole[:again*step])
+	}
+}
+
+// linesOf makes the rows of the rows a to b-1 of the operand, many by one call: to the end of where they belong, from where they
+// are dealt out to what lies before. What has been dealt out never reaches what has not.
+func (r *gridRun[T]) linesOf(d, s, a, b int) {
+	p, width := &r.row[0], r.dims[len(r.dims)-1]
+	for most := max(1, repeatedRoom/(width*r.lines)); a < b; a += most {
+		n := min(most, b-a)
+		all := r.dst[d+a*r.lines*width:][:n*r.lines*width]
+		once := all[n*(r.lines-1)*width:]
+		kernel.Repeat(r.level, once, r.src[s+p.from+a*p.each:][:n*p.each], p.times)
+		for ; len(once) >= width; once = once[width:] {
+			row := once[:width]
+			for range r.lines {
+				copy(all[:width], row)
+				all = all[width:]
+			}
+		}
 	}
 }
 

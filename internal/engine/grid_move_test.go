@@ -27,7 +27,7 @@ var tablesFor = []func(rng *rand.Rand, i, n int) int{
 // against the list that the grid was found in. What lies outside of the box must stay as it is.
 func TestGridMoves(t *testing.T) {
 	rng := rand.New(rand.NewPCG(51, 52))
-	found := 0
+	found, lines := 0, 0
 	for round := range 800 {
 		rank := 1 + rng.IntN(4)
 		dims, gap := make([]int, rank), rng.IntN(2)*rng.IntN(4)
@@ -60,6 +60,7 @@ func TestGridMoves(t *testing.T) {
 			continue
 		}
 		found++
+		lines += min(m.lines, 1)
 		m.level = []kernel.Level{kernel.Generic, best()}[round%2]
 		size := 1 << rng.IntN(4)
 		src, dst := wordsOf(size, stride+3), wordsOf(size, start+len(list)/last*(last+gap)+3)
@@ -85,6 +86,9 @@ func TestGridMoves(t *testing.T) {
 	if found < 600 {
 		t.Errorf("only %d lists are grids", found)
 	}
+	if lines < 10 {
+		t.Errorf("only %d grids repeat rows of repeated elements", lines)
+	}
 }
 
 // TestRepeatingMoves repeats and mirrors elements of every size, in either order of memory, without their definitions.
@@ -96,6 +100,7 @@ func TestRepeatingMoves(t *testing.T) {
 		attrs []any
 	}{
 		{"Resize", []*tensor.Tensor{nil, tensor.Float32s([]float32{1, 1, 2, 2}, 4)}, []any{"mode", "nearest"}},
+		{"Resize", []*tensor.Tensor{nil, tensor.Float32s([]float32{1, 1, 8, 6}, 4)}, []any{"mode", "nearest"}},
 		{"Resize", []*tensor.Tensor{nil, tensor.Float32s([]float32{1, 1, 3, 4}, 4)}, []any{"mode", "nearest", "coordinate_transformation_mode", "asymmetric", "nearest_mode", "floor"}},
 		{"Resize", []*tensor.Tensor{nil, tensor.Float32s([]float32{1, 1, 0.5, 1.7}, 4)}, []any{"mode", "nearest"}},
 		{"Tile", []*tensor.Tensor{vec(2, 1, 3, 2)}, nil},
