@@ -49,7 +49,7 @@ func TestSpaceToDepth(t *testing.T) {
 			x = k.node("Gather", []string{k.quantized(x, inScale, 117, tensor.Uint8), k.constant(tensor.Vector(9, 10, 11, 0, 1, 2, 6, 7, 8, 3, 5, 4))}, "axis", int64(1))
 		}
 		k.codesOut(k.node("Conv", []string{k.quantized(x, inScale, 117, tensor.Uint8), w}), tensor.Uint8)
-		wantNoKernel(t, k.checkSteps(t, outScale), "move")
+		wantNoKernel(t, k.checkSteps(t, outScale), "move", "deal pixels")
 	}
 }
 

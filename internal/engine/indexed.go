@@ -170,6 +170,9 @@ func lookupLines[T kernel.Word, I index](l *lookup, dst, src []T, at []I, part, 
 // lookupLine looks up the elements of one line, which begin own apart.
 func lookupLine[T kernel.Word, I index](dst, src []T, at []I, size, step, own int) bool {
 	dst = dst[:len(at)]
+	if step == 1 && own == 0 {
+		return lookupNear(dst, src[:size], at)
+	}
 	from := 0
 	for i, v := range at {
 		k := int(v)
@@ -180,6 +183,21 @@ func lookupLine[T kernel.Word, I index](dst, src []T, at []I, size, step, own in
 		}
 		dst[i] = src[from+k*step]
 		from += own
+	}
+	return true
+}
+
+// lookupNear looks elements up that lie side by side.
+func lookupNear[T kernel.Word, I index](dst, src []T, at []I) bool {
+	for i, v := range at {
+		k := int(v)
+		if k < 0 {
+			k += len(src)
+		}
+		if uint(k) >= uint(len(src)) {
+			return false
+		}
+		dst[i] = src[k]
 	}
 	return true
 }
