@@ -28,12 +28,16 @@ type planePool struct {
 // An edgeColumn sees some of the columns of the kernel.
 type edgeColumn struct{ x, first, step, count int }
 
-const bandElems = 4096 // about as many are folded at a time
+const (
+	bandElems         = 4096 // about as many are folded at a time
+	leastPooledPixels = 1024 // of an image, from which calls and edges cost less than two transpositions
+	fewPooled         = 8    // channels that fill no vector, of which images may have fewer pixels
+)
 
 // planes returns the pooling by planes, where that is faster for values in row-major order.
 func (p poolSpec) planes(l kernel.Level) (*planePool, bool) {
 	w := p.win
-	if p.deep || w.StrideW > 2 || w.H*w.W < leastPlanesPixels {
+	if p.deep || w.StrideW > 2 || w.H*w.W < leastPlanesPixels || w.H*w.W < leastPooledPixels && p.pool.C >= fewPooled {
 		return nil, false
 	}
 	q := &planePool{level: l, win: w, fold: l.FoldMaxF32, pair: kernel.Max, average: p.average, counted: p.pool.Divisors}

@@ -17,6 +17,7 @@ func TestPoolPlanes(t *testing.T) {
 	}{
 		{[]int{2, 5, 19, 23}, []any{"kernel_shape", []int64{3, 3}, "pads", []int64{1, 1, 1, 1}}},
 		{[]int{1, 3, 200, 41}, []any{"kernel_shape", []int64{3, 3}, "pads", []int64{1, 1, 1, 1}, "strides", []int64{2, 2}}},
+		{[]int{1, 9, 33, 40}, []any{"kernel_shape", []int64{3, 3}, "pads", []int64{1, 1, 1, 1}}},
 		{[]int{2, 3, 120, 64}, []any{"kernel_shape", []int64{2, 2}, "strides", []int64{2, 2}}},
 		{[]int{1, 4, 31, 50}, []any{"kernel_shape", []int64{5, 4}, "strides", []int64{3, 1}, "pads", []int64{4, 3, 2, 2}, "ceil_mode", int64(1)}},
 		{[]int{1, 4, 30, 51}, []any{"kernel_shape", []int64{3, 3}, "strides", []int64{1, 2}, "auto_pad", "SAME_UPPER"}},
