@@ -44,15 +44,18 @@ type Session struct {
 	nesting int // compilations in a run around this one
 
 	mu       sync.Mutex
-	programs []*keyed // the latest used last
+	programs []*keyed        // the latest used last
+	rigids   map[string]bool // keys of open programs that are not worth having
 }
 
-// A keyed program belongs to one set of input types.
+// A keyed program belongs to one set of input types, of which some dimensions are open in an open one.
 type keyed struct {
-	key  string
-	once sync.Once
-	prog *program
-	err  error
+	key   string
+	types map[string]graph.Type
+	open  bool
+	once  sync.Once
+	prog  *program
+	err   error
 }
 
 // maxPrograms is how many sets of input shapes a session keeps programs for.
@@ -93,20 +96,45 @@ func Compile(m *graph.Model, opt Options) (*Session, error) {
 // program returns the program for inputs of the given types, compiled at the first request. The
 // overridden initializers are inputs too.
 func (s *Session) program(types map[string]graph.Type, override []string) (*program, error) {
-	key := typeKey(types)
+	if len(override) == 0 {
+		if k := s.openFor(types); k != nil {
+			k.once.Do(func() { k.prog, k.err = s.compile(k.types, nil, true) })
+			if !errors.Is(k.err, errRigid) {
+				return k.prog, k.err
+			}
+			s.forget(k)
+		}
+	}
+	k := s.keyed(typeKey(types), types)
+	k.once.Do(func() { k.prog, k.err = s.compile(types, override, false) })
+	return k.prog, k.err
+}
+
+// keyed returns the place of the program of a key, which was used last now.
+func (s *Session) keyed(key string, types map[string]graph.Type) *keyed {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.programs, func(k *keyed) bool { return k.key == key })
-	k := &keyed{key: key}
-	if i >= 0 {
-		k = s.programs[i]
-		s.programs = slices.Delete(s.programs, i, i+1)
-	} else if len(s.programs) == maxPrograms {
+	if i < 0 {
+		return s.keep(&keyed{key: key, types: types})
+	}
+	return s.refresh(i)
+}
+
+// keep adds a program, for which the one that was not used for longest may have to go.
+func (s *Session) keep(k *keyed) *keyed {
+	if len(s.programs) == maxPrograms {
 		s.programs = slices.Delete(s.programs, 0, 1)
 	}
 	s.programs = append(s.programs, k)
-	s.mu.Unlock()
-	k.once.Do(func() { k.prog, k.err = s.compile(types, override) })
-	return k.prog, k.err
+	return k
+}
+
+// refresh makes program i the last used.
+func (s *Session) refresh(i int) *keyed {
+	k := s.programs[i]
+	s.programs = append(slices.Delete(s.programs, i, i+1), k)
+	return k
 }
 
 // typeKey writes input types as one string.
@@ -118,7 +146,8 @@ func typeKey(types map[string]graph.Type) string {
 	return b.String()
 }
 
-func (s *Session) compile(types map[string]graph.Type, override []string) (*program, error) {
+// compile makes a program. One for types with open dimensions is made only where it is worth having: see rigid.
+func (s *Session) compile(types map[string]graph.Type, override []string, open bool) (*program, error) {
 	m, facts, err := prepare(s.model, types, override)
 	if fault.KindOf(err) == fault.Invalid {
 		return nil, errDeclared // perhaps only in a branch that never runs
@@ -128,6 +157,9 @@ func (s *Session) compile(types map[string]graph.Type, override []string) (*prog
 	g, err := buildNet(m, facts, s.opt.Watch)
 	if err != nil {
 		return nil, err
+	}
+	if open && g.rigid() {
+		return nil, errRigid
 	}
 	g.level, g.nesting = s.level, s.nesting
 	for _, p := range passes {

@@ -15,7 +15,7 @@ type PackedBlocksS8 struct {
 	bits   int
 	block  int
 	blocks int
-	codes  []uint8 // [panel][k/16][dword][column] dwords: see place
+	codes  []uint8 // [panel][k/16][dword][column] dwords: see put
 	scale  *narrow // [panel][block][column]
 	zero   []uint8 // the same, or one for all columns of a panel and all blocks
 }
@@ -42,10 +42,7 @@ func (l Level) PackBlocksS8(w *BlockWeight, bits int) *PackedBlocksS8 {
 	p.kd = p.blocks * block * bits / 8
 	p.codes = aligned[uint8](p.cut(single(1)))
 	for j := range w.N {
-		for k, c := range w.Codes[j*w.K:][:w.K] {
-			at, shift := p.place(j, k)
-			p.codes[at] |= c << shift
-		}
+		p.put(j, w.Codes[j*w.K:][:w.K])
 	}
 	p.scale = narrowed(p.spread(w, w.Scale))
 	p.zero = make([]uint8, p.lanes)
@@ -73,8 +70,22 @@ func wholeBytes(v []float32) []uint8 {
 	return b
 }
 
-// place is the byte of the code at column j and k, and its lowest bit there. A dword holds 4·8/bits
-// neighbouring k of a column: byte i the k that are i modulo 4, in ascending order.
+// put puts the codes of a column in place. A dword holds 32/bits neighbouring k of it: byte i the k that are i modulo 4, in
+// ascending order.
+func (p *PackedBlocksS8) put(j int, codes []uint8) {
+	per := 32 / p.bits
+	to := p.codes[j/p.lanes*p.lanes*p.kd+j%p.lanes*4:]
+	for ; len(codes) > 0; codes = codes[min(per, len(codes)):] {
+		v := uint32(0)
+		for i, c := range codes[:min(per, len(codes))] {
+			v |= uint32(c) << (i%4*8 + i/4*p.bits)
+		}
+		binary.LittleEndian.PutUint32(to, v)
+		to = to[min(4*p.lanes, len(to)):]
+	}
+}
+
+// place is the byte of the code at column j and k, and its lowest bit there: see put.
 func (p *PackedBlocksS8) place(j, k int) (at, shift int) {
 	inDword := 32 / p.bits
 	dword := k / inDword

@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"lowbit/internal/graph"
+)
+
+// errRigid says that a program with open dimensions is not worth having.
+var errRigid = errors.New("the dimensions that differ have to be known")
+
+// openFor returns the open program for some types: one whose dimensions are open where the lengths differed in earlier runs, as
+// the past of a language model does, which grows from word to word. It is nil where there is a program of these very types, or
+// nothing ran that differs from them in dimensions alone.
+func (s *Session) openFor(types map[string]graph.Type) *keyed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.programs, func(k *keyed) bool { return k.open && fits(k.types, types) }); i >= 0 {
+		return s.refresh(i)
+	}
+	key, open := typeKey(types), ""
+	var opened map[string]graph.Type
+	for _, k := range s.programs {
+		if k.key == key {
+			return nil
+		}
+		if o := differing(k.types, types); o != nil && opened == nil && !k.open && !s.rigids[typeKey(o)] {
+			opened, open = o, typeKey(o)
+		}
+	}
+	if opened == nil {
+		return nil
+	}
+	return s.keep(&keyed{key: open, types: opened, open: true})
+}
+
+// forget drops an open program that is not worth having.
+func (s *Session) forget(k *keyed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rigids == nil {
+		s.rigids = map[string]bool{}
+	}
+	s.rigids[k.key] = true
+	s.programs = slices.DeleteFunc(s.programs, func(o *keyed) bool { return o == k })
+}
+
+// fits says whether types are those of an open program.
+func fits(open, types map[string]graph.Type) bool {
+	return maps.EqualFunc(open, types, func(o, t graph.Type) bool { return o.Accepts(t) })
+}
+
+// differing returns types with the dimensions open in which they differ from those of b; nil where they differ in anything else,
+// or in nothing.
+func differing(a, b map[string]graph.Type) map[string]graph.Type {
+	out := map[string]graph.Type{}
+	if len(a) != len(b) {
+		return nil
+	}
+	differs := false
+	for name, t := range a {
+		u, ok := b[name]
+		if !ok || !t.IsTensor() || !u.IsTensor() || t.DType != u.DType || !t.Ranked || !u.Ranked || len(t.Shape) != len(u.Shape) {
+			return nil
+		}
+		t.Shape = slices.Clone(t.Shape)
+		for i, d := range u.Shape {
+			if d != t.Shape[i] {
+				t.Shape[i], differs = graph.Unknown, true
+			}
+		}
+		out[name] = t
+	}
+	if !differs {
+		return nil
+	}
+	return out
+}
+
+// rigid says whether some node that makes numbers, other than an attention, would have to find out in each run how many.
+func (g *net) rigid() bool {
+	return slices.ContainsFunc(g.nodes, func(n *node) bool {
+		if n.static() || attentionReaders[n.kind] != nil {
+			return false
+		}
+		return slices.ContainsFunc(n.out, func(v *value) bool { return v != nil && !v.known && (!v.typ.IsTensor() || v.typ.DType.IsFloat()) })
+	})
+}
