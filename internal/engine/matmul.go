@@ -119,7 +119,11 @@ func lowerMatMul(lw *lowerer, n *node) bool {
 	packs := lw.newPacks(len(places))
 	level, order := lw.level, kernel.Order{N: right.col, K: right.row}
 	lw.emit(&step{node: n, kernel: "pack f32", parts: len(places), in: []*slot{b}, run: func(f *frame, i int) error {
-		f.packs[packs+i] = level.PackF32(f.f32(b)[places[i]:], cols, k, 1, order)
+		if w, ok := f.packs[packs+i].(*kernel.PackedF32); ok {
+			w.Repack(f.f32(b)[places[i]:], order)
+		} else {
+			f.packs[packs+i] = level.PackF32(f.f32(b)[places[i]:], cols, k, 1, order)
+		}
 		return nil
 	}})
 	dst := lw.make(y, rowMajor)
