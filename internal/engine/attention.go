@@ -26,6 +26,7 @@ type attention struct {
 	causal            bool  // a query sees no key behind its own place
 	left, right       int   // how many keys before and behind its place it sees; -1: all
 	masks             []scoreMask
+	empty             float32   // the result of a query that no key is open to
 	sinks             []float32 // a score of each head that takes its share of the softmax and has no value; nil: none
 }
 
@@ -67,6 +68,7 @@ var attentionReaders = map[string]attentionReader{
 	"com.microsoft.GroupQueryAttention": readGroupAttention,
 	"com.microsoft.MultiHeadAttention":  readMultiHead,
 	"Attention":                         readAttention,
+	"attention":                         readFound,
 }
 
 // lowerAttention emits an attention. What it reads of the past may have any length in each run.
@@ -80,12 +82,16 @@ func lowerAttention(lw *lowerer, n *node) bool {
 			return false
 		}
 	}
-	e, err := lw.net.evaluator(n, lw.seed)
-	if err != nil {
-		return false
+	found, _ := n.spec.(*foundAttention)
+	var e *evaluator
+	if found == nil {
+		var err error
+		if e, err = lw.net.evaluator(n, lw.seed); err != nil {
+			return false
+		}
 	}
 	dst := lw.make(y, rowMajor)
-	a := &attentionStep{lowerer: lw, node: n, read: read, eval: e, dst: dst, slot: lw.newPacks(1)}
+	a := &attentionStep{lowerer: lw, node: n, read: read, eval: e, dst: dst, slot: lw.newPacks(1), turned: found != nil && found.turn}
 	for _, v := range n.in {
 		var s *slot
 		if v != nil {
@@ -124,6 +130,7 @@ type attentionStep struct {
 	present [2]*slot
 	slot    int // where a frame keeps the *attentionRun
 	parts   int
+	turned  bool // the result is (N,rows,heads,size)
 }
 
 // An attentionRun is what a frame keeps of an attention.
@@ -163,13 +170,16 @@ func (s *attentionStep) begin(f *frame, _ int) error {
 		return s.define(f, in)
 	}
 	run.a.y = headRows{x: f.f32(s.dst)}
-	run.a.layOut(s.node.out[0].shape)
+	run.a.layOut(s.node.out[0].shape, s.turned)
 	s.buffers(f, run.a)
 	return nil
 }
 
 // define computes the results by definition.
 func (s *attentionStep) define(f *frame, in []*tensor.Tensor) error {
+	if s.eval == nil {
+		return errDeclared
+	}
 	res, err := s.eval.run(f.ctx, in)
 	if err != nil {
 		return err
@@ -186,9 +196,9 @@ func (s *attentionStep) define(f *frame, in []*tensor.Tensor) error {
 	return nil
 }
 
-// layOut says where the heads of the result lie: a shape of three dimensions has them in its rows.
-func (a *attention) layOut(shape []int) {
-	if len(shape) == 4 {
+// layOut says where the heads of the result lie: a shape of three dimensions has them in its rows, as one that is turned.
+func (a *attention) layOut(shape []int, turned bool) {
+	if len(shape) == 4 && !turned {
 		a.y = inFront(a.y.x, shape)
 		return
 	}

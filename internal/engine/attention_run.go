@@ -262,7 +262,9 @@ func (u *attentionUnit) addMask(row []float32, m *scoreMask, head, r, a int) {
 func (u *attentionUnit) finish(y []float32, m int, sum float32) {
 	dst := u.y.at(u.n, u.headOf(m), m%u.rows)[:u.vsize]
 	if sum == 0 {
-		clear(dst)
+		for i := range dst {
+			dst[i] = u.empty
+		}
 		return
 	}
 	u.level.BinaryScalar(kernel.Div, dst, y, sum)

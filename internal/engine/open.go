@@ -79,12 +79,32 @@ func differing(a, b map[string]graph.Type) map[string]graph.Type {
 	return out
 }
 
-// rigid says whether some node that makes numbers, other than an attention, would have to find out in each run how many.
+// rigid says whether a node of a weight, or one of numbers that a caller gives, other than an attention, would have to find out in
+// each run how many numbers there are. The masks of language models, which are made of whole numbers, may.
 func (g *net) rigid() bool {
-	return slices.ContainsFunc(g.nodes, func(n *node) bool {
-		if n.static() || attentionReaders[n.kind] != nil {
-			return false
+	given := map[*value]bool{}
+	for _, v := range g.in {
+		given[v] = !v.typ.IsTensor() || v.typ.DType.IsFloat()
+	}
+	for _, n := range g.nodes {
+		if attentionReaders[n.kind] != nil {
+			continue
 		}
-		return slices.ContainsFunc(n.out, func(v *value) bool { return v != nil && !v.known && (!v.typ.IsTensor() || v.typ.DType.IsFloat()) })
-	})
+		numbers := false
+		for _, v := range n.in {
+			if v != nil && (given[v] || v.konst != nil && v.dtype.IsFloat() && v.konst.Len() >= leastWeight) {
+				numbers = true
+			}
+		}
+		if !n.static() && (numbers || late[n.kind]) {
+			return true
+		}
+		for _, v := range n.out {
+			given[v] = numbers
+		}
+	}
+	return false
 }
+
+// leastWeight is how many numbers a constant has at least that counts as a weight.
+const leastWeight = 1 << 12

@@ -158,6 +158,7 @@ func (s *Session) compile(types map[string]graph.Type, override []string, open b
 	if err != nil {
 		return nil, err
 	}
+	findAttentions(g)
 	if open && g.rigid() {
 		return nil, errRigid
 	}

@@ -36,7 +36,7 @@ func init() {
 		"ReduceMean": {lowerReduce, lowerWholeReduce}, "ReduceSum": {lowerReduce, lowerWholeReduce}, "ReduceMax": {lowerReduce, lowerWholeReduce}, "ReduceMin": {lowerReduce, lowerWholeReduce},
 		"ReduceProd": {lowerReduce, lowerWholeReduce}, "ReduceL1": {lowerReduce}, "ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce},
 		"ReduceLogSum": {lowerReduce}, "ReduceLogSumExp": {lowerReduce}, "CumSum": {lowerCumSum},
-		"com.microsoft.GroupQueryAttention": {lowerAttention}, "com.microsoft.MultiHeadAttention": {lowerAttention}, "Attention": {lowerAttention},
+		"com.microsoft.GroupQueryAttention": {lowerAttention}, "com.microsoft.MultiHeadAttention": {lowerAttention}, "Attention": {lowerAttention}, "attention": {lowerAttention},
 		"Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique},
 
 		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool}, "LpPool": {lowerLpPool}, "GlobalLpPool": {lowerGlobalLpPool},
@@ -62,7 +62,7 @@ func init() {
 // controls lists the kinds whose lowerings do without known shapes.
 var controls = map[string]bool{
 	"If": true, "Loop": true, "late": true, "Unique": true,
-	"com.microsoft.GroupQueryAttention": true, "com.microsoft.MultiHeadAttention": true, "Attention": true,
+	"com.microsoft.GroupQueryAttention": true, "com.microsoft.MultiHeadAttention": true, "Attention": true, "attention": true,
 }
 
 // A pass rewrites the network before it is lowered.
