@@ -5,6 +5,7 @@
 package fault
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,6 +25,12 @@ const (
 	IO               // the file system or the network
 )
 
+// Error makes a kind what errors.Is finds an error of that kind by.
+func (k Kind) Error() string {
+	return [...]string{Internal: "internal error", Gate: "a limit that was asked for does not hold", Invalid: "invalid", Unsupported: "unsupported",
+		Limit: "a resource limit", IO: "the file system or the network"}[k]
+}
+
 // ExitCode returns the exit status of the command line for the kind.
 func (k Kind) ExitCode() int {
 	return [...]int{Internal: 70, Gate: 1, Invalid: 2, Unsupported: 3, Limit: 4, IO: 5}[k]
@@ -36,6 +43,7 @@ type Error struct {
 	Msg   string
 	Hint  string // one line of advice; may be empty
 	Err   error  // the cause, if there is one
+	told  error  // a cause that Msg tells already
 }
 
 func (e *Error) Error() string {
@@ -49,7 +57,11 @@ func (e *Error) Error() string {
 	return s
 }
 
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return cmp.Or(e.Err, e.told) }
+
+// Is says whether target is e's kind.
+func (e *Error) Is(target error) bool { return target == error(e.Kind) }
 
 // Invalidf returns an error for input that no tool could accept.
 func Invalidf(place, format string, a ...any) *Error {
@@ -70,7 +82,7 @@ func Limitf(place, format string, a ...any) *Error {
 // to be missing, and a path in err that is place is not named twice.
 func IOf(place string, err error) *Error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Error{Kind: IO, Place: place, Msg: "there is no such file"}
+		return &Error{Kind: IO, Place: place, Msg: "there is no such file", told: fs.ErrNotExist}
 	}
 	var p *fs.PathError
 	if errors.As(err, &p) && p.Path == place {

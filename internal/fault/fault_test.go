@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"testing"
 )
 
@@ -29,6 +30,27 @@ func TestKinds(t *testing.T) {
 	}
 	if !errors.Is(IOf("file", cause), cause) {
 		t.Error("the cause is lost")
+	}
+	if err := At("dir", IOf("file", fs.ErrNotExist)); !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, IO) {
+		t.Errorf("that a file is missing is lost in %v", err)
+	}
+}
+
+// TestIs finds errors by their kind, in lists too.
+func TestIs(t *testing.T) {
+	var many List
+	many.Add(Invalidf("a", "wrong"))
+	many.Add(Unsupportedf("b", "lacks"))
+	for k := Internal; k <= IO; k++ {
+		err := fmt.Errorf("outer: %w", &Error{Kind: k, Msg: "it"})
+		for o := Internal; o <= IO; o++ {
+			if errors.Is(err, o) != (k == o) {
+				t.Errorf("an error of kind %q is %q: %v", k, o, k != o)
+			}
+		}
+		if errors.Is(At("file", many.Err()), k) != (k == Invalid || k == Unsupported) {
+			t.Errorf("a list of two is %q", k)
+		}
 	}
 }
 

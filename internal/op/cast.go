@@ -21,6 +21,15 @@ func castingOf(n *graph.Node, to tensor.DType) casting {
 	return casting{to: to, saturate: n.Bool("saturate", true), round: n.Str("round_mode", "up")}
 }
 
+// Cast converts the elements of a dense tensor as the operator of that name does where no attribute says otherwise. Of
+// type to already, it is returned as it is.
+func Cast(t *tensor.Tensor, to tensor.DType) (*tensor.Tensor, error) {
+	if !to.Valid() {
+		return nil, invalidf("element type %d is none", to)
+	}
+	return casting{to: to, saturate: true, round: "up"}.apply(t)
+}
+
 func evalCast(c *Call) ([]*tensor.Tensor, error) {
 	to, err := dtypeAttr(c.Node, "to", tensor.Undefined)
 	if err != nil {
