@@ -211,7 +211,11 @@ func (s *Session) Level() kernel.Level { return s.level }
 // Threads returns how many threads one run may use.
 func (s *Session) Threads() int { return s.opt.Threads }
 
-// Run evaluates the model. It returns every output by name; they belong to the caller.
+// Run evaluates the model on inputs by name, of the element types and shapes that [Session.Inputs] tells; those with
+// an initializer may be left out. It reads the inputs and keeps none. It returns every output by name; they are the caller's own, whatever
+// runs later: they share no memory with inputs, with one another, with the session or with the model.
+//
+// An input that is missing, unknown or of another type or shape is an error of kind Invalid. Once ctx is done, Run soon returns its cause.
 func (s *Session) Run(ctx context.Context, in map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
 	return s.RunWatch(ctx, in, nil)
 }
@@ -231,6 +235,9 @@ func (s *Session) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, wa
 
 // runFor evaluates the program, or the definitions where there is none.
 func (s *Session) runFor(ctx context.Context, in map[string]*tensor.Tensor, prepare func(*frame), watch func(string, *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
+	if err := checkCall(ctx, in); err != nil {
+		return nil, err
+	}
 	if s.opt.Reference {
 		return s.reference(ctx, in, watch)
 	}
@@ -256,6 +263,19 @@ func (s *Session) run(ctx context.Context, in map[string]*tensor.Tensor, prepare
 		return p.run(ctx, in, s.crew, prepare)
 	}
 	return p.run(ctx, in, nil, prepare)
+}
+
+// checkCall refuses what a caller can get wrong whatever the model: no context, and tensors whose fields are at odds.
+func checkCall(ctx context.Context, in map[string]*tensor.Tensor) error {
+	if ctx == nil {
+		return fault.Invalidf("context", "is missing")
+	}
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		if err := in[name].Check(); err != nil {
+			return fault.Invalidf(fmt.Sprintf("input %q", name), "%v", err)
+		}
+	}
+	return nil
 }
 
 // typeFor is the type of an input that holds t. What is declared optional stays so.
@@ -306,7 +326,11 @@ func (s *Session) reference(ctx context.Context, in map[string]*tensor.Tensor, w
 			}
 		}
 	}
-	return op.Run(s.model, in, opt)
+	out, err := op.Run(s.model, in, opt)
+	for name, t := range out {
+		out[name] = t.Clone() // it may be an input, a constant or another output
+	}
+	return out, err
 }
 
 // A StepTime tells what one step of a compiled program is and how long it took.
@@ -323,6 +347,9 @@ type StepTime struct {
 func (s *Session) Profile(ctx context.Context, in map[string]*tensor.Tensor, runs int) ([]StepTime, error) {
 	if runs < 1 {
 		return nil, fault.Invalidf("profile", "needs at least one run, not %d", runs)
+	}
+	if err := checkCall(ctx, in); err != nil {
+		return nil, err
 	}
 	var steps []*step
 	var times [][]time.Duration

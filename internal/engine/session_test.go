@@ -121,6 +121,8 @@ func TestInputErrors(t *testing.T) {
 		"the model wants":          {name: tensor.New(tensor.Int32, 1, 9, 8, 8)},
 		"is not an input":          {name: k.floats(1, 9, 8, 8), "other": k.floats(1)},
 		"is float[1,8,8,8], the m": {name: k.floats(1, 8, 8, 8)},
+		"do not take 8 bytes":      {name: {DType: tensor.Float32, Shape: []int{1, 9, 8, 8}, Raw: make([]byte, 8)}},
+		"there is no tensor":       {name: nil},
 	} {
 		_, err := s.Run(context.Background(), in)
 		if err == nil || !strings.Contains(err.Error(), want) || fault.KindOf(err) != fault.Invalid {
@@ -130,6 +132,53 @@ func TestInputErrors(t *testing.T) {
 }
 
 // TestOverride feeds an input that has an initializer, as files of IR 3 allow.
+// TestOutputsAreOwn writes into the outputs of networks that pass inputs and constants through, and shows one tensor under two names.
+func TestOutputsAreOwn(t *testing.T) {
+	for _, reference := range []bool{false, true} {
+		k := newMaker(1)
+		x := k.input(k.floats(2, 3))
+		c := k.constant(k.floats(2, 3))
+		r := k.node("Relu", []string{x})
+		flat := k.constant(tensor.Vector(6))
+		k.output(x, c, r, k.node("Identity", []string{x}), k.node("Identity", []string{c}), k.node("Reshape", []string{x, flat}), k.node("Reshape", []string{r, flat}))
+		s := k.compile(t, Options{Threads: 1, Reference: reference})
+		in := map[string]*tensor.Tensor{x: k.floats(2, 3)}
+		given := in[x].Clone()
+		first, err := s.Run(context.Background(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]*tensor.Tensor{}
+		for name, o := range first {
+			want[name] = o.Clone()
+		}
+		for name, o := range first {
+			clear(o.Raw)
+			for other := range first {
+				if other != name && !slices.Equal(first[other].Raw, want[other].Raw) {
+					t.Errorf("reference %v: writing into output %q changes %q", reference, name, other)
+				}
+			}
+			copy(o.Raw, want[name].Raw)
+		}
+		for _, o := range first {
+			clear(o.Raw)
+		}
+		if !slices.Equal(in[x].Raw, given.Raw) {
+			t.Errorf("reference %v: an output shares memory with the input", reference)
+		}
+		again, err := s.Run(context.Background(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, w := range want {
+			if !slices.Equal(again[name].Raw, w.Raw) {
+				t.Errorf("reference %v: output %q of the second run is another", reference, name)
+			}
+		}
+	}
+}
+
 func TestOverride(t *testing.T) {
 	k := newMaker(1)
 	k.m.Graph.SetConst("w", k.floats(4, 5))
