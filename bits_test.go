@@ -58,7 +58,7 @@ type levelCase struct {
 // run evaluates m on a level.
 func (c *levelCase) run(m *Model, level kernel.Level, look func(s *Session)) map[string]*Tensor {
 	c.t.Helper()
-	s, err := m.Compile(CompileOptions{Threads: 2, Level: &level})
+	s, err := m.Compile(CompileOptions{Threads: 2, CPU: level.String()})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func (c *levelCase) quantized(m *Model, sample string) {
 		c.t.Fatal(err)
 	}
 	defer data.Close()
-	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: data})
+	r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: data})
 	if err != nil {
 		c.t.Fatal(err)
 	}

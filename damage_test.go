@@ -15,6 +15,7 @@ import (
 	"lowbit/internal/onnx"
 	"lowbit/internal/op"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/tensor"
 )
 
@@ -175,7 +176,7 @@ func pipeline(b []byte) error {
 		return err
 	}
 	set.Mode = plan.Weights
-	r, err := Quantize(ctx, m, QuantizeOptions{Settings: set, Threads: 1, AllowRequantize: true})
+	r, err := QuantizeBy(ctx, m, quantize.Options{Settings: set, Threads: 1, AllowRequantize: true})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"lowbit/internal/demo"
 	"lowbit/internal/onnx"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/repair"
 	"lowbit/internal/tensor"
 )
@@ -58,11 +59,11 @@ func sequence(n int, seed uint64) []int {
 // quantizedSum quantizes the demo's network and returns the hash of the file.
 func quantizedSum(t *testing.T, set plan.Settings, style, fix string, data *dataset.Source, threads int) string {
 	t.Helper()
-	o := QuantizeOptions{Settings: set, Style: style, Data: data, Threads: threads, Recipe: "scheme: W8A8\n"}
+	o := quantize.Options{Settings: set, Style: style, Data: data, Threads: threads, Recipe: "scheme: W8A8\n"}
 	if fix != "" {
 		o.Fix = []string{fix}
 	}
-	r, err := Quantize(context.Background(), glyphNet(t), o)
+	r, err := QuantizeBy(context.Background(), glyphNet(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestMemoryDoesNotGrowWithSamples(t *testing.T) {
 				live = int64(m.HeapAlloc)
 			}
 		}
-		_, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set, Data: glyphs(sequence(n, 0)), Threads: 2, Progress: progress})
+		_, err := QuantizeBy(context.Background(), glyphNet(t), quantize.Options{Settings: set, Data: glyphs(sequence(n, 0)), Threads: 2, Progress: progress})
 		if err != nil {
 			t.Fatal(err)
 		}

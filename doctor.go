@@ -5,7 +5,6 @@ import (
 	"runtime"
 
 	"lowbit/internal/calib"
-	"lowbit/internal/calib/dataset"
 	"lowbit/internal/doctor"
 	"lowbit/internal/engine"
 	"lowbit/internal/fault"
@@ -16,31 +15,63 @@ import (
 
 // DiagnoseOptions say how a quantized model is examined.
 type DiagnoseOptions struct {
-	Data *dataset.Source
-	// Score measures a model by the user's metric; nil ranks causes by the SQNR of the outputs.
+	Data *Data // samples for the inputs of both models, other ones than those calibrated on where there are
+	// Score measures a model by the caller's metric, from several goroutines at once; nil ranks causes by the SQNR of the outputs.
 	Score    func(ctx context.Context, m *Model) (float64, error)
-	Low      bool // small scores are good
-	Threads  int
-	Progress func(stage string, done, total int)
+	Low      bool                                // small scores are good
+	Threads  int                                 // 0 means one for each processor
+	Progress func(stage string, done, total int) // called with the stage at work and how much of it is done
+}
+
+// A Diagnosis is what [Diagnose] found.
+type Diagnosis struct {
+	Healthy  bool
+	SQNR     float64     // of the outputs, dB
+	Score    *[2]float64 // of the float model and of the quantized one; nil without DiagnoseOptions.Score
+	Causes   []Cause     // the worst first
+	Layers   []Layer     // in the order of the network
+	Warnings []string
+	Fixed    *Fixed // nil where nothing was to be mended, or nothing helped
+}
+
+// A Cause is one thing that is wrong.
+type Cause = doctor.Cause
+
+// A Layer tells what a layer with weights loses by itself, in dB.
+type Layer = doctor.Layer
+
+// Fixed is the mended model.
+type Fixed struct {
+	Model *Model
+	SQNR  float64 // of its outputs, dB
+	Score float64 // 0 without DiagnoseOptions.Score
+	Made  []string
 }
 
 // swapSamples is how many samples every piece that is taken out is measured on, at most.
 const swapSamples = 16
 
 // Diagnose finds out why a quantized model differs from the float one that it was made from, by
-// whatever tool, and mends it in a copy.
-func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (*doctor.Diagnosis, error) {
+// whatever tool, and mends it in a copy. A model that is not made from the other is an error of kind [ErrInvalid].
+func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (*Diagnosis, error) {
 	j, err := o.job(ctx, float, quantized)
 	if err != nil {
 		return nil, err
 	}
 	d, err := doctor.Examine(ctx, j)
-	return d, fault.At(quantized.path, err)
+	if err != nil {
+		return nil, fault.At(quantized.path, err)
+	}
+	out := &Diagnosis{Healthy: d.Healthy, SQNR: d.SQNR, Score: d.Score, Causes: d.Causes, Layers: d.Layers, Warnings: d.Warnings}
+	if f := d.Fixed; f != nil {
+		out.Fixed = &Fixed{Model: FromGraph(f.Model, quantized.path), SQNR: f.SQNR, Score: f.Score, Made: f.Made}
+	}
+	return out, nil
 }
 
 // Losses measures what each layer of a quantized model costs by itself: none where it holds nothing quantized that
 // can be taken out.
-func Losses(ctx context.Context, float, quantized *Model, o DiagnoseOptions) ([]doctor.Layer, error) {
+func Losses(ctx context.Context, float, quantized *Model, o DiagnoseOptions) ([]Layer, error) {
 	j, err := o.job(ctx, float, quantized)
 	if err != nil {
 		return nil, err
@@ -56,6 +87,12 @@ func Factors(float, quantized *Model) (map[string][]float64, error) {
 
 // job gathers what an examination needs.
 func (o *DiagnoseOptions) job(ctx context.Context, float, quantized *Model) (*doctor.Job, error) {
+	if ctx == nil {
+		return nil, fault.Invalidf("context", "is missing")
+	}
+	if o.Data == nil {
+		return nil, fault.Invalidf("data", "samples are needed to compare the models on")
+	}
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}

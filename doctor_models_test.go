@@ -14,6 +14,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/tensor"
 	"lowbit/internal/testdata"
 )
@@ -107,7 +108,7 @@ func stories(t *testing.T) field {
 }
 
 // sick quantizes f plainly, as edit says.
-func (f field) sick(t *testing.T, edit func(o *QuantizeOptions)) *Model {
+func (f field) sick(t *testing.T, edit func(o *quantize.Options)) *Model {
 	t.Helper()
 	return quantizeFor(t, f.Model, f.calibrate, "W8A8", edit).Model
 }
@@ -157,7 +158,7 @@ var fieldPlants = []struct {
 	{"rounding below bits", func(t *testing.T) (sick, string) {
 		f := resNet20(t)
 		node := f.conv(t, 0.5)
-		return sick{f.Model, f.sick(t, func(o *QuantizeOptions) {
+		return sick{f.Model, f.sick(t, func(o *quantize.Options) {
 			override(t, o, node, &plan.Scheme{Format: format.Int2, Block: format.Block{Kind: format.Channel}}, nil)
 		}), f.val}, node
 	}},
@@ -177,7 +178,7 @@ var fieldPlants = []struct {
 	{"activation bits", func(t *testing.T) (sick, string) {
 		f := pfld(t)
 		node := f.conv(t, 0.4)
-		return sick{f.Model, f.sick(t, func(o *QuantizeOptions) { override(t, o, node, nil, &plan.Scheme{Format: format.Uint2}) }), f.val}, node
+		return sick{f.Model, f.sick(t, func(o *quantize.Options) { override(t, o, node, nil, &plan.Scheme{Format: format.Uint2}) }), f.val}, node
 	}},
 	{"mean shift", func(t *testing.T) (sick, string) {
 		f := resNet20(t)
@@ -192,7 +193,7 @@ var fieldPlants = []struct {
 	{"shared scale over unlike branches", func(t *testing.T) (sick, string) {
 		f := squeezeNet(t)
 		m, node, next := unlikeFire(t, f.Model, 3, 0.004)
-		return sick{m, quantizeFor(t, m, f.calibrate, "W8A8", func(o *QuantizeOptions) {
+		return sick{m, quantizeFor(t, m, f.calibrate, "W8A8", func(o *quantize.Options) {
 			override(t, o, next, &plan.Scheme{Format: format.Int16, Block: format.Block{Kind: format.Channel}}, nil)
 		}).Model, f.val}, node
 	}},
@@ -208,7 +209,7 @@ var fieldPlants = []struct {
 	}},
 	{"sensitive op quantised", func(t *testing.T) (sick, string) {
 		f := stories(t)
-		all := f.sick(t, func(o *QuantizeOptions) { o.Settings.Target = &plan.Target{Name: "any", Acts: "uint8"} })
+		all := f.sick(t, func(o *quantize.Options) { o.Settings.Target = &plan.Target{Name: "any", Acts: "uint8"} })
 		return sick{f.Model, all, f.val}, "Softmax_150"
 	}},
 	{"rounding below bits", func(t *testing.T) (sick, string) { // and looks like factors that a repair moved
@@ -249,7 +250,7 @@ func layerValues(t *testing.T, p *plan.Plan, node string) (w, b, x *plan.Value) 
 }
 
 // corrected lets the means of results be corrected, which MobileNetV2 needs to be healthy.
-func corrected(o *QuantizeOptions) { o.Fix = []string{"bias"} }
+func corrected(o *quantize.Options) { o.Fix = []string{"bias"} }
 
 // widest finds the convolution whose results reach farthest below the Relu behind it, by what is left, and their range.
 func (f field) widest(t *testing.T) (node string, lo, hi float64) {
@@ -291,7 +292,7 @@ func (f field) widest(t *testing.T) (node string, lo, hi float64) {
 }
 
 // repaired lets the repairs be made that move factors between layers, where they help.
-func repaired(o *QuantizeOptions) { o.Fix = []string{"equalize", "bias"} }
+func repaired(o *quantize.Options) { o.Fix = []string{"equalize", "bias"} }
 
 // weightsOf changes the weights of a layer in the file.
 func weightsOf(t *testing.T, m *Model, node string, change func(codes []int8, scale []float32)) *Model {
@@ -446,7 +447,7 @@ func TestDoctorNamesFaultsOfModels(t *testing.T) {
 				t.Fatalf("nothing was mended: %q", d.Warnings)
 			}
 			t.Logf("%.1f dB, mended %.1f dB: %q", d.SQNR, d.Fixed.SQNR, d.Fixed.Made)
-			again, err := Diagnose(context.Background(), s.float, FromGraph(d.Fixed.Model, "fixed"), DiagnoseOptions{Data: s.data})
+			again, err := Diagnose(context.Background(), s.float, d.Fixed.Model, DiagnoseOptions{Data: s.data})
 			if err != nil || !again.Healthy {
 				t.Errorf("the mended network: %+v (%v)", again, err)
 			}
@@ -459,7 +460,7 @@ func TestDoctorFindsModelsHealthy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := open(t)
-			q := f.sick(t, func(o *QuantizeOptions) { o.Fix = nil })
+			q := f.sick(t, func(o *quantize.Options) { o.Fix = nil })
 			if d := diagnosed(t, sick{f.Model, q, f.val}); !d.Healthy || len(d.Causes) > 0 {
 				t.Errorf("not healthy at %.1f dB", d.SQNR)
 			}
@@ -472,7 +473,7 @@ func TestDoctorFindsModelsHealthy(t *testing.T) {
 func TestDoctorExaminesDynamicFiles(t *testing.T) {
 	f := resNet20(t)
 	for _, style := range []string{"qdq", "contrib"} {
-		q := quantizeFor(t, f.Model, nil, "W8A8", func(o *QuantizeOptions) { o.Settings.Mode, o.Style = plan.Dynamic, style }).Model
+		q := quantizeFor(t, f.Model, nil, "W8A8", func(o *quantize.Options) { o.Settings.Mode, o.Style = plan.Dynamic, style }).Model
 		if d := diagnosed(t, sick{f.Model, q, f.val}); !d.Healthy || len(d.Warnings) > 0 || len(d.Layers) != 20 {
 			t.Fatalf("%s: healthy %v at %.1f dB, %d layers; %q", style, d.Healthy, d.SQNR, len(d.Layers), d.Warnings)
 		}
@@ -490,7 +491,7 @@ func TestDoctorExaminesDynamicFiles(t *testing.T) {
 			if d.Healthy || d.Causes[0].Cause != "rounding below bits" || d.Causes[0].Name != f.conv(t, 9.0/19) || d.Fixed == nil {
 				t.Fatalf("%s: healthy %v at %.1f dB; %q", style, d.Healthy, d.SQNR, d.Warnings)
 			}
-			if mended := FromGraph(d.Fixed.Model, "mended"); len(integerConvs(mended)) != 19 || !diagnosed(t, sick{f.Model, mended, f.val}).Healthy {
+			if mended := d.Fixed.Model; len(integerConvs(mended)) != 19 || !diagnosed(t, sick{f.Model, mended, f.val}).Healthy {
 				t.Errorf("%s: %d of 19 convolutions are on integers, %.1f dB", style, len(integerConvs(mended)), d.Fixed.SQNR)
 			}
 		}
@@ -509,7 +510,7 @@ func integerConvs(m *Model) (list []*graph.Node) {
 // TestDoctorExaminesRecurrences holds that LSTM with codes for weights is examined, in ONNX Runtime's own form too.
 func TestDoctorExaminesRecurrences(t *testing.T) {
 	f := fieldModel(t, "dtln-1/model_1.onnx", "", "models/dtln-1/input.npz")
-	q := quantizeFor(t, f.Model, nil, "W8A8", func(o *QuantizeOptions) { o.Settings.Mode = plan.Dynamic }).Model
+	q := quantizeFor(t, f.Model, nil, "W8A8", func(o *quantize.Options) { o.Settings.Mode = plan.Dynamic }).Model
 	if d := diagnosed(t, sick{f.Model, q, f.val}); !d.Healthy || len(d.Layers) != 3 || len(d.Warnings) > 0 {
 		t.Errorf("healthy %v at %.1f dB, %d layers; %q", d.Healthy, d.SQNR, len(d.Layers), d.Warnings)
 	}

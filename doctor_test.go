@@ -12,11 +12,11 @@ import (
 
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/demo"
-	"lowbit/internal/doctor"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/tensor"
 )
 
@@ -58,7 +58,7 @@ type sick struct {
 	data             *dataset.Source
 }
 
-func quantizeFor(t *testing.T, m *Model, data *dataset.Source, scheme string, edit func(o *QuantizeOptions)) *Result {
+func quantizeFor(t *testing.T, m *Model, data *dataset.Source, scheme string, edit func(o *quantize.Options)) *Result {
 	t.Helper()
 	r, err := quantizedAs(m, data, scheme, edit)
 	if err != nil {
@@ -68,16 +68,16 @@ func quantizeFor(t *testing.T, m *Model, data *dataset.Source, scheme string, ed
 }
 
 // quantizedAs quantizes a model without repairs, unless edit asks for some.
-func quantizedAs(m *Model, data *dataset.Source, scheme string, edit func(o *QuantizeOptions)) (*Result, error) {
+func quantizedAs(m *Model, data *dataset.Source, scheme string, edit func(o *quantize.Options)) (*Result, error) {
 	set, err := plan.Default(scheme)
 	if err != nil {
 		return nil, err
 	}
-	o := QuantizeOptions{Settings: set, Data: data, Fix: []string{"none"}}
+	o := quantize.Options{Settings: set, Data: data, Fix: []string{"none"}}
 	if edit != nil {
 		edit(&o)
 	}
-	return Quantize(context.Background(), m, o)
+	return QuantizeBy(context.Background(), m, o)
 }
 
 // replanned quantizes by a plan that was changed.
@@ -90,7 +90,7 @@ func replanned(t *testing.T, m *Model, data *dataset.Source, style string, edit 
 func byPlan(t *testing.T, m *Model, data *dataset.Source, style string, p *plan.Plan, edit func(p *plan.Plan)) *Model {
 	t.Helper()
 	edit(p)
-	return quantizeFor(t, m, data, "W8A8", func(o *QuantizeOptions) { o.Plan, o.Style = p, style }).Model
+	return quantizeFor(t, m, data, "W8A8", func(o *quantize.Options) { o.Plan, o.Style = p, style }).Model
 }
 
 // written finds the activation that a node writes.
@@ -124,7 +124,7 @@ func textModel(t *testing.T, text string) *Model {
 	return FromGraph(g, "text")
 }
 
-func override(t *testing.T, o *QuantizeOptions, match string, weights, acts *plan.Scheme) {
+func override(t *testing.T, o *quantize.Options, match string, weights, acts *plan.Scheme) {
 	t.Helper()
 	p, err := plan.ParsePattern(match)
 	if err != nil {
@@ -147,7 +147,7 @@ var plants = []struct {
 	}},
 	{"rounding below bits", "block2.point", func(t *testing.T) sick {
 		m := demoModel(t)
-		return sick{m, quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", func(o *QuantizeOptions) {
+		return sick{m, quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", func(o *quantize.Options) {
 			override(t, o, "block2.point", &plan.Scheme{Format: format.Int2, Block: format.Block{Kind: format.Channel}}, nil)
 		}).Model, letters(2, 40, 1, 0)}
 	}},
@@ -164,7 +164,7 @@ var plants = []struct {
 	}},
 	{"activation bits", "block3.depth", func(t *testing.T) sick {
 		m := demoModel(t)
-		return sick{m, quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", func(o *QuantizeOptions) {
+		return sick{m, quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", func(o *quantize.Options) {
 			override(t, o, "block3.depth", nil, &plan.Scheme{Format: format.Uint2})
 		}).Model, letters(2, 40, 1, 0)}
 	}},
@@ -174,11 +174,11 @@ var plants = []struct {
 	}},
 	{"dead or collapsed channel spread", "a", func(t *testing.T) sick {
 		m := unlikeChannels(t)
-		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *QuantizeOptions) { o.Settings.Weights.Block = format.Block{} }).Model, normal(2, m, 40)}
+		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *quantize.Options) { o.Settings.Weights.Block = format.Block{} }).Model, normal(2, m, 40)}
 	}},
 	{"dead or collapsed channel spread", "a", func(t *testing.T) sick {
 		m := undone(t)
-		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *QuantizeOptions) { o.Settings.Weights.Block = format.Block{} }).Model, normal(2, m, 40)}
+		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *quantize.Options) { o.Settings.Weights.Block = format.Block{} }).Model, normal(2, m, 40)}
 	}},
 	{"shared scale over unlike branches", "join", func(t *testing.T) sick {
 		m := unlikeBranches(t)
@@ -194,17 +194,17 @@ var plants = []struct {
 	}},
 	{"sensitive op quantised", "weigh", func(t *testing.T) sick {
 		m := attention(t)
-		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *QuantizeOptions) {
+		return sick{m, quantizeFor(t, m, normal(1, m, 40), "W8A8", func(o *quantize.Options) {
 			o.Settings.Target = &plan.Target{Name: "any", Acts: "uint8"}
 		}).Model, normal(2, m, 40)}
 	}},
 	{"overflow", "a", func(t *testing.T) sick {
 		m := longSums(t)
-		return sick{m, quantizeFor(t, m, positive(1, m, 4), "W8A8", func(o *QuantizeOptions) { override(t, o, "a", &o.Settings.Weights, nil) }).Model, positive(2, m, 4)}
+		return sick{m, quantizeFor(t, m, positive(1, m, 4), "W8A8", func(o *quantize.Options) { override(t, o, "a", &o.Settings.Weights, nil) }).Model, positive(2, m, 4)}
 	}},
 	{"overflow", "a", func(t *testing.T) sick {
 		m := longSums(t)
-		return sick{m, quantizeFor(t, m, nil, "W8A8", func(o *QuantizeOptions) {
+		return sick{m, quantizeFor(t, m, nil, "W8A8", func(o *quantize.Options) {
 			o.Settings.Mode = plan.Dynamic
 			override(t, o, "a", &o.Settings.Weights, nil)
 		}).Model, positive(2, m, 4)}
@@ -418,7 +418,7 @@ func beforeClampOf(t *testing.T, m *Model, node string, lo, hi float64) *Model {
 }
 
 // diagnosed examines a pair and logs the first causes.
-func diagnosed(t *testing.T, s sick) *doctor.Diagnosis {
+func diagnosed(t *testing.T, s sick) *Diagnosis {
 	t.Helper()
 	d, err := Diagnose(context.Background(), s.float, s.quantized, DiagnoseOptions{Data: s.data})
 	if err != nil {
@@ -442,7 +442,7 @@ func TestDoctorNamesPlantedFaults(t *testing.T) {
 				t.Fatalf("nothing was mended: %q", d.Warnings)
 			}
 			t.Logf("%.1f dB, mended %.1f dB: %q", d.SQNR, d.Fixed.SQNR, d.Fixed.Made)
-			if again, err := Diagnose(context.Background(), s.float, FromGraph(d.Fixed.Model, "fixed"), DiagnoseOptions{Data: s.data}); err != nil || !again.Healthy {
+			if again, err := Diagnose(context.Background(), s.float, d.Fixed.Model, DiagnoseOptions{Data: s.data}); err != nil || !again.Healthy {
 				t.Errorf("the mended network: %+v (%v)", again, err)
 			}
 		})
@@ -453,7 +453,7 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 	m := demoModel(t)
 	for _, style := range []string{"qdq", "qoperator"} {
 		for _, fix := range []string{"none", "equalize", "bias"} {
-			q := quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", func(o *QuantizeOptions) { o.Style, o.Fix = style, []string{fix} })
+			q := quantizeFor(t, m, letters(1, 40, 1, 0), "W8A8", func(o *quantize.Options) { o.Style, o.Fix = style, []string{fix} })
 			d, err := Diagnose(context.Background(), m, q.Model, DiagnoseOptions{Data: letters(2, 40, 1, 0)})
 			if err != nil {
 				t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"lowbit/internal/onnx"
 	"lowbit/internal/op"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/repair"
 	"lowbit/internal/tensor"
 )
@@ -102,14 +103,14 @@ const wanted = 20
 func TestRelieve(t *testing.T) {
 	m := hopelessModel(t)
 	set := defaults(t)
-	without, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: noise(m, 40), Fix: []string{"none"}})
+	without, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: noise(m, 40), Fix: []string{"none"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if without.Gate.SQNR > wanted {
 		t.Fatalf("the model is no challenge: %.1f dB", without.Gate.SQNR)
 	}
-	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: noise(m, 40)})
+	r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: noise(m, 40)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestRelieve(t *testing.T) {
 // TestRelieveBudget leaves no layer in float where the budget has no time to find out which, and says so.
 func TestRelieveBudget(t *testing.T) {
 	m := hopelessModel(t)
-	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: defaults(t), Data: noise(m, 40), Budget: 1})
+	r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: defaults(t), Data: noise(m, 40), Budget: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +166,7 @@ func TestFixes(t *testing.T) {
 		{[]string{"bias", "equalize"}, "equalize bias"},
 		{nil, "equalize bias"},
 	} {
-		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: noise(m, 40), Fix: c.fix})
+		r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: noise(m, 40), Fix: c.fix})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +181,7 @@ func TestFixes(t *testing.T) {
 			t.Errorf("%v: repairs %q, want %q", c.fix, got, c.want)
 		}
 	}
-	if _, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: noise(m, 40), Fix: []string{"magic"}}); err == nil || !strings.Contains(err.Error(), "magic") {
+	if _, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: noise(m, 40), Fix: []string{"magic"}}); err == nil || !strings.Contains(err.Error(), "magic") {
 		t.Errorf("an unknown repair: %v", err)
 	}
 }
@@ -188,8 +189,8 @@ func TestFixes(t *testing.T) {
 // TestPlanWithFixes makes the same network again from its plan and the samples.
 func TestPlanWithFixes(t *testing.T) {
 	m := glyphNet(t)
-	o := QuantizeOptions{Settings: defaults(t), Data: glyphs(sequence(40, 0)), Fix: []string{"equalize", "bias"}}
-	r, err := Quantize(context.Background(), m, o)
+	o := quantize.Options{Settings: defaults(t), Data: glyphs(sequence(40, 0)), Fix: []string{"equalize", "bias"}}
+	r, err := QuantizeBy(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +205,7 @@ func TestPlanWithFixes(t *testing.T) {
 	if err := o.Plan.UnmarshalJSON(text); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Quantize(context.Background(), m, o)
+	again, err := QuantizeBy(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +215,7 @@ func TestPlanWithFixes(t *testing.T) {
 		t.Error("the plan makes another network")
 	}
 	o.Data = nil
-	if _, err := Quantize(context.Background(), m, o); err == nil || !strings.Contains(err.Error(), "samples") {
+	if _, err := QuantizeBy(context.Background(), m, o); err == nil || !strings.Contains(err.Error(), "samples") {
 		t.Errorf("without samples: %v", err)
 	}
 }
@@ -224,8 +225,8 @@ func TestFixesOfWeights(t *testing.T) {
 	m := glyphNet(t)
 	set := defaults(t)
 	set.Mode, set.Weights.Format = plan.Weights, format.Int4
-	o := QuantizeOptions{Settings: set, Data: glyphs(sequence(60, 0)), Fix: []string{"none"}}
-	plain, err := Quantize(context.Background(), m, o)
+	o := quantize.Options{Settings: set, Data: glyphs(sequence(60, 0)), Fix: []string{"none"}}
+	plain, err := QuantizeBy(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func TestFixesOfWeights(t *testing.T) {
 		})
 	}
 	o.Data, o.Fix = nil, []string{"adaround"}
-	r, err := Quantize(context.Background(), m, o)
+	r, err := QuantizeBy(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,8 +249,8 @@ func TestFixesOfWeights(t *testing.T) {
 }
 
 // checkFixOfWeights quantizes with one repair, and compares with plain, which has none.
-func checkFixOfWeights(t *testing.T, name string, m *Model, o QuantizeOptions, plain *Result) {
-	r, err := Quantize(context.Background(), m, o)
+func checkFixOfWeights(t *testing.T, name string, m *Model, o quantize.Options, plain *Result) {
+	r, err := QuantizeBy(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +281,7 @@ func TestNamedRewrite(t *testing.T) {
 	fix := func(o *calib.Observer) Fix {
 		set := defaults(t)
 		set.Observer = o
-		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: data, Fix: []string{"equalize"}})
+		r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: data, Fix: []string{"equalize"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ func TestForeign(t *testing.T) {
 }
 
 func runForeign(t *testing.T, m *Model, level kernel.Level, in, want map[string]*Tensor, least float64) {
-	s, err := m.Compile(CompileOptions{Level: &level})
+	s, err := m.Compile(CompileOptions{CPU: level.String()})
 	if err != nil {
 		t.Fatal(err)
 	}

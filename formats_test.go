@@ -12,6 +12,7 @@ import (
 	"lowbit/internal/onnx"
 	"lowbit/internal/op"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 	"lowbit/internal/testdata"
@@ -143,7 +144,7 @@ func written(t *testing.T, m *Model, f *format.Format) ([]byte, *graph.Model, *R
 	}
 	set.Mode = plan.Weights
 	set.Weights = plan.Scheme{Format: f, Block: set.Mode.WeightBlock(f)}
-	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Threads: 1})
+	r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestSchemes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Threads: 1})
+		r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Threads: 1})
 		if err != nil {
 			t.Fatal(scheme, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/onnx"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 )
@@ -64,7 +65,7 @@ func TestHalvesOfLoudNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: data, Threads: 1})
+		r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: data, Threads: 1})
 		if err != nil {
 			t.Fatal(c.scheme, err)
 		}
@@ -101,7 +102,7 @@ func TestHalvesOfFaintNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: normal(21, m, 12), Threads: 1})
+		r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: normal(21, m, 12), Threads: 1})
 		if err != nil {
 			t.Fatal(scheme, err)
 		}
@@ -124,7 +125,7 @@ func TestHalvesUnseen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Threads: 1})
+	r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

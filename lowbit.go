@@ -15,28 +15,57 @@ import (
 	"encoding/hex"
 	"io"
 	"os"
+	"slices"
 
 	"lowbit/internal/engine"
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
+	"lowbit/internal/kernel"
 	"lowbit/internal/onnx"
-	"lowbit/internal/tensor"
 )
 
-// A Tensor is a dense row-major array of one element type.
-type Tensor = tensor.Tensor
-
-// A Session runs one model. It is safe for concurrent use.
+// A Session runs one model:
+//
+//	Run(ctx context.Context, in map[string]*Tensor) (out map[string]*Tensor, err error)
+//	Inputs() []*Value
+//	Outputs() []*Value
+//	Close()
+//
+// Its methods may be called from several goroutines at once. Of runs that overlap one has the session's threads, and
+// the others work on their callers' alone. Run only reads its inputs, which may be used again when it returns; outputs
+// are the caller's own, and stay as they are whatever runs later and when session and model are closed. Inputs that
+// are missing, unknown or of another type or shape are errors of kind [ErrInvalid]; once ctx is done, Run returns its
+// cause.
+//
+// Close ends the session's threads. The model is closed after the last run.
 type Session = engine.Session
 
-// CompileOptions change how a model is compiled.
-type CompileOptions = engine.Options
+// CompileOptions change how a model is compiled. The zero value is right for most uses.
+type CompileOptions struct {
+	Threads   int      // how many threads one run may use; 0 means one for each processor
+	CPU       string   // greatest instruction set to use: generic, avx2, avxvnni, avx512, vnni or amx; "" is the best there is, which LOWBIT_CPU caps
+	Seed      uint64   // of the random operators
+	MaxMemory int64    // most bytes that the values of one run may take; 0 means 32 GiB
+	Watch     []string // values within the network that Session.RunWatch shows
+	Reference bool     // evaluate node after node by the operators' definitions: slow, what else is judged by
+	Direct    bool     // compute float convolutions by their sums alone, not in Winograd's form
+}
 
-// SaveOptions say how a model is written.
+// SaveOptions say how a model is written. The zero value refuses to replace a file.
 type SaveOptions = onnx.SaveOptions
 
-// Limits bound what a model file may ask for.
+// Limits bound what a model file may ask for. The zero value of a field means its default.
 type Limits = onnx.Limits
+
+// A Value is an input or output of a model: its Name and its Type.
+type Value = graph.Value
+
+// A Type tells a value's DType and its Shape of [Dim], where Ranked says that this is known; its String is such as "float[N,3,224,224]". Static
+// returns the shape as numbers where all are known, and IsTensor is false of sequences, whose items' type is in Elem.
+type Type = graph.Type
+
+// A Dim is one dimension: its Size, or -1 where that is open; open dimensions of one Name are equal in a run.
+type Dim = graph.Dim
 
 // A Model is an open network. Its tensors may lie in mapped files, so Close comes after the last use.
 type Model struct {
@@ -78,18 +107,33 @@ func (m *Model) Close() error {
 // Path is the file that the model was read from.
 func (m *Model) Path() string { return m.path }
 
+// Inputs lists what a run has to be given, in the model's order: the inputs without an initializer. The values are the model's own and not to be changed.
+func (m *Model) Inputs() []*Value { return m.graph.Graph.Required() }
+
+// Outputs lists what a run returns, in the model's order. The values are the model's own and not to be changed.
+func (m *Model) Outputs() []*Value { return slices.Clone(m.graph.Graph.Out) }
+
 // Graph is the network itself, for packages of this module.
 func (m *Model) Graph() *graph.Model { return m.graph }
 
 // FromGraph wraps a network, for packages of this module.
 func FromGraph(g *graph.Model, path string) *Model { return &Model{graph: g, path: path} }
 
-// Compile prepares the model to run on this machine.
+// Compile prepares the model to run on this machine. Where it declares all shapes, operators and shapes that cannot be run are errors here,
+// else of the first run with such shapes.
 func (m *Model) Compile(o CompileOptions) (*Session, error) {
-	if m.file != nil && o.Release == nil {
-		o.Release = m.file.Forget
+	e := engine.Options{Threads: o.Threads, Seed: o.Seed, MaxMemory: o.MaxMemory, Watch: o.Watch, Reference: o.Reference, Direct: o.Direct}
+	if o.CPU != "" {
+		l, err := kernel.ParseLevel(o.CPU)
+		if err != nil {
+			return nil, fault.Invalidf("CPU", "%v", err)
+		}
+		e.Level = &l
 	}
-	return engine.Compile(m.graph, o)
+	if m.file != nil {
+		e.Release = m.file.Forget
+	}
+	return engine.Compile(m.graph, e)
 }
 
 // Save writes the model. The file appears whole or not at all; an existing one is replaced only

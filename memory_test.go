@@ -11,6 +11,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/tensor"
 	"lowbit/internal/testdata"
 )
@@ -70,7 +71,7 @@ func TestCalibrationMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		before, most, calls := held(), int64(0), 0
-		_, err = Quantize(t.Context(), m, QuantizeOptions{Settings: set, Data: src, Fix: []string{"none"}, Threads: 1, Progress: func(stage string, done, _ int) {
+		_, err = QuantizeBy(t.Context(), m, quantize.Options{Settings: set, Data: src, Fix: []string{"none"}, Threads: 1, Progress: func(stage string, done, _ int) {
 			if stage == "calibrate" && done%10 == 1 {
 				most = max(most, held()-before)
 				calls++

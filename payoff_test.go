@@ -8,6 +8,7 @@ import (
 
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/testdata"
 )
 
@@ -27,7 +28,7 @@ func TestTargetThis(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer data.Close()
-				r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: settingsFor(t, mode), Data: data, Threads: 1})
+				r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: settingsFor(t, mode), Data: data, Threads: 1})
 				if err != nil {
 					t.Fatal(err)
 				}

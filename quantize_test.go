@@ -7,6 +7,7 @@ import (
 
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/testdata"
 )
 
@@ -29,7 +30,7 @@ func TestQuantizeMobileNet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: src})
+	r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: src})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"lowbit/internal/calib"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 )
 
 // TestSignsAlike quantizes a network of Relus to signs, which says why that cannot work; with activations of
@@ -18,7 +19,7 @@ func TestSignsAlike(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := glyphNet(t)
-		r, err := Quantize(context.Background(), m, QuantizeOptions{Settings: set, Data: letters(5, 16, 1, 0), Threads: 1, Fix: []string{"none"}})
+		r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Data: letters(5, 16, 1, 0), Threads: 1, Fix: []string{"none"}})
 		if err != nil {
 			t.Fatal(scheme, err)
 		}
@@ -37,7 +38,7 @@ func TestSignsByName(t *testing.T) {
 			t.Fatal(err)
 		}
 		set.Observer = o
-		r, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set, Data: letters(5, 40, 1, 0), Threads: 1})
+		r, err := QuantizeBy(context.Background(), glyphNet(t), quantize.Options{Settings: set, Data: letters(5, 40, 1, 0), Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 )
 
 // TestTrim trims the bits of a network part by part: with no margin four bits are too few for some of
@@ -20,7 +21,7 @@ func TestTrim(t *testing.T) {
 			t.Fatal(err)
 		}
 		set.Trim, set.Mode = margin, mode
-		r, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set, Data: letters(5, 400, 1, 0), Threads: 1, Fix: []string{"none"}})
+		r, err := QuantizeBy(context.Background(), glyphNet(t), quantize.Options{Settings: set, Data: letters(5, 400, 1, 0), Threads: 1, Fix: []string{"none"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,7 @@ func TestTrimBlind(t *testing.T) {
 		t.Fatal(err)
 	}
 	set.Trim = 0.01
-	if _, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set}); fault.KindOf(err) != fault.Invalid {
+	if _, err := QuantizeBy(context.Background(), glyphNet(t), quantize.Options{Settings: set}); fault.KindOf(err) != fault.Invalid {
 		t.Error(err)
 	}
 }
@@ -94,7 +95,7 @@ func TestIntegerLength(t *testing.T) {
 			}
 			set.Overrides = []plan.Override{{Match: conv, Acts: &plan.Scheme{Format: first}}}
 		}
-		r, err := Quantize(context.Background(), glyphNet(t), QuantizeOptions{Settings: set, Data: letters(5, 60, 1, 0), Threads: 1, Fix: []string{"none"}})
+		r, err := QuantizeBy(context.Background(), glyphNet(t), quantize.Options{Settings: set, Data: letters(5, 60, 1, 0), Threads: 1, Fix: []string{"none"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,21 +38,8 @@ func (a *app) openData(d *dataFlags, m *lowbit.Model, others ...*lowbit.Model) (
 	if d.samples < 0 {
 		return nil, fault.Invalidf("--samples", "%d is negative", d.samples)
 	}
-	g := m.Graph()
-	o := dataset.Options{Inputs: g.Graph.Required(), Labels: d.labels, Split: d.split, Samples: d.samples, Seed: d.seed}
-	if d.outputs {
-		o.Outputs = g.Graph.Out
-	}
-	var err error
-	if d.preprocess != "" {
-		o.Preprocess, err = dataset.LoadPreprocess(d.preprocess)
-	} else {
-		o.Preprocess, err = storedPreprocess(append([]*lowbit.Model{m}, others...))
-	}
-	if err != nil {
-		return nil, err
-	}
-	src, err := dataset.Open(d.path, o)
+	o := lowbit.DataOptions{Preprocess: d.preprocess, Labels: d.labels, Split: d.split, Samples: d.samples, Seed: d.seed, Outputs: d.outputs}
+	src, err := lowbit.OpenData(d.path, o, append([]*lowbit.Model{m}, others...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,17 +47,6 @@ func (a *app) openData(d *dataFlags, m *lowbit.Model, others ...*lowbit.Model) (
 		a.warn("%s", w)
 	}
 	return src, nil
-}
-
-// storedPreprocess reads the pre-processing that a model's metadata holds, of the first that has it.
-func storedPreprocess(models []*lowbit.Model) (*dataset.Preprocess, error) {
-	for _, m := range models {
-		if stored := m.Graph().MetaValue("lowbit.preprocess"); stored != "" {
-			p, err := dataset.ParsePreprocess([]byte(stored))
-			return p, fault.At(m.Path()+": metadata lowbit.preprocess", err)
-		}
-	}
-	return nil, nil
 }
 
 // sampleTypes are the types of the first sample's inputs.

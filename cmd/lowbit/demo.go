@@ -18,6 +18,7 @@ import (
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 )
@@ -165,11 +166,11 @@ func (d *demoRun) variant(v demoVariant) error {
 		return err
 	}
 	set.Mode, set.Weights.Block.Kind = v.mode, v.block
-	o := lowbit.QuantizeOptions{Settings: set, Threads: d.threads}
+	o := quantize.Options{Settings: set, Threads: d.threads}
 	if v.mode == plan.Static {
 		o.Data = d.calib
 	}
-	r, err := lowbit.Quantize(d.ctx, d.float, o)
+	r, err := lowbit.QuantizeBy(d.ctx, d.float, o)
 	if err != nil {
 		return err
 	}

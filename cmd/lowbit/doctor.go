@@ -12,7 +12,6 @@ import (
 	"lowbit"
 	"lowbit/internal/atomicfile"
 	"lowbit/internal/calib/dataset"
-	"lowbit/internal/doctor"
 	"lowbit/internal/fault"
 )
 
@@ -124,7 +123,7 @@ func (a *app) doctor(ctx context.Context, float, quantized string, d *doctorFlag
 }
 
 // examine finds out what is wrong, and tells of what stands in the way.
-func (a *app) examine(ctx context.Context, float, quantized *lowbit.Model, d *doctorFlags) (*doctorJSON, *doctor.Diagnosis, error) {
+func (a *app) examine(ctx context.Context, float, quantized *lowbit.Model, d *doctorFlags) (*doctorJSON, *lowbit.Diagnosis, error) {
 	src, by, err := a.doctorData(d, float, quantized)
 	if err != nil {
 		return nil, nil, err
@@ -220,7 +219,7 @@ func (a *app) scoreBy(src *dataset.Source, m *metric, offset int) func(ctx conte
 }
 
 // diagnosed is a diagnosis as it is printed.
-func diagnosed(d *doctor.Diagnosis, m *metric, samples int) *doctorJSON {
+func diagnosed(d *lowbit.Diagnosis, m *metric, samples int) *doctorJSON {
 	out := &doctorJSON{Schema: doctorSchema, Healthy: d.Healthy, Samples: samples, SQNR: d.SQNR, Causes: []causeJSON{}, Layers: []lossJSON{}, Notes: []string{}}
 	out.Notes = append(out.Notes, d.Warnings...)
 	if d.Score != nil {
@@ -248,13 +247,12 @@ func diagnosed(d *doctor.Diagnosis, m *metric, samples int) *doctorJSON {
 }
 
 // applyDoctor writes the mended model and its report where that is asked for.
-func (a *app) applyDoctor(d *doctorFlags, diagnosis *doctor.Diagnosis, out *doctorJSON, float, quantized string) error {
+func (a *app) applyDoctor(d *doctorFlags, diagnosis *lowbit.Diagnosis, out *doctorJSON, float, quantized string) error {
 	if !d.apply || diagnosis.Fixed == nil {
 		return nil
 	}
-	m := lowbit.FromGraph(diagnosis.Fixed.Model, quantized)
 	o := lowbit.SaveOptions{Force: a.force, Sources: d.sources(float, quantized)}
-	err := a.saveTold(m, d.out, o, func(sum string, size int64) any {
+	err := a.saveTold(diagnosis.Fixed.Model, d.out, o, func(sum string, size int64) any {
 		out.Fixed.Output, out.Fixed.SHA256, out.Fixed.Bytes = filepath.Base(d.out), sum, size
 		return out
 	})

@@ -15,6 +15,7 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
+	"lowbit/internal/quantize"
 	"lowbit/internal/tensor"
 )
 
@@ -198,7 +199,7 @@ func quantizedProduct(ctx context.Context, p product, m *lowbit.Model, f, acts *
 		}
 		v.Params = slices.Repeat([]format.Params{format.Lookup(v.Format).FitBlock(normalNumbers(sigma))}, blocks)
 	}
-	return lowbit.Quantize(ctx, m, lowbit.QuantizeOptions{Settings: set, Plan: made, Threads: threads, Fix: []string{"none"}})
+	return lowbit.QuantizeBy(ctx, m, quantize.Options{Settings: set, Plan: made, Threads: threads, Fix: []string{"none"}})
 }
 
 // result is the value that the operator computes.

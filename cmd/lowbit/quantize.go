@@ -161,6 +161,7 @@ type quantizing struct {
 	*app
 	flags  *quantizeFlags
 	recipe *recipe.Recipe
+	set    plan.Settings // that the recipe stands for
 	model  *lowbit.Model
 	opt    lowbit.QuantizeOptions
 	gate   *lowbit.Gate
@@ -178,7 +179,7 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 	if q.recipe, err = flags.resolve(cmd, a.seed, q.opt.Plan); err != nil {
 		return err
 	}
-	if q.opt.Settings, err = q.recipe.Settings(); err != nil {
+	if q.set, err = q.recipe.Settings(); err != nil {
 		return fault.At(flags.recipe, err)
 	}
 	if q.recipe, err = q.recipe.Resolved(); err != nil {
@@ -204,7 +205,7 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 		return err
 	}
 	slack := repairSlack
-	if slices.Equal(q.opt.Fix, []string{repair.None}) {
+	if slices.Equal(q.recipe.Fix, []string{repair.None}) {
 		slack = calibrateSlack
 	}
 	thrift(slack)
@@ -222,17 +223,7 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 // options gathers what Quantize is told.
 func (q *quantizing) options() error {
 	q.warnUnmatched()
-	text, err := q.recipe.Essence().Encode()
-	if err != nil {
-		return err
-	}
-	q.opt.Recipe, q.opt.Style, q.opt.Threads = string(text), q.recipe.Style, q.threads
-	if f := q.recipe.Fix; len(f) > 0 && !slices.Contains(f, recipe.Auto) {
-		q.opt.Fix = f
-	}
-	if q.opt.Budget, err = q.recipe.Time(); err != nil {
-		return err
-	}
+	q.opt.Recipe, q.opt.Threads = q.recipe, q.threads
 	q.opt.Tell = func(text string) { q.say("%s", text) }
 	if !q.flags.dry {
 		q.opt.Journal = q.openJournal
@@ -241,14 +232,17 @@ func (q *quantizing) options() error {
 	c := q.recipe.Calibration
 	if d := q.recipe.Data.Calib; d.Path != "" {
 		data := dataFlags{path: d.Path, labels: d.Labels, preprocess: d.Preprocess, split: d.Split, samples: *c.Samples, seed: c.Seed}
-		q.opt.Data, err = q.openData(&data, q.model)
+		var err error
+		if q.opt.Data, err = q.openData(&data, q.model); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // warnUnmatched tells of patterns that keep nothing.
 func (q *quantizing) warnUnmatched() {
-	for _, k := range q.opt.Settings.Keep {
+	for _, k := range q.set.Keep {
 		matched := false
 		for n := range everyNode(q.model.Graph()) {
 			matched = matched || k.Match(n)
@@ -277,7 +271,7 @@ func (q *quantizing) admit() error {
 	if l.inputs, err = sampleTypes(d); err != nil {
 		return err
 	}
-	if q.opt.Settings.Mode == plan.Static {
+	if q.set.Mode == plan.Static {
 		l.workers, l.copies = q.threads, 4 // float and quantized, each as it is and packed
 		var sample int64
 		for _, t := range l.inputs {
@@ -348,10 +342,6 @@ func (q *quantizing) finish(r *lowbit.Result) error {
 	}
 	for _, w := range r.Warnings {
 		q.warn("%s", w)
-	}
-	var err error
-	if r.Plan.Recipe, err = q.recipe.Essence().JSON(); err != nil {
-		return err
 	}
 	if err := q.writeExtras(r); err != nil {
 		return err
