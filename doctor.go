@@ -16,7 +16,7 @@ import (
 // DiagnoseOptions say how a quantized model is examined.
 type DiagnoseOptions struct {
 	Data *Data // samples for the inputs of both models, other ones than those calibrated on where there are
-	// Score measures a model by the caller's metric, from several goroutines at once; nil ranks causes by the SQNR of the outputs.
+	// Score measures a model by the caller's metric; nil ranks causes by the SQNR of the outputs.
 	Score    func(ctx context.Context, m *Model) (float64, error)
 	Low      bool                                // small scores are good
 	Threads  int                                 // 0 means one for each processor
@@ -34,25 +34,28 @@ type Diagnosis struct {
 	Fixed    *Fixed // nil where nothing was to be mended, or nothing helped
 }
 
-// A Cause is one thing that is wrong.
+// A Cause is one thing that is wrong: Cause names it, at the node Name; Evidence and Fix are for people. Alone and Without
+// are what the outputs keep where only this is quantized, and where only this is not, as SQNR in dB.
 type Cause = doctor.Cause
 
-// A Layer tells what a layer with weights loses by itself, in dB.
+// A Layer tells what a layer with weights loses by itself: Weights and Acts are the SQNR of its result in dB, with its
+// weights and with its input quantized.
 type Layer = doctor.Layer
 
 // Fixed is the mended model.
 type Fixed struct {
 	Model *Model
-	SQNR  float64 // of its outputs, dB
-	Score float64 // 0 without DiagnoseOptions.Score
-	Made  []string
+	SQNR  float64  // of its outputs, dB
+	Score float64  // 0 without DiagnoseOptions.Score
+	Made  []string // what was changed, for people
 }
 
 // swapSamples is how many samples every piece that is taken out is measured on, at most.
 const swapSamples = 16
 
 // Diagnose finds out why a quantized model differs from the float one that it was made from, by
-// whatever tool, and mends it in a copy. A model that is not made from the other is an error of kind [ErrInvalid].
+// whatever tool, and mends it in a copy. Samples that are missing or do not fit are errors of kind [ErrInvalid], a model
+// that holds nothing quantized that can be taken out is one of kind [ErrUnsupported].
 func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (*Diagnosis, error) {
 	j, err := o.job(ctx, float, quantized)
 	if err != nil {
@@ -70,7 +73,7 @@ func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (
 }
 
 // Losses measures what each layer of a quantized model costs by itself: none where it holds nothing quantized that
-// can be taken out.
+// can be taken out. Errors are as of [Diagnose].
 func Losses(ctx context.Context, float, quantized *Model, o DiagnoseOptions) ([]Layer, error) {
 	j, err := o.job(ctx, float, quantized)
 	if err != nil {
@@ -80,7 +83,8 @@ func Losses(ctx context.Context, float, quantized *Model, o DiagnoseOptions) ([]
 	return list, fault.At(quantized.path, err)
 }
 
-// Factors tells by what repairs multiplied the channels of a quantized model's values, by name.
+// Factors tells by what repairs multiplied the channels of a quantized model's values, by name. A model that is not made
+// from the other is an error.
 func Factors(float, quantized *Model) (map[string][]float64, error) {
 	return doctor.Factors(float.graph, quantized.graph)
 }

@@ -4,10 +4,15 @@
 // and runs here or in any runtime that reads ONNX:
 //
 //	m, err := lowbit.Open("model.onnx")
-//	q, err := lowbit.Quantize(ctx, m, lowbit.QuantizeOptions{Data: "calib/", Preprocess: "imagenet"})
+//	data, err := lowbit.OpenData("calib/", lowbit.DataOptions{Preprocess: "imagenet", Samples: 300}, m)
+//	q, err := lowbit.Quantize(ctx, m, lowbit.QuantizeOptions{Data: data})
 //	err = q.Model.Save("model.int8.onnx", lowbit.SaveOptions{})
 //	s, err := q.Model.Compile(lowbit.CompileOptions{})
+//	x, err := lowbit.NewTensor(pixels, 1, 3, 224, 224)
 //	out, err := s.Run(ctx, map[string]*lowbit.Tensor{"input": x})
+//	logits, err := lowbit.Values[float32](out["output"])
+//
+// Errors are of a kind, for errors.Is: [ErrInvalid], [ErrUnsupported], [ErrLimit], [ErrIO] or [ErrInternal].
 package lowbit
 
 import (
@@ -74,7 +79,9 @@ type Model struct {
 	path  string
 }
 
-// Open reads the model in a file, and the files that its tensors lie in.
+// Open reads the model in a file, and the files that its tensors lie in. Those are mapped, and are not to change until
+// Close. A file that is damaged or no model is an error of kind [ErrInvalid], one that cannot be read of kind [ErrIO],
+// one that asks for more than it may of kind [ErrLimit].
 func Open(path string) (*Model, error) { return OpenLimited(path, Limits{}) }
 
 // OpenLimited is Open with limits of the caller's.
@@ -87,7 +94,7 @@ func OpenLimited(path string, lim Limits) (*Model, error) {
 }
 
 // Decode reads a model from bytes, which must not change while it is in use. Tensors in other
-// files are refused.
+// files are refused; errors are as of [Open].
 func Decode(b []byte) (*Model, error) {
 	g, err := onnx.Decode(b, Limits{})
 	if err != nil {
@@ -136,10 +143,10 @@ func (m *Model) Compile(o CompileOptions) (*Session, error) {
 	return engine.Compile(m.graph, e)
 }
 
-// Save writes the model. The file appears whole or not at all; an existing one is replaced only
-// with Force, and the files that the model was read from never.
+// Save writes the model. The file appears whole or not at all. An existing one without Force, and the files that the model
+// was read from, are left as they are, with an error of kind [ErrInvalid]. The same model gives the same bytes.
 func (m *Model) Save(path string, o SaveOptions) error {
-	o.Sources = append(o.Sources, m.Files()...)
+	o.Sources = slices.Concat(o.Sources, m.Files())
 	return onnx.Save(path, m.graph, o)
 }
 
@@ -151,7 +158,7 @@ func (m *Model) Files() []string {
 	return m.file.Paths()
 }
 
-// Bytes is the size of the model's files.
+// Bytes is the size of the model's files, or of what Save would write where it was made here.
 func (m *Model) Bytes() (int64, error) {
 	if m.file == nil {
 		b, err := onnx.Encode(m.graph)

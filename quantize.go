@@ -54,10 +54,11 @@ type Plan = plan.Plan
 // A Journal keeps the steps of long work by key, as JSON.
 type Journal = repair.Journal
 
-// A Gate is the comparison of the quantized network with the float one on samples.
+// A Gate is the comparison of the quantized network with the float one on samples: the SQNR of the outputs in dB with its
+// standard Error, their Cosine, and the share of samples that Agree in the largest element of the first output.
 type Gate = quantize.Gate
 
-// A Fix tells what one repair did.
+// A Fix tells what one repair did, and the SQNR in dB Before and After it on samples held back.
 type Fix = quantize.Fix
 
 // An Effort tells what repairs that are chosen by trial may cost.
@@ -69,10 +70,10 @@ type Drawn = quantize.Drawn
 // A Result is a quantized model with what is known of it.
 type Result struct {
 	Model    *Model
-	Plan     *plan.Plan
+	Plan     *Plan
 	Gate     *Gate // nil where there was no data to compare on
-	Fixes    []Fix
-	Effort   Effort // of the repairs
+	Fixes    []Fix // the repairs that were tried, in order
+	Effort   Effort
 	Drawn    *Drawn // nil where there was data
 	Warnings []string
 	Elapsed  time.Duration

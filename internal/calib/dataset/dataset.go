@@ -6,7 +6,6 @@
 package dataset
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -155,7 +154,7 @@ func (s *Source) Len() int {
 // Sample reads sample i, from 0 to Len()-1. A sample that holds NaN or an infinity is an error.
 func (s *Source) Sample(i int) (*Sample, error) {
 	if i < 0 || i >= s.Len() {
-		return nil, fmt.Errorf("no sample %d of %d in %s", i, s.Len(), s.info.Path)
+		return nil, fault.Invalidf(s.info.Path, "there is no sample %d of %d", i, s.Len())
 	}
 	if s.picks != nil {
 		i = s.picks[i]
