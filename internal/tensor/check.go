@@ -14,6 +14,8 @@ func (t *Tensor) Check() error {
 		return fmt.Errorf("kind %d is none", t.Kind)
 	case t.Kind == Optional && len(t.Items) > 1:
 		return fmt.Errorf("an optional value holds %d", len(t.Items))
+	case t.Kind != Dense && len(t.Items) == 0 && t.DType == Undefined:
+		return nil // a file may store nothing without saying of what type
 	case !t.DType.Valid():
 		return fmt.Errorf("element type %d is none", t.DType)
 	case t.Kind != Dense:

@@ -6,7 +6,7 @@ import "testing"
 func TestCheck(t *testing.T) {
 	for _, good := range []*Tensor{
 		New(Float32), New(Float32, 2, 0), New(Float64, 2, 3), New(Int4, 3), New(Float6E2M3, 5), New(String, 2),
-		NewSequence(Float32), NewSequence(Int64, New(Int64, 1), New(Int64)), NewOptional(String, nil), NewOptional(Int64, New(Int64, 2)),
+		NewSequence(Float32), NewSequence(Int64, New(Int64, 1), New(Int64)), NewOptional(String, nil), NewOptional(Undefined, nil), NewOptional(Int64, New(Int64, 2)),
 	} {
 		if err := good.Check(); err != nil {
 			t.Errorf("%s: %v", good, err)
