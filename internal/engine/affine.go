@@ -144,7 +144,7 @@ func findCodes(g *net) {
 func (g *net) findQuantize(n *node) {
 	y := n.out[0]
 	a, ok := affineOf(n, y.dtype)
-	if !ok || !n.in[0].is(tensor.Float32) {
+	if !ok || !n.in[0].is(tensor.Float32) || !dividesFloats(n) {
 		return
 	}
 	if y.dtype == tensor.Uint8 {

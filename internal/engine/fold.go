@@ -99,14 +99,15 @@ func dequantizedConstant(n *node) *tensor.Tensor {
 	x, scale := n.in[0].konst, tensor.Of[float32](n.in[1].konst)
 	c, ok := codecs[x.DType]
 	level, err := kernel.Best()
-	if !ok || err != nil {
+	if !ok || x.DType.IsFloat() || err != nil {
 		return nil
 	}
-	zeros, inner := make([]int, len(scale)), x.Len()
+	zero, inner := tensor.New(x.DType, len(scale)), x.Len()
 	if z := n.input(2); z != nil {
-		if zeros, ok = intsOf(z); !ok || !zeroFits(z, n.in[1]) || z.dtype != x.DType {
+		if z.konst == nil || !zeroFits(z, n.in[1]) || z.dtype != x.DType {
 			return nil
 		}
+		zero = z.konst
 	}
 	if len(scale) != 1 || len(n.in[1].shape) > 1 {
 		axis, ok := scaledAxis(n)
@@ -116,22 +117,24 @@ func dequantizedConstant(n *node) *tensor.Tensor {
 		inner = tensor.Elements(x.Shape[axis+1:])
 	}
 	y := tensor.New(tensor.Float32, x.Shape...)
-	if inner == 1 && c.dequantizeRows != nil {
-		zero := tensor.New(x.DType, len(scale))
-		for k, z := range zeros {
-			zero.Raw[k] = byte(z)
-		}
-		c.dequantizeRows(level, tensor.Of[float32](y), x, 0, x.Len(), scale, zero)
+	if inner == 1 {
+		c.dequantizeRows(level, tensor.Of[float32](y), x, 0, x.Len(), scale, zero, 0)
 		return y
 	}
-	for at, k := 0, 0; at < x.Len(); at, k = at+inner, k+1 {
-		c.dequantize(level, tensor.Of[float32](y), x, at, at+inner, scale[k%len(scale)], zeros[k%len(scale)])
+	for at, k := 0, 0; at < x.Len(); at, k = at+inner, (k+1)%len(scale) {
+		c.dequantize(level, tensor.Of[float32](y), x, at, at+inner, scale[k], zero, k)
 	}
 	return y
 }
 
-// scaledAxis returns the axis along which a node's scales lie.
+// scaledAxis returns the axis along which a node's scales lie, one for each position.
 func scaledAxis(n *node) (int, bool) {
+	axis, ok := quantizedAxis(n)
+	return axis, ok && len(n.in[1].shape) == 1
+}
+
+// quantizedAxis returns the axis that Q or DQ names.
+func quantizedAxis(n *node) (int, bool) {
 	rank := len(n.in[0].shape)
 	axis := n.onnx.Int("axis", 1)
 	if rank == 1 && !n.onnx.Has("axis") {
@@ -140,5 +143,5 @@ func scaledAxis(n *node) (int, bool) {
 	if axis < 0 {
 		axis += rank
 	}
-	return axis, len(n.in[1].shape) == 1 && axis >= 0 && axis < rank
+	return axis, axis >= 0 && axis < rank
 }

@@ -20,7 +20,7 @@ func init() {
 		"int conv": {lowerIntConv}, "int gemm": {lowerIntGemm}, "int binary": {lowerIntBinary}, "int pool": {lowerIntPool}, "int resize": {lowerIntResize},
 		"DynamicQuantizeLinear": {lowerDynamicQuantize}, "dynamic conv": {lowerDynamicConv}, "dynamic gemm": {lowerDynamicGemm}, "add sums": {lowerAddSums},
 		"QuantizeLinear": {lowerLinear}, "DequantizeLinear": {lowerLinear},
-		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable}, "signs": {lowerSigns}, "log codes": {lowerLogCodes},
+		"quantize": {lowerQuantize}, "dequantize": {lowerDequantize}, "flip": {lowerFlip}, "table": {lowerTable}, "signs": {lowerSigns}, "log codes": {lowerLogCodes}, "pack codes": {lowerPackCodes}, "unpack codes": {lowerUnpackCodes},
 
 		"narrow": {lowerNarrow}, "widen": {lowerWiden}, "to float8": {lowerToFloat8}, "from float8": {lowerFromFloat8},
 
@@ -93,6 +93,7 @@ var passes = []pass{
 	{"find signs", findSigns},
 	{"find exponents", findExponents},
 	{"find functions", findFunctions},
+	{"give computed codes a byte each", spreadCodes},
 	{"clamp what is quantized", clampCodes},
 	{"find codes", findCodes},
 	{"merge what quantizes alike", mergeQuantizes},

@@ -44,6 +44,16 @@ func (l Level) QuantizeS8Rows(dst []int8, x, scale []float32, zero []int8) {
 	quantizeRows(l, quantS8Asm, dst, x, scale, zero)
 }
 
+// QuantizeU16Rows is [Level.QuantizeU8Rows] for uint16.
+func (l Level) QuantizeU16Rows(dst []uint16, x, scale []float32, zero []uint16) {
+	quantizeRows(l, quantU16Asm, dst, x, scale, zero)
+}
+
+// QuantizeS16Rows is [Level.QuantizeU8Rows] for int16.
+func (l Level) QuantizeS16Rows(dst []int16, x, scale []float32, zero []int16) {
+	quantizeRows(l, quantS16Asm, dst, x, scale, zero)
+}
+
 // DequantizeU8 sets dst[i] = (x[i]−zero)·scale. x has the length of dst.
 func (l Level) DequantizeU8(dst []float32, x []uint8, scale float32, zero uint8) {
 	dequantize(l, dequantU8Asm, dst, x, scale, int32(zero))
@@ -73,6 +83,16 @@ func (l Level) DequantizeU8Rows(dst []float32, x []uint8, scale []float32, zero 
 // DequantizeS8Rows is [Level.DequantizeU8Rows] for int8.
 func (l Level) DequantizeS8Rows(dst []float32, x []int8, scale []float32, zero []int8) {
 	dequantizeRows(l, dequantS8Asm, dst, x, scale, zero)
+}
+
+// DequantizeU16Rows is [Level.DequantizeU8Rows] for uint16.
+func (l Level) DequantizeU16Rows(dst []float32, x []uint16, scale []float32, zero []uint16) {
+	dequantizeRows(l, dequantU16Asm, dst, x, scale, zero)
+}
+
+// DequantizeS16Rows is [Level.DequantizeU8Rows] for int16.
+func (l Level) DequantizeS16Rows(dst []float32, x []int16, scale []float32, zero []int16) {
+	dequantizeRows(l, dequantS16Asm, dst, x, scale, zero)
 }
 
 // DynamicQuantizeU8 is DynamicQuantizeLinear of ONNX: the range of x widened to hold 0 is spread

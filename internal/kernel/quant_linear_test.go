@@ -68,36 +68,42 @@ func TestLinearRows(t *testing.T) {
 	for _, l := range Levels() {
 		for _, cols := range []int{1, 3, 24, 100, 256, 257, 900} {
 			for _, rows := range []int{1, 4, 30} {
-				n := rows * cols
-				x, scale := newFloats(r, n, 1), make([]float32, cols)
-				zu, zs := make([]uint8, cols), make([]int8, cols)
-				for c := range scale {
-					scale[c], zu[c], zs[c] = r.Float32()+0.01, uint8(r.Uint32()), int8(r.Uint32())
-				}
-				what := fmt.Sprintf("%s %dx%d", l, rows, cols)
-				u, s := make([]uint8, n), make([]int8, n)
-				gu, gs, g := newGuard[uint8](n, 1, 7), newGuard[int8](n, 1, 7), newGuard[float32](n, 1, mark)
-				fu, fs := make([]float32, n), make([]float32, n)
-				for i := range n {
-					c := i % cols
-					u[i] = uint8(quantOne(x[i], scale[c], int32(zu[c]), 0, 255))
-					s[i] = int8(quantOne(x[i], scale[c], 0, -128, 127))
-					fu[i] = float32(int32(u[i])-int32(zu[c])) * scale[c]
-					fs[i] = float32(int32(s[i])-int32(zs[c])) * scale[c]
-				}
-				l.QuantizeU8Rows(gu.slice(), x, scale, zu)
-				equal(t, what, gu.slice(), u)
-				gu.check(t, what)
-				l.QuantizeS8Rows(gs.slice(), x, scale, nil)
-				equal(t, what, gs.slice(), s)
-				gs.check(t, what)
-				l.DequantizeU8Rows(g.slice(), u, scale, zu)
-				equalFloats(t, what, g.slice(), fu)
-				l.DequantizeS8Rows(g.slice(), s, scale, zs)
-				equalFloats(t, what, g.slice(), fs)
-				g.check(t, what)
+				testLinearRows(t, r, l, rows, cols, Level.QuantizeU8Rows, Level.DequantizeU8Rows)
+				testLinearRows(t, r, l, rows, cols, Level.QuantizeS8Rows, Level.DequantizeS8Rows)
+				testLinearRows(t, r, l, rows, cols, Level.QuantizeU16Rows, Level.DequantizeU16Rows)
+				testLinearRows(t, r, l, rows, cols, Level.QuantizeS16Rows, Level.DequantizeS16Rows)
 			}
 		}
+	}
+}
+
+// testLinearRows has zero points, and none.
+func testLinearRows[T code](t *testing.T, r *rand.Rand, l Level, rows, cols int, quantize func(l Level, dst []T, x, scale []float32, zero []T), dequantize func(l Level, dst []float32, x []T, scale []float32, zero []T)) {
+	t.Helper()
+	n := rows * cols
+	lo, hi := limits[T]()
+	x, scale, zero := newFloats(r, n, 1), make([]float32, cols), make([]T, cols)
+	for c := range scale {
+		scale[c], zero[c] = (r.Float32()+0.01)*256/float32(hi-lo), T(r.Uint32())
+	}
+	for _, zeros := range [][]T{zero, nil} {
+		what := fmt.Sprintf("%s %T %dx%d", l, zero, rows, cols)
+		codes, floats := make([]T, n), make([]float32, n)
+		for i := range n {
+			c, z := i%cols, int32(0)
+			if zeros != nil {
+				z = int32(zeros[c])
+			}
+			codes[i] = T(quantOne(x[i], scale[c], z, lo, hi))
+			floats[i] = float32(int32(codes[i])-z) * scale[c]
+		}
+		got, back := newGuard[T](n, 1, 7), newGuard[float32](n, 1, mark)
+		quantize(l, got.slice(), x, scale, zeros)
+		equal(t, what, got.slice(), codes)
+		got.check(t, what)
+		dequantize(l, back.slice(), codes, scale, zeros)
+		equalFloats(t, what, back.slice(), floats)
+		back.check(t, what)
 	}
 }
 
