@@ -46,7 +46,7 @@ func mergeQuantizes(g *net) {
 // moverOf says whether n moves the numbers of operand which, or of all where that is −1.
 func moverOf(n *node) (which int, ok bool) {
 	which, ok = movers[n.kind]
-	if !ok || !n.static() || n.kind == "Resize" && n.onnx.Str("mode", "nearest") != "nearest" {
+	if !ok || !n.static() || n.kind == "Resize" && (!isNearest(n) || n.onnx.Str("coordinate_transformation_mode", "") == "tf_crop_and_resize") {
 		return 0, false
 	}
 	return which, n.kind != "MaxPool" || len(n.out) < 2 || n.out[1] == nil

@@ -31,7 +31,11 @@ var probes = map[string]func(n *node) bool{
 	"CenterCropPad":  func(*node) bool { return true },
 }
 
-func isNearest(n *node) bool { return n.onnx.Str("mode", "nearest") == "nearest" }
+// isNearest says whether a Resize chooses elements, and zero outside of the region that it crops.
+func isNearest(n *node) bool {
+	extrapolates := n.onnx.Str("coordinate_transformation_mode", "") == "tf_crop_and_resize" && n.onnx.Float("extrapolation_value", 0) != 0
+	return n.onnx.Str("mode", "nearest") == "nearest" && !extrapolates
+}
 
 // Numbers that a probe finds beside element numbers, which count from 1.
 const (

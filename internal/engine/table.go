@@ -56,7 +56,8 @@ func init() {
 	for kind, f := range map[string]lowering{"Gather": lowerGather, "GatherElements": lowerGatherElements, "GatherND": lowerGatherND} {
 		lowerings[kind] = append(lowerings[kind], f)
 	}
-	lowerings["Resize"] = append(lowerings["Resize"], lowerLinearResize)
+	lowerings["Resize"] = append(lowerings["Resize"], lowerLinearResize, lowerResample)
+	lowerings["Upsample"] = append(lowerings["Upsample"], lowerLinearResize, lowerResample)
 }
 
 // controls lists the kinds whose lowerings do without known shapes.

@@ -68,8 +68,8 @@ func (d *deformed) columns(n int) []float64 {
 				for c := g * perGroup; c < (g+1)*perGroup; c++ {
 					plane := d.x[(n*d.inC+c)*in:][:in]
 					sum := 0.0
-					for k, at := range s.at {
-						sum += float64(s.weight[k] * plane[at])
+					for k, at := range s.At {
+						sum += float64(s.Weight[k] * plane[at])
 					}
 					col[(c*taps+tap)*out+o] = sum * m
 				}
@@ -80,23 +80,23 @@ func (d *deformed) columns(n int) []float64 {
 }
 
 // sample interpolates linearly along every axis; positions outside the input read as zero.
-func (d *deformed) sample(n, g, tap, o int) sample {
+func (d *deformed) sample(n, g, tap, o int) Sample {
 	out, taps, rank := tensor.Elements(d.out), tensor.Elements(d.kernel), len(d.in)
 	kernel, pos := unravel(tap, d.kernel), unravel(o, d.out)
-	s := sample{at: []int{0}, weight: []float64{1}}
+	s := Sample{At: []int{0}, Weight: []float64{1}}
 	for i, size := range d.in {
 		shift := d.offset[(((n*d.offsetGroups+g)*taps+tap)*rank+i)*out+o]
 		x := float64(pos[i]*d.stride[i]+kernel[i]*d.dilation[i]-d.front[i]) + shift
 		if !(x > -1 && x < float64(size)) {
-			return sample{}
+			return Sample{}
 		}
 		low := math.Floor(x)
-		var next sample
-		for k, at := range s.at {
+		var next Sample
+		for k, at := range s.At {
 			for p := low; p <= low+1; p++ {
 				if f := 1 - math.Abs(p-x); p >= 0 && p < float64(size) && f > 0 {
-					next.at = append(next.at, at*size+int(p))
-					next.weight = append(next.weight, s.weight[k]*f)
+					next.At = append(next.At, at*size+int(p))
+					next.Weight = append(next.Weight, s.Weight[k]*f)
 				}
 			}
 		}

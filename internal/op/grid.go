@@ -43,7 +43,7 @@ func newGridSampler(c *Call) (*gridSampler, error) {
 }
 
 // sample returns the weighted positions along axis i for a coordinate in [-1,1].
-func (s *gridSampler) sample(i int, v float64) sample {
+func (s *gridSampler) sample(i int, v float64) Sample {
 	n := float64(s.spatial[i])
 	x := float64(float32(((v+1)*n - 1) / 2))
 	lo, hi := -0.5, n-0.5
@@ -59,7 +59,7 @@ func (s *gridSampler) sample(i int, v float64) sample {
 	if (x < lo || x > hi) && !(s.pad == "border" && s.filter.reach > 1) { // cubic neighbours clamp one by one
 		x = s.inside(x, lo, hi, n)
 	}
-	var out sample
+	var out Sample
 	if s.filter.weight == nil {
 		s.add(&out, x, 1, lo, hi, n)
 		return out
@@ -71,14 +71,14 @@ func (s *gridSampler) sample(i int, v float64) sample {
 }
 
 // add appends whole position p unless it lies outside and reads as zero.
-func (s *gridSampler) add(out *sample, p, w, lo, hi, n float64) {
+func (s *gridSampler) add(out *Sample, p, w, lo, hi, n float64) {
 	if p < 0 || p >= n {
 		if s.pad == "zeros" {
 			return
 		}
 		p = math.Trunc(s.inside(p, lo, hi, n))
 	}
-	out.at, out.weight = append(out.at, int(clamp(p, 0, n-1))), append(out.weight, w)
+	out.At, out.Weight = append(out.At, int(clamp(p, 0, n-1))), append(out.Weight, w)
 }
 
 // inside moves a position between the borders as the padding mode says; zeros leaves it.
@@ -107,15 +107,15 @@ func reflect(x, lo, hi float64) float64 {
 
 // point returns the positions and weights of one grid point in a plane; the grid lists the
 // coordinates of the last axis first.
-func (s *gridSampler) point(v []float64) sample {
-	out := sample{at: []int{0}, weight: []float64{1}}
+func (s *gridSampler) point(v []float64) Sample {
+	out := Sample{At: []int{0}, Weight: []float64{1}}
 	for i, n := range s.spatial {
 		axis := s.sample(i, v[len(v)-1-i])
-		var next sample
-		for k, at := range out.at {
-			for j, p := range axis.at {
-				next.at = append(next.at, at*n+p)
-				next.weight = append(next.weight, out.weight[k]*axis.weight[j])
+		var next Sample
+		for k, at := range out.At {
+			for j, p := range axis.At {
+				next.At = append(next.At, at*n+p)
+				next.Weight = append(next.Weight, out.Weight[k]*axis.Weight[j])
 			}
 		}
 		out = next
@@ -145,8 +145,8 @@ func evalGridSample(c *Call) ([]*tensor.Tensor, error) {
 		p := s.point(in[1][i*rank : (i+1)*rank])
 		for ch := range channels {
 			plane, sum := in[0][(n*channels+ch)*size:][:size], 0.0
-			for k, at := range p.at {
-				sum += float64(p.weight[k] * plane[at])
+			for k, at := range p.At {
+				sum += float64(p.Weight[k] * plane[at])
 			}
 			y[(n*channels+ch)*points+o] = sum
 		}

@@ -10,15 +10,51 @@ import (
 
 // evalResize covers Resize from opset 10 on: the older form has only mode and scales.
 func evalResize(c *Call) ([]*tensor.Tensor, error) {
-	rs, err := resamplings(c)
-	if err != nil {
-		return nil, err
-	}
-	s, err := samplerOf(c.Node, c.Opset)
+	rs, s, err := resizing(c)
 	if err != nil {
 		return nil, err
 	}
 	return one(resample(c.In[0], rs, s, float64(c.Float("extrapolation_value", 0))))
+}
+
+// resizing reads a Resize node.
+func resizing(c *Call) ([]resampling, *sampler, error) {
+	rs, err := resamplings(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := samplerOf(c.Node, c.Opset)
+	return rs, s, err
+}
+
+// keeps says whether an axis stays as it is.
+func (s *sampler) keeps(r *resampling) bool { return r.in == r.out && r.scale == 1 && !s.crop }
+
+// ResizeSamples returns of a Resize or Upsample node, of whose first operand only the shape counts, what the positions of each
+// axis of the result average; nil for axes that stay as they are.
+func ResizeSamples(c *Call) ([][]Sample, error) {
+	read := resizing
+	if c.Op == "Upsample" {
+		read = upsampling
+	}
+	rs, s, err := read(c)
+	if err != nil {
+		return nil, err
+	}
+	shape := make([]int, len(rs))
+	for i := range rs {
+		shape[i] = rs[i].out
+	}
+	if _, err := checkSize(c.In[0].DType, shape); err != nil {
+		return nil, err
+	}
+	list := make([][]Sample, len(rs))
+	for i := range rs {
+		if !s.keeps(&rs[i]) {
+			list[i] = s.samples(&rs[i])
+		}
+	}
+	return list, nil
 }
 
 // samplerOf reads the attributes that choose the interpolation.
@@ -53,7 +89,7 @@ func samplerOf(n *graph.Node, opset int) (*sampler, error) {
 // be chosen, only numbers can be averaged.
 func resample(x *tensor.Tensor, rs []resampling, s *sampler, outside float64) (*tensor.Tensor, error) {
 	shape := make([]int, len(rs))
-	plan := make([][]sample, len(rs))
+	plan := make([][]Sample, len(rs))
 	for i := range rs {
 		shape[i] = rs[i].out
 	}
@@ -72,7 +108,7 @@ func resample(x *tensor.Tensor, rs []resampling, s *sampler, outside float64) (*
 	}
 	done := slices.Clone(x.Shape)
 	for k := len(plan) - 1; k >= 0; k-- {
-		if rs[k].in == rs[k].out && rs[k].scale == 1 && !s.crop {
+		if s.keeps(&rs[k]) {
 			continue
 		}
 		done[k] = shape[k]
@@ -89,13 +125,13 @@ func resample(x *tensor.Tensor, rs []resampling, s *sampler, outside float64) (*
 }
 
 // blendAxis computes the samples along the middle axis of x (outer,in,inner).
-func blendAxis(x []float64, plan []sample, outer, in, inner int) []float64 {
+func blendAxis(x []float64, plan []Sample, outer, in, inner int) []float64 {
 	y := make([]float64, outer*len(plan)*inner)
 	for o := range outer {
 		for i, p := range plan {
 			row := y[(o*len(plan)+i)*inner:][:inner]
-			for k, at := range p.at {
-				addScaled(row, x[(o*in+at)*inner:][:inner], p.weight[k], 1)
+			for k, at := range p.At {
+				addScaled(row, x[(o*in+at)*inner:][:inner], p.Weight[k], 1)
 			}
 		}
 	}
@@ -103,7 +139,7 @@ func blendAxis(x []float64, plan []sample, outer, in, inner int) []float64 {
 }
 
 // pick gathers the one element that each output position takes along every axis.
-func pick(x *tensor.Tensor, plan [][]sample, shape []int) (*tensor.Tensor, error) {
+func pick(x *tensor.Tensor, plan [][]Sample, shape []int) (*tensor.Tensor, error) {
 	dst, err := newCells(x.DType, shape)
 	if err != nil {
 		return nil, err
@@ -115,13 +151,13 @@ func pick(x *tensor.Tensor, plan [][]sample, shape []int) (*tensor.Tensor, error
 	}
 	columns := make([]int, shape[last])
 	for p := range columns {
-		columns[p] = plan[last][p].at[0] * st[last]
+		columns[p] = plan[last][p].At[0] * st[last]
 	}
 	idx := make([]int, last)
 	for at := 0; at < tensor.Elements(shape); at += len(columns) {
 		row := 0
 		for k, p := range idx {
-			row += plan[k][p].at[0] * st[k]
+			row += plan[k][p].At[0] * st[k]
 		}
 		for p, from := range columns {
 			dst.copy(at+p, src, row+from, 1)
@@ -142,11 +178,11 @@ func advance(idx, shape []int) {
 }
 
 // extrapolate sets every output with a position outside the input along any axis.
-func extrapolate(y []float64, plan [][]sample, shape []int, value float64) {
+func extrapolate(y []float64, plan [][]Sample, shape []int, value float64) {
 	idx := make([]int, len(shape))
 	for i := range y {
 		for k, p := range idx {
-			if plan[k][p].outside {
+			if plan[k][p].Outside {
 				y[i] = value
 			}
 		}

@@ -85,12 +85,12 @@ func cubicFilter(a float64) filter {
 	}}
 }
 
-// A sample is the weighted mean that one output position takes of the input. outside is set
+// A Sample is the weighted mean that one output position takes of the input. Outside is set
 // where the position is extrapolated instead.
-type sample struct {
-	at      []int
-	weight  []float64
-	outside bool
+type Sample struct {
+	At      []int
+	Weight  []float64
+	Outside bool
 }
 
 // sampler is the interpolation that a Resize node's attributes describe.
@@ -104,16 +104,16 @@ type sampler struct {
 }
 
 // samples returns the sample of every output position along an axis.
-func (s *sampler) samples(r *resampling) []sample {
-	out := make([]sample, r.out)
+func (s *sampler) samples(r *resampling) []Sample {
+	out := make([]Sample, r.out)
 	for i := range out {
 		x := s.transform(r, float64(i))
 		switch {
 		case s.crop && !(x >= 0 && x <= float64(r.in-1)):
-			out[i] = sample{at: []int{0}, weight: []float64{0}, outside: true}
+			out[i] = Sample{At: []int{0}, Weight: []float64{0}, Outside: true}
 		case s.round != nil:
 			at := clamp(s.round(x, r.scale), 0, float64(r.in-1))
-			out[i] = sample{at: []int{int(at)}, weight: []float64{1}}
+			out[i] = Sample{At: []int{int(at)}, Weight: []float64{1}}
 		default:
 			out[i] = s.interpolate(r, x)
 		}
@@ -123,7 +123,7 @@ func (s *sampler) samples(r *resampling) []sample {
 
 // interpolate weighs the neighbours of x. Those outside the axis count as its border, or not
 // at all if excludeOutside.
-func (s *sampler) interpolate(r *resampling, x float64) sample {
+func (s *sampler) interpolate(r *resampling, x float64) Sample {
 	stretch := 1.0
 	if s.antialias {
 		stretch = min(1, r.scale)
@@ -131,7 +131,7 @@ func (s *sampler) interpolate(r *resampling, x float64) sample {
 	reach := s.filter.reach / stretch
 	lo, hi := math.Ceil(x-reach), math.Floor(x+reach)
 	w := make(map[int]float64)
-	var out sample
+	var out Sample
 	total := 0.0
 	for p := lo; p <= hi; p++ {
 		at := clamp(p, 0, float64(r.in-1))
@@ -140,13 +140,13 @@ func (s *sampler) interpolate(r *resampling, x float64) sample {
 			continue
 		}
 		if _, ok := w[int(at)]; !ok {
-			out.at = append(out.at, int(at))
+			out.At = append(out.At, int(at))
 		}
 		w[int(at)] += f
 		total += f
 	}
-	for _, at := range out.at {
-		out.weight = append(out.weight, w[at]/total)
+	for _, at := range out.At {
+		out.Weight = append(out.Weight, w[at]/total)
 	}
 	return out
 }

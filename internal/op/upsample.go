@@ -21,27 +21,33 @@ func upsampleScales(n *graph.Node, t *tensor.Tensor) ([]float64, error) {
 
 // evalUpsample is Resize as opset 10 has it.
 func evalUpsample(c *Call) ([]*tensor.Tensor, error) {
-	x := c.In[0]
-	scales, err := upsampleScales(c.Node, c.Input(1))
+	rs, s, err := upsampling(c)
 	if err != nil {
 		return nil, err
 	}
+	return one(resample(c.In[0], rs, s, 0))
+}
+
+// upsampling reads an Upsample node.
+func upsampling(c *Call) ([]resampling, *sampler, error) {
+	x := c.In[0]
+	scales, err := upsampleScales(c.Node, c.Input(1))
+	if err != nil {
+		return nil, nil, err
+	}
 	a, err := resizeArgsOf(c.Node, x.Rank())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rs := make([]resampling, x.Rank())
 	for i, d := range x.Shape {
 		rs[i].in = d
 	}
 	if err := a.byScales(rs, scales); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s, err := samplerOf(c.Node, min(c.Opset, 10))
-	if err != nil {
-		return nil, err
-	}
-	return one(resample(x, rs, s, 0))
+	return rs, s, err
 }
 
 func inferUpsample(c *Inference) ([]Fact, error) {
