@@ -9,7 +9,7 @@ import (
 )
 
 // expandEinsums writes Einsum on float32 as products of matrices, multiplications and sums, operand by operand
-// from left to right. Diagonals stay, and what would be larger in between than any operand and the result.
+// from left to right. Diagonals stay, and what would be larger in between than any operand, the result and einsumLimit.
 func expandEinsums(g *net) {
 	for _, n := range slices.Clone(g.nodes) {
 		if n.kind == "Einsum" && n.static() && len(n.in) == n.formal && len(n.out) == 1 && n.out[0].is(tensor.Float32) {
@@ -18,6 +18,9 @@ func expandEinsums(g *net) {
 	}
 	g.sweep()
 }
+
+// einsumLimit is how many elements a product in between may have in any case.
+const einsumLimit = 1 << 20
 
 func (g *net) expandEinsum(n *node) {
 	var shapes [][]int
@@ -33,7 +36,7 @@ func (g *net) expandEinsum(n *node) {
 		return
 	}
 	t := e.narrow(term{n.in[0], in[0]})
-	most := max(t.v.elems(), n.out[0].elems())
+	most := max(t.v.elems(), n.out[0].elems(), einsumLimit)
 	for i, v := range n.in[1:] {
 		most = max(most, v.elems())
 		t = e.product(t, e.narrow(term{v, in[i+1]}), union(append([][]rune{out}, in[i+2:]...)...))

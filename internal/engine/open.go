@@ -92,7 +92,7 @@ func (g *net) rigid() bool {
 		}
 		numbers := false
 		for _, v := range n.in {
-			if v != nil && (given[v] || v.konst != nil && v.dtype.IsFloat() && v.konst.Len() >= leastWeight) {
+			if v != nil && (given[v] || v.konst != nil && v.dtype.IsFloat() && v.konst.Len() >= weightLeast) {
 				numbers = true
 			}
 		}
@@ -106,5 +106,5 @@ func (g *net) rigid() bool {
 	return false
 }
 
-// leastWeight is how many numbers a constant has at least that counts as a weight.
-const leastWeight = 1 << 12
+// weightLeast is how many numbers a constant has at least that counts as a weight.
+const weightLeast = 1 << 12

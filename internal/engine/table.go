@@ -47,7 +47,7 @@ func init() {
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},
-		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND, lowerScatterSlices}, "SpaceToDepth": {lowerSpaceToDepth},
+		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND, lowerScatterSlices, lowerScatterMerge}, "ScatterElements": {lowerScatterElements}, "Scatter": {lowerScatterElements}, "MaxUnpool": {lowerMaxUnpool}, "SpaceToDepth": {lowerSpaceToDepth},
 		"com.microsoft.GatherBlockQuantized": {lowerGatherBlocks},
 	}
 	for kind := range probes {
@@ -90,6 +90,7 @@ var passes = []pass{
 	{"split weights wider than eight bits", splitWide},
 	{"expand operators of transformers", expandTransformers},
 	{"expand sums of products by equation", expandEinsums},
+	{"fold operands in pairs", expandFolds},
 	{"split sums off products", splitSums},
 	{"find signs", findSigns},
 	{"find exponents", findExponents},

@@ -120,7 +120,7 @@ func (a *attention) readMask(t *tensor.Tensor) error {
 	}
 	a.maskKeys = shape[len(shape)-1]
 	full[3] = a.maskKeys
-	out, err := broadcastShape(shape, full)
+	out, err := BroadcastShape(shape, full)
 	if err != nil || !slices.Equal(out, full) || a.maskKeys > a.k.rows {
 		return invalidf("attn_mask of shape %v does not broadcast to %v", shape, full)
 	}

@@ -7,8 +7,8 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// broadcastShape returns the common shape of multidirectional broadcasting (ONNX Broadcasting.md).
-func broadcastShape(shapes ...[]int) ([]int, error) {
+// BroadcastShape returns the common shape of multidirectional broadcasting (ONNX Broadcasting.md).
+func BroadcastShape(shapes ...[]int) ([]int, error) {
 	rank := 0
 	for _, s := range shapes {
 		rank = max(rank, len(s))
@@ -83,7 +83,7 @@ func eachIndex(shape []int, st [][]int, f func(i int, off []int)) {
 	}
 }
 
-// broadcastDims is broadcastShape for dimensions that may be symbolic.
+// broadcastDims is [BroadcastShape] for dimensions that may be symbolic.
 func broadcastDims(shapes ...[]graph.Dim) ([]graph.Dim, error) {
 	rank := 0
 	for _, s := range shapes {

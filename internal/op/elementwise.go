@@ -41,7 +41,7 @@ func eachPairRow(sa, sb, shape []int, f func(at, n int, x, y walk)) {
 
 // zipShape returns the common shape of two operands whose result has element type d.
 func zipShape(d tensor.DType, a, b *tensor.Tensor) ([]int, error) {
-	shape, err := broadcastShape(a.Shape, b.Shape)
+	shape, err := BroadcastShape(a.Shape, b.Shape)
 	if err != nil {
 		return nil, err
 	}

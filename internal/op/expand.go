@@ -11,7 +11,7 @@ func evalExpand(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	shape, err := broadcastShape(x.Shape, want)
+	shape, err := BroadcastShape(x.Shape, want)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func evalGemm(c *Call) ([]*tensor.Tensor, error) {
 
 // addGemmBias adds beta*bias, of a shape that broadcasts to out, to y.
 func addGemmBias(y []float64, out []int, bias []float64, shape []int, beta float64) error {
-	full, err := broadcastShape(shape, out)
+	full, err := BroadcastShape(shape, out)
 	if err != nil || len(full) != 2 || full[0] != out[0] || full[1] != out[1] {
 		return invalidf("bias of shape %v does not broadcast to %v", shape, out)
 	}

@@ -31,7 +31,7 @@ func newMatmul(a, b []int) (*matmulShape, error) {
 		return nil, invalidf("shapes %v and %v do not fit for a product", a, b)
 	}
 	var err error
-	if s.batch, err = broadcastShape(la[:ra], lb[:rb]); err != nil {
+	if s.batch, err = BroadcastShape(la[:ra], lb[:rb]); err != nil {
 		return nil, err
 	}
 	s.a, s.b = broadcastStrides(la[:ra], s.batch), broadcastStrides(lb[:rb], s.batch)

@@ -39,7 +39,7 @@ func affine(y []float64, shape []int, scale, bias *tensor.Tensor) error {
 		if t == nil {
 			continue
 		}
-		full, err := broadcastShape(t.Shape, shape)
+		full, err := BroadcastShape(t.Shape, shape)
 		if err != nil || !slices.Equal(full, shape) {
 			return invalidf("%s of shape %v does not broadcast to %v", []string{"scale", "bias"}[i], t.Shape, shape)
 		}

@@ -12,7 +12,7 @@ import (
 
 func evalStringConcat(c *Call) ([]*tensor.Tensor, error) {
 	a, b := c.In[0], c.In[1]
-	shape, err := broadcastShape(a.Shape, b.Shape)
+	shape, err := BroadcastShape(a.Shape, b.Shape)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 // evalWhere takes each element from X where the condition holds, else from Y.
 func evalWhere(c *Call) ([]*tensor.Tensor, error) {
 	cond, x, y := c.In[0], c.In[1], c.In[2]
-	shape, err := broadcastShape(cond.Shape, x.Shape, y.Shape)
+	shape, err := BroadcastShape(cond.Shape, x.Shape, y.Shape)
 	if err != nil {
 		return nil, err
 	}
