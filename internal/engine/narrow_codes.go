@@ -27,13 +27,15 @@ func spreadCodes(g *net) {
 		zero, bytes := n.input(2), g.newValue(codes, wide, codes.shape)
 		if zero != nil {
 			zero = g.unpacked(zero, wide, n)
+		} else {
+			zero = g.constant(codes.name+"·zero", tensor.New(wide, n.in[1].shape...)) // so that none takes them for narrower ones
 		}
 		if n.kind == "DequantizeLinear" {
 			n.become(n.kind, n.spec, g.unpacked(codes, wide, n), n.in[1], zero)
 			continue
 		}
 		g.insert(newNode(n.kind, n, n.spec, []*value{n.in[0], n.in[1], zero}, []*value{bytes}), n)
-		n.become("pack codes", nil, bytes)
+		n.become("pack codes", codes.dtype, bytes)
 	}
 	g.sweep()
 }
@@ -45,14 +47,13 @@ func (g *net) unpacked(x *value, wide tensor.DType, n *node) *value {
 		u.konst = &tensor.Tensor{DType: wide, Shape: x.shape, Raw: tensor.Unpack(x.konst)}
 		return u
 	}
-	g.insert(newNode("unpack codes", n, nil, []*value{x}, []*value{u}), n)
+	g.insert(newNode("unpack codes", n, x.dtype, []*value{x}, []*value{u}), n)
 	return u
 }
 
 // lowerUnpackCodes emits "unpack codes".
 func lowerUnpackCodes(lw *lowerer, n *node) bool {
-	x, y := n.in[0], n.out[0]
-	bits, signed := x.dtype.Bits(), y.dtype == tensor.Int8
+	bits, signed := n.spec.(tensor.DType).Bits(), n.out[0].dtype == tensor.Int8
 	lw.elementwiseIn(rowMajor, n, "unpack codes", func(f *frame, dst, src *slot, from, to int) {
 		if signed {
 			unpackCodes(tensor.Of[int8](f.vals[dst.id])[from:to], f.u8(src)[from*bits/8:], bits)
@@ -65,8 +66,7 @@ func lowerUnpackCodes(lw *lowerer, n *node) bool {
 
 // lowerPackCodes emits "pack codes".
 func lowerPackCodes(lw *lowerer, n *node) bool {
-	x, y := n.in[0], n.out[0]
-	bits, signed := y.dtype.Bits(), x.dtype == tensor.Int8
+	bits, signed := n.spec.(tensor.DType).Bits(), n.in[0].dtype == tensor.Int8
 	lw.elementwiseIn(rowMajor, n, "pack codes", func(f *frame, dst, src *slot, from, to int) {
 		packed := f.u8(dst)[from*bits/8 : (to*bits+7)/8]
 		if signed {

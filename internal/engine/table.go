@@ -42,7 +42,7 @@ func init() {
 		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool}, "LpPool": {lowerLpPool}, "GlobalLpPool": {lowerGlobalLpPool},
 		"GlobalMaxPool": {lowerGlobalPool, lowerMaxPoolU8}, "GlobalAveragePool": {lowerGlobalPool},
 		"GridSample": {lowerGridSample}, "RoiAlign": {lowerRoiAlign},
-		"DFT": {lowerDFT}, "STFT": {lowerSTFT},
+		"deformed columns": {lowerDeformedColumns}, "DFT": {lowerDFT}, "STFT": {lowerSTFT},
 		"Where": {lowerWhere},
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
@@ -91,6 +91,7 @@ var passes = []pass{
 	{"expand operators of transformers", expandTransformers},
 	{"expand sums of products by equation", expandEinsums},
 	{"fold operands in pairs", expandFolds},
+	{"gather what deformable convolutions read", expandDeformed},
 	{"split sums off products", splitSums},
 	{"find signs", findSigns},
 	{"find exponents", findExponents},
