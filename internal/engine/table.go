@@ -87,6 +87,7 @@ var passes = []pass{
 	{"expand operators on codes", expandQOperators},
 	{"find rows that are picked", findPickedRows},
 	{"expand products whose scale is found in each run", expandDynamic},
+	{"multiply computed codes exactly", expandIntMatMuls},
 	{"split weights wider than eight bits", splitWide},
 	{"expand operators of transformers", expandTransformers},
 	{"expand sums of products by equation", expandEinsums},
