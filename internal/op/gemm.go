@@ -92,3 +92,14 @@ func gemmAxis(n *graph.Node) int {
 	}
 	return 1
 }
+
+// gemmLeftAxis is the axis of Gemm's first input along which the rows of its result lie.
+func gemmLeftAxis(n *graph.Node) int {
+	if n.Bool("transA", false) {
+		return 1
+	}
+	return 0
+}
+
+// rowsOfMatrix is the axis of the rows of a stack of matrices.
+func rowsOfMatrix(*graph.Node) int { return -2 }

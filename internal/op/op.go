@@ -41,16 +41,17 @@ type Quant struct {
 	In        []Role // by input position; the last one repeats
 	Axis      int    // the output-channel axis of the weight, negative from the end
 	AxisOf    func(n *graph.Node) int
-	Share     bool   // moves values without changing them: the output keeps its input's parameters
-	Output    bool   // the output is worth quantizing too
-	Clamp     bool   // only limits its input's range: saturation of the quantized input's producer does it
-	FloatOut  bool   // its integer form may also write float, so that the output need not be quantized
-	CodesOut  bool   // but not its form in QOperator style
-	Sum       bool   // adds its operands
-	Halves    bool   // its results are often halves of a step, which runtimes round before or after they add the zero point
-	ShapeOnly bool   // reads its input's shape and not its elements
-	Integer   string // the ONNX operator that computes it on integers (QOperator style); "com.microsoft:" in front where needed
-	Fixed     *Fixed // the output's parameters where the operator's range is known
+	LeftAxis  func(n *graph.Node) int // that of the first operand, which is the weight where it alone is constant; nil: it never is
+	Share     bool                    // moves values without changing them: the output keeps its input's parameters
+	Output    bool                    // the output is worth quantizing too
+	Clamp     bool                    // only limits its input's range: saturation of the quantized input's producer does it
+	FloatOut  bool                    // its integer form may also write float, so that the output need not be quantized
+	CodesOut  bool                    // but not its form in QOperator style
+	Sum       bool                    // adds its operands
+	Halves    bool                    // its results are often halves of a step, which runtimes round before or after they add the zero point
+	ShapeOnly bool                    // reads its input's shape and not its elements
+	Integer   string                  // the ONNX operator that computes it on integers (QOperator style); "com.microsoft:" in front where needed
+	Fixed     *Fixed                  // the output's parameters where the operator's range is known
 
 	// Unless says why node n takes no part after all, "" where it does; nil: it always does.
 	// constant returns the tensor of a constant, nil for values that flow.

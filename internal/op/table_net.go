@@ -2,14 +2,14 @@ package op
 
 // recurrentWeights says that W and R (directions, gates*hidden, inputs) are quantized where
 // they are constant. No operator computes a recurrence on integers.
-var recurrentWeights = Quant{In: []Role{Act, Weight, Weight, Float}, Axis: 1}
+var recurrentWeights = Quant{In: []Role{Act, Weight, Weight, Float}, Axis: -2}
 
 // netOps are products, convolutions, pooling, normalization, recurrence, attention, losses.
 var netOps = []*Op{
 	{Name: "MatMul", Infer: inferMatMul, Eval: evalMatMul,
-		Quant: Quant{In: []Role{Act, Weight}, Axis: -1, Output: true, FloatOut: true, CodesOut: true, Integer: "QLinearMatMul"}},
+		Quant: Quant{In: []Role{Act, Weight}, Axis: -1, LeftAxis: rowsOfMatrix, Output: true, FloatOut: true, CodesOut: true, Integer: "QLinearMatMul"}},
 	{Name: "Gemm", Infer: inferGemm, Eval: evalGemm,
-		Quant: Quant{In: []Role{Act, Weight, Bias}, AxisOf: gemmAxis, Output: true, FloatOut: true, Integer: "com.microsoft:QGemm"}},
+		Quant: Quant{In: []Role{Act, Weight, Bias}, AxisOf: gemmAxis, LeftAxis: gemmLeftAxis, Output: true, FloatOut: true, Integer: "com.microsoft:QGemm"}},
 	{Name: "Einsum", Infer: inferEinsum, Eval: evalEinsum},
 	{Name: "Det", Infer: inferDet, Eval: evalDet},
 	{Name: "Conv", Infer: inferConv, Eval: evalConv,

@@ -20,15 +20,15 @@ func Dynamic(m *graph.Model, p *plan.Plan) error { return newQDQ(m, p).dynamic()
 func (q *qdq) dynamic() error {
 	weights := map[weightKey]operand{}
 	for g := range q.m.Graph.Graphs() {
-		d := &dynamic{qdq: q, g: g, inputs: map[string]operand{}, byRow: map[string]operand{}, back: map[string]string{}, weights: weights}
+		d := &dynamic{qdq: q, g: g, inputs: map[string]operand{}, byRow: map[rowKey]operand{}, flipped: map[string]string{}, back: map[string]string{}, weights: weights}
 		var out []*graph.Node
 		for _, n := range g.Nodes {
-			v, form := d.form(n)
-			if form == nil {
+			p := d.product(n)
+			if p == nil {
 				out = append(append(out, d.dequantized(n)...), n)
 				continue
 			}
-			nodes, err := d.node(n, v, form)
+			nodes, err := d.node(p)
 			if err != nil {
 				return fault.At(n.Label(), err)
 			}
@@ -48,32 +48,47 @@ func (q *qdq) dynamic() error {
 type dynamicForm struct {
 	integer string // ONNX operator: X, W, x_zero_point, w_zero_point → int32
 	attrs   []string
-	plain   func(n *graph.Node) bool                             // whether the form does all that n does; nil: always
-	weight  func(n *graph.Node, w *tensor.Tensor) *tensor.Tensor // W as the integer operator wants it; nil: as it is
+	plain   func(n *graph.Node) bool // whether the form does all that n does; nil: always
+	turned  func(n *graph.Node) bool // whether W is stored with its last two axes exchanged; nil: never
+	flips   func(n *graph.Node) bool // whether X is to be transposed; nil: never
 	// along is the shape in which a vector over output channels multiplies the result.
 	along func(w *tensor.Tensor, channels int) []int
 }
 
+// A product is a node that computes on integers.
+type product struct {
+	*dynamicForm
+	node *graph.Node
+	w    *plan.Value
+	at   int // the operand that w is
+}
+
+// turn says whether the codes of the weight are stored with their last two axes exchanged.
+func (p *product) turn() bool { return p.turned != nil && p.turned(p.node) }
+
 var dynamicForms = map[string]*dynamicForm{
 	"MatMul": {integer: "MatMulInteger", along: lastAxis},
-	"Gemm":   {integer: "MatMulInteger", plain: plainGemm, weight: gemmWeight, along: lastAxis},
+	"Gemm":   {integer: "MatMulInteger", plain: plainGemm, turned: transB, along: lastAxis},
 	"Conv": {integer: "ConvInteger", attrs: []string{"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"},
 		along: func(w *tensor.Tensor, c int) []int { return append([]int{c}, slices.Repeat([]int{1}, w.Rank()-2)...) }},
 }
 
+// leftForms are those of products whose first operand is the weight.
+var leftForms = map[string]*dynamicForm{
+	"MatMul": {integer: "MatMulInteger", along: rowAxis},
+	"Gemm":   {integer: "MatMulInteger", plain: unscaledGemm, turned: transA, flips: transB, along: rowAxis},
+}
+
+func rowAxis(_ *tensor.Tensor, channels int) []int { return []int{channels, 1} }
+
+func transA(n *graph.Node) bool { return n.Int("transA", 0) != 0 }
+func transB(n *graph.Node) bool { return n.Int("transB", 0) != 0 }
+
 func lastAxis(_ *tensor.Tensor, channels int) []int { return []int{channels} }
 
-func plainGemm(n *graph.Node) bool {
-	return n.Int("transA", 0) == 0 && n.Float("alpha", 1) == 1 && n.Float("beta", 1) == 1
-}
+func plainGemm(n *graph.Node) bool { return !transA(n) && unscaledGemm(n) }
 
-// gemmWeight returns B as (K,N).
-func gemmWeight(n *graph.Node, w *tensor.Tensor) *tensor.Tensor {
-	if n.Int("transB", 0) == 0 {
-		return w
-	}
-	return turned(w)
-}
+func unscaledGemm(n *graph.Node) bool { return n.Float("alpha", 1) == 1 && n.Float("beta", 1) == 1 }
 
 // turned returns a tensor of whole bytes with its last two axes exchanged.
 func turned(t *tensor.Tensor) *tensor.Tensor {
@@ -95,7 +110,8 @@ type dynamic struct {
 	*qdq
 	g       *graph.Graph
 	inputs  map[string]operand    // of activations that were quantized before
-	byRow   map[string]operand    // of those with a scale for each row
+	byRow   map[rowKey]operand    // of those with a scale for each row
+	flipped map[string]string     // those that were transposed
 	back    map[string]string     // what their codes stand for, by their names
 	weights map[weightKey]operand // of every graph
 }
@@ -104,38 +120,46 @@ type dynamic struct {
 type weightKey struct {
 	as         string
 	transposed bool
+	left       bool
 	rank       int // of its scales
 }
 
-// form returns the weight and the integer form of a node that the plan quantizes; nil where it has
-// none, or where its weight is not of 8 bits with one scale for the tensor or a channel.
-func (d *dynamic) form(n *graph.Node) (*plan.Value, *dynamicForm) {
-	row, form := d.nodes[plan.NodeName(n)], dynamicForms[n.Op]
-	if row == nil || form == nil || graph.CanonicalDomain(n.Domain) != "" || len(row.Inputs) < 2 || form.plain != nil && !form.plain(n) {
-		return nil, nil
+// product returns the integer form of a node that the plan quantizes; nil where it has none, or where
+// its weight is not of 8 bits with one scale for the tensor or a channel.
+func (d *dynamic) product(n *graph.Node) *product {
+	p := d.weighted(n)
+	if p == nil {
+		return nil
 	}
-	v := d.values[row.Inputs[1]]
-	if v == nil || v.Role != plan.RoleWeight || v.Block.Kind == format.Group {
-		return nil, nil
+	if f := format.Lookup(p.w.Format); f == nil || f.Kind != format.Linear || f.Bits != 8 {
+		return nil
 	}
-	if f := format.Lookup(v.Format); f == nil || f.Kind != format.Linear || f.Bits != 8 {
-		return nil, nil
+	return p
+}
+
+// weighted returns a node that the plan quantizes and whose operator has an integer form.
+func (d *dynamic) weighted(n *graph.Node) *product {
+	row, p := d.nodes[plan.NodeName(n)], &product{node: n, dynamicForm: dynamicForms[n.Op], at: 1}
+	if row == nil || p.dynamicForm == nil || graph.CanonicalDomain(n.Domain) != "" || len(row.Inputs) < 2 {
+		return nil
 	}
-	return v, form
+	if left := leftForms[n.Op]; left != nil && row.Inputs[1] == "" {
+		p.dynamicForm, p.at = left, 0
+	}
+	if p.w = d.values[row.Inputs[p.at]]; p.w == nil || p.w.Role != plan.RoleWeight || p.w.Block.Kind == format.Group || p.plain != nil && !p.plain(n) {
+		return nil
+	}
+	return p
 }
 
 // dequantized lets a product whose weights the integer operators do not take, but kernels do, read what the codes of its
 // activation stand for, and returns the nodes that make that, if they are new.
 func (d *dynamic) dequantized(n *graph.Node) []*graph.Node {
-	row, form := d.nodes[plan.NodeName(n)], dynamicForms[n.Op]
-	if row == nil || row.Rows || form == nil || graph.CanonicalDomain(n.Domain) != "" || len(row.Inputs) < 2 || form.plain != nil && !form.plain(n) {
+	p := d.weighted(n)
+	if p == nil || p.at == 0 || d.nodes[plan.NodeName(n)].Rows {
 		return nil
 	}
-	v := d.values[row.Inputs[1]]
-	if v == nil || v.Role != plan.RoleWeight || v.Block.Kind == format.Group {
-		return nil
-	}
-	if f := format.Lookup(v.Format); f == nil || len(f.Acts) == 0 {
+	if f := format.Lookup(p.w.Format); f == nil || len(f.Acts) == 0 {
 		return nil
 	}
 	name := n.In[0]
@@ -160,14 +184,15 @@ func (d *dynamic) quantized(name string) (operand, []*graph.Node) {
 }
 
 // weight stores the codes of a weight and its parameters, once for each layout: the scales in a
-// shape that multiplies the product, and one zero point, which symmetric weights share.
-func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (operand, error) {
-	t := d.find(v.Name)
+// shape that multiplies the product, and one zero point, which symmetric weights share. To the left
+// they are uint8, of which every runtime has products with the uint8 of activations.
+func (d *dynamic) weight(p *product) (operand, error) {
+	v, t := p.w, d.find(p.w.Name)
 	shape := []int{}
 	if t != nil && len(v.Params) > 1 {
-		shape = form.along(t, len(v.Params))
+		shape = p.along(t, len(v.Params))
 	}
-	key := weightKey{v.As, form.weight != nil && n.Int("transB", 0) != 0, len(shape)}
+	key := weightKey{v.As, p.turn(), p.at == 0, len(shape)}
 	if ops, ok := d.weights[key]; ok {
 		return ops, nil
 	}
@@ -179,8 +204,11 @@ func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (opera
 	if err != nil {
 		return operand{}, err
 	}
-	if form.weight != nil {
-		codes = form.weight(n, codes)
+	if p.turn() {
+		codes = turned(codes)
+	}
+	if p.at == 0 {
+		codes, zero = unsigned(codes), unsigned(zero)
 	}
 	scale := make([]float32, len(v.Params))
 	for i, p := range v.Params {
@@ -193,6 +221,18 @@ func (d *dynamic) weight(n *graph.Node, v *plan.Value, form *dynamicForm) (opera
 	return ops, nil
 }
 
+// unsigned returns int8 as uint8, 128 higher, and uint8 as it is.
+func unsigned(t *tensor.Tensor) *tensor.Tensor {
+	if t.DType != tensor.Int8 {
+		return t
+	}
+	u := tensor.New(tensor.Uint8, t.Shape...)
+	for i, b := range t.Raw {
+		u.Raw[i] = b ^ 0x80
+	}
+	return u
+}
+
 // constant adds an initializer to the main graph and returns its name.
 func (q *qdq) constant(name string, t *tensor.Tensor) string {
 	name = q.used.added(name)
@@ -200,35 +240,70 @@ func (q *qdq) constant(name string, t *tensor.Tensor) string {
 	return name
 }
 
-// node returns the nodes that compute n on integers.
-func (d *dynamic) node(n *graph.Node, v *plan.Value, form *dynamicForm) ([]*graph.Node, error) {
-	w, err := d.weight(n, v, form)
+// node returns the nodes that compute a product on integers.
+func (d *dynamic) node(p *product) ([]*graph.Node, error) {
+	n := p.node
+	w, err := d.weight(p)
 	if err != nil {
 		return nil, err
 	}
-	quantized, scaled := d.quantized, bothScales
-	if d.nodes[plan.NodeName(n)].Rows {
-		quantized, scaled = d.rows, weightsThenRows
-	}
-	in, nodes := quantized(n.In[0])
+	x, nodes := d.flip(p)
+	in, made := d.operand(p, x)
+	nodes = append(nodes, made...)
 	bias := ""
 	if len(n.In) > 2 && n.In[2] != "" {
-		bias = d.biasAlong(n.In[2], d.find(v.Name), form)
+		bias = d.biasAlong(n.In[2], d.find(p.w.Name), p)
 	}
-	return append(nodes, form.write(d.used, n, in, w, bias, scaled)...), nil
+	return append(nodes, p.write(d.used, in, w, bias, d.nodes[plan.NodeName(n)].Rows)...), nil
 }
 
-// write returns the product on integers that n stands for, and what makes real numbers of its sums.
-func (form *dynamicForm) write(used names, n *graph.Node, in, w operand, bias string, scaled scaling) []*graph.Node {
+// operand returns the quantized form of the activation of a product and the nodes that make it, if it is new.
+func (d *dynamic) operand(p *product, name string) (operand, []*graph.Node) {
+	switch {
+	case !d.nodes[plan.NodeName(p.node)].Rows:
+		return d.quantized(name)
+	case p.at == 0:
+		return d.rows(name, -2)
+	}
+	return d.rows(name, -1)
+}
+
+// flip returns the name of the activation of a product as its integer form takes it, and the node that transposes
+// it, if that takes a new one.
+func (d *dynamic) flip(p *product) (string, []*graph.Node) {
+	name := p.node.In[1-p.at]
+	if p.flips == nil || !p.flips(p.node) {
+		return name, nil
+	}
+	if turned := d.flipped[name]; turned != "" {
+		return turned, nil
+	}
+	turned := d.used.added(name + "_turned")
+	d.flipped[name] = turned
+	node := &graph.Node{Op: "Transpose", Name: d.used.added(name + "_Turn"), In: []string{name}, Out: []string{turned}}
+	node.SetAttr("perm", []int64{1, 0})
+	return turned, []*graph.Node{node}
+}
+
+// write returns the product on integers and what makes real numbers of its sums.
+func (p *product) write(used names, in, w operand, bias string, rows bool) []*graph.Node {
+	n, scaled := p.node, bothScales
+	if rows || p.at == 0 {
+		scaled = weightsThenRows
+	}
+	first, second := in, w
+	if p.at == 0 {
+		first, second = w, in
+	}
 	base := n.Out[0]
 	name := func(what string) string { return used.added(base + "_" + what) }
 	sum, wide, result := name("int32"), name("float"), base
 	if bias != "" {
 		result = name("scaled")
 	}
-	product := &graph.Node{Op: form.integer, Name: name(form.integer), In: []string{in.codes, w.codes, in.zero, w.zero}, Out: []string{sum}}
+	product := &graph.Node{Op: p.integer, Name: name(p.integer), In: []string{first.codes, second.codes, first.zero, second.zero}, Out: []string{sum}}
 	for _, a := range n.Attrs {
-		if slices.Contains(form.attrs, a.Name) {
+		if slices.Contains(p.attrs, a.Name) {
 			product.Attrs = append(product.Attrs, a)
 		}
 	}
@@ -252,8 +327,8 @@ func bothScales(name func(what string) string, sums, acts, weights, result strin
 		{Op: "Mul", Name: name("Scale"), In: []string{sums, factor}, Out: []string{result}}}
 }
 
-// weightsThenRows multiplies by one after the other, for scales of rows: bothScales would be fused as well, with the
-// scale of the first row for all (ONNX Runtime 1.32, MatMulIntegerToFloat).
+// weightsThenRows multiplies by one after the other, for scales of rows, be they of activations or of a weight to the
+// left: bothScales would be fused as well, with the scale of the first row for all (ONNX Runtime 1.32, MatMulIntegerToFloat).
 func weightsThenRows(name func(what string) string, sums, rows, weights, result string) []*graph.Node {
 	columns := name("columns")
 	return []*graph.Node{
@@ -262,12 +337,12 @@ func weightsThenRows(name func(what string) string, sums, rows, weights, result 
 }
 
 // biasAlong returns the name of a bias shaped to be added along the output channels.
-func (d *dynamic) biasAlong(name string, w *tensor.Tensor, form *dynamicForm) string {
+func (d *dynamic) biasAlong(name string, w *tensor.Tensor, p *product) string {
 	b := d.find(name)
-	if b == nil || b.Rank() != 1 {
+	if b == nil || b.Rank() != 1 || p.at == 0 {
 		return name
 	}
-	shape := form.along(w, b.Len())
+	shape := p.along(w, b.Len())
 	if len(shape) == 1 {
 		return name
 	}

@@ -26,7 +26,7 @@ func Gather(m *graph.Model) error {
 // gather writes n on integers, and says whether it could.
 func (s *spreader) gather(n *graph.Node) bool {
 	form := dynamicForms[n.Op]
-	if form == nil || form.weight != nil || len(n.In) < 2 {
+	if form == nil || form.turned != nil || len(n.In) < 2 {
 		return false
 	}
 	x, d := s.x.Producer(n.In[0]), s.x.Producer(n.In[1])
@@ -57,7 +57,8 @@ func (s *spreader) gather(n *graph.Node) bool {
 	if scale.Rank() == 1 {
 		scale = scale.Reshape(form.along(codes, scale.Len())...)
 	}
+	p := &product{dynamicForm: form, node: n, at: 1}
 	w := operand{d.In[0], s.newConst(d.In[1]+"_along", scale), s.newConst(d.In[0]+"_zero", one)}
-	s.out = append(s.out, form.write(s.used, n, operand{q.Out[0], q.Out[1], q.Out[2]}, w, bias, bothScales)...)
+	s.out = append(s.out, p.write(s.used, operand{q.Out[0], q.Out[1], q.Out[2]}, w, bias, false)...)
 	return true
 }

@@ -21,7 +21,9 @@ func (d *decider) commit(n *graph.Node, q *op.Quant, row *Node) {
 	}
 	weights, acts := d.schemes(n)
 	if d.set.Mode == Dynamic && acts.Block.Kind == format.Channel && (n.Op == "MatMul" || n.Op == "Gemm") {
-		row.Rows = true
+		row.Rows = d.rows(n, d.weightOf(n, q))
+	}
+	if row.Rows {
 		row.Reason += "; each row of its input is scaled for itself"
 	}
 	for i, name := range n.In {
@@ -32,7 +34,7 @@ func (d *decider) commit(n *graph.Node, q *op.Quant, row *Node) {
 		case r == op.Bias:
 			row.Inputs[i] = d.bias(n, q, i)
 		case r == op.Float:
-		case d.constant(name) != nil && r == op.Weight:
+		case d.constant(name) != nil && (r == op.Weight || i == d.weightOf(n, q)):
 			row.Inputs[i] = d.weight(n, q, i, weights)
 		case d.set.Mode != Static:
 		case d.constant(name) != nil:
@@ -98,22 +100,40 @@ func (d *decider) activation(name string, s Scheme, reason string) string {
 
 // weight adds a constant weight, blocked along the operator's channel axis.
 func (d *decider) weight(n *graph.Node, q *op.Quant, i int, s Scheme) string {
-	t := d.constant(n.In[i])
-	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: d.weightBlock(s, t, channelAxis(n, q, t)), Reason: "weight of " + n.Label(), observer: s.Observer})
+	return d.add(&Value{Name: n.In[i], Role: RoleWeight, Format: s.Format.Name, Block: d.weightBlock(s, n, q, i), Reason: "weight of " + n.Label(), observer: s.Observer})
 }
 
-// channelAxis is the output-channel axis of weight t of node n, counted from the front.
-func channelAxis(n *graph.Node, q *op.Quant, t *tensor.Tensor) int {
-	axis := q.WeightAxis(n)
+// rows says whether each row of the activation of a product has a scale that multiplies a row of the result, or
+// behind a weight to the left a column: a weight without a second axis leaves out the one that scales lie along.
+func (d *decider) rows(n *graph.Node, w int) bool {
+	return d.constant(n.In[w]).Rank() >= 2 && (w > 0 || d.matrices(n.In[1]))
+}
+
+// matrices says whether a value that flows is known to have at least two axes.
+func (d *decider) matrices(name string) bool {
+	f := d.facts[name]
+	return len(f.Shape) >= 2
+}
+
+// channelAxis is the output-channel axis of operand i of node n, its weight t, counted from the front.
+func channelAxis(n *graph.Node, q *op.Quant, i int, t *tensor.Tensor) int {
+	axis := weightAxis(n, q, i)
 	if axis < 0 {
 		axis += t.Rank()
 	}
 	return axis
 }
 
-// channels is the number of output channels of weight t of node n.
-func (d *decider) channels(n *graph.Node, q *op.Quant, t *tensor.Tensor) int {
-	return t.Shape[channelAxis(n, q, t)]
+func weightAxis(n *graph.Node, q *op.Quant, i int) int {
+	if i == 0 {
+		return q.LeftAxis(n)
+	}
+	return q.WeightAxis(n)
+}
+
+// channels is the number of output channels of operand i of node n, its weight t.
+func (d *decider) channels(n *graph.Node, q *op.Quant, i int, t *tensor.Tensor) int {
+	return t.Shape[channelAxis(n, q, i, t)]
 }
 
 // coarse is how many bits codes have whose products are too few to tell a bias by.
@@ -137,7 +157,7 @@ func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
 	if acts.Format.Bits <= coarse && weights.Format.Bits <= coarse {
 		return "" // a step is as large as a product
 	}
-	if wt := d.constant(n.In[w]); weights.Block.Kind == format.Channel && wt.Rank() > 1 && d.channels(n, q, wt) != t.Len() {
+	if wt := d.constant(n.In[w]); weights.Block.Kind == format.Channel && wt.Rank() > 1 && d.channels(n, q, w, wt) != t.Len() {
 		return ""
 	}
 	return d.add(&Value{Name: n.In[i], Role: RoleBias, Format: "int32", Block: d.biasBlock(n, q, weights), Input: n.In[0], Weight: d.weight(n, q, w, weights), Reason: "bias of " + n.Label()})

@@ -75,8 +75,8 @@ func (d *decider) graph(g *graph.Graph) {
 
 // store lets a node that computes in float read its weight from codes.
 func (d *decider) store(n *graph.Node, q *op.Quant, row *Node) {
-	w := weightInput(q)
-	if w < 0 || w >= len(n.In) || d.constant(n.In[w]) == nil || d.facts[n.In[w]].DType != tensor.Float32 || !d.finite(n.In[w], d.constant(n.In[w])) {
+	w := d.weightOf(n, q)
+	if w < 0 || d.facts[n.In[w]].DType != tensor.Float32 || !d.finite(n.In[w], d.constant(n.In[w])) {
 		return
 	}
 	if s, _ := d.schemes(n); s.Format != nil {
@@ -147,7 +147,7 @@ func (d *decider) obstacle(n *graph.Node, q *op.Quant) string {
 		if !anchor {
 			return "only constant weights are quantized in this mode"
 		}
-		if w := weightInput(q); w >= len(n.In) || d.constant(n.In[w]) == nil {
+		if d.weightOf(n, q) < 0 {
 			return "its weight is not constant"
 		}
 	} else if !q.Share && q.Integer == "" && !q.Clamp {
@@ -203,6 +203,21 @@ func (d *decider) isAnchor(n *graph.Node) bool {
 }
 
 func weightInput(q *op.Quant) int { return slices.Index(q.In, op.Weight) }
+
+// weightOf returns the operand of n that is its constant weight, -1 where it has none. A constant that is multiplied
+// from the left is one where activations have no parameters of their own; else it has one scale, as they have.
+func (d *decider) weightOf(n *graph.Node, q *op.Quant) int {
+	w := weightInput(q)
+	switch {
+	case w < 0 || w >= len(n.In):
+		return -1
+	case d.constant(n.In[w]) != nil:
+		return w
+	case q.LeftAxis != nil && d.set.Mode != Static && d.constant(n.In[0]) != nil:
+		return 0
+	}
+	return -1
+}
 
 // constant returns the initializer that a name means here or in a graph around, or nil. A value that
 // nodes compute from constants is none: nothing stores it.

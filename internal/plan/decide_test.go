@@ -452,3 +452,40 @@ func TestLongSums(t *testing.T) {
 		}
 	}
 }
+
+// TestWeightBlocks holds scales of weights to the axes of the results, and groups to those that are summed over.
+func TestWeightBlocks(t *testing.T) {
+	for _, c := range []struct {
+		text    string
+		shapes  map[string][]int
+		channel map[string]int
+		summed  map[string]int
+	}{
+		{"g (float[4,8] x) => (float[4,6] y) <float[8,6] w> { y = MatMul (x, w) }", map[string][]int{"w": {8, 6}}, map[string]int{"w": 1}, map[string]int{"w": 0}},
+		{"g (float[8,4] x) => (float[2,6,4] y) <float[2,6,8] w> { y = MatMul (w, x) }", map[string][]int{"w": {2, 6, 8}}, map[string]int{"w": 1}, map[string]int{"w": 2}},
+		{"g (float[8,4] x) => (float[6,4] y) <float[8,6] w> { y = Gemm <transA = 1> (w, x) }", map[string][]int{"w": {8, 6}}, map[string]int{"w": 1}, map[string]int{"w": 0}},
+		{"g (float[4,8] x) => (float[6,4] y) <float[6,8] w> { y = Gemm <transB = 1> (w, x) }", map[string][]int{"w": {6, 8}}, map[string]int{"w": 0}, map[string]int{"w": 1}},
+		{"g (float[1,4,8] x) => (float[1,6,8] y) <float[4,6,1] w> { y = ConvTranspose (x, w) }", map[string][]int{"w": {4, 6, 1}}, map[string]int{"w": 1}, map[string]int{"w": 0}},
+		{"g (float[3,1,8] x) => (float[3,1,1,4] y) <float[1,16,8] w, float[1,16,4] r> { y = LSTM <hidden_size = 4> (x, w, r) }",
+			map[string][]int{"w": {1, 16, 8}, "r": {1, 16, 4}}, map[string]int{"w": 1, "r": 1}, map[string]int{"w": 2, "r": 2}},
+	} {
+		m := parse(t, c.text)
+		for name, shape := range c.shapes {
+			m.Graph.SetConst(name, tensor.New(tensor.Float32, shape...))
+		}
+		set := settings(t, "W8A8")
+		set.Mode = Weights
+		for kind, want := range map[format.BlockKind]map[string]int{format.Channel: c.channel, format.Group: c.summed} {
+			set.Weights.Block = format.Block{Kind: kind, Size: 2}
+			for _, v := range decide(t, m, set).Values {
+				if v.Block.Kind != kind || v.Block.Axis != want[v.Name] {
+					t.Errorf("%s: %s by %v along axis %d, want %d", c.text, v.Name, v.Block, v.Block.Axis, want[v.Name])
+				}
+				delete(want, v.Name)
+			}
+			if len(want) > 0 {
+				t.Errorf("%s: no line of %v", c.text, want)
+			}
+		}
+	}
+}

@@ -15,20 +15,20 @@ import (
 // where they cannot, or where an override asks for the weights that the node has.
 func (d *decider) overflow(n *graph.Node, q *op.Quant) string {
 	weights, acts := d.schemes(n)
-	w := weightInput(q)
-	if w < 0 || w >= len(n.In) || d.set.Mode == Weights || d.overridden(n) || !weights.bytes() || !acts.bytes() || weights.Block.Kind == format.Group {
+	w := d.weightOf(n, q)
+	if w < 0 || d.set.Mode == Weights || d.overridden(n) || !weights.bytes() || !acts.bytes() || weights.Block.Kind == format.Group {
 		return ""
 	}
 	t := d.constant(n.In[w])
-	if t == nil || t.Rank() < 2 {
+	if t.Rank() < 2 {
 		return ""
 	}
 	span := int64(acts.Format.Hi - acts.Format.Lo)
-	products := int64(t.Len() / max(1, d.channels(n, q, t)))
+	products := int64(t.Len() / max(1, d.channels(n, q, w, t)))
 	if products*span*int64(max(-weights.Format.Lo, weights.Format.Hi)) <= math.MaxInt32 {
 		return ""
 	}
-	if most := span * d.largestSum(weights, t, channelAxis(n, q, t)); most > math.MaxInt32 {
+	if most := span * d.largestSum(weights, t, d.weightBlock(weights, n, q, w), channelAxis(n, q, w, t)); most > math.MaxInt32 {
 		return fmt.Sprintf("sums of its %d products may reach %d, 32 bits hold %d", products, most, math.MaxInt32)
 	}
 	return ""
@@ -45,8 +45,7 @@ func (s Scheme) bytes() bool {
 }
 
 // largestSum is the largest sum of the magnitudes of the codes of an output channel of a weight.
-func (d *decider) largestSum(s Scheme, t *tensor.Tensor, channel int) int64 {
-	block := d.weightBlock(s, t, channel)
+func (d *decider) largestSum(s Scheme, t *tensor.Tensor, block format.Block, channel int) int64 {
 	p, err := s.Format.FitTensor(tensor.Of[float32](t), t.Shape, block)
 	if err != nil {
 		return 0 // it shows where the weight is fitted

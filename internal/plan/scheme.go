@@ -4,7 +4,7 @@ import (
 	"lowbit/internal/calib"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
-	"lowbit/internal/tensor"
+	"lowbit/internal/op"
 )
 
 // A Scheme is how one sort of value is quantized.
@@ -36,7 +36,7 @@ func (d *decider) ends() (first, last *graph.Node) {
 		if !d.isAnchor(n) {
 			continue
 		}
-		if w := weightInput(d.quant(n)); w >= len(n.In) || d.constant(n.In[w]) == nil {
+		if d.weightOf(n, d.quant(n)) < 0 {
 			continue
 		}
 		if first == nil {
@@ -63,13 +63,17 @@ func (s Scheme) summable() bool {
 	return s.Block.Kind != format.Group && f.Scale == nil && (f.Lo < f.Hi || f.Via == format.Pick)
 }
 
-// weightBlock is the block of weight t of a node whose output channels lie along an axis. Groups
-// run along what the node sums over: the rows of a matrix, or all of a convolution's filter. A stack
-// of matrices whose codes are summed has one scale: ONNX Runtime takes a scale for each column of
-// one matrix only (QLinearMatMul, MatMulIntegerToFloat, 1.32).
-func (d *decider) weightBlock(s Scheme, t *tensor.Tensor, channel int) format.Block {
-	b := s.Block
+// weightBlock is the block of operand i of a node, its weight. Groups run along what the node sums
+// over: the rows of a matrix, or all of a convolution's filter. A stack of matrices whose codes are
+// summed has one scale: ONNX Runtime takes a scale for each column of one matrix only (QLinearMatMul,
+// MatMulIntegerToFloat, 1.32). So has a matrix to the left of what may be a vector, which leaves no
+// columns beside its rows.
+func (d *decider) weightBlock(s Scheme, n *graph.Node, q *op.Quant, i int) format.Block {
+	t, b := d.constant(n.In[i]), s.Block
+	channel := channelAxis(n, q, i, t)
 	switch {
+	case b.Kind == format.Channel && i == 0 && d.set.Mode == Dynamic && !d.matrices(n.In[1]):
+		return format.Block{}
 	case b.Kind == format.Channel && t.Rank() > 2 && channel == t.Rank()-1 && d.set.Mode != Weights && s.summable():
 		return format.Block{}
 	case t.Rank() < 2 || !s.Format.Scaled():
@@ -77,7 +81,7 @@ func (d *decider) weightBlock(s Scheme, t *tensor.Tensor, channel int) format.Bl
 	case b.Kind == format.Channel:
 		b.Axis = channel
 	case b.Kind == format.Group:
-		b.Axis = reductionAxis(channel, t.Rank())
+		b.Axis = reductionAxis(weightAxis(n, q, i), t.Rank())
 		b.Flat = b.Axis == 1 && t.Rank() > 2 && channel == 0
 		b.Size = min(b.Size, b.Fold(t.Shape)[b.Axis])
 	}
@@ -85,13 +89,15 @@ func (d *decider) weightBlock(s Scheme, t *tensor.Tensor, channel int) format.Bl
 }
 
 // reductionAxis is the axis of a weight that its operator sums over: input channels of a
-// convolution, rows of a matrix.
+// convolution, rows of a matrix. Channels that are counted from the end are those of a stack of matrices.
 func reductionAxis(channel, rank int) int {
-	if channel == 0 {
+	switch channel {
+	case 0:
 		return 1
-	}
-	if channel == rank-1 {
+	case -1:
 		return rank - 2
+	case -2:
+		return rank - 1
 	}
 	return 0
 }
