@@ -2,13 +2,22 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/graph"
+	"lowbit/internal/recipe"
 	"lowbit/internal/tensor"
 )
+
+// TestMetricWords holds that recipes know the metrics that there are.
+func TestMetricWords(t *testing.T) {
+	if names := metricNames(); !slices.Equal(names, recipe.Metrics) {
+		t.Errorf("metrics %v, in recipes %v", names, recipe.Metrics)
+	}
+}
 
 // TestSurprise scores tokens by hand: the next one has probability 1/2, then 1/8.
 func TestSurprise(t *testing.T) {

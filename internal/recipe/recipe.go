@@ -4,6 +4,7 @@ package recipe
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -157,9 +158,22 @@ func Parse(text []byte) (*Recipe, error) {
 		return nil, fault.Invalidf("schema", "%q is not %q", r.Schema, Schema)
 	}
 	if _, err := r.Filled().Settings(); err != nil {
-		return nil, err
+		return nil, located(text, err)
 	}
 	return r, nil
+}
+
+// located puts in front of an error the line of the key that it names.
+func located(text []byte, err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	key, _, _ := strings.Cut(e.Place, ": ")
+	if line := strictyaml.Line(text, key); line > 0 {
+		return fault.At(fmt.Sprintf("line %d", line), err)
+	}
+	return err
 }
 
 // Encode writes a recipe as YAML.

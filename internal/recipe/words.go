@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -86,7 +87,14 @@ var (
 	modeWords  = words{known: []string{string(plan.Static), string(plan.Dynamic), string(plan.Weights), string(plan.Convert)}}
 	scaleWords = words{known: []string{Auto, Exact, Fitted}}
 	styleWords = words{known: []string{"qdq", "qoperator", "contrib"}}
+
+	metricWords    = words{known: Metrics}
+	algorithmWords = words{known: []string{"pareto"}}
+	objectiveWords = words{known: []string{"accuracy", "latency", "size"}}
 )
+
+// Metrics are the words for what can be measured on samples.
+var Metrics = []string{"top1", "top5", "mse", "ppl"}
 
 // fixWords lists the repairs.
 func fixWords() words {
@@ -135,6 +143,26 @@ func (r *Recipe) checkWords() error {
 
 // checkSearch holds what the search for plans will read against what it can mean.
 func (r *Recipe) checkSearch() error {
+	for _, k := range []struct {
+		place, word string
+		words       words
+	}{
+		{"data.calib.metric", r.Data.Calib.Metric, metricWords},
+		{"data.eval.metric", r.Data.Eval.Metric, metricWords},
+		{"search.algorithm", r.Search.Algorithm, algorithmWords},
+	} {
+		if k.word == "" {
+			continue
+		}
+		if err := k.words.check(k.place, k.word); err != nil {
+			return err
+		}
+	}
+	for i, word := range r.Search.Objectives {
+		if err := objectiveWords.check(fmt.Sprintf("search.objectives[%d]", i), word); err != nil {
+			return err
+		}
+	}
 	if n := r.Search.MaxTrials; n < 0 {
 		return fault.Invalidf("search.max_trials", "%d is negative", n)
 	}

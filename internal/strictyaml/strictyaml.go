@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -132,6 +133,36 @@ func checkStruct(n *yaml.Node, t reflect.Type) error {
 		seen[k.Value] = true
 		if err := check(k.Value, n.Content[i+1], fields[k.Value]); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// Line returns the line on which the value of a key stands that is written like search.objectives[1], or of as much of
+// it as there is; 0 where there is nothing of it.
+func Line(text []byte, key string) int {
+	var doc yaml.Node
+	if yaml.Unmarshal(text, &doc) != nil || len(doc.Content) == 0 {
+		return 0
+	}
+	n, line := doc.Content[0], 0
+	for _, part := range strings.FieldsFunc(key, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
+		if n = member(n, part); n == nil {
+			break
+		}
+		line = n.Line
+	}
+	return line
+}
+
+// member returns the value of a key of a mapping, or the element of that number of a list; nil where there is none.
+func member(n *yaml.Node, name string) *yaml.Node {
+	if i, err := strconv.Atoi(name); err == nil && n.Kind == yaml.SequenceNode && i < len(n.Content) {
+		return n.Content[i]
+	}
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return n.Content[i+1]
 		}
 	}
 	return nil
