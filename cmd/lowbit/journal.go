@@ -57,6 +57,7 @@ func (q *quantizing) removeJournal() error {
 	if q.diary == nil {
 		return nil
 	}
+	q.kept.Store(nil)
 	return q.diary.Remove()
 }
 

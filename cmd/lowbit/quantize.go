@@ -215,9 +215,8 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 	}
 	if err != nil {
 		q.closeJournal()
-		return err
 	}
-	return q.removeJournal()
+	return err
 }
 
 // options gathers what Quantize is told.
@@ -362,6 +361,9 @@ func (q *quantizing) finish(r *lowbit.Result) error {
 	}
 	rep, err := q.save(r)
 	if err != nil {
+		return err
+	}
+	if err := q.removeJournal(); err != nil { // all is done, whether it can be told or not
 		return err
 	}
 	if q.json {

@@ -331,8 +331,14 @@ func TestFullDisk(t *testing.T) {
 	}
 	defer full.Close()
 	var said bytes.Buffer
-	if code := Main([]string{"formats"}, nil, full, &said); code != 4 || !strings.Contains(said.String(), "error: stdout: the disk is full") {
-		t.Errorf("status %d: %s", code, &said)
+	for _, command := range []string{"formats", "quantize net.onnx -o out.onnx --data random:normal --samples 20"} {
+		said.Reset()
+		if code := Main(strings.Fields(command), nil, full, &said); code != 4 || !strings.Contains(said.String(), "error: stdout: the disk is full") {
+			t.Errorf("%s: status %d: %s", command, code, &said)
+		}
+	}
+	if left, _ := filepath.Glob("out.onnx*"); !slices.Equal(left, []string{"out.onnx", "out.onnx" + reportSuffix}) {
+		t.Errorf("beside the model lie %v", left)
 	}
 }
 

@@ -182,13 +182,26 @@ func (j *Journal) Recall(key string, v any) bool {
 	return json.Unmarshal(b, v) == nil
 }
 
-// Keep adds a record, and returns once it is on the disk. After a failure nothing more is kept. A value that JSON cannot
-// write, such as an infinity, is left out.
+// Keep adds a record, and returns once it is on the disk. After a failure nothing more is kept, and no torn line is left,
+// nor a file without records. A value that JSON cannot write, such as an infinity, is left out.
 func (j *Journal) Keep(key string, v any) error {
 	if j.failed == nil {
-		j.failed = j.keep(key, v)
+		if j.failed = j.keep(key, v); j.failed != nil {
+			j.retreat()
+		}
 	}
 	return j.failed
+}
+
+// retreat takes back what was not written whole. What cannot be taken back, the next run drops.
+func (j *Journal) retreat() {
+	switch {
+	case j.file == nil:
+	case j.Kept() > 0:
+		_ = j.file.Truncate(j.size)
+	default:
+		_ = j.Remove()
+	}
 }
 
 func (j *Journal) keep(key string, v any) error {

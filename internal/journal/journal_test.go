@@ -188,8 +188,38 @@ func TestFails(t *testing.T) {
 		if fault.KindOf(err) != fault.IO || j.Keep("two", 2) == nil {
 			t.Errorf("step %v: %v", step, err)
 		}
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("step %v: a file without records is left (%v)", step, err)
+		}
 		if j, err := Open(path, "work"); err != nil || j.Found() > 0 {
 			t.Errorf("step %v: %v %v", step, j, err)
 		}
+	}
+}
+
+// TestFailsLater takes back a line that did not get to the disk, and keeps those before it.
+func TestFailsLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j.jsonl")
+	j := Begin(path, "work")
+	if err := j.Keep("one", 1); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disarm := fault.Arm(func(s fault.Step) error {
+		if s == fault.StepSync {
+			return errors.New("no more room")
+		}
+		return nil
+	})
+	err = j.Keep("two", 2)
+	disarm()
+	if err == nil {
+		t.Error("no error")
+	}
+	if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, whole) {
+		t.Errorf("%q is left of %q (%v)", left, whole, err)
 	}
 }
