@@ -383,7 +383,7 @@ func (q *quantizing) finish(r *lowbit.Result) error {
 func (q *quantizing) print(rep *quantizeJSON) error {
 	t := q.table("node", "operator", "weights", "activations", "SQNR dB", "reason")
 	for _, l := range rep.Layers {
-		t.row(l.Name, l.Op, l.Weights, l.Acts, fmt.Sprintf("%.2f", l.SQNR), l.Reason)
+		t.row(l.Name, l.Op, l.Weights, l.Acts, l.ratio(), l.Reason)
 	}
 	if q.verbose {
 		if err := t.print(); err != nil {

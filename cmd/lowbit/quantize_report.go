@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"path/filepath"
 	"time"
@@ -114,22 +115,33 @@ func round2(v float64) float64 { return math.Round(100*v) / 100 }
 
 // layerJSON is one node of the plan.
 type layerJSON struct {
-	Name    string  `json:"name"`
-	Op      string  `json:"op"`
-	Weights string  `json:"weights"`
-	Acts    string  `json:"acts"`
-	SQNR    float64 `json:"sqnr_db"` // of the weights; 0 where they stay in float
-	Reason  string  `json:"reason"`
+	Name    string   `json:"name"`
+	Op      string   `json:"op"`
+	Weights string   `json:"weights"`
+	Acts    string   `json:"acts"`
+	SQNR    *float64 `json:"sqnr_db"` // of the weights; null where they stay in float
+	Reason  string   `json:"reason"`
 }
 
+// ratio returns the ratio of the weights as tables print it.
+func (l *layerJSON) ratio() string {
+	if l.SQNR == nil || l.Weights == inFloat {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", *l.SQNR)
+}
+
+// inFloat is said of weights and activations that have no format.
+const inFloat = "float"
+
 func layerOf(p *plan.Plan, n *plan.Node) layerJSON {
-	l := layerJSON{Name: n.Name, Op: n.Op, Weights: "float", Acts: "float", Reason: n.Reason}
+	l := layerJSON{Name: n.Name, Op: n.Op, Weights: inFloat, Acts: inFloat, Reason: n.Reason}
 	for _, as := range n.Inputs {
 		v := p.Value(as)
 		switch {
 		case as == "" || v == nil:
 		case v.Role == plan.RoleWeight:
-			l.Weights, l.SQNR = v.Format+":"+v.Block.String(), v.SQNR
+			l.Weights, l.SQNR = v.Format+":"+v.Block.String(), &v.SQNR
 		case v.Role == plan.RoleActivation:
 			l.Acts = v.Format
 		}

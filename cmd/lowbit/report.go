@@ -182,22 +182,20 @@ func (r *quantizeJSON) section() (*report.Section, error) {
 	sec := &report.Section{Heading: r.Output, Text: strings.Join(r.Warnings, "; "), Header: []string{"node", "operator", "weights", "activations", "SQNR dB", "reason"}}
 	var noisy []layerJSON
 	for _, l := range r.Layers {
-		sqnr := ""
-		if l.Weights != "float" {
-			sqnr = fmt.Sprintf("%.2f", l.SQNR)
+		if l.ratio() != "" {
 			noisy = append(noisy, l)
 		}
-		sec.Rows = append(sec.Rows, []string{l.Name, l.Op, l.Weights, l.Acts, sqnr, l.Reason})
+		sec.Rows = append(sec.Rows, []string{l.Name, l.Op, l.Weights, l.Acts, l.ratio(), l.Reason})
 	}
 	if len(noisy) == 0 {
 		return sec, nil
 	}
-	slices.SortStableFunc(noisy, func(x, y layerJSON) int { return cmp.Compare(x.SQNR, y.SQNR) })
+	slices.SortStableFunc(noisy, func(x, y layerJSON) int { return cmp.Compare(*x.SQNR, *y.SQNR) })
 	noisy = noisy[:min(len(noisy), plottedLayers)]
 	var names []string
 	var sqnr []float64
 	for _, l := range noisy {
-		names, sqnr = append(names, l.Name), append(sqnr, l.SQNR)
+		names, sqnr = append(names, l.Name), append(sqnr, *l.SQNR)
 	}
 	plot, err := report.Bars("Weights with the most noise", "SQNR dB", names, sqnr)
 	if err != nil {
