@@ -15,6 +15,15 @@ func (q *qdq) store(v *plan.Value) (operand, error) {
 	if ops, ok := q.stored[v.As]; ok {
 		return ops, nil
 	}
+	ops, err := q.spelt(v, q.m.Graph.SetConst)
+	if err == nil {
+		q.stored[v.As] = ops
+	}
+	return ops, err
+}
+
+// spelt adds a value's parameters, and a constant's codes, to where set puts them.
+func (q *qdq) spelt(v *plan.Value, set func(name string, t *tensor.Tensor)) (operand, error) {
 	if len(v.Params) == 0 {
 		return operand{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "has no parameters")
 	}
@@ -33,7 +42,7 @@ func (q *qdq) store(v *plan.Value) (operand, error) {
 			return operand{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
 		}
 		ops.codes = q.used.added(v.As + "_q")
-		q.m.Graph.SetConst(ops.codes, codes)
+		set(ops.codes, codes)
 		shape = v.Block.ParamShape(t.Shape)
 	}
 	scale := make([]float32, len(v.Params))
@@ -42,16 +51,15 @@ func (q *qdq) store(v *plan.Value) (operand, error) {
 		scale[i], zero[i] = p.Scale, int64(p.Zero)
 	}
 	ops.scale = q.used.added(v.As + "_scale")
-	q.m.Graph.SetConst(ops.scale, tensor.Wrap(tensor.Float32, scale, shape...))
+	set(ops.scale, tensor.Wrap(tensor.Float32, scale, shape...))
 	if v.Role != plan.RoleBias && !elem.IsFloat() { // where it is left out, it is zero and costs no bytes
 		zeros, err := format.FromInts(elem, zero, shape...)
 		if err != nil {
 			return operand{}, err
 		}
 		ops.zero = q.used.added(v.As + "_zp")
-		q.m.Graph.SetConst(ops.zero, zeros)
+		set(ops.zero, zeros)
 	}
-	q.stored[v.As] = ops
 	return ops, nil
 }
 

@@ -29,8 +29,8 @@ func QDQ(m *graph.Model, p *plan.Plan) error {
 
 // newQDQ indexes a plan for a rewrite of m.
 func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
-	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operand{}}
-	q.writer = weight.Writer{Fresh: q.used.added, Const: func(name string, t *tensor.Tensor) { m.Graph.SetConst(name, t) }}
+	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operand{}, outer: map[string]string{}, within: map[string][]*graph.Graph{}, fixed: p.Mode == plan.Static}
+	q.writer = q.writes(m.Graph)
 	for _, v := range p.Values {
 		q.values[v.As] = v
 	}
@@ -39,7 +39,23 @@ func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
 			q.nodes[n.Name] = n
 		}
 	}
+	for g := range m.Graph.Graphs() {
+		for _, n := range g.Nodes {
+			if row := q.nodes[plan.NodeName(n)]; row != nil {
+				for _, as := range row.Inputs {
+					if !slices.Contains(q.within[as], g) {
+						q.within[as] = append(q.within[as], g)
+					}
+				}
+			}
+		}
+	}
 	return q
+}
+
+// writes returns what writes constants into a graph.
+func (q *qdq) writes(g *graph.Graph) weight.Writer {
+	return weight.Writer{Fresh: q.used.added, Const: func(name string, t *tensor.Tensor) { g.SetConst(name, t) }}
 }
 
 type qdq struct {
@@ -48,6 +64,9 @@ type qdq struct {
 	values map[string]*plan.Value // by As
 	nodes  map[string]*plan.Node  // those that read or write quantized values
 	stored map[string]operand     // by As
+	outer  map[string]string      // by As: dequantized values of the main graph that several subgraphs read
+	within map[string][]*graph.Graph
+	fixed  bool // activations have parameters: the operators on codes have to see both DequantizeLinear
 	writer weight.Writer
 }
 
@@ -61,11 +80,12 @@ type weaver struct {
 	back  map[string]string        // by As: the name of the dequantized value
 	front []*graph.Node            // to stand before all nodes: of constants, inputs and captures
 	after map[string][]*graph.Node // to stand behind the producer of a value
+	own   weight.Writer            // into this graph
 }
 
 // weave puts the Q and DQ nodes of the plan into one graph.
 func (q *qdq) weave(g *graph.Graph) error {
-	w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}}
+	w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}, own: q.writes(g)}
 	return w.run()
 }
 
@@ -132,6 +152,9 @@ func (w *weaver) read(as string) (string, error) {
 	if v == nil {
 		return "", fault.Invalidf("", "the plan lacks value %q", as)
 	}
+	if v.Role == plan.RoleWeight && w.g != w.m.Graph && len(w.within[as]) > 1 && !w.fixed {
+		return w.captured(v)
+	}
 	back := w.used.added(as + "_dq")
 	w.back[as] = back
 	if v.Role != plan.RoleActivation {
@@ -145,6 +168,19 @@ func (w *weaver) read(as string) (string, error) {
 	} else {
 		w.front = append(w.front, pair...)
 	}
+	return back, err
+}
+
+// captured returns the name of the dequantized form of a weight that several graphs read, in the main graph.
+func (w *weaver) captured(v *plan.Value) (string, error) {
+	if back := w.outer[v.As]; back != "" {
+		return back, nil
+	}
+	main := &weaver{qdq: w.qdq, g: w.m.Graph, own: w.writer}
+	back := w.used.added(v.As + "_dq")
+	nodes, err := main.constant(v, back)
+	w.outer[v.As] = back
+	w.m.Graph.Nodes = append(nodes, w.m.Graph.Nodes...)
 	return back, err
 }
 
@@ -209,16 +245,17 @@ func (w *weaver) clip(v *plan.Value, f *format.Format, from string) *graph.Node 
 
 // constant makes the nodes behind a constant's codes: a DequantizeLinear with its zero point where
 // the codes are whole numbers of eight bits or more, as integer operators want it, else those that
-// spell the format.
+// spell the format. The codes of a weight that one subgraph alone reads stand in it: ONNX Runtime refuses to load products
+// there whose codes are outside (1.32, TransposeDQWeightsForMatMulNBits).
 func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
 	if f := format.Lookup(v.Format); f != nil && (f.Lo == f.Hi || v.Role == plan.RoleWeight && (f.Bits < 8 || v.Block.Flat)) {
 		c, err := coded(w.find(v.Name), v)
 		if err != nil {
 			return nil, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
 		}
-		return w.writer.Write(c, v.As, to)
+		return w.home(v).Write(c, v.As, to)
 	}
-	ops, err := w.store(v)
+	ops, err := w.codes(v)
 	n := &graph.Node{Op: "DequantizeLinear", Name: w.used.added(v.As + "_DQ"), In: []string{ops.codes, ops.scale}, Out: []string{to}}
 	if ops.zero != "" {
 		n.In = append(n.In, ops.zero)
@@ -230,4 +267,20 @@ func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
 		n.SetAttr("block_size", int64(v.Block.Size))
 	}
 	return []*graph.Node{n}, err
+}
+
+// home returns what writes the codes of a constant: into this graph where it alone reads them, else into the main one.
+func (w *weaver) home(v *plan.Value) *weight.Writer {
+	if v.Role == plan.RoleWeight && len(w.within[v.As]) == 1 {
+		return &w.own
+	}
+	return &w.writer
+}
+
+// codes stores a constant.
+func (w *weaver) codes(v *plan.Value) (operand, error) {
+	if h := w.home(v); h == &w.own && w.g != w.m.Graph {
+		return w.spelt(v, h.Const)
+	}
+	return w.store(v)
 }
