@@ -86,6 +86,10 @@ func nodesOf(p *plan.Plan, changes []repair.Change) map[string][]string {
 func (q *quantization) siftAfter(w *wish, fix Fix, was state, base *Gate) (Fix, error) {
 	with, nodes := q.state(), nodesOf(was.plan, fix.Changes)
 	all := changed(was, with)
+	if len(all) == 0 { // as where biases hold the scales that it moved to what they need
+		fix.Made, fix.Changes, fix.Note = false, nil, "the network stays as it was: nothing that it moved could stay"
+		return fix, nil
+	}
 	s := &sifter{keep: map[string]bool{}, best: was, score: base, left: w.tries}
 	s.try = func(keep map[string]bool) (state, *Gate, error) {
 		st := with
