@@ -34,7 +34,7 @@ func solveAdaRound(ctx context.Context, g *group, threads int) []float64 {
 	}
 	add := g.penalty(g.cautions()[1])
 	first := slices.Clone(g.params)
-	c := g.choice(out)
+	c := g.choice(ctx, threads, out)
 	err := c.offer(ctx, threads, func(o int, q []float64) {
 		copy(q, out[o*k:][:k])
 		d := g.descent(o, q, add)

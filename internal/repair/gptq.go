@@ -52,8 +52,7 @@ func solveGPTQ(ctx context.Context, g *group, threads int) []float64 {
 // search solves every output channel with each caution, refines what comes out, and keeps what errs
 // least on the samples held back.
 func (g *group) search(ctx context.Context, threads int, refine func(o int, q, add []float64)) []float64 {
-	k := g.fit.k
-	c := g.choice(g.rounded())
+	c := g.choice(ctx, threads, g.rounded())
 	order := g.byPower()
 	solved := false
 	for _, share := range g.cautions() {
@@ -63,9 +62,9 @@ func (g *group) search(ctx context.Context, threads int, refine func(o int, q, a
 			continue
 		}
 		solved = true
-		for _, t := range [][]float64{g.w, g.target(add)} {
+		for _, aim := range []func(o int) []float64{g.weights, g.target(add)} {
 			err := c.offer(ctx, threads, func(o int, q []float64) {
-				copy(q, compensate(g, o, t[o*k:][:k], u, order))
+				compensate(g, o, aim(o), u, order, q)
 				refine(o, q, add)
 			})
 			if err != nil {
@@ -87,34 +86,60 @@ type choice struct {
 	best  []float64
 	least []float64 // its loss, by channel
 	taken []bool    // what was offered last, by channel
+	spare []float64 // what is offered, where all channels are judged together
 }
 
-func (g *group) choice(first []float64) *choice {
+// choice begins with a solution. Where it is interrupted, the next offer tells.
+func (g *group) choice(ctx context.Context, threads int, first []float64) *choice {
 	c := &choice{g: g, best: first, least: make([]float64, g.fit.rows), taken: make([]bool, g.fit.rows)}
-	for o := range c.least {
+	_ = calib.Each(ctx, len(c.least), threads, func(_ context.Context, o int) error {
 		c.least[o] = g.held.loss(o, first[o*g.fit.k:][:g.fit.k])
-	}
+		return nil
+	})
 	return c
 }
 
 // offer takes what solve writes for each channel where it errs less.
 func (c *choice) offer(ctx context.Context, threads int, solve func(o int, q []float64)) error {
+	if c.g.few() {
+		return c.offerAll(ctx, threads, solve)
+	}
 	k := c.g.fit.k
-	q, loss := make([]float64, len(c.best)), make([]float64, len(c.least))
+	return calib.Each(ctx, len(c.least), threads, func(_ context.Context, o int) error {
+		q := make([]float64, k)
+		solve(o, q)
+		e := c.g.held.loss(o, q)
+		if c.taken[o] = e < c.least[o]; c.taken[o] {
+			c.least[o] = e
+			copy(c.best[o*k:][:k], q)
+		}
+		return nil
+	})
+}
+
+// offerAll takes what solve writes for all channels where they err less together.
+func (c *choice) offerAll(ctx context.Context, threads int, solve func(o int, q []float64)) error {
+	k := c.g.fit.k
+	if c.spare == nil {
+		c.spare = make([]float64, len(c.best))
+	}
+	loss := make([]float64, len(c.least))
 	err := calib.Each(ctx, len(loss), threads, func(_ context.Context, o int) error {
-		solve(o, q[o*k:][:k])
-		loss[o] = c.g.held.loss(o, q[o*k:][:k])
+		q := c.spare[o*k:][:k]
+		clear(q)
+		solve(o, q)
+		loss[o] = c.g.held.loss(o, q)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	all := sumOf(loss) < sumOf(c.least)
-	for o, e := range loss {
-		if c.taken[o] = c.g.few() && all || !c.g.few() && e < c.least[o]; c.taken[o] {
-			c.least[o] = e
-			copy(c.best[o*k:][:k], q[o*k:])
-		}
+	for o := range c.taken {
+		c.taken[o] = all
+	}
+	if all {
+		c.best, c.spare, c.least = c.spare, c.best, loss
 	}
 	return nil
 }
@@ -184,10 +209,10 @@ func (g *group) factor(order []int, add []float64) (u []float64, ok bool) {
 	return nil, false
 }
 
-// compensate rounds one output channel: what an input's weight is off, those still to come make up for.
-func compensate(g *group, o int, w, u []float64, order []int) []float64 {
+// compensate rounds one output channel into out: what an input's weight is off, those still to come make up for.
+func compensate(g *group, o int, w, u []float64, order []int, out []float64) {
 	k := len(w)
-	rest, out := make([]float64, k), make([]float64, k)
+	rest := make([]float64, k)
 	for i, p := range order {
 		rest[i] = w[p]
 	}
@@ -196,28 +221,29 @@ func compensate(g *group, o int, w, u []float64, order []int) []float64 {
 		out[p] = q
 		axpy(rest[i+1:], (q-rest[i])/u[i*k+i], u[i*k+i+1:][:k-i-1])
 	}
-	return out
 }
 
-// target returns the weights that would be best for these inputs if they needed no rounding: they
+// weights are those of an output channel as they are.
+func (g *group) weights(o int) []float64 { return g.w[o*g.fit.k:][:g.fit.k] }
+
+// target returns, by output channel, the weights that would be best for these inputs if they needed no rounding: they
 // make up for what the quantization of the layers before did to the inputs. Where the inputs do not
 // determine them, they are the weights as they are.
-func (g *group) target(add []float64) []float64 {
+func (g *group) target(add []float64) func(o int) []float64 {
 	k := g.fit.k
 	l := slices.Clone(g.fit.h)
 	for i := range k {
 		l[i*k+i] += add[i]
 	}
 	if !cholesky(l, k) {
-		return g.w
+		return g.weights
 	}
-	t := make([]float64, len(g.w))
-	for o := range g.fit.rows {
-		row := t[o*k:][:k]
+	return func(o int) []float64 {
+		row := make([]float64, k)
 		for i := range row {
 			row[i] = g.fit.c[o*k+i] + add[i]*g.w[o*k+i]
 		}
 		solve(l, k, row)
+		return row
 	}
-	return t
 }

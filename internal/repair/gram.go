@@ -25,6 +25,10 @@ func newGram(k, rows int) *gram {
 	return &gram{k: k, rows: rows, x: make([]float64, k), y: make([]float64, rows), h: make([]float64, k*k), c: make([]float64, rows*k), yy: make([]float64, rows)}
 }
 
+// rowBlock is how many output channels are looked at at a time where that changes no sum: vocabularies have a hundred
+// thousand.
+const rowBlock = 1 << 12
+
 // bulk is the length of rows from which on products are left to the kernels.
 const bulk = 24
 
@@ -50,7 +54,7 @@ func (m *gram) add(ctx context.Context, level kernel.Level, threads int, x, y []
 		m.addPlain(x, y, weights)
 		return
 	}
-	left := make([]float32, max(m.k, m.rows)*n)
+	left := make([]float32, max(m.k, min(m.rows, rowBlock))*n)
 	for r, w := range weights {
 		for i, v := range x[r*m.k:][:m.k] {
 			left[i*n+r] = float32(w) * v
@@ -58,12 +62,15 @@ func (m *gram) add(ctx context.Context, level kernel.Level, threads int, x, y []
 	}
 	order := kernel.Order{N: 1, K: m.k}
 	addTo(m.h, product(ctx, level, threads, left, m.k, x, m.k, n, order))
-	for o := range m.rows {
-		for r, w := range weights {
-			left[o*n+r] = float32(w) * y[o*n+r]
+	for from := 0; from < m.rows; from += rowBlock {
+		rows := min(rowBlock, m.rows-from)
+		for o := range rows {
+			for r, w := range weights {
+				left[o*n+r] = float32(w) * y[(from+o)*n+r]
+			}
 		}
+		addTo(m.c[from*m.k:], product(ctx, level, threads, left, rows, x, m.k, n, order))
 	}
-	addTo(m.c, product(ctx, level, threads, left, m.rows, x, m.k, n, order))
 }
 
 // addPlain adds the products of short rows, of Σxxᵀ the lower half.
@@ -140,12 +147,31 @@ func (m *gram) loss(o int, w []float64) float64 {
 // element, count less, so that the weights do not bend to make up for them.
 func trust(ctx context.Context, level kernel.Level, threads int, w []float64, x, y []float32, k, rows int, centred bool) []float64 {
 	n := len(x) / k
-	w32 := make([]float32, len(w))
-	for i, v := range w {
-		w32[i] = float32(v)
-	}
-	got := product(ctx, level, threads, x, n, w32, rows, k, kernel.Order{N: k, K: 1})
 	miss := make([]float64, n)
+	w32 := make([]float32, min(rows, rowBlock)*k)
+	for from := 0; from < rows; from += rowBlock {
+		part := w[from*k : min(from+rowBlock, rows)*k]
+		for i, v := range part {
+			w32[i] = float32(v)
+		}
+		own := len(part) / k
+		got := product(ctx, level, threads, x, n, w32[:len(part)], own, k, kernel.Order{N: k, K: 1})
+		addMiss(miss, got, y[from*n:][:own*n], centred)
+	}
+	median := slices.Sorted(slices.Values(miss))[n/2]
+	for r, v := range miss {
+		miss[r] = 1
+		if v > median {
+			miss[r] = math.Sqrt(median / v)
+		}
+	}
+	return miss
+}
+
+// addMiss adds to each row the squares by which results got (n,rows) miss those that are wanted (rows,n).
+func addMiss(miss []float64, got, y []float32, centred bool) {
+	n := len(miss)
+	rows := len(y) / n
 	for o := range rows {
 		mean := 0.0
 		if centred {
@@ -158,12 +184,4 @@ func trust(ctx context.Context, level kernel.Level, threads int, w []float64, x,
 			miss[r] += e * e
 		}
 	}
-	median := slices.Sorted(slices.Values(miss))[n/2]
-	for r, v := range miss {
-		miss[r] = 1
-		if v > median {
-			miss[r] = math.Sqrt(median / v)
-		}
-	}
-	return miss
 }

@@ -255,32 +255,46 @@ func (b *bench) group(ctx context.Context, number, threads int) tally {
 	g := b.gather(ctx, number, threads)
 	solved := b.solve(ctx, g, threads)
 	t := tally{all: win.rows, note: g.note}
-	for o := range win.rows {
-		row := make([]float64, win.k)
-		for i := range row {
-			row[i] = g.format.Nearest(g.w[o*win.k+i], b.value.Params[b.owners[win.index(number, o, i)]])
+	before, after := make([]float64, win.rows), make([]float64, win.rows)
+	_ = calib.Each(ctx, win.rows, threads, func(_ context.Context, o int) error { // who called looks at ctx
+		before[o], after[o] = b.settle(g, number, o, solved)
+		return nil
+	})
+	for o, e := range before {
+		if after[o] < e {
+			t.rows++
 		}
-		before := g.held.loss(o, row)
-		after := before
-		if solved != nil {
-			if e := g.held.loss(o, solved[o*win.k:][:win.k]); e < before && before-before == 0 {
-				after, row = e, solved[o*win.k:][:win.k]
-				t.rows++
-			}
-		}
-		if b.free && after < before {
-			for i := range row {
-				b.params[g.owners[o*win.k+i]] = g.params[o*win.k+i]
-			}
-		}
-		if before-before == 0 { // else samples or weights are infinite, and tell nothing
-			t.before, t.after, t.signal = t.before+before, t.after+after, t.signal+g.held.yy[o]
-		}
-		for i, q := range row {
-			b.new[win.index(number, o, i)] = float32(q)
+		if e-e == 0 { // else samples or weights are infinite, and tell nothing
+			t.before, t.after, t.signal = t.before+e, t.after+after[o], t.signal+g.held.yy[o]
 		}
 	}
 	return t
+}
+
+// settle writes the weights of output channel o of a group: those that were solved where they err less on samples held
+// back than those rounded to nearest do. It returns what the latter err, and those that are written.
+func (b *bench) settle(g *group, number, o int, solved []float64) (before, after float64) {
+	win := b.win
+	row := make([]float64, win.k)
+	for i := range row {
+		row[i] = g.format.Nearest(g.w[o*win.k+i], b.value.Params[b.owners[win.index(number, o, i)]])
+	}
+	before = g.held.loss(o, row)
+	after = before
+	if solved != nil {
+		if e := g.held.loss(o, solved[o*win.k:][:win.k]); e < before && before-before == 0 {
+			after, row = e, solved[o*win.k:][:win.k]
+		}
+	}
+	if b.free && after < before {
+		for i := range row {
+			b.params[g.owners[o*win.k+i]] = g.params[o*win.k+i]
+		}
+	}
+	for i, q := range row {
+		b.new[win.index(number, o, i)] = float32(q)
+	}
+	return before, after
 }
 
 // gather collects the weights of a group and what the samples say of them. Where there is one set
@@ -288,8 +302,11 @@ func (b *bench) group(ctx context.Context, number, threads int) tally {
 func (b *bench) gather(ctx context.Context, number, threads int) *group {
 	win := b.win
 	n := win.rows * win.k
-	g := &group{fit: newGram(win.k, win.rows), held: newGram(win.k, win.rows), format: format.Lookup(b.value.Format), w: make([]float64, n), params: make([]format.Params, n), owners: make([]int, n), free: b.free}
+	g := &group{fit: newGram(win.k, win.rows), held: newGram(win.k, win.rows), format: format.Lookup(b.value.Format), w: make([]float64, n), params: make([]format.Params, n), free: b.free}
 	g.scalable = b.free && b.value.Block.Kind == format.Channel
+	if g.owners = b.owners; win.outward || win.groups > 1 {
+		g.owners = make([]int, n)
+	}
 	for o := range win.rows {
 		for i := range win.k {
 			at := win.index(number, o, i)

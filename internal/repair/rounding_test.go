@@ -124,7 +124,7 @@ func inOrder(g *group) []float64 {
 	}
 	out := make([]float64, len(g.w))
 	for o := range g.fit.rows {
-		copy(out[o*k:], compensate(g, o, g.w[o*k:][:k], u, order))
+		compensate(g, o, g.w[o*k:][:k], u, order, out[o*k:][:k])
 	}
 	return out
 }
