@@ -117,7 +117,11 @@ var functions = map[string]func(n *node) (function, bool){
 	"Swish":       swishFunction,
 	"Elu":         eluFunction,
 	"Selu":        seluFunction,
+	"Celu":        celuFunction,
 	"HardSigmoid": hardSigmoidFunction,
+	"Shrink":      shrinkFunction,
+
+	"ThresholdedRelu": thresholdFunction,
 
 	"com.microsoft.Gelu":     fixed(kernel.Gelu),
 	"com.microsoft.FastGelu": func(n *node) (function, bool) { return function{op: kernel.GeluTanh}, n.input(1) == nil },
@@ -134,6 +138,20 @@ func hardSigmoidFunction(n *node) (function, bool) {
 func eluFunction(n *node) (function, bool) {
 	alpha := n.onnx.Float("alpha", 1)
 	return function{kernel.Elu, alpha, 1}, finite(alpha)
+}
+
+// celuFunction leaves out slopes whose reciprocal is far from every number that flows.
+func celuFunction(n *node) (function, bool) {
+	alpha := n.onnx.Float("alpha", 1)
+	return function{kernel.Celu, alpha, 1 / alpha}, alpha >= 1e-6 && alpha <= 1e6
+}
+
+func shrinkFunction(n *node) (function, bool) {
+	return function{kernel.Shrink, n.onnx.Float("bias", 0), n.onnx.Float("lambd", 0.5)}, true
+}
+
+func thresholdFunction(n *node) (function, bool) {
+	return function{op: kernel.Threshold, p: n.onnx.Float("alpha", 1)}, true
 }
 
 func seluFunction(n *node) (function, bool) {

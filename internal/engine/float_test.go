@@ -512,3 +512,36 @@ func TestInfinities(t *testing.T) {
 		t.Errorf("Relu gives %v", y)
 	}
 }
+
+// TestFunctionParameters holds functions that take parameters against their definitions, where these turn too.
+func TestFunctionParameters(t *testing.T) {
+	for _, c := range []struct {
+		name, op, kernel string
+		attrs            []any
+	}{
+		{"Celu", "Celu", "Celu", []any{"alpha", float32(0.3)}},
+		{"threshold", "ThresholdedRelu", "Threshold", []any{"alpha", float32(0.5)}},
+		{"negative threshold", "ThresholdedRelu", "Threshold", []any{"alpha", float32(-0.5)}},
+		{"Shrink", "Shrink", "Shrink", []any{"bias", float32(0.25), "lambd", float32(0.5)}},
+		{"Shrink with overlap", "Shrink", "Shrink", []any{"bias", float32(-1), "lambd", float32(-1)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newMaker(5)
+			x := k.floats(3, 5, 7)
+			copy(tensor.Of[float32](x), []float32{0.5, -0.5, 0, 1, -1, 30, -30})
+			k.output(k.node(c.op, []string{k.input(x)}, c.attrs...))
+			wantKernels(t, k.checkFloat(t), c.kernel)
+		})
+	}
+}
+
+// TestCeluOfAnySlope has slopes that are no kernel's.
+func TestCeluOfAnySlope(t *testing.T) {
+	for _, alpha := range []float32{-2, 1e-40} {
+		k := newMaker(5)
+		k.output(k.node("Celu", []string{k.input(k.floats(3, 5, 7))}, "alpha", alpha))
+		if steps := k.checkFloat(t); len(steps) != 1 || steps[0].Kernel != "reference" {
+			t.Errorf("alpha %g: steps are %v", alpha, kernelsOf(steps))
+		}
+	}
+}

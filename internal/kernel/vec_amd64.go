@@ -60,6 +60,9 @@ var unaryAsm = [numUnary]variants[unaryFn]{
 	Cos:         both[unaryFn](cosAVX512, cosAVX2),
 	Clamp:       both[unaryFn](clampAVX512, clampAVX2),
 	Elu:         both[unaryFn](eluAVX512, eluAVX2),
+	Celu:        both[unaryFn](celuAVX512, celuAVX2),
+	Threshold:   both[unaryFn](thresholdAVX512, thresholdAVX2),
+	Shrink:      both[unaryFn](shrinkAVX512, shrinkAVX2),
 	HardSigmoid: both[unaryFn](hardSigmoidAVX512, hardSigmoidAVX2),
 	ScaleShift:  both[unaryFn](scaleShiftAVX512, scaleShiftAVX2),
 }

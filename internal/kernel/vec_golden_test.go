@@ -35,6 +35,9 @@ var goldenUnary = [numUnary]uint32{
 	Cos:         0xb4d9ad82,
 	Clamp:       0x64a2dd14,
 	Elu:         0x173af054,
+	Celu:        0x2a55100c,
+	Threshold:   0xb5a1eb1b,
+	Shrink:      0x6023ceea,
 	HardSigmoid: 0x8377692d,
 	ScaleShift:  0x89064edb,
 }

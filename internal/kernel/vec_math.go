@@ -290,6 +290,30 @@ func eluOne(x, p, q float32) float32 {
 	return p * expm1One(atLeast(x, -20))
 }
 
+func celuOne(x, p, q float32) float32 {
+	if x > 0 {
+		return x
+	}
+	return p * expm1One(atLeast(x*q, -20))
+}
+
+func thresholdOne(x, p, _ float32) float32 {
+	if x > p {
+		return x
+	}
+	return 0
+}
+
+func shrinkOne(x, p, q float32) float32 {
+	switch {
+	case x < -q:
+		return x + p
+	case x > q:
+		return x - p
+	}
+	return 0
+}
+
 func hardSigmoidOne(x, p, q float32) float32 { return clampOne(float32(x*p)+q, 0, 1) }
 
 func scaleShiftOne(x, p, q float32) float32 { return float32(x*p) + q }

@@ -32,6 +32,7 @@ var accuracy = []struct {
 	{op: Mish, want: func(x float64) float64 { return x * math.Tanh(softplus64(x)) }, ulp: 5, abs: 88 * least},
 	{op: Sin, want: math.Sin, ulp: 1.6, abs: 1.2e-7},
 	{op: Cos, want: math.Cos, ulp: 1.6, abs: 1.2e-7},
+	{op: Celu, p: 0.3, q: 1 / 0.3, want: func(x float64) float64 { return max(x, 0) + min(0, 0.3*math.Expm1(x/0.3)) }, ulp: 2},
 	{op: Elu, p: 1, q: 1, want: elu64, ulp: 2},
 	{op: Sqrt, want: math.Sqrt, ulp: 0.5},
 	{op: Reciprocal, want: func(x float64) float64 { return 1 / x }, ulp: 0.5},

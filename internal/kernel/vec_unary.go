@@ -1,7 +1,7 @@
 package kernel
 
 // Unary names an elementwise function of one float32. Results are bit-equal on every machine and
-// level; only the payload of a NaN is left open. NaN gives NaN everywhere.
+// level; only the payload of a NaN is left open. NaN gives NaN but where no comparison holds.
 type Unary uint8
 
 // The unary operations. The ones that take parameters p and q are called with [Level.UnaryWith].
@@ -32,7 +32,10 @@ const (
 	Cos                      // cosine of radians; 1.5 ulp or 1e-7
 	Clamp                    // min(max(x, p), q)
 	Elu                      // x > 0 ? q·x : p·(eˣ−1), with eˣ−1 to 1 ulp; Elu has q = 1, Selu p = α·γ and q = γ
+	Celu                     // x > 0 ? x : p·(e^(x·q)−1), with q = 1/p; 2 ulp
 	HardSigmoid              // clamp(p·x+q, 0, 1)
+	Threshold                // x > p ? x : 0, so 0 of NaN
+	Shrink                   // x < −q ? x+p : x > q ? x−p : 0, so 0 of NaN
 	ScaleShift               // x·p + q
 	numUnary                 // how many there are
 )
@@ -68,7 +71,10 @@ var unaryRows = [numUnary]unaryRow{
 	Cos:         {"Cos", each(cosOne)},
 	Clamp:       {"Clamp", eachWith(clampOne)},
 	Elu:         {"Elu", eachWith(eluOne)},
+	Celu:        {"Celu", eachWith(celuOne)},
 	HardSigmoid: {"HardSigmoid", eachWith(hardSigmoidOne)},
+	Threshold:   {"Threshold", eachWith(thresholdOne)},
+	Shrink:      {"Shrink", eachWith(shrinkOne)},
 	ScaleShift:  {"ScaleShift", eachWith(scaleShiftOne)},
 }
 
@@ -81,8 +87,8 @@ func (op Unary) String() string { return unaryRows[op].name }
 // Unary sets dst[i] = op(x[i]). x has the length of dst, and dst may be x itself.
 func (l Level) Unary(op Unary, dst, x []float32) { l.UnaryWith(op, dst, x, 0, 0) }
 
-// UnaryWith sets dst[i] = op(x[i]) with the parameters that [Clamp], [Elu], [HardSigmoid] and
-// [ScaleShift] name; the other operations take no notice of them.
+// UnaryWith sets dst[i] = op(x[i]) with the parameters that [Clamp] and those behind it
+// name; the other operations take no notice of them.
 func (l Level) UnaryWith(op Unary, dst, x []float32, p, q float32) {
 	x = x[:len(dst)]
 	if f, ok := unaryAsm[op].pick(l); ok && (op != Sin && op != Cos || l.within(x, sinMost)) {

@@ -254,6 +254,36 @@ func eluAVX2(dst *float32, x *float32, n int, p float32, q float32)
 //go:noescape
 func eluAVX512(dst *float32, x *float32, n int, p float32, q float32)
 
+// celuAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func celuAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// celuAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func celuAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// thresholdAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func thresholdAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// thresholdAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func thresholdAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// shrinkAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func shrinkAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// shrinkAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func shrinkAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
 // hardSigmoidAVX2 is the body of a unary operation on n elements.
 //
 //go:noescape

@@ -83,6 +83,9 @@ var unaryBodies = []unaryBody{
 	{"mish", false, plain((*body).mish)},
 	{"clamp", true, (*body).clamp},
 	{"elu", false, (*body).elu},
+	{"celu", false, (*body).celu},
+	{"threshold", true, func(b *body, x, p, _ val) val { return b.choose(lt, p, x, x, b.k(0)) }},
+	{"shrink", true, (*body).shrink},
 	{"hardSigmoid", true, (*body).hardSigmoid},
 	{"scaleShift", true, func(b *body, x, p, q val) val { return b.add(b.mul(x, p), q) }},
 }

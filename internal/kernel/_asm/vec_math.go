@@ -252,6 +252,15 @@ func (b *body) elu(x, p, q val) val {
 	return b.choose(lt, b.k(0), x, b.mul(q, x), low)
 }
 
+func (b *body) celu(x, p, q val) val {
+	return b.choose(lt, b.k(0), x, x, b.mul(p, b.expm1(b.atLeast(b.mul(x, q), b.k(-20)))))
+}
+
+func (b *body) shrink(x, p, q val) val {
+	y := b.choose(lt, q, x, b.sub(x, p), b.k(0))
+	return b.choose(lt, x, b.neg(q), b.add(x, p), y)
+}
+
 func (b *body) hardSigmoid(x, p, q val) val {
 	return b.clamp(b.add(b.mul(x, p), q), b.k(0), b.k(1))
 }
