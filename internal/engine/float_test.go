@@ -42,10 +42,13 @@ func (k *maker) conv3(x string, in, out int) string {
 func (k *maker) image(n, c, h, w int) string { return k.input(k.floats(n, c, h, w)) }
 
 // positive returns a tensor of numbers from 0.5 to 1.5.
-func (k *maker) positive(shape ...int) *tensor.Tensor {
+func (k *maker) positive(shape ...int) *tensor.Tensor { return k.uniform(0.5, 1, shape...) }
+
+// uniform returns a tensor of numbers from the first one on, in a range.
+func (k *maker) uniform(from, width float32, shape ...int) *tensor.Tensor {
 	t := tensor.New(tensor.Float32, shape...)
 	for i := range tensor.Of[float32](t) {
-		tensor.Of[float32](t)[i] = 0.5 + k.rng.Float32()
+		tensor.Of[float32](t)[i] = from + width*k.rng.Float32()
 	}
 	return t
 }
@@ -57,8 +60,13 @@ func TestFunctions(t *testing.T) {
 			k.m.Opsets[0].Version = 24 // Swish is the newest
 			domain, op := cutDomain(name)
 			x := k.floats(2, 7, 9, 5)
-			if name == "Sqrt" || name == "Log" {
+			switch name {
+			case "Sqrt", "Log":
 				x = k.positive(2, 7, 9, 5)
+			case "Acosh":
+				x = k.uniform(1, 1, 2, 7, 9, 5)
+			case "Asin", "Acos", "Atanh":
+				x = k.uniform(-0.99, 1.98, 2, 7, 9, 5)
 			}
 			in := []string{k.input(x)}
 			if name == "Clip" {

@@ -63,10 +63,13 @@ var erfTable = [...][16]float32{
 // Cody and Waite's reduction by π/2: the whole multiples of the first two parts are exact for |x| up to sinMost.
 const (
 	twoOverPi = 0.63661977236758
-	halfPiA   = 1.5703125
-	halfPiB   = 4.837512969970703e-4
-	halfPiC   = 7.549790126404332e-8
 	sinMost   = 8192
+)
+
+// halfPi are the parts of π/2. Near its poles and zeros the tangent needs those of halfPiFine.
+var (
+	halfPi     = [...]float32{1.5703125, 4.837512969970703e-4, 7.549790126404332e-8}
+	halfPiFine = [...]float32{1.5703125, 4.837512969970703e-4, 7.543712854385376e-8, 6.07710062827671e-11}
 )
 
 // sinPoly: (sin r − r)/r³ and cosPoly: (cos r − 1 + r²/2)/r⁴, by r², on |r| ≤ π/4, errors 3.6e-9 of r and 9.6e-11.
@@ -83,18 +86,35 @@ func quarters(x float32, turn uint32, wide func(float64) float64) float32 {
 	if !(absOne(x) <= sinMost) {
 		return float32(wide(float64(x)))
 	}
-	t := float32(x*twoOverPi) + magic
-	k := t - magic
-	r := x - float32(k*halfPiA)
-	r -= float32(k * halfPiB)
-	r -= float32(k * halfPiC)
-	z := r * r
-	v := r + float32(float32(r*z)*poly(sinPoly[:], z))
-	q := math.Float32bits(t) + turn
+	q, r := quarter(x, halfPi[:])
+	q += turn
+	v := sinPart(r)
 	if q&1 != 0 {
-		v = (1 - float32(z*0.5)) + float32(float32(z*z)*poly(cosPoly[:], z))
+		v = cosPart(r)
 	}
 	return math.Float32frombits(math.Float32bits(v) ^ q<<30&signBit)
+}
+
+// quarter splits x = q·π/2 + r, by the parts of π/2, and gives the low bits of q.
+func quarter(x float32, parts []float32) (q uint32, r float32) {
+	t := float32(x*twoOverPi) + magic
+	k := t - magic
+	r = x
+	for _, p := range parts {
+		r -= float32(k * p)
+	}
+	return math.Float32bits(t), r
+}
+
+// sinPart and cosPart are the sine and cosine of |r| ≤ π/4.
+func sinPart(r float32) float32 {
+	z := r * r
+	return r + float32(float32(r*z)*poly(sinPoly[:], z))
+}
+
+func cosPart(r float32) float32 {
+	z := r * r
+	return (1 - float32(z*0.5)) + float32(float32(z*z)*poly(cosPoly[:], z))
 }
 
 func poly(c []float32, x float32) float32 {
@@ -178,15 +198,20 @@ func logParts(f, k float32) float32 {
 	return y + float32(k*ln2Hi)
 }
 
+// logSplit is v = (1+f)·2ᵏ.
+func logSplit(v float32) (f, k float32) {
+	i := int32(math.Float32bits(v))
+	e := (i - sqrtHalfI) >> 23
+	return math.Float32frombits(uint32(i-e<<23)) - 1, float32(e)
+}
+
 func logOne(x float32) float32 {
 	v, k0 := x, float32(0)
 	if x < minNormal {
 		v, k0 = x*(1<<23), -23
 	}
-	i := int32(math.Float32bits(v))
-	k := (i - sqrtHalfI) >> 23
-	f := math.Float32frombits(uint32(i-k<<23)) - 1
-	y := logParts(f, float32(k)+k0)
+	f, k := logSplit(v)
+	y := logParts(f, k+k0)
 	switch {
 	case !(x <= math.MaxFloat32):
 		return x

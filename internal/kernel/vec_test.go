@@ -221,6 +221,11 @@ func TestUnaryLimits(t *testing.T) {
 		{Tanh, inf, 1}, {Tanh, -inf, -1}, {Erf, inf, 1}, {Erf, -inf, -1}, {Erf, 0, 0},
 		{Sigmoid, inf, 1}, {Sigmoid, -inf, 0}, {Sigmoid, 0, 0.5}, {Gelu, inf, inf}, {GeluTanh, inf, inf}, {Silu, inf, inf},
 		{Softplus, inf, inf}, {Softplus, -inf, 0}, {HardSwish, inf, inf}, {HardSwish, 1, 0.6666667}, {Softsign, inf, 1}, {Softsign, -inf, -1}, {Mish, inf, inf},
+		{Tan, inf, nan}, {Tan, 0, 0}, {Asin, 1, 1.5707964}, {Asin, -1, -1.5707964}, {Asin, 1.0000001, nan}, {Asin, -inf, nan}, {Asin, -1e-40, -1e-40},
+		{Acos, 1, 0}, {Acos, -1, 3.1415927}, {Acos, 0, 1.5707964}, {Acos, 2, nan}, {Acos, -inf, nan}, {Atan, inf, 1.5707964}, {Atan, -inf, -1.5707964},
+		{Sinh, inf, inf}, {Sinh, -inf, -inf}, {Sinh, 89.41, 3.3825267e38}, {Sinh, -89.42, -inf}, {Cosh, -inf, inf}, {Cosh, 0, 1}, {Cosh, 200, inf},
+		{Asinh, -inf, -inf}, {Asinh, 3.4e38, 89.41515}, {Acosh, 1, 0}, {Acosh, 0.9999999, nan}, {Acosh, -5, nan}, {Acosh, -inf, nan}, {Acosh, inf, inf}, {Acosh, 3.4e38, 89.41515},
+		{Atanh, 1, inf}, {Atanh, -1, -inf}, {Atanh, 1.5, nan}, {Atanh, -inf, nan},
 		{Round, 2.5, 2}, {Round, -3.5, -4}, {Floor, -0.5, -1}, {Ceil, 0.5, 1}, {Relu, -3, 0}, {Reciprocal, 0, inf}, {Abs, -7, 7}, {Neg, 7, -7}, {Square, -3, 9},
 	} {
 		y := []float32{c.x}

@@ -30,6 +30,15 @@ const (
 	Mish                     // x·tanh(softplus(x)); 4.5 ulp
 	Sin                      // sine of radians; 1.5 ulp or 1e-7
 	Cos                      // cosine of radians; 1.5 ulp or 1e-7
+	Tan                      // tangent of radians; 3.9 ulp
+	Asin                     // arc sine, NaN beyond ±1; 1.9 ulp
+	Acos                     // arc cosine, NaN beyond ±1; 1.2 ulp
+	Atan                     // arc tangent; 1.5 ulp
+	Sinh                     // hyperbolic sine; 1.6 ulp
+	Cosh                     // hyperbolic cosine; 1.5 ulp
+	Asinh                    // the inverse of Sinh; 3.6 ulp
+	Acosh                    // the inverse of Cosh, NaN below 1; 2.6 ulp
+	Atanh                    // the inverse of Tanh, ±∞ at ±1, NaN beyond; 1.3 ulp
 	Clamp                    // min(max(x, p), q)
 	Elu                      // x > 0 ? q·x : p·(eˣ−1), with eˣ−1 to 1 ulp; Elu has q = 1, Selu p = α·γ and q = γ
 	Celu                     // x > 0 ? x : p·(e^(x·q)−1), with q = 1/p; 2 ulp
@@ -69,6 +78,15 @@ var unaryRows = [numUnary]unaryRow{
 	Mish:        {"Mish", each(mishOne)},
 	Sin:         {"Sin", each(sinOne)},
 	Cos:         {"Cos", each(cosOne)},
+	Tan:         {"Tan", each(tanOne)},
+	Asin:        {"Asin", each(asinOne)},
+	Acos:        {"Acos", each(acosOne)},
+	Atan:        {"Atan", each(atanOne)},
+	Sinh:        {"Sinh", each(sinhOne)},
+	Cosh:        {"Cosh", each(coshOne)},
+	Asinh:       {"Asinh", each(asinhOne)},
+	Acosh:       {"Acosh", each(acoshOne)},
+	Atanh:       {"Atanh", each(atanhOne)},
 	Clamp:       {"Clamp", eachWith(clampOne)},
 	Elu:         {"Elu", eachWith(eluOne)},
 	Celu:        {"Celu", eachWith(celuOne)},
@@ -91,7 +109,7 @@ func (l Level) Unary(op Unary, dst, x []float32) { l.UnaryWith(op, dst, x, 0, 0)
 // name; the other operations take no notice of them.
 func (l Level) UnaryWith(op Unary, dst, x []float32, p, q float32) {
 	x = x[:len(dst)]
-	if f, ok := unaryAsm[op].pick(l); ok && (op != Sin && op != Cos || l.within(x, sinMost)) {
+	if f, ok := unaryAsm[op].pick(l); ok && (op != Sin && op != Cos && op != Tan || l.within(x, sinMost)) {
 		spans(len(dst), callMax, func(i, n int) { f(&dst[i], &x[i], n, p, q) })
 		return
 	}

@@ -224,6 +224,96 @@ func cosAVX2(dst *float32, x *float32, n int, p float32, q float32)
 //go:noescape
 func cosAVX512(dst *float32, x *float32, n int, p float32, q float32)
 
+// tanAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func tanAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// tanAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func tanAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// asinAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func asinAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// asinAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func asinAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// acosAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func acosAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// acosAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func acosAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// atanAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func atanAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// atanAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func atanAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// sinhAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func sinhAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// sinhAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func sinhAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// coshAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func coshAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// coshAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func coshAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// asinhAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func asinhAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// asinhAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func asinhAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// acoshAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func acoshAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// acoshAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func acoshAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
+// atanhAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func atanhAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// atanhAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func atanhAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
 // mishAVX2 is the body of a unary operation on n elements.
 //
 //go:noescape

@@ -60,30 +60,21 @@ func (f *file) tables() {
 	}
 }
 
-const (
-	twoOverPi = 0.63661977236758
-	halfPiA   = 1.5703125
-	halfPiB   = 4.837512969970703e-4
-	halfPiC   = 7.549790126404332e-8
-)
+const twoOverPi = 0.63661977236758
 
 var (
-	sinPoly = []float64{-0.16666655, 0.008332178, -0.00019517266}
-	cosPoly = []float64{0.041666646, -0.0013887368, 2.4438415e-05}
+	halfPi     = []float64{1.5703125, 4.837512969970703e-4, 7.549790126404332e-8}
+	halfPiFine = []float64{1.5703125, 4.837512969970703e-4, 7.543712854385376e-8, 6.07710062827671e-11}
+	sinPoly    = []float64{-0.16666655, 0.008332178, -0.00019517266}
+	cosPoly    = []float64{0.041666646, -0.0013887368, 2.4438415e-05}
 )
 
 func (b *body) sin(x val) val { return b.quarters(x, 0) }
 func (b *body) cos(x val) val { return b.quarters(x, 1) }
 
 func (b *body) quarters(x val, turn uint32) val {
-	t := b.add(b.mul(x, b.k(twoOverPi)), b.k(magic))
-	k := b.sub(t, b.k(magic))
-	r := b.sub(x, b.mul(k, b.k(halfPiA)))
-	r = b.sub(r, b.mul(k, b.k(halfPiB)))
-	r = b.sub(r, b.mul(k, b.k(halfPiC)))
-	z := b.mul(r, r)
-	s := b.add(b.mul(b.mul(r, z), b.poly(sinPoly, z)), r)
-	c := b.add(b.sub(b.k(1), b.mul(z, b.k(0.5))), b.mul(b.mul(z, z), b.poly(cosPoly, z)))
+	t, r := b.quarter(x, halfPi)
+	s, c := b.sinPart(r), b.cosPart(r)
 	q := t
 	if turn > 0 {
 		q = b.addInt(t, b.bits(turn))
@@ -91,6 +82,23 @@ func (b *body) quarters(x val, turn uint32) val {
 	odd := b.shift("VPSRAD", 31, b.shift("VPSLLD", 31, q))
 	v := b.xor(s, b.and(odd, b.xor(s, c)))
 	return b.xor(v, b.and(b.shift("VPSLLD", 30, q), b.bits(signBit)))
+}
+
+func (b *body) quarter(x val, parts []float64) (t, r val) {
+	t = b.add(b.mul(x, b.k(twoOverPi)), b.k(magic))
+	k := b.sub(t, b.k(magic))
+	r = x
+	for _, p := range parts {
+		r = b.sub(r, b.mul(k, b.k(p)))
+	}
+	return t, r
+}
+
+func (b *body) sinPart(r val) val { return b.odd(sinPoly, r, b.mul(r, r)) }
+
+func (b *body) cosPart(r val) val {
+	z := b.mul(r, r)
+	return b.add(b.sub(b.k(1), b.mul(z, b.k(0.5))), b.mul(b.mul(z, z), b.poly(cosPoly, z)))
 }
 
 func (b *body) poly(c []float64, x val) val {
@@ -164,13 +172,17 @@ func (b *body) logParts(f, k val) val {
 	return b.add(b.add(y, f), b.mul(k, b.k(ln2Hi)))
 }
 
+func (b *body) logSplit(v val) (f, k val) {
+	e := b.shift("VPSRAD", 23, b.subInt(v, b.bits(sqrtHalfI)))
+	return b.sub(b.subInt(v, b.shift("VPSLLD", 23, e)), b.k(1)), b.toFloat(e)
+}
+
 func (b *body) log(x val) val {
 	tiny := b.k(1.17549435082e-38)
 	v := b.choose(lt, x, tiny, b.mul(x, b.k(1<<23)), x)
 	k0 := b.choose(lt, x, tiny, b.k(-23), b.k(0))
-	k := b.shift("VPSRAD", 23, b.subInt(v, b.bits(sqrtHalfI)))
-	f := b.sub(b.subInt(v, b.shift("VPSLLD", 23, k)), b.k(1))
-	y := b.logParts(f, b.add(b.toFloat(k), k0))
+	f, k := b.logSplit(v)
+	y := b.logParts(f, b.add(k, k0))
 	y = b.choose(lt, x, b.k(0), b.bits(0x7fc00000), y)
 	y = b.choose(eq, x, b.k(0), b.bits(0xff800000), y)
 	return b.choose(le, x, b.k(maxFloat), y, x)
