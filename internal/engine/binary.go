@@ -10,7 +10,7 @@ import (
 // binaries lists the operators on two floats that kernels compute.
 var binaries = map[string]kernel.Binary{
 	"Add": kernel.Add, "Sub": kernel.Sub, "Mul": kernel.Mul, "Div": kernel.Div, "PRelu": kernel.PRelu,
-	"Min": kernel.Min, "Max": kernel.Max, "Sum": kernel.Add,
+	"Min": kernel.Min, "Max": kernel.Max, "Pow": kernel.Pow, "Sum": kernel.Add,
 }
 
 // lowerBinary emits an elementwise operation on two floats with ONNX's broadcasting.

@@ -110,6 +110,9 @@ func TestBroadcast(t *testing.T) {
 						x = k.conv3(x, s[0][1], 6)
 						x = k.conv3(x, 6, s[0][1])
 					}
+					if op == "Pow" {
+						x = k.node("Abs", []string{x})
+					}
 					y := k.input(k.positive(s[1]...))
 					k.output(k.node(op, []string{x, y}))
 					wantKernels(t, k.checkFloat(t))
@@ -212,6 +215,15 @@ func TestRows(t *testing.T) {
 			x := k.node("Pow", []string{k.input(k.positive(40)), k.scalar(0.5)})
 			return k.node("Pow", []string{k.node("Pow", []string{x, k.scalar(2)}), k.scalar(-1)})
 		}, []string{"Sqrt", "Square", "Reciprocal"}},
+		{"power of whole numbers", func(k *maker) string {
+			e := tensor.Wrap(tensor.Int64, []int64{2, -3, 0, 1, 5}, 5)
+			return k.node("Pow", []string{k.input(k.floats(9, 5)), k.constant(e)})
+		}, []string{"Pow"}},
+		{"second power by a whole number", func(k *maker) string {
+			return k.node("Pow", []string{k.input(k.floats(9, 5)), k.constant(tensor.Wrap(tensor.Int32, []int32{2}))})
+		}, []string{"Square"}},
+		{"power of a scalar", func(k *maker) string { return k.node("Pow", []string{k.scalar(2.5), k.input(k.floats(9, 50))}) }, []string{"Pow"}},
+		{"generalized mean", func(k *maker) string { return k.node("Pow", []string{k.input(k.positive(9, 50)), k.scalar(1.0 / 3)}) }, []string{"Pow"}},
 		{"third power", func(k *maker) string { return k.node("Pow", []string{k.input(k.floats(5, 40)), k.scalar(3)}) }, []string{"Square", "Mul"}},
 	}
 	for _, op := range slices.Sorted(maps.Keys(reductions)) {

@@ -16,6 +16,7 @@ func findPowers(g *net) {
 		}
 		switch n.kind {
 		case "Pow":
+			floatExponents(g, n)
 			e, ok := scalar(n.in[1])
 			i := slices.IndexFunc(powers, func(p power) bool { return p.exponent == e })
 			if !ok || !sameShape(n.in[0].shape, n.out[0].shape) {
@@ -33,6 +34,25 @@ func findPowers(g *net) {
 			n.become("PRelu", nil, n.in[0], slope)
 		}
 	}
+}
+
+// floatExponents spells constant whole exponents in float32, where that holds them.
+func floatExponents(g *net, n *node) {
+	y := n.in[1]
+	if y.konst == nil || !y.dtype.IsInt() {
+		return
+	}
+	whole, err := y.konst.Ints()
+	if err != nil {
+		return
+	}
+	e := make([]float32, len(whole))
+	for i, v := range whole {
+		if e[i] = float32(v); max(v, -v) > 1<<24 {
+			return
+		}
+	}
+	n.become("Pow", nil, n.in[0], g.constant(y.name+"·float", tensor.Float32s(e, y.shape...)))
 }
 
 type power struct {

@@ -25,7 +25,7 @@ func init() {
 		"narrow": {lowerNarrow}, "widen": {lowerWiden}, "to float8": {lowerToFloat8}, "from float8": {lowerFromFloat8},
 
 		"Add": {lowerBinary, lowerPairs}, "Sub": {lowerBinary, lowerPairs}, "Mul": {lowerBinary, lowerPairs}, "Div": {lowerBinary, lowerPairs},
-		"Min": {lowerBinary, lowerPairs}, "Max": {lowerBinary, lowerPairs}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
+		"Min": {lowerBinary, lowerPairs}, "Max": {lowerBinary, lowerPairs}, "Pow": {lowerBinary}, "Sum": {lowerBinary}, "PRelu": {lowerBinary},
 		"Mod": {lowerPairs}, "BitShift": {lowerPairs}, "BitwiseAnd": {lowerPairs}, "BitwiseOr": {lowerPairs}, "BitwiseXor": {lowerPairs},
 		"Equal": {lowerPairs}, "Greater": {lowerPairs}, "GreaterOrEqual": {lowerPairs}, "Less": {lowerPairs}, "LessOrEqual": {lowerPairs},
 		"And": {lowerPairs}, "Or": {lowerPairs}, "Xor": {lowerPairs}, "Not": {lowerNot}, "IsNaN": {lowerIsNaN}, "IsInf": {lowerIsInf},

@@ -30,6 +30,7 @@ var binaryAsm = [numBinary]variants[binaryFn]{
 	Div:     both[binaryFn](divAVX512, divAVX2),
 	Min:     both[binaryFn](minAVX512, minAVX2),
 	Max:     both[binaryFn](maxAVX512, maxAVX2),
+	Pow:     both[binaryFn](powAVX512, powAVX2),
 	PRelu:   both[binaryFn](preluAVX512, preluAVX2),
 	AddRelu: both[binaryFn](addReluAVX512, addReluAVX2),
 }

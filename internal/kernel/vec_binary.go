@@ -13,6 +13,7 @@ const (
 	Div                     // x / y
 	Min                     // the smaller one
 	Max                     // the larger one
+	Pow                     // x to the power of y, computed in float64; 0.54 ulp
 	PRelu                   // x < 0 ? x·y : x, so LeakyRelu is PRelu with a scalar
 	AddRelu                 // max(x + y, 0)
 	numBinary               // how many there are
@@ -30,6 +31,7 @@ var binaryRows = [numBinary]binaryRow{
 	Div:     {"Div", divRef},
 	Min:     {"Min", minRef},
 	Max:     {"Max", maxRef},
+	Pow:     {"Pow", powRef},
 	PRelu:   {"PRelu", preluRef},
 	AddRelu: {"AddRelu", addReluRef},
 }
@@ -152,6 +154,12 @@ func maxRef(dst, x, y []float32) {
 			b = a
 		}
 		dst[i] = b
+	}
+}
+
+func powRef(dst, x, y []float32) {
+	for i := range dst {
+		dst[i] = powOne(x[i], y[i])
 	}
 }
 

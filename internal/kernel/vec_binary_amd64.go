@@ -64,6 +64,16 @@ func maxAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s floa
 //go:noescape
 func maxAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
 
+// powAVX2 is the body of a binary operation on n elements.
+//
+//go:noescape
+func powAVX2(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+
+// powAVX512 is the body of a binary operation on n elements.
+//
+//go:noescape
+func powAVX512(dst *float32, x *float32, y *float32, n int, xs int, ys int, s float32)
+
 // preluAVX2 is the body of a binary operation on n elements.
 //
 //go:noescape

@@ -138,7 +138,7 @@ func TestBinaryMeaning(t *testing.T) {
 	want := map[Binary][]float32{
 		Add: {5, 1, 6, nan, nan, -4}, Sub: {-3, -5, 0, nan, nan, -8}, Mul: {4, -6, 9, nan, nan, -12},
 		Div: {0.25, -2.0 / 3, 1, nan, nan, -3}, Min: {1, -2, 3, nan, nan, -6}, Max: {4, 3, 3, nan, nan, 2},
-		PRelu: {1, -6, 3, nan, 5, -12}, AddRelu: {5, 1, 6, nan, nan, 0},
+		Pow: {1, -8, 27, nan, nan, 36}, PRelu: {1, -6, 3, nan, 5, -12}, AddRelu: {5, 1, 6, nan, nan, 0},
 	}
 	for op := range numBinary {
 		got := make([]float32, len(x))

@@ -11,7 +11,7 @@ type pool struct {
 	dst, src string // Go types
 	dstSize  int
 	srcSize  int
-	start    uint32 // bits of an accumulator at the start
+	start    uint64 // bits of an accumulator at the start
 	step     func(b *body, acc, x val) val
 	parts    []poolPart
 }

@@ -12,7 +12,7 @@ type body struct {
 	width int // bytes of a vector: 32 or 64
 	ops   []op
 	vals  []value
-	pools map[uint32]val // constants by their bits
+	pools map[uint64]val // constants by their bits
 }
 
 // val is the number of a value of a body.
@@ -21,8 +21,8 @@ type val int
 // value is one virtual register: a constant, a register that the loop owns, or a result.
 type value struct {
 	isConst bool
-	bits    uint32
-	pinned  int // physical register; −1: to be found
+	bits    uint64 // of a float64 where more than 32
+	pinned  int    // physical register; −1: to be found
 	uses    int
 	first   int // uses that need a register
 }
@@ -45,7 +45,7 @@ type place struct {
 	tail bool // only some lanes are left: memory is touched under a mask
 }
 
-func newBody(width int) *body { return &body{width: width, pools: map[uint32]val{}} }
+func newBody(width int) *body { return &body{width: width, pools: map[uint64]val{}} }
 
 func (b *body) lanes() int { return b.width / 4 }
 func (b *body) wide() bool { return b.width == 64 }
@@ -69,11 +69,13 @@ func (b *body) pinned() (r []int) {
 }
 
 // k is a float constant, bits a constant of 32 bits, in all lanes.
-func (b *body) k(x float64) val { return b.bits(bitsOf(x)) }
+func (b *body) k(x float64) val      { return b.constant(bitsOf(x)) }
+func (b *body) bits(u uint32) val    { return b.constant(uint64(u)) }
+func (b *body) double(x float64) val { return b.constant(math.Float64bits(x)) }
 
-func bitsOf(x float64) uint32 { return math.Float32bits(float32(x)) }
+func bitsOf(x float64) uint64 { return uint64(math.Float32bits(float32(x))) }
 
-func (b *body) bits(u uint32) val {
+func (b *body) constant(u uint64) val {
 	if v, ok := b.pools[u]; ok {
 		return v
 	}
@@ -285,7 +287,15 @@ func (b *body) lastUse() []int {
 	return last
 }
 
-func constName(bits uint32) string { return fmt.Sprintf("k%08x", bits) }
+func constName(bits uint64) string { return fmt.Sprintf("k%08x", bits) }
+
+// spread is the instruction that puts a constant into all lanes.
+func spread(bits uint64) string {
+	if bits>>32 != 0 {
+		return "VBROADCASTSD"
+	}
+	return "VBROADCASTSS"
+}
 
 // name is how an instruction writes the operand v.
 func (k *code) name(v val) string {
@@ -306,7 +316,7 @@ func (k *code) name(v val) string {
 func (k *code) prologue(f *file) {
 	for _, v := range k.constants() {
 		if r, ok := k.hoisted[v]; ok {
-			f.p("VBROADCASTSS %s<>(SB), %s", constName(k.vals[v].bits), reg(k.width, r))
+			f.p("%s %s<>(SB), %s", spread(k.vals[v].bits), constName(k.vals[v].bits), reg(k.width, r))
 		}
 	}
 }
@@ -320,7 +330,7 @@ func (k *code) write(f *file, at place) {
 			a[j] = k.name(v)
 			if k.mustLoad(o, j, v) {
 				a[j], t = reg(k.width, t[0]), t[1:]
-				f.p("VBROADCASTSS %s, %s", k.name(v), a[j])
+				f.p("%s %s, %s", spread(k.vals[v].bits), k.name(v), a[j])
 			}
 		}
 		temps := make([]string, len(t))
@@ -336,7 +346,7 @@ func (k *code) write(f *file, at place) {
 }
 
 // declare collects the constants of bodies, to be written once per file.
-type constSet map[uint32]bool
+type constSet map[uint64]bool
 
 func (s constSet) add(b *body) {
 	for _, v := range b.constants() {
@@ -346,13 +356,16 @@ func (s constSet) add(b *body) {
 
 // write declares each constant as 32 bytes, a whole memory operand of AVX2.
 func (s constSet) write(f *file) {
-	keys := make([]uint32, 0, len(s))
+	keys := make([]uint64, 0, len(s))
 	for u := range s {
 		keys = append(keys, u)
 	}
 	sort.Slice(keys, func(i, j int) bool { return keys[i] < keys[j] })
 	for _, u := range keys {
-		w := uint64(u)<<32 | uint64(u)
+		w := u
+		if u>>32 == 0 {
+			w |= u << 32
+		}
 		f.words(constName(u), w, w, w, w)
 	}
 }

@@ -15,6 +15,7 @@ var binaryBodies = []struct {
 	{"div", (*body).div},
 	{"min", (*body).nanMin},
 	{"max", (*body).nanMax},
+	{"pow", (*body).pow},
 	{"prelu", func(b *body, x, y val) val { return b.choose(lt, x, b.k(0), b.mul(x, y), x) }},
 	{"addRelu", func(b *body, x, y val) val { return b.relu(b.add(x, y)) }},
 }

@@ -20,7 +20,7 @@ type loop struct {
 	per       int // vectors that the body itself takes
 	noTail    bool
 	pinned    []int    // registers that the body has pinned
-	extra     []uint32 // constants that pro reads
+	extra     []uint64 // constants that pro reads
 	pro, epi  func(f *file)
 }
 

@@ -79,7 +79,7 @@ func (r reduction) lanes(l *loop, term func(b *body, h int, p val) val) {
 			f.p("VBROADCASTSS %s<>(SB), %s", constName(bitsOf(r.start)), reg(l.width, accRegs[h]))
 		}
 	}
-	l.extra = []uint32{bitsOf(r.start)}
+	l.extra = []uint64{bitsOf(r.start)}
 }
 
 // set moves x to the accumulator.
@@ -167,7 +167,7 @@ func emitMinMax(f *file, consts constSet) {
 				{name: "x", typ: "*float32", off: 0, reg: "SI", size: 4},
 				{name: "n", typ: "int", off: 8, reg: "CX"},
 			}}
-		starts := []uint32{bitsOf(infinity[0]), bitsOf(infinity[1])}
+		starts := []uint64{bitsOf(infinity[0]), bitsOf(infinity[1])}
 		l.extra = starts
 		l.pro = func(f *file) {
 			for i, u := range starts {
