@@ -74,6 +74,7 @@ var unaryAsm = [numUnary]variants[unaryFn]{
 	Threshold:   both[unaryFn](thresholdAVX512, thresholdAVX2),
 	Shrink:      both[unaryFn](shrinkAVX512, shrinkAVX2),
 	HardSigmoid: both[unaryFn](hardSigmoidAVX512, hardSigmoidAVX2),
+	SubTwo:      both[unaryFn](subTwoAVX512, subTwoAVX2),
 	ScaleShift:  both[unaryFn](scaleShiftAVX512, scaleShiftAVX2),
 }
 

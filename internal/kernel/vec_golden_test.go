@@ -48,6 +48,7 @@ var goldenUnary = [numUnary]uint32{
 	Threshold:   0xb5a1eb1b,
 	Shrink:      0x6023ceea,
 	HardSigmoid: 0x8377692d,
+	SubTwo:      0x6f98cea5,
 	ScaleShift:  0x89064edb,
 }
 

@@ -341,4 +341,6 @@ func shrinkOne(x, p, q float32) float32 {
 
 func hardSigmoidOne(x, p, q float32) float32 { return clampOne(float32(x*p)+q, 0, 1) }
 
+func subTwoOne(x, p, q float32) float32 { return x - p - q }
+
 func scaleShiftOne(x, p, q float32) float32 { return float32(x*p) + q }

@@ -34,11 +34,9 @@ func (l Level) SoftmaxRows(dst, x []float32, cols int) {
 func (l Level) LogSoftmaxRows(dst, x []float32, cols int) {
 	x = x[:len(dst)]
 	spans(len(dst), cols, func(i, n int) {
-		row := dst[i : i+n]
-		m := l.Reduce(ReduceMax, x[i:i+n], 0)
-		s := l.ExpSum(nil, x[i:i+n], m)
-		l.BinaryScalar(Sub, row, x[i:i+n], m)
-		l.BinaryScalar(Sub, row, row, logOne(s))
+		row := x[i : i+n]
+		_, m := l.MinMax(row) // NaN comes back with the sum
+		l.UnaryWith(SubTwo, dst[i:i+n], row, m, logOne(l.ExpSum(nil, row, m)))
 	})
 }
 

@@ -113,3 +113,39 @@ func TestNormMeaning(t *testing.T) {
 	Generic.RMSNormRows(y, x, ones, 0)
 	near("rms norm", 0.36514837167, 0.73029674334, 1.095445115, 1.46059348668)
 }
+
+// TestSoftmaxOfSpecials has rows with NaN of any payload, or +∞, which make all of a row NaN, and rows of −∞ but for one.
+func TestSoftmaxOfSpecials(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, l := range Levels() {
+		for _, n := range []int{1, 3, 16, 37, 200} {
+			for _, bits := range []uint32{0x7fc00000, 0x7fc000ff, 0xffc001ff, 0x7f800001, 0x7f8000fe, math.Float32bits(inf)} {
+				x, y, z := make([]float32, n), make([]float32, n), make([]float32, n)
+				for at := range n {
+					for i := range x {
+						x[i] = float32(i%7) - 90
+					}
+					x[at] = math.Float32frombits(bits)
+					l.SoftmaxRows(y, x, n)
+					l.LogSoftmaxRows(z, x, n)
+					for i := range x {
+						if y[i] == y[i] || z[i] == z[i] {
+							t.Fatalf("%s: %08x at %d of %d: softmax %g, its logarithm %g at %d", l, bits, at, n, y[i], z[i], i)
+						}
+					}
+				}
+			}
+			x, y := make([]float32, n), make([]float32, n)
+			for i := range x {
+				x[i] = -inf
+			}
+			x[n/2] = 1
+			l.SoftmaxRows(y, x, n)
+			for i, v := range y {
+				if (i == n/2) != (v == 1) || i != n/2 && v != 0 {
+					t.Fatalf("%s: %g at %d of %d beside −Inf", l, v, i, n)
+				}
+			}
+		}
+	}
+}

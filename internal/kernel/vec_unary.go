@@ -46,6 +46,7 @@ const (
 	Threshold                // x > p ? x : 0, so 0 of NaN
 	Shrink                   // x < −q ? x+p : x > q ? x−p : 0, so 0 of NaN
 	ScaleShift               // x·p + q
+	SubTwo                   // (x − p) − q
 	numUnary                 // how many there are
 )
 
@@ -94,6 +95,7 @@ var unaryRows = [numUnary]unaryRow{
 	Threshold:   {"Threshold", eachWith(thresholdOne)},
 	Shrink:      {"Shrink", eachWith(shrinkOne)},
 	ScaleShift:  {"ScaleShift", eachWith(scaleShiftOne)},
+	SubTwo:      {"SubTwo", eachWith(subTwoOne)},
 }
 
 // unaryFn is an assembly body for n elements; p and q as in [Level.UnaryWith].

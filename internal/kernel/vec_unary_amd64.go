@@ -384,6 +384,16 @@ func hardSigmoidAVX2(dst *float32, x *float32, n int, p float32, q float32)
 //go:noescape
 func hardSigmoidAVX512(dst *float32, x *float32, n int, p float32, q float32)
 
+// subTwoAVX2 is the body of a unary operation on n elements.
+//
+//go:noescape
+func subTwoAVX2(dst *float32, x *float32, n int, p float32, q float32)
+
+// subTwoAVX512 is the body of a unary operation on n elements.
+//
+//go:noescape
+func subTwoAVX512(dst *float32, x *float32, n int, p float32, q float32)
+
 // scaleShiftAVX2 is the body of a unary operation on n elements.
 //
 //go:noescape

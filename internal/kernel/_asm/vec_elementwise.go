@@ -97,6 +97,7 @@ var unaryBodies = []unaryBody{
 	{"threshold", true, func(b *body, x, p, _ val) val { return b.choose(lt, p, x, x, b.k(0)) }},
 	{"shrink", true, (*body).shrink},
 	{"hardSigmoid", true, (*body).hardSigmoid},
+	{"subTwo", true, func(b *body, x, p, q val) val { return b.sub(b.sub(x, p), q) }},
 	{"scaleShift", true, func(b *body, x, p, q val) val { return b.add(b.mul(x, p), q) }},
 }
 

@@ -85,12 +85,7 @@ func (l *loop) emit(f *file, consts constSet) {
 	for _, u := range l.extra {
 		consts[u] = true
 	}
-	c := l.body.assign(l.free())
-	main := c
-	if l.beside > 1 {
-		main = l.body.beside(l.beside).assign(l.free())
-		c = l.body.like(main, l.free())
-	}
+	main, c := l.codes()
 	c.prologue(f)
 	if l.pro != nil {
 		l.pro(f)
@@ -100,6 +95,16 @@ func (l *loop) emit(f *file, consts constSet) {
 		l.epi(f)
 	}
 	f.ret()
+}
+
+// codes finds registers for the body of the main part and that of the others.
+func (l *loop) codes() (main, c *code) {
+	if l.beside > 1 {
+		main = l.body.beside(l.beside).assign(l.free())
+		return main, l.body.like(main, l.free())
+	}
+	c = l.body.assign(l.free())
+	return c, c
 }
 
 // blockBytes is what a pointer with a step passes over in a main turn.

@@ -155,8 +155,28 @@ func (b *body) scale(x val, n power) val {
 }
 
 func (b *body) exp(x val) val {
-	p, n := b.expReduce(b.clamp(x, b.k(-87.33), b.k(89)))
-	return b.choose(lt, x, b.k(-87.33), b.k(0), b.scale(b.add(p, b.k(1)), n))
+	p, n := b.expReduce(b.atMost(x, b.k(89)))
+	return b.scaleUnlessLess(x, b.k(-87.33), b.add(p, b.k(1)), n)
+}
+
+// expNaN is expBelow that keeps NaN.
+func (b *body) expNaN(x val) val {
+	if !b.wide() {
+		return b.orNaN(b.expBelow(x), x)
+	}
+	p, n := b.expReduce(x)
+	return b.scaleUnlessLess(x, b.k(-87.33), b.add(p, b.k(1)), n)
+}
+
+// scaleUnlessLess is (x < y) ? 0 : u·2ⁿ.
+func (b *body) scaleUnlessLess(x, y, u val, n power) val {
+	if !b.wide() {
+		return b.choose(lt, x, y, b.k(0), b.scale(u, n))
+	}
+	return b.emit(op{args: []val{x, y, u, n.n}, needReg: []bool{true, false, true, true}, write: func(f *file, at place, d string, a, _ []string) {
+		f.p("VCMPPS%s $%d, %s, %s, %s", b.broadcast(a[1]), nlt, a[1], a[0], at.cmpK())
+		f.p("VSCALEFPS.Z %s, %s, %s, %s", a[3], a[2], at.cmpK(), d)
+	}})
 }
 
 func (b *body) expm1(x val) val {

@@ -31,20 +31,21 @@ func (r rowKernel) pass(l *loop, n string) {
 	for _, u := range l.extra {
 		r.consts[u] = true
 	}
-	c := l.body.assign(l.free())
+	main, c := l.codes()
 	c.prologue(r.file)
 	if l.pro != nil {
 		l.pro(r.file)
 	}
-	l.turns(r.file, c, c)
+	l.turns(r.file, main, c)
 }
 
 // reduce folds term over a row of src into lane 0 of the first accumulator.
-func (r rowKernel) reduce(kind int, label, n string, args []arg, term func(b *body, h int, p val) val) {
+func (r rowKernel) reduce(kind reduction, label, n string, args []arg, term func(b *body, h int, p val) val) {
 	l := &loop{label: label, width: r.width, per: 64 / r.width, unroll: 1, args: args}
-	reductions[kind].lanes(l, term)
+	kind.lanes(l, term)
+	l.several()
 	r.pass(l, n)
-	fold(r.file, l, reductions[kind].step)
+	fold(r.file, l, kind.step)
 }
 
 // broadcast copies lane 0 of register from to all of register to.
@@ -74,10 +75,10 @@ func (r rowKernel) softmax(name string) {
 	r.p("MOVQ x+8(FP), R10")
 	r.p("MOVQ rows+24(FP), R12")
 	r.p("row:")
-	r.reduce(reduceMax, "max", n, []arg{srcArg}, func(b *body, h int, _ val) val { return b.load(f32, "SI", h) })
+	r.reduce(plainMax, "max", n, []arg{srcArg}, func(b *body, h int, _ val) val { return b.load(f32, "SI", h) })
 	r.broadcast(accRegs[0], paramReg)
-	r.reduce(reduceSum, "exp", n, []arg{srcArg, dstArg}, func(b *body, h int, m val) val {
-		e := b.exp(b.sub(b.load(f32, "SI", h), m))
+	r.reduce(reductions[reduceSum], "exp", n, []arg{srcArg, dstArg}, func(b *body, h int, m val) val {
+		e := b.expNaN(b.sub(b.load(f32, "SI", h), m))
 		b.store(f32, "DI", h, e)
 		return e
 	})
@@ -104,10 +105,10 @@ func (r rowKernel) layerNorm(name string) {
 	r.p("MOVQ x+8(FP), R10")
 	r.p("MOVQ rows+40(FP), R12")
 	r.p("row:")
-	r.reduce(reduceSum, "sum", n, []arg{srcArg}, func(b *body, h int, _ val) val { return b.load(f32, "SI", h) })
+	r.reduce(reductions[reduceSum], "sum", n, []arg{srcArg}, func(b *body, h int, _ val) val { return b.load(f32, "SI", h) })
 	r.p("VDIVSS size+48(FP), X%d, X%d", acc, acc)
 	r.broadcast(acc, paramReg)
-	r.reduce(reduceSum, "dev", n, []arg{srcArg}, func(b *body, h int, mean val) val {
+	r.reduce(reductions[reduceSum], "dev", n, []arg{srcArg}, func(b *body, h int, mean val) val {
 		d := b.sub(b.load(f32, "SI", h), mean)
 		return b.mul(d, d)
 	})

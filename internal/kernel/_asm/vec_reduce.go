@@ -10,23 +10,24 @@ type reduction struct {
 	start float64
 	f     func(b *body, x, p val) val
 	step  func(b *body, acc, x val) val
+	one   string // the instruction that step is, where it is one
 }
+
+// plainMax is a maximum that passes over NaN.
+var plainMax = reduction{start: infinity[1], step: func(b *body, acc, x val) val { return b.more(x, acc) }, one: "VMAXPS"}
 
 var infinity = [2]float64{math.Inf(1), math.Inf(-1)}
 
-// Where the reductions that others are made of stand in the list.
-const (
-	reduceSum = 0
-	reduceMax = 4
-)
+// reduceSum is where the sum stands in the list.
+const reduceSum = 0
 
 var reductions = []reduction{
-	{"sum", 0, func(b *body, x, _ val) val { return x }, (*body).add},
-	{"sumSquare", 0, func(b *body, x, _ val) val { return b.mul(x, x) }, (*body).add},
-	{"l1", 0, func(b *body, x, _ val) val { return b.abs(x) }, (*body).add},
-	{"deviation", 0, func(b *body, x, p val) val { d := b.sub(x, p); return b.mul(d, d) }, (*body).add},
-	{"reduceMax", infinity[1], func(b *body, x, _ val) val { return x }, func(b *body, acc, x val) val { return b.nanMax(x, acc) }},
-	{"reduceMin", infinity[0], func(b *body, x, _ val) val { return x }, func(b *body, acc, x val) val { return b.nanMin(x, acc) }},
+	{"sum", 0, func(b *body, x, _ val) val { return x }, (*body).add, "VADDPS"},
+	{"sumSquare", 0, func(b *body, x, _ val) val { return b.mul(x, x) }, (*body).add, "VADDPS"},
+	{"l1", 0, func(b *body, x, _ val) val { return b.abs(x) }, (*body).add, "VADDPS"},
+	{"deviation", 0, func(b *body, x, p val) val { d := b.sub(x, p); return b.mul(d, d) }, (*body).add, "VADDPS"},
+	{"reduceMax", infinity[1], func(b *body, x, _ val) val { return x }, func(b *body, acc, x val) val { return b.nanMax(x, acc) }, ""},
+	{"reduceMin", infinity[0], func(b *body, x, _ val) val { return x }, func(b *body, acc, x val) val { return b.nanMin(x, acc) }, ""},
 }
 
 // accRegs hold the 16 lanes: one register of 512 bits or two of 256.
@@ -71,6 +72,10 @@ func (r reduction) lanes(l *loop, term func(b *body, h int, p val) val) {
 	p := b.pin(paramReg)
 	for h := range l.per {
 		acc := b.pin(accRegs[h])
+		if r.one != "" {
+			b.gather(r.one, h, acc, term(b, h, p))
+			continue
+		}
 		b.keep(h, acc, r.step(b, acc, term(b, h, p)))
 	}
 	l.body, l.pinned = b, []int{paramReg, accRegs[0], accRegs[1]}
@@ -101,6 +106,34 @@ func (b *body) keep(half int, acc, x val) {
 			f.p("VBLENDVPS %s, %s, %s, %s", reg(32, maskReg[half]), a[0], a[1], d)
 		}
 	}})
+}
+
+// gather is keep of one instruction on the accumulator and x: several copies of the body may follow each other.
+func (b *body) gather(name string, half int, acc, x val) {
+	o := op{args: []val{x, acc}, needReg: []bool{true, true}, temps: 1}
+	o.write = func(f *file, at place, d string, a, t []string) {
+		switch {
+		case !at.tail:
+			f.p("%s %s, %s, %s", name, a[1], a[0], d)
+		case b.wide():
+			f.p("%s %s, %s, %s, %s", name, a[1], a[0], tailK, d)
+		default:
+			f.p("%s %s, %s, %s", name, a[1], a[0], t[0])
+			f.p("VBLENDVPS %s, %s, %s, %s", reg(32, maskReg[half]), t[0], a[1], d)
+		}
+	}
+	if b.wide() {
+		o.temps = 0
+	}
+	b.into(acc, o)
+}
+
+// several lets as many copies of a body that takes one vector go beside each other as help.
+func (l *loop) several() {
+	if l.per == 1 {
+		l.beside = l.body.besides(l.free())
+		l.unroll = l.beside
+	}
 }
 
 // fold folds the lanes 16→8→4→2→1 into lane 0 of the first accumulator.
@@ -148,6 +181,7 @@ func emitExpSum(f *file, consts constSet) {
 				}
 				return e
 			}, 32)
+			l.several()
 			l.emit(f, consts)
 		}
 	}
