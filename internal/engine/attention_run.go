@@ -63,7 +63,7 @@ func (u *attentionUnit) store(i int, from *headRows, size int) {
 	for r := range from.rows {
 		row, x := dst[(past+r)*size:][:size], from.at(u.n, u.key, r)[:size]
 		if i == 0 && u.rotary != nil {
-			u.rotary.turn(row, x, u.positions(u.n, r))
+			u.rotary.turn(u.level, row, u.size, x, u.size, 1, u.size, u.positions(u.n, r))
 		} else {
 			copy(row, x)
 		}
@@ -80,7 +80,7 @@ func (u *attentionUnit) queries() {
 		head, r := u.key*u.group()+m/u.rows, m%u.rows
 		row, x := q[m*u.size:][:u.size], u.q.at(u.n, head, r)[:u.size]
 		if u.rotary != nil {
-			u.rotary.turn(row, x, u.positions(u.n, r))
+			u.rotary.turn(u.level, row, u.size, x, u.size, 1, u.size, u.positions(u.n, r))
 		} else {
 			copy(row, x)
 		}

@@ -37,6 +37,7 @@ func init() {
 		"ReduceProd": {lowerReduce, lowerWholeReduce}, "ReduceL1": {lowerReduce}, "ReduceL2": {lowerReduce}, "ReduceSumSquare": {lowerReduce},
 		"ReduceLogSum": {lowerReduce}, "ReduceLogSumExp": {lowerReduce}, "CumSum": {lowerCumSum},
 		"com.microsoft.GroupQueryAttention": {lowerAttention}, "com.microsoft.MultiHeadAttention": {lowerAttention}, "Attention": {lowerAttention}, "attention": {lowerAttention},
+		"RotaryEmbedding": {lowerRotary}, "com.microsoft.RotaryEmbedding": {lowerRotary},
 		"Hardmax": {lowerSoftmax}, "ArgMax": {lowerArg}, "ArgMin": {lowerArg}, "TopK": {lowerTopK}, "Unique": {lowerUnique},
 
 		"MaxPool": {lowerPool, lowerMaxPoolU8}, "AveragePool": {lowerPool}, "LpPool": {lowerLpPool}, "GlobalLpPool": {lowerGlobalLpPool},

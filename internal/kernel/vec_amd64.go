@@ -112,6 +112,8 @@ var (
 	expSumStoreAsm = both[expSumFn](expSumStoreAVX512, expSumStoreAVX2)
 	softmaxAsm     = both[softmaxFn](softmaxAVX512, softmaxAVX2)
 	layerNormAsm   = both[layerNormFn](layerNormAVX512, layerNormAVX2)
+	turnHalvesAsm  = both[turnFn](turnHalvesAVX512, turnHalvesAVX2)
+	turnPairsAsm   = both[turnFn](turnPairsAVX512, turnPairsAVX2)
 )
 
 var (

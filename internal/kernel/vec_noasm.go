@@ -17,6 +17,8 @@ var (
 	expSumStoreAsm variants[expSumFn]
 	softmaxAsm     variants[softmaxFn]
 	layerNormAsm   variants[layerNormFn]
+	turnHalvesAsm  variants[turnFn]
+	turnPairsAsm   variants[turnFn]
 
 	quantU8Asm    variants[quantFn[uint8]]
 	quantS8Asm    variants[quantFn[int8]]
