@@ -7,6 +7,7 @@ import (
 )
 
 const (
+	dotQueries = 8   // up to so many, each key is multiplied by each query
 	fewQueries = 16  // up to so many, keys are multiplied as the left side, where they lie
 	keyBlock   = 256 // keys that are packed together
 	queryBlock = 64  // queries that are multiplied by them at a time
@@ -122,16 +123,13 @@ func (u *attentionUnit) few() {
 	m := u.group() * u.rows
 	lo, hi := u.seen(0, m)
 	keys, count := &u.present[0], hi-lo
-	order := kernel.Order{N: u.size, K: 1}
-	if u.mem.query == nil {
-		u.mem.query = u.level.PackF32(u.mem.q, m, u.size, 1, order)
-	} else {
-		u.mem.query.Repack(u.mem.q, order)
-	}
-	turned, scores, y := grow(&u.mem.turned, count*m), grow(&u.mem.scores, count*m), grow(&u.mem.y, u.vsize)
-	if count > 0 {
-		u.mem.query.Gemm(keys.at(u.n, u.key, lo), keys.step, &kernel.OutF32{C: turned, Ldc: m}, kernel.Range{M1: count, P1: u.mem.query.Panels()})
-		kernel.TransposePitch(u.level, scores, turned, count, m, count, m)
+	scores, y := grow(&u.mem.scores, count*m), grow(&u.mem.y, u.vsize)
+	switch {
+	case count == 0:
+	case m <= dotQueries:
+		u.level.DotRows(scores, count, keys.at(u.n, u.key, lo), keys.step, count, u.mem.q, u.size)
+	default:
+		u.multiply(scores, keys.at(u.n, u.key, lo), count)
 	}
 	values, off := &u.present[1], grow(&u.mem.off, count)
 	for i := range off {
@@ -145,6 +143,19 @@ func (u *attentionUnit) few() {
 		}
 		u.finish(y, i, sum)
 	}
+}
+
+// multiply sets the scores of count keys, which are multiplied by a panel of queries.
+func (u *attentionUnit) multiply(scores, keys []float32, count int) {
+	m, order := u.group()*u.rows, kernel.Order{N: u.size, K: 1}
+	if u.mem.query == nil || !u.mem.query.Holds(m, u.size) {
+		u.mem.query = u.level.PackF32(u.mem.q, m, u.size, 1, order)
+	} else {
+		u.mem.query.Repack(u.mem.q, order)
+	}
+	turned := grow(&u.mem.turned, count*m)
+	u.mem.query.Gemm(keys, u.present[0].step, &kernel.OutF32{C: turned, Ldc: m}, kernel.Range{M1: count, P1: u.mem.query.Panels()})
+	kernel.TransposePitch(u.level, scores, turned, count, m, count, m)
 }
 
 // many multiplies blocks of queries by blocks of keys and values that are packed.

@@ -63,3 +63,5 @@ var (
 )
 
 func (l Level) sumRowsFast([]float32, []float32, []int32, []float32) bool { return false }
+
+func (l Level) dotRowsFast(*rowDots, int, int) bool { return false }
