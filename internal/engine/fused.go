@@ -17,7 +17,7 @@ func expandFused(g *net) {
 	var nodes []*node
 	for _, n := range g.nodes {
 		var parts []op.Part
-		if n.static() && n.out[0].is(tensor.Float32) {
+		if n.kind == kindOf(n.onnx) && n.static() && n.out[0].is(tensor.Float32) {
 			parts = op.Parts(n.onnx, version, func(i int) []int { return append([]int{}, n.in[i].shape...) })
 		}
 		if slices.ContainsFunc(parts, n.grows) {

@@ -81,8 +81,11 @@ func (h *halves) computes(n *node) bool {
 		return n.in[1].konst != nil && !n.onnx.Has("precision") && (n.kind == "QuantizeLinear" || !n.onnx.Has("output_dtype"))
 	}
 	o := op.Lookup(n.onnx.Domain, n.onnx.Op)
-	return o != nil && !o.Random && !o.Quantized() && n.onnx.Attr("dtype") == nil && n.onnx.Op != "CastLike"
+	return o != nil && !o.Random && (!o.Quantized() || blockwise[n.kind]) && n.onnx.Attr("dtype") == nil && n.onnx.Op != "CastLike"
 }
+
+// blockwise lists operators on weights of a few bits that give floats of the type that their scales have.
+var blockwise = map[string]bool{"com.microsoft.MatMulNBits": true, "com.microsoft.MatMulBnb4": true, "com.microsoft.GatherBlockQuantized": true}
 
 // widen makes n compute in float32. Where its first two operands are bfloat16, the lowering of a product
 // may round them to it again.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -196,5 +197,50 @@ func TestHalfCodes(t *testing.T) {
 				t.Errorf("%v: %d of %d codes are one off", r, off, len(ref))
 			}
 		}
+	}
+}
+
+// TestHalfBlocks multiplies by weights of few bits, and looks rows of them up, whose scales are 16-bit floats.
+func TestHalfBlocks(t *testing.T) {
+	k := newMaker(5)
+	k.m.Opsets[0].Version = 21
+	in, out, block := 64, 24, 16
+	index := k.input(tensor.Int64s([]int64{0, 23, 7, 7, 1}, 1, 5))
+	codes := k.constant(k.codes(tensor.Uint8, 0, 255, out, in/2))
+	x := k.node("com.microsoft.GatherBlockQuantized", []string{codes, index, k.constant(halved(t, tensor.Float16, k.floats(out, in/block)))}, "bits", int64(4), "block_size", int64(block))
+	names := []string{x, k.constant(k.codes(tensor.Uint8, 0, 255, out, in/block, block/2)), k.constant(halved(t, tensor.Float16, k.positive(out*in/block)))}
+	y := k.node("com.microsoft.MatMulNBits", names, "K", int64(in), "N", int64(out), "bits", int64(4), "block_size", int64(block))
+	k.output(y)
+	k.checkHalf(t, 0.002, "rows of codes", "f32×u4 gemm")
+}
+
+// TestHalfFused normalizes a sum of 16-bit floats, which is a result too.
+func TestHalfFused(t *testing.T) {
+	k := newMaker(6)
+	n := &graph.Node{Op: "SkipLayerNormalization", Domain: "com.microsoft", Out: []string{k.name(), "", "", k.name()}}
+	for range 2 {
+		n.In = append(n.In, k.input(halved(t, tensor.Float16, k.floats(2, 3, 24))), k.constant(halved(t, tensor.Float16, k.floats(24))))
+	}
+	n.In[1], n.In[2] = n.In[2], n.In[1]
+	k.m.Graph.Nodes = append(k.m.Graph.Nodes, n)
+	k.output(n.Out[0], n.Out[3])
+	k.checkHalf(t, 0.002, "Add", "f32 LayerNorm")
+}
+
+// checkHalf holds all runs to the definition, but for roundings in between, and to each other.
+func (k *maker) checkHalf(t *testing.T, tolerance float64, kernels ...string) {
+	t.Helper()
+	want := k.reference(t)
+	for _, r := range allRuns() {
+		got, steps := k.evaluate(t, r, nil)
+		for name, w := range want {
+			if got[name].DType != w.DType || !sameShape(got[name].Shape, w.Shape) {
+				t.Fatalf("%v: %s is %v %v, want %v %v", r, name, got[name].DType, got[name].Shape, w.DType, w.Shape)
+			}
+			a, _ := format.Floats(got[name])
+			b, _ := format.Floats(w)
+			within(t, fmt.Sprint(r, name), asFloat32(a), asFloat32(b), tolerance, tolerance)
+		}
+		wantKernels(t, steps, kernels...)
 	}
 }

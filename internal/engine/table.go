@@ -81,6 +81,7 @@ var passes = []pass{
 	{"expand fused operators", expandFused},
 	{"simplify", simplify},
 	{"compute in float32 on 16-bit floats", findHalves},
+	{"expand fused operators on 16-bit floats", expandFused},
 	{"look stored codes up", findStored},
 	{"find floats of eight bits", findFloat8},
 	{"fold constants but those of DQ", func(g *net) { g.fold(storesMeaning) }},
