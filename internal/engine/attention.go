@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 
 	"lowbit/internal/tensor"
 )
@@ -14,8 +15,11 @@ type attention struct {
 	rows, size, vsize int // of queries; features of a query and a key; of a value
 	q, k, v, y        headRows
 	past, present     [2]headRows
-	counts            []int // rows of the past that count, for each sample
-	stored            bool  // there are buffers
+	kept              tensor.DType // of the past and of what is kept of it: float32, or a 16-bit float
+	pastHalf          [2][]uint16  // the past as such, laid out as past says
+	keptHalf          [2][]uint16  // results beside the buffers
+	counts            []int        // rows of the past that count, for each sample
+	stored            bool         // there are buffers
 	rotary            *rotary
 	positions         func(n, row int) int
 	bias              [3][]float32 // what is added to the features of query, key and value; nil: nothing
@@ -38,8 +42,11 @@ type headRows struct {
 }
 
 func (h *headRows) at(n, head, row int) []float32 {
-	return h.x[n*h.sample+head*h.head+row*h.step:]
+	return h.x[h.from(n, head)+row*h.step:]
 }
+
+// from is where a head begins.
+func (h *headRows) from(n, head int) int { return n*h.sample + head*h.head }
 
 // inFront lays out (N,heads,rows,size).
 func inFront(x []float32, shape []int) headRows {
@@ -73,25 +80,20 @@ var attentionReaders = map[string]attentionReader{
 
 // lowerAttention emits an attention. What it reads of the past may have any length in each run.
 func lowerAttention(lw *lowerer, n *node) bool {
-	read, y := attentionReaders[n.kind], n.out[0]
-	if !n.in[0].is(tensor.Float32) || !y.is(tensor.Float32) || y.elems() == 0 || len(y.shape) < 3 || n.output(3) != nil {
+	kept, ok := keptType(n)
+	if !ok || !attends(n) || !n.in[0].is(tensor.Float32) || !n.out[0].is(tensor.Float32) {
 		return false
 	}
-	for _, v := range n.in {
-		if v != nil && v.typ.IsTensor() && v.typ.DType.IsFloat() && v.typ.DType != tensor.Float32 {
-			return false
-		}
-	}
 	found, _ := n.spec.(*foundAttention)
-	var e *evaluator
+	var e *evaluator // there is none of what was found
 	if found == nil {
 		var err error
 		if e, err = lw.net.evaluator(n, lw.seed); err != nil {
 			return false
 		}
 	}
-	dst := lw.make(y, rowMajor)
-	a := &attentionStep{lowerer: lw, node: n, read: read, eval: e, dst: dst, slot: lw.newPacks(1), turned: found != nil && found.turn}
+	dst := lw.make(n.out[0], rowMajor)
+	a := &attentionStep{lowerer: lw, node: n, read: attentionReaders[n.kind], eval: e, kept: kept, dst: dst, slot: lw.newPacks(1), turned: found != nil && found.turn}
 	for _, v := range n.in {
 		var s *slot
 		if v != nil {
@@ -105,6 +107,53 @@ func lowerAttention(lw *lowerer, n *node) bool {
 	}
 	a.emit()
 	return true
+}
+
+// attends says whether n gives what the kernels compute, of a shape that is known.
+func attends(n *node) bool {
+	y := n.out[0]
+	return y != nil && y.known && y.elems() > 0 && len(y.shape) >= 3 && n.output(3) == nil
+}
+
+// pastAt lists the first of the two operands of the past.
+var pastAt = map[string]int{"com.microsoft.GroupQueryAttention": 3, "com.microsoft.MultiHeadAttention": 6, "Attention": 4, "attention": 3}
+
+// keptBy lists the past and the keys and values that are results of an attention.
+func keptBy(n *node) (list []*value) {
+	at, ok := pastAt[n.kind]
+	if !ok {
+		return nil
+	}
+	for _, v := range []*value{n.input(at), n.input(at + 1), n.output(1), n.output(2)} {
+		if v != nil {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// keptType is the type of all of them, which may be a 16-bit float, the only one among the floats that n reads.
+func keptType(n *node) (d tensor.DType, ok bool) {
+	typeOf := func(v *value) tensor.DType {
+		if v.known {
+			return v.dtype
+		}
+		return v.typ.DType
+	}
+	kept := keptBy(n)
+	d = tensor.Float32
+	for i, v := range kept {
+		if t := typeOf(v); i > 0 && t != d || t != tensor.Float32 && t != tensor.Float16 && t != tensor.BFloat16 {
+			return d, false
+		}
+		d = typeOf(v)
+	}
+	for _, v := range n.in {
+		if v != nil && !slices.Contains(kept, v) && typeOf(v).IsFloat() && typeOf(v) != tensor.Float32 && typeOf(v) != d {
+			return d, false
+		}
+	}
+	return d, true
 }
 
 // owned returns a slot whose tensor is made anew in each run and never touched after it; nil without a value.
@@ -128,6 +177,7 @@ type attentionStep struct {
 	from    []*slot
 	dst     *slot
 	present [2]*slot
+	kept    tensor.DType
 	slot    int // where a frame keeps the *attentionRun
 	parts   int
 	turned  bool // the result is (N,rows,heads,size)
@@ -135,8 +185,9 @@ type attentionStep struct {
 
 // An attentionRun is what a frame keeps of an attention.
 type attentionRun struct {
-	a     *attention // nil: the definition was asked
-	rooms []attentionRoom
+	a       *attention // nil: the definition was asked
+	rooms   []attentionRoom
+	buffers [2][]float32 // of keys and values where those that are kept are 16-bit floats
 }
 
 func (s *attentionStep) emit() {
@@ -164,6 +215,9 @@ func (s *attentionStep) begin(f *frame, _ int) error {
 		if p != nil {
 			in[i] = f.vals[p.id]
 		}
+		if past := pastAt[s.node.kind]; i != past && i != past+1 {
+			in[i] = s.long(in[i])
+		}
 	}
 	if run.a = s.read(s.node, in); run.a == nil || run.a.far() {
 		run.a = nil
@@ -171,14 +225,37 @@ func (s *attentionStep) begin(f *frame, _ int) error {
 	}
 	run.a.y = headRows{x: f.f32(s.dst)}
 	run.a.layOut(s.node.out[0].shape, s.turned)
-	s.buffers(f, run.a)
+	s.buffers(f, run)
 	return nil
+}
+
+// long is a tensor of 16-bit floats as one of float32; others are as they are.
+func (s *attentionStep) long(t *tensor.Tensor) *tensor.Tensor {
+	if t == nil || t.DType != tensor.Float16 && t.DType != tensor.BFloat16 {
+		return t
+	}
+	x := tensor.New(tensor.Float32, t.Shape...)
+	decodeHalf(s.level, t.DType, tensor.Of[float32](x), tensor.Of[uint16](t))
+	return x
+}
+
+// short is a tensor of float32 as one of the type that is kept.
+func (s *attentionStep) short(t *tensor.Tensor) *tensor.Tensor {
+	if s.kept == tensor.Float32 {
+		return t
+	}
+	x := tensor.New(s.kept, t.Shape...)
+	encodeHalf(s.level, s.kept, tensor.Of[uint16](x), tensor.Of[float32](t))
+	return x
 }
 
 // define computes the results by definition.
 func (s *attentionStep) define(f *frame, in []*tensor.Tensor) error {
 	if s.eval == nil {
 		return errDeclared
+	}
+	for i, t := range in {
+		in[i] = s.long(t)
 	}
 	res, err := s.eval.run(f.ctx, in)
 	if err != nil {
@@ -190,7 +267,7 @@ func (s *attentionStep) define(f *frame, in []*tensor.Tensor) error {
 	copy(f.vals[s.dst.id].Raw, res[0].Raw)
 	for i, p := range s.present {
 		if p != nil {
-			f.bind(p, res[1+i])
+			f.bind(p, s.short(res[1+i]))
 		}
 	}
 	return nil
@@ -206,8 +283,9 @@ func (a *attention) layOut(shape []int, turned bool) {
 }
 
 // buffers makes what the past and the new keys and values are put in.
-func (s *attentionStep) buffers(f *frame, a *attention) {
-	a.stored = a.bias[1] != nil || a.bias[2] != nil || a.rotary != nil
+func (s *attentionStep) buffers(f *frame, run *attentionRun) {
+	a := run.a
+	a.kept, a.stored = s.kept, a.bias[1] != nil || a.bias[2] != nil || a.rotary != nil
 	for i := range a.past {
 		a.stored = a.stored || s.present[i] != nil || a.past[i].rows > 0
 	}
@@ -216,10 +294,21 @@ func (s *attentionStep) buffers(f *frame, a *attention) {
 		return
 	}
 	for i, size := range []int{a.size, a.vsize} {
-		t := tensor.New(tensor.Float32, a.batch, a.kv, a.room(), size)
-		a.present[i] = inFront(tensor.Of[float32](t), t.Shape)
-		if s.present[i] != nil {
-			f.bind(s.present[i], t)
+		shape := []int{a.batch, a.kv, a.room(), size}
+		var t *tensor.Tensor
+		if s.present[i] != nil || s.kept == tensor.Float32 {
+			t = tensor.New(s.kept, shape...)
+		}
+		if s.kept == tensor.Float32 {
+			a.present[i] = inFront(tensor.Of[float32](t), shape)
+		} else {
+			a.present[i] = inFront(grow(&run.buffers[i], tensor.Elements(shape)), shape)
+		}
+		if s.present[i] == nil {
+			continue
+		}
+		if f.bind(s.present[i], t); s.kept != tensor.Float32 {
+			a.keptHalf[i] = tensor.Of[uint16](t)
 		}
 	}
 }

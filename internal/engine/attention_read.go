@@ -75,8 +75,15 @@ func (a *attention) readPast(key, value *tensor.Tensor) bool {
 	}
 	for i, t := range []*tensor.Tensor{key, value} {
 		size := []int{a.size, a.vsize}[i]
+		if t == nil || len(t.Shape) != 4 || !sameShape(t.Shape, []int{a.batch, a.kv, key.Shape[2], size}) {
+			return false
+		}
 		x, ok := f32Of(t)
-		if !ok || len(t.Shape) != 4 || !sameShape(t.Shape, []int{a.batch, a.kv, key.Shape[2], size}) {
+		switch {
+		case ok:
+		case t.DType == tensor.Float16, t.DType == tensor.BFloat16:
+			a.pastHalf[i] = tensor.Of[uint16](t)
+		default:
 			return false
 		}
 		a.past[i] = inFront(x, t.Shape)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
 )
 
 const (
@@ -59,7 +60,7 @@ func (u *attentionUnit) run() {
 func (u *attentionUnit) store(i int, from *headRows, size int) {
 	dst, past := u.present[i].at(u.n, u.key, 0), u.counts[u.n]
 	if past > 0 {
-		copy(dst, u.past[i].at(u.n, u.key, 0)[:past*size])
+		u.fetch(i, dst[:past*size])
 	}
 	for r := range from.rows {
 		row, x := dst[(past+r)*size:][:size], from.at(u.n, u.key, r)[:size]
@@ -72,6 +73,28 @@ func (u *attentionUnit) store(i int, from *headRows, size int) {
 			u.level.Binary(kernel.Add, row, row, b[u.key*size:][:size])
 		}
 	}
+	if u.keptHalf[i] != nil {
+		u.keep(i, dst[past*size:][:from.rows*size], past*size)
+	}
+}
+
+// fetch reads the past.
+func (u *attentionUnit) fetch(i int, dst []float32) {
+	at := u.past[i].from(u.n, u.key)
+	if u.kept == tensor.Float32 {
+		copy(dst, u.past[i].x[at:])
+		return
+	}
+	decodeHalf(u.level, u.kept, dst, u.pastHalf[i][at:][:len(dst)])
+}
+
+// keep writes the past, of so many numbers, and the new rows as 16-bit floats.
+func (u *attentionUnit) keep(i int, rows []float32, past int) {
+	dst := u.keptHalf[i][u.present[i].from(u.n, u.key):]
+	if past > 0 {
+		copy(dst, u.pastHalf[i][u.past[i].from(u.n, u.key):][:past])
+	}
+	encodeHalf(u.level, u.kept, dst[past:][:len(rows)], rows)
 }
 
 // queries gathers the rows of all heads, turned and multiplied by the scale.

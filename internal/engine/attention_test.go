@@ -218,3 +218,74 @@ func TestAttentionFaults(t *testing.T) {
 		}
 	}
 }
+
+// halve makes all floats of the model 16-bit ones.
+func (k *maker) halve(t *testing.T, d tensor.DType) {
+	t.Helper()
+	for _, v := range k.m.Graph.In {
+		if x := k.in[v.Name]; x.DType == tensor.Float32 {
+			k.in[v.Name] = halved(t, d, x)
+			v.Type = graph.TypeOf(k.in[v.Name])
+		}
+	}
+	for _, c := range k.m.Graph.Consts() {
+		if x := k.m.Graph.ConstTensor(c.Name); x.DType == tensor.Float32 {
+			k.m.Graph.SetConst(c.Name, halved(t, d, x))
+		}
+	}
+}
+
+// TestHalfAttention keeps keys and values as 16-bit floats, as the past is.
+func TestHalfAttention(t *testing.T) {
+	for d, tolerance := range map[tensor.DType]float64{tensor.Float16: 0.004, tensor.BFloat16: 0.03} {
+		for i, c := range attentionCases {
+			for form, add := range map[string]func(k *maker){
+				"groups": func(k *maker) {
+					lengths := make([]int32, c.batch)
+					for n := range lengths {
+						lengths[n] = int32(c.past + c.rows - n*min(c.past, 4))
+					}
+					bias := k.input(k.floats(1, c.heads, c.rows, c.past+c.rows))
+					k.groups(c, false, lengths, append(k.tables(900, c.size/2), "", bias), "do_rotary", int64(1))
+				},
+				"heads": func(k *maker) {
+					x := k.input(k.floats(c.batch, c.rows, c.kv*c.size))
+					in := append([]string{x, x, x, k.input(k.floats(3 * c.kv * c.size)), "", ""}, k.past(c, c.size)...)
+					k.attended("com.microsoft.MultiHeadAttention", in, true, "num_heads", int64(c.kv))
+				},
+				"prompt": func(k *maker) {
+					x := k.input(k.floats(c.batch, c.kv, c.rows, c.size))
+					k.attended("Attention", []string{x, x, x}, true, "is_causal", int64(1))
+				},
+				"no results": func(k *maker) {
+					x := k.input(k.floats(c.batch, c.kv, c.rows, c.size))
+					k.attended("Attention", append([]string{x, x, x, ""}, k.past(c, c.size)...), false)
+				},
+			} {
+				t.Run(fmt.Sprintf("%v %d %s", d, i, form), func(t *testing.T) {
+					k := newMaker(uint64(i + 1))
+					k.m.Opsets[0].Version = 23
+					add(k)
+					k.halve(t, d)
+					k.checkHalf(t, tolerance, "attention operands", "f32 attention")
+				})
+			}
+		}
+	}
+}
+
+// TestHalfAttentionDefined leaves what there are no kernels for, and faults, to the definition.
+func TestHalfAttentionDefined(t *testing.T) {
+	k := newMaker(4)
+	x := k.input(k.floats(2, 3, 16))
+	mask := k.input(tensor.Wrap(tensor.Int32, []int32{2, 3}, 2))
+	k.attended("com.microsoft.MultiHeadAttention", []string{x, x, x, "", mask, "", k.input(k.floats(2, 2, 0, 8)), k.input(k.floats(2, 2, 0, 8))}, true, "num_heads", int64(2))
+	k.halve(t, tensor.Float16)
+	k.checkHalf(t, 0.004)
+	k = newMaker(5)
+	k.groups(attentionCase{1, 2, 1, 2, 5, 8}, false, []int32{9}, nil)
+	k.halve(t, tensor.Float16)
+	if err := k.agree(); err != nil {
+		t.Error(err)
+	}
+}

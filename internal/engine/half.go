@@ -74,6 +74,9 @@ func (h *halves) cast(n *node) {
 
 // computes says whether n takes 16-bit floats, of known shapes, and would give float32 for float32.
 func (h *halves) computes(n *node) bool {
+	if attentionReaders[n.kind] != nil {
+		return len(n.in) == n.formal && n.in[0] != nil && n.in[0].known && isHalf(n.in[0]) && attends(n)
+	}
 	if len(n.in) != n.formal || !slices.ContainsFunc(n.in, isHalf) || !n.static() {
 		return false
 	}
@@ -94,14 +97,15 @@ func (h *halves) widen(n *node) {
 	if len(in) > 1 && in[0].is(tensor.BFloat16) && in[1].is(tensor.BFloat16) {
 		h.markBF16(n)
 	}
+	kept := keptBy(n)
 	for i, v := range in {
-		if isHalf(v) {
+		if isHalf(v) && v.known && !slices.Contains(kept, v) {
 			in[i] = h.long(v, n)
 		}
 	}
 	n.setIn(in...)
 	for i, v := range n.out {
-		if !isHalf(v) {
+		if !isHalf(v) || slices.Contains(kept, v) {
 			continue
 		}
 		y := h.newValue(v, tensor.Float32, v.shape)
@@ -148,6 +152,14 @@ func decodeHalf(l kernel.Level, d tensor.DType, dst []float32, src []uint16) {
 	}
 }
 
+func encodeHalf(l kernel.Level, d tensor.DType, dst []uint16, src []float32) {
+	if d == tensor.BFloat16 {
+		l.EncodeBF16(dst, src)
+	} else {
+		l.EncodeF16(dst, src)
+	}
+}
+
 func lowerWiden(lw *lowerer, n *node) bool {
 	d, level := n.spec.(half).dtype, lw.level
 	lw.elementwise(n, d.String()+" to f32", func(f *frame, dst, x *slot, from, to int) {
@@ -159,12 +171,7 @@ func lowerWiden(lw *lowerer, n *node) bool {
 func lowerNarrow(lw *lowerer, n *node) bool {
 	d, level := n.spec.(half).dtype, lw.level
 	lw.elementwise(n, "f32 to "+d.String(), func(f *frame, dst, x *slot, from, to int) {
-		y := tensor.Of[uint16](f.vals[dst.id])[from:to]
-		if d == tensor.BFloat16 {
-			level.EncodeBF16(y, f.f32(x)[from:to])
-		} else {
-			level.EncodeF16(y, f.f32(x)[from:to])
-		}
+		encodeHalf(level, d, tensor.Of[uint16](f.vals[dst.id])[from:to], f.f32(x)[from:to])
 	})
 	return true
 }
