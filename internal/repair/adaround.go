@@ -40,13 +40,16 @@ func solveAdaRound(ctx context.Context, g *group, threads int) []float64 {
 		d := g.descent(o, q, add)
 		d.run()
 		d.rescale()
+		g.give(o, d.params)
 	})
 	if err != nil {
 		return nil
 	}
 	for o, taken := range c.taken {
 		if !taken {
-			copy(g.params[o*k:][:k], first[o*k:])
+			for i := range k {
+				g.params[g.owner(o, i)] = first[g.owner(o, i)]
+			}
 		}
 	}
 	return c.best
@@ -67,7 +70,7 @@ type descent struct {
 
 func (g *group) descent(o int, q, add []float64) *descent {
 	k := g.fit.k
-	p := g.params[o*k:][:k]
+	p := g.own(o)
 	return &descent{g: g, o: o, w: g.w[o*k:][:k], c: g.fit.c[o*k:][:k], add: add, q: q, params: p, first: slices.Clone(p), half: make([]float64, k)}
 }
 

@@ -86,6 +86,7 @@ func solveClip(ctx context.Context, g *group, threads int) []float64 {
 				break
 			}
 		}
+		g.give(o, d.params)
 		return nil
 	})
 	if err != nil {
@@ -98,7 +99,8 @@ func solveClip(ctx context.Context, g *group, threads int) []float64 {
 func (g *group) runs(o int) [][]int {
 	at := map[int]int{}
 	var list [][]int
-	for i, owner := range g.owners[o*g.fit.k:][:g.fit.k] {
+	for i := range g.fit.k {
+		owner := g.owner(o, i)
 		k, known := at[owner]
 		if !known {
 			k = len(list)

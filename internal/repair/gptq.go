@@ -153,9 +153,12 @@ func sumOf(x []float64) (sum float64) {
 
 // rounded returns the nearest marks.
 func (g *group) rounded() []float64 {
-	q := make([]float64, len(g.w))
-	for i, v := range g.w {
-		q[i] = g.nearest(i, v)
+	q := make([]float64, 0, len(g.w))
+	for o := range g.fit.rows {
+		params := g.own(o)
+		for i, v := range g.weights(o) {
+			q = append(q, g.format.Nearest(v, params[i]))
+		}
 	}
 	return q
 }
@@ -212,12 +215,12 @@ func (g *group) factor(order []int, add []float64) (u []float64, ok bool) {
 // compensate rounds one output channel into out: what an input's weight is off, those still to come make up for.
 func compensate(g *group, o int, w, u []float64, order []int, out []float64) {
 	k := len(w)
-	rest := make([]float64, k)
+	rest, params := make([]float64, k), g.own(o)
 	for i, p := range order {
 		rest[i] = w[p]
 	}
 	for i, p := range order {
-		q := g.nearest(o*k+p, rest[i])
+		q := g.format.Nearest(rest[i], params[p])
 		out[p] = q
 		axpy(rest[i+1:], (q-rest[i])/u[i*k+i], u[i*k+i+1:][:k-i-1])
 	}

@@ -18,15 +18,28 @@ type group struct {
 	fit, held *gram
 	w         []float64 // as they are in float
 	format    *format.Format
-	params    []format.Params // one for each weight
-	owners    []int           // the parameter of each in the plan
-	free      bool            // a solver may change params: those with one owner alike
-	scalable  bool            // and each output channel has one
-	note      string          // where the solver fell back
+	params    []format.Params    // of the plan
+	owner     func(o, i int) int // which of them weight i of output channel o has
+	free      bool               // a solver may change params: those with one owner alike
+	scalable  bool               // and each output channel has one
+	note      string             // where the solver fell back
 }
 
-// nearest is the mark next to v where weight i is stored.
-func (g *group) nearest(i int, v float64) float64 { return g.format.Nearest(v, g.params[i]) }
+// own lists the parameters of the weights of an output channel.
+func (g *group) own(o int) []format.Params {
+	list := make([]format.Params, g.fit.k)
+	for i := range list {
+		list[i] = g.params[g.owner(o, i)]
+	}
+	return list
+}
+
+// give gives the weights of an output channel other parameters: those with one owner alike.
+func (g *group) give(o int, list []format.Params) {
+	for i, p := range list {
+		g.params[g.owner(o, i)] = p
+	}
+}
 
 // A solver returns weights on the marks (rows,k) that err less than the nearest ones, or nil.
 type solver func(ctx context.Context, g *group, threads int) []float64
@@ -139,7 +152,10 @@ func (r *rounder) withoutBias(l *layer, want []float32, per, step int) []float32
 	if in := l.node.In; l.bias > 0 && l.bias < len(in) && in[l.bias] != "" {
 		b = tensor.Of[float32](r.job.Net.Graph.ConstTensor(in[l.bias]))
 	}
-	var y []float32
+	if b == nil && step == 1 {
+		return want
+	}
+	y := make([]float32, 0, len(want)/step)
 	for c := range len(want) / max(1, per) {
 		for i := 0; i < per; i += step {
 			v := want[c*per+i]
@@ -288,7 +304,8 @@ func (b *bench) settle(g *group, number, o int, solved []float64) (before, after
 	}
 	if b.free && after < before {
 		for i := range row {
-			b.params[g.owners[o*win.k+i]] = g.params[o*win.k+i]
+			at := g.owner(o, i)
+			b.params[at] = g.params[at]
 		}
 	}
 	for i, q := range row {
@@ -302,15 +319,12 @@ func (b *bench) settle(g *group, number, o int, solved []float64) (before, after
 func (b *bench) gather(ctx context.Context, number, threads int) *group {
 	win := b.win
 	n := win.rows * win.k
-	g := &group{fit: newGram(win.k, win.rows), held: newGram(win.k, win.rows), format: format.Lookup(b.value.Format), w: make([]float64, n), params: make([]format.Params, n), free: b.free}
+	g := &group{fit: newGram(win.k, win.rows), held: newGram(win.k, win.rows), format: format.Lookup(b.value.Format), w: make([]float64, n), params: slices.Clone(b.value.Params), free: b.free}
 	g.scalable = b.free && b.value.Block.Kind == format.Channel
-	if g.owners = b.owners; win.outward || win.groups > 1 {
-		g.owners = make([]int, n)
-	}
+	g.owner = func(o, i int) int { return b.owners[win.index(number, o, i)] }
 	for o := range win.rows {
 		for i := range win.k {
-			at := win.index(number, o, i)
-			g.w[o*win.k+i], g.params[o*win.k+i], g.owners[o*win.k+i] = float64(b.old[at]), b.value.Params[b.owners[at]], b.owners[at]
+			g.w[o*win.k+i] = float64(b.old[win.index(number, o, i)])
 		}
 	}
 	for s := range b.x {

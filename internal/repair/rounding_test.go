@@ -60,15 +60,13 @@ func groupOf(t *testing.T, f *format.Format, w []float64, x, y []float32, k, siz
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &group{fit: newGram(k, len(w)/k), format: f, w: w, params: make([]format.Params, len(w))}
+	g := &group{fit: newGram(k, len(w)/k), format: f, w: w, owner: func(o, i int) int { return (o*k + i) / size }}
 	for i := 0; i < len(w); i += size {
 		most := 0.0
 		for _, v := range w[i:][:size] {
 			most = max(most, math.Abs(v))
 		}
-		for j := range size {
-			g.params[i+j] = format.Params{Scale: float32(most / 7)}
-		}
+		g.params = append(g.params, format.Params{Scale: float32(most / 7)})
 	}
 	ones := make([]float64, len(x)/k)
 	for i := range ones {
