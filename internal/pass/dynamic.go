@@ -316,9 +316,6 @@ func (p *product) write(used names, in, w operand, bias string, rows bool) []*gr
 	return nodes
 }
 
-// A scaling multiplies sums by the scales of activations and weights.
-type scaling func(name func(what string) string, sums, acts, weights, result string) []*graph.Node
-
 // bothScales multiplies by the product of the scales, which ONNX Runtime fuses with the operator on integers.
 func bothScales(name func(what string) string, sums, acts, weights, result string) []*graph.Node {
 	factor := name("factor")
