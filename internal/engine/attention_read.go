@@ -222,20 +222,25 @@ func (a *attention) readBias(t *tensor.Tensor, cached bool) bool {
 	return true
 }
 
-// readPadding reads a mask that is above zero where keys count: (N,keys) or (N,rows,keys).
+// readPadding reads a mask that is above zero where keys count: (N,keys) or (N,rows,keys); or how many keys count (N), behind which
+// the first of them (2N) or cumulated lengths (3N+2) may stand.
 func (a *attention) readPadding(t *tensor.Tensor, fill float32) bool {
 	if t == nil {
 		return true
 	}
-	m := scoreMask{step: [4]int{a.total, 0, 0, 1}}
+	x, err := t.Ints()
+	if err != nil {
+		return false
+	}
+	m, n := scoreMask{step: [4]int{a.total, 0, 0, 1}}, len(x)
 	switch {
 	case sameShape(t.Shape, []int{a.batch, a.rows, a.total}):
 		m.step = [4]int{a.rows * a.total, 0, a.total, 1}
+	case len(t.Shape) == 1 && (n == a.batch || n == 2*a.batch || n == 3*a.batch+2):
+		m.x = shutOut(a.counted(x, n == 2*a.batch), fill)
+		a.masks = append(a.masks, m)
+		return true
 	case !sameShape(t.Shape, []int{a.batch, a.total}):
-		return false
-	}
-	x, err := t.Ints()
-	if err != nil {
 		return false
 	}
 	open := make([]bool, len(x))
@@ -245,6 +250,17 @@ func (a *attention) readPadding(t *tensor.Tensor, fill float32) bool {
 	m.x = shutOut(open, fill)
 	a.masks = append(a.masks, m)
 	return true
+}
+
+// counted says of each sample's keys whether they are before its last, and, where the first ones are given too, not before its
+// first.
+func (a *attention) counted(x []int64, first bool) []bool {
+	open := make([]bool, a.batch*a.total)
+	for i := range open {
+		n, j := i/a.total, int64(i%a.total)
+		open[i] = j < x[n] && (!first || j >= x[a.batch+n])
+	}
+	return open
 }
 
 // readGroupAttention reads ONNX Runtime's GroupQueryAttention.

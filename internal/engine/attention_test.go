@@ -169,6 +169,9 @@ func TestMultiHeadAttention(t *testing.T) {
 			"biases, causal": func(k *maker, in []string) ([]string, []any) {
 				return append(in, k.input(k.floats(3*width)), "", k.input(k.floats(1, 1, c.rows, total))), []any{"unidirectional", int64(1)}
 			},
+			"lengths": func(k *maker, in []string) ([]string, []any) {
+				return append(in, "", k.input(k.codes(tensor.Int32, 1, total, c.batch)), ""), nil
+			},
 			"padding": func(k *maker, in []string) ([]string, []any) {
 				return append(in, "", k.input(k.indices(tensor.Int32, 2, c.batch, total)), ""), nil
 			},
@@ -199,7 +202,7 @@ func TestAttentionOfCaches(t *testing.T) {
 func TestAttentionDefined(t *testing.T) {
 	k := newMaker(4)
 	x := k.input(k.floats(2, 3, 16))
-	k.output(k.node("com.microsoft.MultiHeadAttention", []string{x, x, x, "", k.input(tensor.Wrap(tensor.Int32, []int32{2, 3}, 2))}, "num_heads", int64(2)))
+	k.output(k.node("com.microsoft.MultiHeadAttention", []string{x, x, x, "", "", k.input(k.floats(3, 3))}, "num_heads", int64(2)))
 	k.checkFloat(t)
 }
 
@@ -278,8 +281,8 @@ func TestHalfAttention(t *testing.T) {
 func TestHalfAttentionDefined(t *testing.T) {
 	k := newMaker(4)
 	x := k.input(k.floats(2, 3, 16))
-	mask := k.input(tensor.Wrap(tensor.Int32, []int32{2, 3}, 2))
-	k.attended("com.microsoft.MultiHeadAttention", []string{x, x, x, "", mask, "", k.input(k.floats(2, 2, 0, 8)), k.input(k.floats(2, 2, 0, 8))}, true, "num_heads", int64(2))
+	bias := k.input(k.floats(3, 3))
+	k.attended("com.microsoft.MultiHeadAttention", []string{x, x, x, "", "", bias, k.input(k.floats(2, 2, 0, 8)), k.input(k.floats(2, 2, 0, 8))}, true, "num_heads", int64(2))
 	k.halve(t, tensor.Float16)
 	k.checkHalf(t, 0.004)
 	k = newMaker(5)

@@ -120,12 +120,12 @@ func split(v *value, lengths ...int) (rows [3][]float32, ok bool) {
 	return rows, true
 }
 
-// projected writes Attention by a constant matrix, without a past, as three products with its parts and
-// what multiHead writes.
+// projected writes Attention by a constant matrix as three products with its parts and what multiHead writes, or
+// MultiHeadAttention where there is a past, or one to be kept, or a mask that tells how many keys count.
 func (e *expander) projected() {
 	n := e.n
 	x, w := n.in[0], n.in[1]
-	if n.input(4) != nil || n.input(6) != nil || n.output(1) != nil || n.onnx.Bool("do_rotary", false) ||
+	if n.input(6) != nil || n.onnx.Bool("do_rotary", false) || n.onnx.Bool("past_present_share_buffer", false) || n.output(2) != nil ||
 		len(x.shape) != 3 || w.konst == nil || len(w.shape) != 2 || w.shape[0] != x.shape[2] {
 		return
 	}
@@ -147,14 +147,77 @@ func (e *expander) projected() {
 	for i, width := range widths {
 		h.in[i] = e.g.newValue(n.out[0], tensor.Float32, []int{x.shape[0], x.shape[1], width})
 	}
-	if !e.fits(&h) {
+	past, mask := n.input(4), n.input(3)
+	behind := past != nil || n.output(1) != nil || mask != nil && len(mask.shape) == 1
+	if behind && !e.follows(&h, past) || !behind && !e.fits(&h) {
 		return
 	}
 	for i, width := range widths {
 		e.g.insertOp(n, "MatMul", qdqVersion, nil, []*value{x, e.g.constant(w.name+"·part", columnsOf(w.konst, at, width))}, h.in[i])
 		at += width
 	}
+	if behind {
+		e.follow(&h, past)
+		return
+	}
 	e.attend(&h)
+}
+
+// follows says whether the heads split as follow writes them.
+func (e *expander) follows(h *attentionHeads, past *value) bool {
+	q, k, v := h.in[0].shape, h.in[1].shape, h.in[2].shape
+	h.count = e.n.onnx.Int("num_heads", 0)
+	if h.count < 1 || q[2]%h.count != 0 || v[2]%h.count != 0 || q[2] != k[2] || (past != nil || e.n.output(1) != nil) && k[2] != v[2] {
+		return false
+	}
+	h.keys = k[1]
+	if past == nil {
+		return true
+	}
+	if len(past.shape) != 5 || !past.is(tensor.Float32) || past.elems() == 0 || !sameShape(past.shape, []int{2, e.batch, h.count, past.shape[3], k[2] / h.count}) {
+		return false
+	}
+	h.keys += past.shape[3]
+	return true
+}
+
+// follow makes n a MultiHeadAttention behind the two halves of a past, and joins the halves that it keeps.
+func (e *expander) follow(h *attentionHeads, past *value) {
+	n, y := e.n, e.n.out[0]
+	in := []*value{h.in[0], h.in[1], h.in[2], n.input(2), h.padding, h.scores, nil, nil}
+	if past == nil {
+		in = in[:6]
+	}
+	for i := 6; i < len(in); i++ {
+		at := e.g.constant("half", tensor.Wrap(tensor.Int64, []int64{int64(i - 6)}))
+		in[i] = e.put("Gather", past.shape[1:], []*graph.Attr{{Name: "axis", Value: int64(0)}}, past, at)
+	}
+	m := newNode("com.microsoft.MultiHeadAttention", n, nil, in, []*value{y})
+	m.onnx = &graph.Node{Op: "MultiHeadAttention", Domain: "com.microsoft", Name: n.onnx.Name, In: make([]string, len(in)), Out: []string{y.name}}
+	for i, v := range in {
+		if v != nil {
+			m.onnx.In[i] = v.name
+		}
+	}
+	for _, a := range n.onnx.Attrs {
+		if a.Name != "qkv_hidden_sizes" {
+			m.onnx.Attrs = append(m.onnx.Attrs, a)
+		}
+	}
+	e.g.insert(m, n)
+	if kept := n.output(1); kept != nil {
+		shape := []int{e.batch, h.count, h.keys, h.in[1].shape[2] / h.count}
+		var halves []*value
+		for range 2 {
+			v := e.g.newValue(y, tensor.Float32, shape)
+			v.def = m
+			m.out, m.onnx.Out = append(m.out, v), append(m.onnx.Out, v.name)
+			halves = append(halves, e.reshaped(v, append([]int{1}, shape...)...))
+		}
+		e.g.insertOp(n, "Concat", qdqVersion, []*graph.Attr{{Name: "axis", Value: int64(0)}}, halves, kept)
+	}
+	n.out = nil
+	e.g.kill(n)
 }
 
 // columnsOf returns some columns of a matrix.
