@@ -7,8 +7,8 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// A foundAttention is an attention behind a past that a file writes with plain operators. The operands of its node are
-// query, new keys and values, their past, and what is added to the scores.
+// A foundAttention is an attention that a file writes with plain operators. The operands of its node are query, new keys and
+// values, their past, which may be left out, and what is added to the scores.
 type foundAttention struct {
 	rows  [3]bool // query, keys and values come as (N,rows,heads,size), not with their heads in front
 	turn  bool    // the result goes there
@@ -16,8 +16,12 @@ type foundAttention struct {
 	empty float32 // the result of a query that no key is open to
 }
 
+// manyKeys is from how many keys on an attention without a past is made one node too: it takes the scores block by block, which
+// otherwise would fill no cache.
+const manyKeys = 512
+
 // findAttentions makes one node of softmax(scale·q·kᵀ + masks)·v whose keys and values are those of a past with new ones behind
-// them: for these the past may have any length in each run, and neither is packed.
+// them, or many: the past may have any length in each run.
 func findAttentions(g *net) {
 	for _, n := range slices.Clone(g.nodes) {
 		if n.kind == "Softmax" {
@@ -35,9 +39,16 @@ type attentionFinder struct {
 	foundAttention
 	softmax, last *node // last multiplies by the values
 	q             *value
-	sides         [2]*node // the concatenations of keys and values with their past
+	sides         [2]side // keys and values
 	masks         []*value
 	chain         []*node // what the one node replaces
+}
+
+// A side is where keys or values come from.
+type side struct {
+	past, fresh *value // past is nil where there is none
+	all         *value // the two behind each other
+	rows        bool   // fresh is (N,rows,heads,size)
 }
 
 func (f *attentionFinder) find() bool {
@@ -70,8 +81,9 @@ func (f *attentionFinder) findValues() bool {
 		return false
 	}
 	f.chain = append(f.chain, f.last)
-	f.sides[1] = f.side(f.last.in[1])
-	return f.sides[1] != nil
+	var ok bool
+	f.sides[1], ok = f.side(f.last.in[1])
+	return ok
 }
 
 // zeroed steps over Where(IsNaN(p), 0, p).
@@ -182,37 +194,59 @@ func (f *attentionFinder) findKeys(n *node) bool {
 		}
 	}
 	t := k.def
-	if t == nil || t.kind != "Transpose" || k.single() == nil || !slices.Equal(t.onnx.Ints("perm"), []int{0, 1, 3, 2}) {
+	if t == nil || t.kind != "Transpose" || k.single() == nil {
 		return false
 	}
 	f.chain = append(f.chain, t)
-	f.sides[0] = f.side(t.in[0])
-	return f.sides[0] != nil
+	ok := true
+	switch perm := t.onnx.Ints("perm"); {
+	case slices.Equal(perm, []int{0, 1, 3, 2}):
+		f.sides[0], ok = f.side(t.in[0])
+	case slices.Equal(perm, []int{0, 2, 3, 1}):
+		f.sides[0] = side{fresh: t.in[0], all: t.in[0], rows: true}
+	default:
+		return false
+	}
+	return ok
 }
 
-// side returns the concatenation with a past that v is, or is repeated of for heads that share it.
-func (f *attentionFinder) side(v *value) *node {
-	n := v.def
+// side finds where v comes from: a concatenation with a past, which may be repeated for heads that share it; else there is none.
+func (f *attentionFinder) side(v *value) (side, bool) {
+	n, alone := v.def, side{fresh: v, all: v}
+	var chain []*node
 	if n != nil && n.kind == "Reshape" && v.single() != nil {
-		e := n.in[0].def
-		if e == nil || e.kind != "Expand" || n.in[0].single() == nil || e.in[0].def == nil || e.in[0].def.kind != "Unsqueeze" || e.in[0].single() == nil {
-			return nil
+		if n, chain = headsRepeated(v); n == nil {
+			return alone, true
 		}
-		u := e.in[0].def
-		if axes := u.axes(); !slices.Equal(axes, []int{2}) || v.rank() != 4 || u.in[0].rank() != 4 {
-			return nil
-		}
-		f.chain = append(f.chain, n, e, u)
-		n = u.in[0].def
 	}
 	if n == nil || n.kind != "Concat" || len(n.in) != 2 || n.out[0].rank() != 4 || n.in[0].konst != nil {
-		return nil
+		return alone, true
 	}
 	if axis := n.onnx.Int("axis", 0); axis != 2 && axis != -2 {
-		return nil
+		return alone, true
 	}
-	f.chain = append(f.chain, n)
-	return n
+	f.chain = append(append(f.chain, chain...), n)
+	s := side{past: n.in[0], fresh: n.in[1], all: n.out[0]}
+	for _, u := range s.all.uses {
+		if !slices.Contains(f.chain, u) {
+			return s, false
+		}
+	}
+	return s, true
+}
+
+// headsRepeated returns the node whose result v has each head of several times, and the nodes that repeat them.
+func headsRepeated(v *value) (*node, []*node) {
+	n := v.def
+	e := n.in[0].def
+	if e == nil || e.kind != "Expand" || n.in[0].single() == nil || e.in[0].def == nil || e.in[0].def.kind != "Unsqueeze" || e.in[0].single() == nil {
+		return nil, nil
+	}
+	u := e.in[0].def
+	if !slices.Equal(u.axes(), []int{2}) || v.rank() != 4 || u.in[0].rank() != 4 {
+		return nil, nil
+	}
+	return u.in[0].def, []*node{n, e, u}
 }
 
 // axes are those of an Unsqueeze.
@@ -234,27 +268,28 @@ func (n *node) axes() []int {
 	return axes
 }
 
-// fits says whether the shapes are those of an attention, and nothing else reads what lies between its operands and its results.
+// fits says whether the shapes are those of an attention, and the one node pays.
 func (f *attentionFinder) fits() bool {
-	k, v, y := f.sides[0].in[1], f.sides[1].in[1], f.last.out[0]
+	k, v, y := f.sides[0].fresh, f.sides[1].fresh, f.last.out[0]
 	for _, x := range []*value{f.q, k, v, y} {
 		if !x.is(tensor.Float32) || len(x.shape) != 4 || x.elems() == 0 {
 			return false
 		}
 	}
-	q := f.q.shape
-	if k.shape[0] != q[0] || v.shape[0] != q[0] || k.shape[1] != v.shape[1] || q[1]%k.shape[1] != 0 || k.shape[2] != v.shape[2] || k.shape[3] != q[3] ||
+	q, ks := f.q.shape, k.shape
+	if f.sides[0].rows {
+		ks = []int{ks[0], ks[2], ks[1], ks[3]}
+	}
+	if ks[0] != q[0] || v.shape[0] != q[0] || ks[1] != v.shape[1] || q[1]%ks[1] != 0 || ks[2] != v.shape[2] || ks[3] != q[3] ||
 		!sameShape(y.shape, []int{q[0], q[1], q[2], v.shape[3]}) {
 		return false
 	}
+	if f.sides[0].past == nil && f.sides[1].past == nil {
+		return ks[1] == q[1] && ks[2] >= manyKeys && k.konst == nil && v.konst == nil && f.q.konst == nil
+	}
 	for _, s := range f.sides {
-		if s.in[0].rank() != 4 || s.in[0].typ.DType != tensor.Float32 {
+		if s.past.rank() != 4 || s.past.typ.DType != tensor.Float32 {
 			return false
-		}
-		for _, u := range s.out[0].uses {
-			if !slices.Contains(f.chain, u) {
-				return false
-			}
 		}
 	}
 	return true
@@ -262,10 +297,11 @@ func (f *attentionFinder) fits() bool {
 
 // replace puts the one node in the place of the last.
 func (f *attentionFinder) replace() {
-	spec, y := f.foundAttention, f.last.out[0]
-	in := []*value{f.q, f.sides[0].in[1], f.sides[1].in[1], f.sides[0].in[0], f.sides[1].in[0]}
+	spec, y, k, v := f.foundAttention, f.last.out[0], f.sides[0], f.sides[1]
+	in := []*value{f.q, k.fresh, v.fresh, k.past, v.past}
+	spec.rows[1] = k.rows
 	for i, x := range in[:3] {
-		if from, perm, ok := throughTranspose(x); ok && slices.Equal(perm, []int{0, 2, 1, 3}) {
+		if from, perm, ok := throughTranspose(x); ok && !spec.rows[i] && slices.Equal(perm, []int{0, 2, 1, 3}) {
 			in[i], spec.rows[i] = from, true
 		}
 	}
@@ -273,10 +309,10 @@ func (f *attentionFinder) replace() {
 	if t := transposeBehind(y); t != nil && slices.Equal(permOf(t), []int{0, 2, 1, 3}) {
 		at, y, spec.turn = t, t.out[0], true
 	}
-	out := []*value{y, f.sides[0].out[0], f.sides[1].out[0]}
+	out := []*value{y, nil, nil}
 	for i, s := range f.sides {
-		if !s.out[0].pinned {
-			out[1+i] = nil
+		if s.past != nil && s.all.pinned {
+			out[1+i] = s.all
 		}
 	}
 	n := newNode("attention", f.last, &spec, append(in, f.masks...), out)

@@ -173,3 +173,30 @@ func TestFoundOpenPrograms(t *testing.T) {
 		t.Errorf("%d programs for six lengths, %d open ones in vain", len(s.programs), len(s.rigids))
 	}
 }
+
+// TestManyKeys takes an attention without a past block by block where it has many keys, and leaves small ones to products.
+func TestManyKeys(t *testing.T) {
+	for _, rows := range []int{manyKeys - 1, manyKeys, 700} {
+		for _, front := range []bool{false, true} {
+			k := newMaker(uint64(rows))
+			heads := func(size int) string {
+				if front {
+					return k.input(k.floats(1, 2, rows, size))
+				}
+				return k.transposed(k.input(k.floats(1, rows, 2, size)), 0, 2, 1, 3)
+			}
+			q, v := heads(8), heads(5)
+			keys := ""
+			if front {
+				keys = k.transposed(k.input(k.floats(1, 2, rows, 8)), 0, 1, 3, 2)
+			} else {
+				keys = k.transposed(k.input(k.floats(1, rows, 2, 8)), 0, 2, 3, 1)
+			}
+			s := k.node("Add", []string{k.node("Mul", []string{k.node("MatMul", []string{q, keys}), k.scalar(.4)}), k.input(k.floats(1, rows, 1))})
+			k.output(k.node("MatMul", []string{k.node("Softmax", []string{s}, "axis", int64(-1)), v}))
+			if found := slices.Contains(kernelsOf(k.checkFloat(t)), "f32 attention"); found != (rows >= manyKeys) {
+				t.Errorf("%d keys: found %v", rows, found)
+			}
+		}
+	}
+}
