@@ -301,5 +301,5 @@ func (u *attentionUnit) finish(y []float32, m int, sum float32) {
 		}
 		return
 	}
-	u.level.BinaryScalar(kernel.Div, dst, y, sum)
+	u.level.BinaryScalar(kernel.Mul, dst, y, 1/sum)
 }
