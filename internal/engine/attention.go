@@ -30,7 +30,9 @@ type attention struct {
 	causal            bool  // a query sees no key behind its own place
 	left, right       int   // how many keys before and behind its place it sees; -1: all
 	masks             []scoreMask
+	room              int       // rows of the buffers
 	empty             float32   // the result of a query that no key is open to
+	plain             bool      // written by plain operators, which have no result where a score is none
 	sinks             []float32 // a score of each head that takes its share of the softmax and has no value; nil: none
 }
 
@@ -219,7 +221,7 @@ func (s *attentionStep) begin(f *frame, _ int) error {
 			in[i] = s.long(in[i])
 		}
 	}
-	if run.a = s.read(s.node, in); run.a == nil || run.a.far() {
+	if run.a = s.read(s.node, in); run.a == nil || run.a.far() || !finite(run.a.scale) || !finite(run.a.cap) {
 		run.a = nil
 		return s.define(f, in)
 	}
@@ -294,7 +296,7 @@ func (s *attentionStep) buffers(f *frame, run *attentionRun) {
 		return
 	}
 	for i, size := range []int{a.size, a.vsize} {
-		shape := []int{a.batch, a.kv, a.room(), size}
+		shape := []int{a.batch, a.kv, a.room, size}
 		var t *tensor.Tensor
 		if s.present[i] != nil || s.kept == tensor.Float32 {
 			t = tensor.New(s.kept, shape...)
@@ -315,12 +317,7 @@ func (s *attentionStep) buffers(f *frame, run *attentionRun) {
 
 // far says whether the rows of a head begin further apart than 32 bits tell.
 func (a *attention) far() bool {
-	return float64(a.room())*float64(max(a.size, a.vsize, a.k.step, a.v.step)) > math.MaxInt32
-}
-
-// room is how many rows the buffers have.
-func (a *attention) room() int {
-	return max(a.total, a.k.rows, a.past[0].rows)
+	return float64(a.room)*float64(max(a.size, a.vsize, a.k.step, a.v.step)) > math.MaxInt32
 }
 
 // part computes the heads of some keys and values, counted through all samples.

@@ -55,7 +55,7 @@ func (f *attentionFinder) find() bool {
 	axis := f.softmax.onnx.Int("axis", -1)
 	x := f.softmax.in[0]
 	f.scale, f.empty = 1, float32(math.NaN())
-	return f.softmax.version >= 13 && (axis == -1 || x.rank() > 0 && axis == x.rank()-1) && f.findValues() && f.findScores(x) && f.fits()
+	return f.softmax.version >= 13 && (axis == -1 || x.rank() > 0 && axis == x.rank()-1) && f.findValues() && f.findScores(x) && finite(f.scale) && f.fits()
 }
 
 // rank is the number of dimensions, as far as it is known; else 0.
@@ -328,7 +328,7 @@ func (f *attentionFinder) replace() {
 // readFound reads the operands of a node that was found.
 func readFound(n *node, in []*tensor.Tensor) *attention {
 	s := n.spec.(*foundAttention)
-	a := &attention{scale: s.scale, empty: s.empty, left: -1, right: -1}
+	a := &attention{scale: s.scale, empty: s.empty, plain: true, left: -1, right: -1}
 	var size [3]int
 	for i, h := range []*headRows{&a.q, &a.k, &a.v} {
 		d := in[i].Shape

@@ -95,6 +95,7 @@ func (a *attention) readPast(key, value *tensor.Tensor) bool {
 func (a *attention) follow() {
 	past := a.past[0].rows
 	a.total = past + a.k.rows
+	a.room = a.total
 	for range a.batch {
 		a.counts, a.offset, a.valid = append(a.counts, past), append(a.offset, past), append(a.valid, a.total)
 	}
@@ -107,7 +108,7 @@ func (a *attention) readMask(t *tensor.Tensor) bool {
 		return true
 	}
 	rank := len(t.Shape)
-	if rank < 1 || rank > 4 || t.Len() == 0 || t.Shape[rank-1] > a.room() || t.DType != tensor.Bool && t.DType != tensor.Float32 {
+	if rank < 1 || rank > 4 || t.Len() == 0 || t.Shape[rank-1] > a.room || t.DType != tensor.Bool && t.DType != tensor.Float32 {
 		return false
 	}
 	a.total = t.Shape[rank-1]
@@ -318,6 +319,7 @@ func (a *attention) readLengths(seqlens, total *tensor.Tensor) (prompt, ok bool)
 		return false, false
 	}
 	a.total = int(most[0])
+	a.room = max(a.total, a.rows, room)
 	prompt = a.total == a.rows
 	for _, v := range last {
 		past := int(v) + 1 - a.rows

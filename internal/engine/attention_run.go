@@ -266,7 +266,7 @@ func (u *attentionUnit) softmax(scores []float32, m, lo int) (row []float32, fro
 		u.addMask(row, &u.masks[i], head, r, a)
 	}
 	top := u.level.Reduce(kernel.ReduceMax, row, 0)
-	if math.IsInf(float64(top), -1) {
+	if !(top > float32(math.Inf(-1))) { // nor where one is none
 		return row, from, 0
 	}
 	if u.sinks != nil {
@@ -275,6 +275,9 @@ func (u *attentionUnit) softmax(scores []float32, m, lo int) (row []float32, fro
 	sum = u.level.ExpSum(row, row, top)
 	if u.sinks != nil {
 		sum += float32(math.Exp(float64(u.sinks[head] - top)))
+	}
+	if u.plain && sum != sum {
+		sum = 0
 	}
 	return row, from, sum
 }

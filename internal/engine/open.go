@@ -11,6 +11,9 @@ import (
 // errRigid says that a program with open dimensions is not worth having.
 var errRigid = errors.New("the dimensions that differ have to be known")
 
+// mostRigid is after how many open programs that were not worth having a session tries no more.
+const mostRigid = 32
+
 // openFor returns the open program for some types: one whose dimensions are open where the lengths differed in earlier runs, as
 // the past of a language model does, which grows from word to word. It is nil where there is a program of these very types, or
 // nothing ran that differs from them in dimensions alone.
@@ -30,7 +33,7 @@ func (s *Session) openFor(types map[string]graph.Type) *keyed {
 			opened, open = o, typeKey(o)
 		}
 	}
-	if opened == nil {
+	if opened == nil || len(s.rigids) == mostRigid {
 		return nil
 	}
 	return s.keep(&keyed{key: open, types: opened, open: true})
@@ -43,7 +46,9 @@ func (s *Session) forget(k *keyed) {
 	if s.rigids == nil {
 		s.rigids = map[string]bool{}
 	}
-	s.rigids[k.key] = true
+	if len(s.rigids) < mostRigid {
+		s.rigids[k.key] = true
+	}
 	s.programs = slices.DeleteFunc(s.programs, func(o *keyed) bool { return o == k })
 }
 
