@@ -37,6 +37,5 @@ func TestTurn(t *testing.T) {
 
 // turned is the point (u,v) turned, rounded after each operation.
 func turned(u, v, cos, sin float32) (x, y float32) {
-	a, b, c, d := u*cos, v*sin, v*cos, u*sin
-	return a - b, c + d
+	return float32(u*cos) - float32(v*sin), float32(v*cos) + float32(u*sin)
 }
