@@ -15,20 +15,17 @@ var errRigid = errors.New("the dimensions that differ have to be known")
 const mostRigid = 32
 
 // openFor returns the open program for some types: one whose dimensions are open where the lengths differed in earlier runs, as
-// the past of a language model does, which grows from word to word. It is nil where there is a program of these very types, or
-// nothing ran that differs from them in dimensions alone.
+// the past of a language model does, which grows from word to word. It is nil where nothing ran that differs from these types in
+// dimensions alone.
 func (s *Session) openFor(types map[string]graph.Type) *keyed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.IndexFunc(s.programs, func(k *keyed) bool { return k.open && fits(k.types, types) }); i >= 0 {
 		return s.refresh(i)
 	}
-	key, open := typeKey(types), ""
+	open := ""
 	var opened map[string]graph.Type
 	for _, k := range s.programs {
-		if k.key == key {
-			return nil
-		}
 		if o := differing(k.types, types); o != nil && opened == nil && !k.open && !s.rigids[typeKey(o)] {
 			opened, open = o, typeKey(o)
 		}

@@ -96,29 +96,47 @@ func Compile(m *graph.Model, opt Options) (*Session, error) {
 // program returns the program for inputs of the given types, compiled at the first request. The
 // overridden initializers are inputs too.
 func (s *Session) program(types map[string]graph.Type, override []string) (*program, error) {
-	if len(override) == 0 {
-		if k := s.openFor(types); k != nil {
-			k.once.Do(func() { k.prog, k.err = s.compile(k.types, nil, true) })
-			if !errors.Is(k.err, errRigid) {
-				return k.prog, k.err
+	key := typeKey(types)
+	k := s.ran(key)
+	if k == nil && len(override) == 0 {
+		if o := s.openFor(types); o != nil {
+			o.once.Do(func() { o.prog, o.err = s.compile(o.types, nil, true) })
+			if !errors.Is(o.err, errRigid) {
+				return o.prog, o.err
 			}
-			s.forget(k)
+			s.forget(o)
 		}
 	}
-	k := s.keyed(typeKey(types), types)
+	if k == nil {
+		k = s.keyed(key, types)
+	}
 	k.once.Do(func() { k.prog, k.err = s.compile(types, override, false) })
 	return k.prog, k.err
 }
 
-// keyed returns the place of the program of a key, which was used last now.
+// ran returns the program of a key, nil where there is none.
+func (s *Session) ran(key string) *keyed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latest(key)
+}
+
+// keyed returns the place of the program of a key.
 func (s *Session) keyed(key string, types map[string]graph.Type) *keyed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.programs, func(k *keyed) bool { return k.key == key })
-	if i < 0 {
-		return s.keep(&keyed{key: key, types: types})
+	if k := s.latest(key); k != nil {
+		return k
 	}
-	return s.refresh(i)
+	return s.keep(&keyed{key: key, types: types})
+}
+
+// latest makes the program of a key the last used.
+func (s *Session) latest(key string) *keyed {
+	if i := slices.IndexFunc(s.programs, func(k *keyed) bool { return k.key == key }); i >= 0 {
+		return s.refresh(i)
+	}
+	return nil
 }
 
 // keep adds a program, for which the one that was not used for longest may have to go.
@@ -270,10 +288,14 @@ func checkCall(ctx context.Context, in map[string]*tensor.Tensor) error {
 	if ctx == nil {
 		return fault.Invalidf("context", "is missing")
 	}
-	for _, name := range slices.Sorted(maps.Keys(in)) {
-		if err := in[name].Check(); err != nil {
-			return fault.Invalidf(fmt.Sprintf("input %q", name), "%v", err)
+	wrong := ""
+	for name, t := range in {
+		if t.Check() != nil && (wrong == "" || name < wrong) {
+			wrong = name
 		}
+	}
+	if wrong != "" {
+		return fault.Invalidf(fmt.Sprintf("input %q", wrong), "%v", in[wrong].Check())
 	}
 	return nil
 }
