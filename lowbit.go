@@ -32,6 +32,7 @@ import (
 // A Session runs one model:
 //
 //	Run(ctx context.Context, in map[string]*Tensor) (out map[string]*Tensor, err error)
+//	RunInto(ctx context.Context, in, into map[string]*Tensor) (out map[string]*Tensor, err error) // into memory of an earlier run
 //	Inputs() []*Value
 //	Outputs() []*Value
 //	Close()

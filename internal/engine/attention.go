@@ -193,8 +193,7 @@ type attentionRun struct {
 }
 
 func (s *attentionStep) emit() {
-	y := s.node.out[0]
-	s.parts = s.partsFor(math.MaxInt32, y.shape[0]*max(1, s.node.onnx.Int("kv_num_heads", s.node.onnx.Int("num_heads", y.shape[1]))))
+	s.parts = s.partsFor(math.MaxInt32, s.node.out[0].elems())
 	out := []*slot{s.dst}
 	for _, p := range s.present {
 		if p != nil {
@@ -320,16 +319,31 @@ func (a *attention) far() bool {
 	return float64(a.room)*float64(max(a.size, a.vsize, a.k.step, a.v.step)) > math.MaxInt32
 }
 
-// part computes the heads of some keys and values, counted through all samples.
+// part computes some of the units: the queries of the heads that share a key and a value, or a range of them.
 func (s *attentionStep) part(f *frame, part int) error {
 	run := f.packs[s.slot].(*attentionRun)
-	if run.a == nil {
+	a := run.a
+	if a == nil {
 		return nil
 	}
-	all := run.a.batch * run.a.kv
+	ranges, queries := a.ranges(s.parts), a.heads/a.kv*a.rows
+	all := a.batch * a.kv * ranges
+	blocks := (queries + queryBlock - 1) / queryBlock
 	for i := all * part / s.parts; i < all*(part+1)/s.parts; i++ {
-		u := attentionUnit{attention: run.a, mem: &run.rooms[part], level: s.level, n: i / run.a.kv, key: i % run.a.kv}
+		c := i % ranges
+		u := attentionUnit{attention: a, mem: &run.rooms[part], level: s.level, n: i / ranges / a.kv, key: i / ranges % a.kv,
+			from: blocks * c / ranges * queryBlock, to: min(queries, blocks*(c+1)/ranges*queryBlock)}
 		u.run()
 	}
 	return nil
+}
+
+// ranges is into how many the queries of a key are cut, where there are fewer keys than parts. Each reads the same blocks of keys,
+// so that results do not depend on their number; what is stored beside them is not cut.
+func (a *attention) ranges(parts int) int {
+	if a.stored || a.causal || a.left >= 0 || a.right >= 0 {
+		return 1
+	}
+	blocks := (a.heads/a.kv*a.rows + queryBlock - 1) / queryBlock
+	return max(1, min((parts+a.batch*a.kv-1)/(a.batch*a.kv), blocks))
 }

@@ -359,17 +359,7 @@ func readFound(n *node, in []*tensor.Tensor) *attention {
 // addScores adds a mask that broadcasts to the scores.
 func (a *attention) addScores(t *tensor.Tensor) bool {
 	x, ok := f32Of(t)
-	full, step, m := [4]int{a.batch, a.heads, a.rows, a.total}, 1, scoreMask{x: x}
-	for i := range t.Shape {
-		d := t.Shape[len(t.Shape)-1-i]
-		if i > 3 || d != 1 && d != full[3-i] {
-			return false
-		}
-		if d > 1 {
-			m.step[3-i] = step
-		}
-		step *= d
-	}
-	a.masks = append(a.masks, m)
-	return ok && len(x) > 0
+	step, fits := a.broadcast(t.Shape)
+	a.masks = append(a.masks, scoreMask{x, step})
+	return ok && fits && len(x) > 0
 }

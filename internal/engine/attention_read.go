@@ -112,25 +112,31 @@ func (a *attention) readMask(t *tensor.Tensor) bool {
 		return false
 	}
 	a.total = t.Shape[rank-1]
-	full, step := [4]int{a.batch, a.heads, a.rows, a.total}, 1
-	m := scoreMask{x: make([]float32, 0)}
-	for i := range rank {
-		d, axis := t.Shape[rank-1-i], 3-i
-		if d != 1 && d != full[axis] {
-			return false
-		}
-		if d > 1 {
-			m.step[axis] = step
-		}
-		step *= d
-	}
+	step, ok := a.broadcast(t.Shape)
+	m := scoreMask{step: step}
 	if t.DType == tensor.Float32 {
 		m.x = tensor.Of[float32](t)
 	} else {
 		m.x = shutOut(tensor.Of[bool](t), float32(math.Inf(-1)))
 	}
 	a.masks = append(a.masks, m)
-	return true
+	return ok
+}
+
+// broadcast returns the strides of a mask of that shape, and whether it goes with the scores.
+func (a *attention) broadcast(shape []int) (strides [4]int, ok bool) {
+	full, step := [4]int{a.batch, a.heads, a.rows, a.total}, 1
+	for i := range shape {
+		d := shape[len(shape)-1-i]
+		if i > 3 || d != 1 && d != full[3-i] {
+			return strides, false
+		}
+		if d > 1 {
+			strides[3-i] = step
+		}
+		step *= d
+	}
+	return strides, true
 }
 
 // shutOut is fill where open is false, and zero elsewhere.
@@ -158,7 +164,7 @@ func readAttention(n *node, in []*tensor.Tensor) *attention {
 	a.left, a.right = n.onnx.Int("left_window_size", -1), n.onnx.Int("right_window_size", -1)
 	if anyOf(in, 7) || in[1] == nil || in[2] == nil || len(in[1].Shape) != len(in[0].Shape) || len(in[2].Shape) != len(in[0].Shape) ||
 		!a.readHeads(in, n.onnx.Int("q_num_heads", 0), n.onnx.Int("kv_num_heads", 0)) || !a.readPast(operand(in, 4), operand(in, 5)) ||
-		a.left < -1 || a.right < -1 || a.cap < 0 {
+		a.left < -1 || a.right < -1 || max(a.left, a.right) > math.MaxInt32 || a.cap < 0 {
 		return nil
 	}
 	a.scale = a.scaleOf(n)
@@ -266,7 +272,7 @@ func (a *attention) counted(x []int64, first bool) []bool {
 
 // readGroupAttention reads ONNX Runtime's GroupQueryAttention.
 func readGroupAttention(n *node, in []*tensor.Tensor) *attention {
-	a := &attention{scale: 0, cap: n.onnx.Float("softcap", 0), causal: n.onnx.Bool("causal", true), left: -1, right: -1}
+	a := &attention{cap: n.onnx.Float("softcap", 0), causal: n.onnx.Bool("causal", true), left: -1, right: -1}
 	window := n.onnx.Int("local_window_size", -1) // its own place included
 	if anyOf(in, 12) || window < -1 || window == 0 || window > 0 && !a.causal || a.cap < 0 || n.onnx.Bool("sliding_window_cache", false) ||
 		n.onnx.Str("k_quant_type", "NONE") != "NONE" || n.onnx.Str("v_quant_type", "NONE") != "NONE" ||

@@ -23,12 +23,13 @@ type attentionRoom struct {
 	keys, values         []*kernel.PackedF32 // by blocks
 }
 
-// An attentionUnit computes the heads that share one key and value of a sample.
+// An attentionUnit computes queries of the heads that share one key and value of a sample. They are counted through these heads.
 type attentionUnit struct {
 	*attention
-	mem    *attentionRoom
-	level  kernel.Level
-	n, key int // sample, head of the key
+	mem      *attentionRoom
+	level    kernel.Level
+	n, key   int // sample, head of the key
+	from, to int // queries; from begins a block of them
 }
 
 // grow returns n elements of memory, which s becomes.
@@ -97,12 +98,12 @@ func (u *attentionUnit) keep(i int, rows []float32, past int) {
 	encodeHalf(u.level, u.kept, dst[past:][:len(rows)], rows)
 }
 
-// queries gathers the rows of all heads, turned and multiplied by the scale.
+// queries gathers the queries, turned and multiplied by the scale.
 func (u *attentionUnit) queries() {
-	q := grow(&u.mem.q, u.group()*u.rows*u.size)
-	for m := range u.group() * u.rows {
-		head, r := u.key*u.group()+m/u.rows, m%u.rows
-		row, x := q[m*u.size:][:u.size], u.q.at(u.n, head, r)[:u.size]
+	q := grow(&u.mem.q, (u.to-u.from)*u.size)
+	for m := u.from; m < u.to; m++ {
+		head, r := u.headOf(m), m%u.rows
+		row, x := q[(m-u.from)*u.size:][:u.size], u.q.at(u.n, head, r)[:u.size]
 		if u.rotary != nil {
 			u.rotary.turn(u.level, row, u.size, x, u.size, 1, u.size, u.positions(u.n, r))
 		} else {
@@ -183,19 +184,18 @@ func (u *attentionUnit) multiply(scores, keys []float32, count int) {
 
 // many multiplies blocks of queries by blocks of keys and values that are packed.
 func (u *attentionUnit) many() {
-	all := u.group() * u.rows
-	first, last := u.seen(0, all)
+	first, last := u.seen(u.from, u.to)
 	u.pack(first, last)
 	y := grow(&u.mem.y, queryBlock*u.vsize)
-	for m0 := 0; m0 < all; m0 += queryBlock {
-		m1 := min(all, m0+queryBlock)
+	for m0 := u.from; m0 < u.to; m0 += queryBlock {
+		m1 := min(u.to, m0+queryBlock)
 		lo, hi := u.seen(m0, m1)
 		lo, hi = first+(lo-first)/keyBlock*keyBlock, min(last, first+(hi-first+keyBlock-1)/keyBlock*keyBlock)
 		width := hi - lo
 		scores, sums := grow(&u.mem.scores, queryBlock*width), grow(&u.mem.sums, queryBlock)
 		u.eachBlock(first, lo, hi, func(b, at int) {
 			k := u.mem.keys[b]
-			k.Gemm(u.mem.q[m0*u.size:], u.size, &kernel.OutF32{C: scores[at:], Ldc: width}, kernel.Range{M1: m1 - m0, P1: k.Panels()})
+			k.Gemm(u.mem.q[(m0-u.from)*u.size:], u.size, &kernel.OutF32{C: scores[at:], Ldc: width}, kernel.Range{M1: m1 - m0, P1: k.Panels()})
 		})
 		for i := range m1 - m0 {
 			whole := scores[i*width:][:width]

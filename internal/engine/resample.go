@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 
 	"lowbit/internal/kernel"
@@ -28,7 +29,7 @@ type weighted struct {
 // lowerResample emits Resize and Upsample of any interpolation, one axis after the other.
 func lowerResample(lw *lowerer, n *node) bool {
 	x, y := n.in[0], n.out[0]
-	if !x.is(tensor.Float32) || x.elems() == 0 || y.elems() == 0 {
+	if !x.is(tensor.Float32) || x.elems() == 0 || y.elems() == 0 || max(x.elems(), y.elems()) > math.MaxInt32 { // offsets have 32 bits
 		return false
 	}
 	samples, ok := samplesOf(n)
