@@ -24,7 +24,7 @@ func (lw *lowerer) body(n *node, attr string, st *step) (*body, bool) {
 	if g == nil {
 		return nil, false
 	}
-	c := copyConsts(g)
+	c := g.Without()
 	b := &body{formal: g.In, out: valueNames(g.Out)}
 	if n.kind == "If" {
 		b.formal = nil // it feeds nothing

@@ -19,7 +19,7 @@ func prepare(m *graph.Model, types map[string]graph.Type, override []string) (*g
 	g := *m.Graph
 	c.Graph = &g
 	if len(override) > 0 {
-		g = *withoutConsts(m.Graph, override)
+		g = *m.Graph.Without(override...)
 	}
 	for range maxInline {
 		facts, err := op.Infer(&c, types)
@@ -32,27 +32,16 @@ func prepare(m *graph.Model, types map[string]graph.Type, override []string) (*g
 			return &c, facts, nil
 		}
 		g.Nodes = nodes
-		for _, k := range in.consts {
-			consts := copyConsts(&g)
-			consts.AddConst(k)
-			g = *consts
+		if len(in.consts) > 0 {
+			g = *g.Without()
+			for _, k := range in.consts {
+				g.AddConst(k)
+			}
 		}
 	}
 	facts, err := op.Infer(&c, types)
 	return &c, facts, err
 }
-
-func withoutConsts(g *graph.Graph, names []string) *graph.Graph {
-	c := graph.Graph{Name: g.Name, Nodes: g.Nodes, In: g.In, Out: g.Out, Info: g.Info}
-	for _, k := range g.Consts() {
-		if !slices.Contains(names, k.Name) {
-			c.AddConst(k)
-		}
-	}
-	return &c
-}
-
-func copyConsts(g *graph.Graph) *graph.Graph { return withoutConsts(g, nil) }
 
 func takenNames(g *graph.Graph) map[string]bool {
 	taken := map[string]bool{}
@@ -98,6 +87,9 @@ func (in *inliner) nodes(list []*graph.Node) []*graph.Node {
 func (in *inliner) expand(n *graph.Node) []*graph.Node {
 	if f := in.model.Function(n.Domain, n.Op, n.Overload); f != nil {
 		return in.call(n, f)
+	}
+	if list := op.Invariants(n); list != nil {
+		return list
 	}
 	if n.Op != "If" || graph.CanonicalDomain(n.Domain) != "" || len(n.In) != 1 {
 		return nil
@@ -182,7 +174,7 @@ func (in *inliner) body(nodes []*graph.Node, consts []*graph.Const, results []st
 	}
 	out := make([]*graph.Node, 0, len(nodes)+len(want))
 	for _, n := range nodes {
-		out = append(out, renamed(n, names))
+		out = append(out, n.Renamed(names))
 	}
 	for i, w := range want {
 		if w != "" {
@@ -191,56 +183,6 @@ func (in *inliner) body(nodes []*graph.Node, consts []*graph.Const, results []st
 				src = to
 			}
 			out = append(out, &graph.Node{Op: "Identity", Name: w, In: []string{src}, Out: []string{w}})
-		}
-	}
-	return out
-}
-
-// renamed copies n with the values that names lists renamed, in its subgraphs too.
-func renamed(n *graph.Node, names map[string]string) *graph.Node {
-	c := *n
-	c.In, c.Out = renameAll(n.In, names), renameAll(n.Out, names)
-	c.Attrs = slices.Clone(n.Attrs)
-	for i, a := range n.Attrs {
-		if g, ok := a.Value.(*graph.Graph); ok {
-			b := *a
-			b.Value = renamedGraph(n, g, names)
-			c.Attrs[i] = &b
-		}
-	}
-	return &c
-}
-
-// renamedGraph renames what a subgraph of n reads from outside; names of its own hide outer ones.
-func renamedGraph(n *graph.Node, g *graph.Graph, names map[string]string) *graph.Graph {
-	inner := map[string]string{}
-	for _, name := range n.Free(g) {
-		if to, ok := names[name]; ok {
-			inner[name] = to
-		}
-	}
-	c := *copyConsts(g)
-	c.Nodes = make([]*graph.Node, len(g.Nodes))
-	for i, n := range g.Nodes {
-		c.Nodes[i] = renamed(n, inner)
-	}
-	c.Out = slices.Clone(g.Out)
-	for i, v := range g.Out {
-		if to, ok := inner[v.Name]; ok {
-			w := *v
-			w.Name = to
-			c.Out[i] = &w
-		}
-	}
-	return &c
-}
-
-func renameAll(list []string, names map[string]string) []string {
-	out := make([]string, len(list))
-	for i, name := range list {
-		out[i] = name
-		if to, ok := names[name]; ok {
-			out[i] = to
 		}
 	}
 	return out
