@@ -64,7 +64,7 @@ type qdq struct {
 	values map[string]*plan.Value // by As
 	nodes  map[string]*plan.Node  // those that read or write quantized values
 	stored map[string]operand     // by As
-	outer  map[string]string      // by As: dequantized values of the main graph that several subgraphs read
+	outer  map[string]string      // by As: dequantized constants of the main graph, which subgraphs may read
 	within map[string][]*graph.Graph
 	fixed  bool // activations have parameters: the operators on codes have to see both DequantizeLinear
 	writer weight.Writer
@@ -158,6 +158,9 @@ func (w *weaver) read(as string) (string, error) {
 	back := w.used.added(as + "_dq")
 	w.back[as] = back
 	if v.Role != plan.RoleActivation {
+		if w.g == w.m.Graph {
+			w.outer[as] = back
+		}
 		nodes, err := w.constant(v, back)
 		w.front = append(w.front, nodes...)
 		return back, err

@@ -131,9 +131,9 @@ func TestRandomNetworks(t *testing.T) {
 	})
 }
 
-// ratio is the SQNR of all outputs of m together.
+// ratio is the SQNR of the worst output of m.
 func ratio(m *graph.Model, want, got map[string]*tensor.Tensor) float64 {
-	var d report.Diff
-	report.Outputs(&d, m.Graph.Out, want, got)
+	var d report.Diffs
+	d.Add(m.Graph.Out, want, got)
 	return d.SQNR()
 }

@@ -1,6 +1,7 @@
 package pass_test
 
 import (
+	"strings"
 	"testing"
 
 	"lowbit/internal/format"
@@ -67,6 +68,15 @@ func checkHomes(t *testing.T, m *graph.Model) {
 				t.Errorf("%s: its codes %q are outside of its graph", n.Label(), n.In[0])
 			}
 		}
+	}
+	back := 0
+	for _, n := range m.Graph.Nodes {
+		if n.Op == "DequantizeLinear" && strings.HasPrefix(n.In[0], "w_q") {
+			back++
+		}
+	}
+	if back > 1 {
+		t.Errorf("w is dequantized %d times in the main graph", back)
 	}
 	if m.Graph.ConstTensor("w") != nil || m.Graph.ConstTensor("v") != nil {
 		t.Error("float weights are still there")
