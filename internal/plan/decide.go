@@ -14,7 +14,7 @@ import (
 // subgraphs. unseen names values that calibration never met, which therefore stay in float.
 func Decide(m *graph.Model, facts op.Facts, set Settings, unseen map[string]bool) *Plan {
 	p := &Plan{Mode: set.Mode, Target: set.Target.Name}
-	d := &decider{plan: p, model: m, facts: facts, set: set, unseen: unseen, consts: constants(m), values: map[string]*Value{}, finites: map[string]bool{}}
+	d := &decider{plan: p, model: m, facts: facts, set: set, unseen: unseen, consts: constants(m), values: map[string]*Value{}, finites: map[string]bool{}, counted: map[string]bool{}}
 	for g := range m.Graph.Graphs() {
 		d.graph(g)
 	}
@@ -30,6 +30,7 @@ type decider struct {
 	consts  map[string]*tensor.Tensor // of all graphs
 	values  map[string]*Value         // by As
 	finites map[string]bool           // constants that were looked at: whether all elements are numbers
+	counted map[string]bool           // weights that stays has found
 
 	g   *graph.Graph
 	x   *graph.Index
@@ -64,6 +65,7 @@ func (d *decider) graph(g *graph.Graph) {
 		}
 		row := &Node{Name: NodeName(n), Op: op.QualifiedName(n), Quantized: d.in[n], Reason: d.why[n]}
 		d.plan.Nodes = append(d.plan.Nodes, row)
+		row.stays = d.stays(n, q)
 		switch {
 		case row.Quantized:
 			d.commit(n, q, row)
@@ -71,6 +73,22 @@ func (d *decider) graph(g *graph.Graph) {
 			d.store(n, q, row)
 		}
 	}
+}
+
+// stays returns the bytes of the weights of a node that computes in float because the target has no static form of it, or because
+// calibration does not see what it reads, as in the body of a loop.
+func (d *decider) stays(n *graph.Node, q *op.Quant) (bytes int) {
+	static := slices.Contains(d.set.Target.Float, n.Op) || slices.ContainsFunc(n.In, func(name string) bool { return d.unseen[name] })
+	if _, left := d.set.Leave[NodeName(n)]; d.set.Mode != Static || d.in[n] || left || !static {
+		return 0
+	}
+	for i, name := range n.In {
+		if t := d.constant(name); t != nil && q.Role(i) == op.Weight && t.DType == tensor.Float32 && !d.counted[name] {
+			d.counted[name] = true
+			bytes += t.Bytes()
+		}
+	}
+	return bytes
 }
 
 // store lets a node that computes in float read its weight from codes.

@@ -114,6 +114,7 @@ type Node struct {
 	output string // the value that it writes, by As; "" where that is not quantized
 	sum    bool   // it adds its operands
 	halves bool   // its results are often halves of a step
+	stays  int    // bytes of weights that it reads in float for no other reason than that the mode is Static
 }
 
 // Value returns the line that nodes call by that name, or nil.
@@ -163,6 +164,16 @@ func (p *Plan) Idle(activations bool) []string {
 		}
 	}
 	return notes
+}
+
+// Stays tells of the nodes whose weights stay in float in mode Static alone: their operators, and how many bytes these weights take.
+func (p *Plan) Stays() (ops []string, bytes int) {
+	for _, n := range p.Nodes {
+		if bytes += n.stays; n.stays > 0 && !slices.Contains(ops, n.Op) {
+			ops = append(ops, n.Op)
+		}
+	}
+	return ops, bytes
 }
 
 // Quantized returns how many nodes compute on quantized values.

@@ -11,6 +11,7 @@ import (
 	"lowbit/internal/calib"
 	"lowbit/internal/format"
 	"lowbit/internal/op"
+	"lowbit/internal/tensor"
 )
 
 // fitted returns a plan of the chain network with parameters.
@@ -195,5 +196,34 @@ func TestQuantRows(t *testing.T) {
 		if q.ShapeOnly && len(q.In) > 0 {
 			t.Errorf("%s does not look at elements that it wants quantized", o.Name)
 		}
+	}
+}
+
+// TestStays counts weights that mode static alone leaves in float, each once.
+func TestStays(t *testing.T) {
+	m := parse(t, `g (float[3,1,8] x, float[4,8] z) => (float[3,1,1,4] y, float[4,8] a, float[4,8] b, float[4,8] c) <float[8,8] w> {
+		y = LSTM <hidden_size = 4> (x, lw, lr)
+		a = MatMul (z, w)
+		b = MatMul (a, w)
+		c = MatMul (b, v)
+	}`)
+	for name, shape := range map[string][]int{"lw": {1, 16, 8}, "lr": {1, 16, 4}, "w": {8, 8}, "v": {8, 8}} {
+		m.Graph.SetConst(name, tensor.New(tensor.Float32, shape...))
+	}
+	set := settings(t, "W8A8")
+	set.Target = LookupTarget("ort-cpu")
+	if ops, bytes := decide(t, m, set).Stays(); len(ops) != 1 || ops[0] != "LSTM" || bytes != 4*16*(8+4) {
+		t.Errorf("%v, %d bytes", ops, bytes)
+	}
+	if ops, bytes := decide(t, m, set, "z", "a").Stays(); len(ops) != 2 || bytes != 4*(16*(8+4)+8*8) {
+		t.Errorf("with products that calibration does not see: %v, %d bytes", ops, bytes)
+	}
+	set.Leave = map[string]string{"a": "left", "b": "left"}
+	if ops, _ := decide(t, m, set, "z", "a").Stays(); len(ops) != 1 {
+		t.Errorf("what is left in float on purpose: %v", ops)
+	}
+	set.Mode = Dynamic
+	if ops, bytes := decide(t, m, set).Stays(); len(ops) != 0 || bytes != 0 {
+		t.Errorf("in mode dynamic: %v, %d bytes", ops, bytes)
 	}
 }

@@ -358,6 +358,7 @@ func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) err
 // finish makes the quantized network, compares it with the float one and says where it came from.
 func (q *quantization) finish() error {
 	q.warnings = append(q.warnings, q.plan.Idle(q.observed)...)
+	q.tellStays()
 	if q.judge == nil {
 		if err := q.rewrite(); err != nil {
 			return err
@@ -375,6 +376,25 @@ func (q *quantization) finish() error {
 	}
 	q.warnings = append(q.warnings, q.gate.warnings()...)
 	return q.describe()
+}
+
+// staysMost is the share of a network's constants that may stay in float for the mode alone without a word.
+const staysMost = 0.25
+
+// tellStays says that much of the network is left in float by mode static alone.
+func (q *quantization) tellStays() {
+	all := 0
+	for g := range q.float.Graph.Graphs() {
+		for _, c := range g.Consts() {
+			if c.Tensor != nil {
+				all += c.Tensor.Bytes()
+			}
+		}
+	}
+	if ops, bytes := q.plan.Stays(); float64(bytes) > staysMost*float64(all) {
+		q.warnings = append(q.warnings, fmt.Sprintf("%.0f %% of the network are weights of %s that stay in float, for which there is no static form: mode dynamic or weights quantizes them too",
+			100*float64(bytes)/float64(all), strings.Join(ops, ", ")))
+	}
 }
 
 // lastWord compares the network on the samples that nothing was chosen by, where there are any; else
