@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +13,7 @@ import (
 	"lowbit/internal/atomicfile"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
+	"lowbit/internal/graph"
 	"lowbit/internal/report"
 )
 
@@ -49,12 +52,38 @@ type compareJSON struct {
 	MaxAbs  float64        `json:"max_abs"`
 	Agree   float64        `json:"top1_agreement"`
 	Apart   int            `json:"outputs_apart,omitempty"` // outputs of other sizes, which are not compared
+	Outputs []outputJSON   `json:"outputs"`                 // those that are compared, each by itself
 	Layers  []layerDifJSON `json:"layers"`
+}
+
+// worstTold is how many outputs are told of by name.
+const worstTold = 4
+
+// worst names the outputs that differ most.
+func (c *compareJSON) worst() string {
+	list := slices.Clone(c.Outputs)
+	slices.SortStableFunc(list, func(a, b outputJSON) int { return cmp.Compare(a.SQNR, b.SQNR) })
+	var each []string
+	for _, o := range list[:min(worstTold, len(list))] {
+		each = append(each, fmt.Sprintf("%s %.2f dB", o.Name, o.SQNR))
+	}
+	return strings.Join(each, ", ")
+}
+
+// outputJSON is what is told of one output. What is told of all is what the worst comes to.
+type outputJSON struct {
+	Name   string  `json:"name"`
+	SQNR   float64 `json:"sqnr_db"`
+	Cosine float64 `json:"cosine"`
+	MaxAbs float64 `json:"max_abs"`
 }
 
 // String sums up how the outputs differ.
 func (c *compareJSON) String() string {
 	text := fmt.Sprintf("outputs over %d samples: %.2f dB, cosine %.6f, max abs %.4g, same top class %.1f %%", c.Samples, c.SQNR, c.Cosine, c.MaxAbs, 100*c.Agree)
+	if len(c.Outputs) > 1 {
+		text += "; the worst " + c.worst()
+	}
 	if c.Apart > 0 {
 		text += fmt.Sprintf("; %d outputs of other sizes are not compared", c.Apart)
 	}
@@ -175,11 +204,11 @@ func (a *app) comparison(ctx context.Context, ma, mb *lowbit.Model, c *compareFl
 	if c.layers {
 		pair.See = values.see
 	}
-	cmp, err := a.runPair(ctx, pair, src)
+	found, err := a.runPair(ctx, pair, src)
 	if err != nil {
 		return nil, err
 	}
-	out := compared(cmp, same.a, values)
+	out := compared(found, pair.Outputs, same.a, values)
 	if c.layers {
 		err = a.addLosses(ctx, ma, mb, src, out)
 	}
@@ -188,26 +217,31 @@ func (a *app) comparison(ctx context.Context, ma, mb *lowbit.Model, c *compareFl
 
 // runPair runs every sample through both models.
 func (a *app) runPair(ctx context.Context, pair report.Pair, src *dataset.Source) (*report.Comparison, error) {
-	cmp, p := &report.Comparison{}, a.newProgress()
+	found, p := &report.Comparison{}, a.newProgress()
 	for i := range src.Len() {
 		s, err := src.Sample(i)
 		if err != nil {
 			return nil, err
 		}
-		if err := cmp.Add(ctx, pair, s.Inputs); err != nil {
+		if err := found.Add(ctx, pair, s.Inputs); err != nil {
 			return nil, fault.At(s.Name, err)
 		}
 		p.update("compare", i+1, src.Len())
 	}
-	return cmp, nil
+	return found, nil
 }
 
 // compared sums up a comparison, its layers in the order in which the first model computes them.
-func compared(cmp *report.Comparison, order []string, values *spans) *compareJSON {
-	out := &compareJSON{Schema: compareSchema, Samples: cmp.Samples, SQNR: cmp.Outputs.SQNR(), Cosine: cmp.Outputs.Cosine(),
-		MaxAbs: cmp.Outputs.MaxAbs(), Agree: float64(cmp.Agree) / float64(cmp.Samples), Apart: cmp.Outputs.Apart(), Layers: []layerDifJSON{}}
+func compared(found *report.Comparison, outs []*graph.Value, order []string, values *spans) *compareJSON {
+	out := &compareJSON{Schema: compareSchema, Samples: found.Samples, SQNR: found.Outputs.SQNR(), Cosine: found.Outputs.Cosine(),
+		MaxAbs: found.Outputs.MaxAbs(), Agree: float64(found.Agree) / float64(found.Samples), Apart: found.Outputs.Apart(), Outputs: []outputJSON{}, Layers: []layerDifJSON{}}
+	for i, d := range found.Outputs {
+		if d.Len() > 0 {
+			out.Outputs = append(out.Outputs, outputJSON{outs[i].Name, d.SQNR(), d.Cosine(), d.MaxAbs()})
+		}
+	}
 	for _, name := range order {
-		if d := cmp.Layers[name]; d != nil {
+		if d := found.Layers[name]; d != nil {
 			l := layerDifJSON{Name: name, SQNR: d.SQNR(), Cosine: d.Cosine(), MaxAbs: d.MaxAbs()}
 			values.fill(&l)
 			out.Layers = append(out.Layers, l)

@@ -272,12 +272,12 @@ func (e *exam) measure(ctx context.Context, m *graph.Model) (float64, error) {
 }
 
 // compare returns how a network's outputs differ from those in float.
-func (e *exam) compare(ctx context.Context, m *graph.Model) (report.Diff, error) {
-	diffs := make([]report.Diff, len(e.few))
+func (e *exam) compare(ctx context.Context, m *graph.Model) (report.Diffs, error) {
+	diffs := make([]report.Diffs, len(e.few))
 	err := e.run(ctx, m, func(i int, out map[string]*tensor.Tensor) {
-		report.Outputs(&diffs[i], e.Float.Graph.Out, e.answers[i], out)
+		diffs[i].Add(e.Float.Graph.Out, e.answers[i], out)
 	})
-	var d report.Diff
+	var d report.Diffs
 	for _, x := range diffs {
 		d.Merge(x)
 	}

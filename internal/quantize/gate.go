@@ -20,12 +20,13 @@ import (
 // A Gate is the comparison of the quantized network with the float one on samples.
 type Gate struct {
 	Samples int
-	SQNR    float64 // of the outputs together, in dB
+	SQNR    float64 // of the worst output, in dB
 	Error   float64 // its standard error, by leaving out each sample in turn; 0 for a single one
 	Cosine  float64
 	Agree   float64 // share of samples with the same largest element of the first output
 	Fresh   bool    // no choice was made by these samples
-	each    []report.Diff
+	each    []report.Diffs
+	all     report.Diffs // the same together
 	net     *graph.Model // what was compared
 	wide    *Gate        // the same with more samples
 }
@@ -75,15 +76,15 @@ func (g *Gate) String() string {
 func (g *Gate) low() float64 { return g.SQNR - g.Error }
 
 // newGate sums up what was found of each sample, in order.
-func newGate(each []report.Diff, same int) *Gate {
-	var d report.Diff
+func newGate(each []report.Diffs, same int) *Gate {
+	var d report.Diffs
 	for i := range each {
 		d.Merge(each[i])
 	}
-	g := &Gate{Samples: len(each), SQNR: d.SQNR(), Cosine: d.Cosine(), Agree: float64(same) / float64(len(each)), each: each}
+	g := &Gate{Samples: len(each), SQNR: d.SQNR(), Cosine: d.Cosine(), Agree: float64(same) / float64(len(each)), each: each, all: d}
 	without, mean, sum := make([]float64, len(each)), 0.0, 0.0
 	for i := range each {
-		var rest report.Diff
+		var rest report.Diffs
 		for k := range each {
 			if k != i {
 				rest.Merge(each[k])
@@ -107,7 +108,7 @@ func (g *Gate) gain(before *Gate) (mean, err float64) {
 	n := float64(len(g.each))
 	by := make([]float64, len(g.each))
 	for i := range by {
-		by[i] = g.each[i].SQNR() - before.each[i].SQNR()
+		by[i] = g.each[i].Within(g.all) - before.each[i].Within(before.all)
 		mean += by[i] / n
 	}
 	if n < 2 {
@@ -250,7 +251,7 @@ func (j *judge) first(n int) *judge {
 
 // A verdict is what comparing a network with the float one finds of each sample, and in how many both agree.
 type verdict struct {
-	Each []report.Diff
+	Each []report.Diffs
 	Same int
 }
 
@@ -284,7 +285,7 @@ func (j *judge) measure(m *graph.Model) (*verdict, error) {
 			return nil, err
 		}
 	}
-	v, agree := &verdict{Each: make([]report.Diff, len(j.numbers))}, make([]int, len(j.numbers))
+	v, agree := &verdict{Each: make([]report.Diffs, len(j.numbers))}, make([]int, len(j.numbers))
 	err = calib.Each(j.ctx, len(j.numbers), j.threads, func(ctx context.Context, i int) error {
 		var k judged
 		var err error
@@ -298,7 +299,7 @@ func (j *judge) measure(m *graph.Model) (*verdict, error) {
 		}
 		out, err := s.Run(ctx, k.inputs())
 		if err == nil {
-			agree[i] = report.Outputs(&v.Each[i], j.float.Graph.Out, k.answers, out)
+			agree[i] = v.Each[i].Add(j.float.Graph.Out, k.answers, out)
 		}
 		return err
 	})

@@ -13,10 +13,10 @@ import (
 // all are for a good one.
 func TestGateOfOtherSizes(t *testing.T) {
 	outs := []*graph.Value{{Name: "y"}}
-	each := func(sizes ...int) (list []report.Diff) {
+	each := func(sizes ...int) (list []report.Diffs) {
 		for _, n := range sizes {
-			var d report.Diff
-			report.Outputs(&d, outs, map[string]*tensor.Tensor{"y": tensor.New(tensor.Float32, 3)}, map[string]*tensor.Tensor{"y": tensor.New(tensor.Float32, n)})
+			var d report.Diffs
+			d.Add(outs, map[string]*tensor.Tensor{"y": tensor.New(tensor.Float32, 3)}, map[string]*tensor.Tensor{"y": tensor.New(tensor.Float32, n)})
 			list = append(list, d)
 		}
 		return list

@@ -21,9 +21,10 @@ import (
 
 // gateOf is a comparison on samples with those ratios in dB.
 func gateOf(dbs ...float64) *Gate {
-	each := make([]report.Diff, len(dbs))
+	each := make([]report.Diffs, len(dbs))
 	for i, db := range dbs {
-		each[i].Add([]float32{1}, []float32{1 - float32(math.Pow(10, -db/20))})
+		each[i] = make(report.Diffs, 1)
+		each[i][0].Add([]float32{1}, []float32{1 - float32(math.Pow(10, -db/20))})
 	}
 	return newGate(each, 0)
 }

@@ -124,7 +124,7 @@ func sqnr(t *testing.T, a, b *graph.Model, samples []calib.Inputs) float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d report.Diff
+	var d report.Diffs
 	for _, s := range samples {
 		x, err := sa.Run(context.Background(), s())
 		if err != nil {
@@ -134,7 +134,7 @@ func sqnr(t *testing.T, a, b *graph.Model, samples []calib.Inputs) float64 {
 		if err != nil {
 			t.Fatal(err)
 		}
-		report.Outputs(&d, a.Graph.Out, x, y)
+		d.Add(a.Graph.Out, x, y)
 	}
 	return d.SQNR()
 }

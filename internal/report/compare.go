@@ -17,7 +17,7 @@ type Runner interface {
 // that both show under one name.
 type Comparison struct {
 	Samples, Agree int // samples, and those where the first output has its largest element at the same place
-	Outputs        Diff
+	Outputs        Diffs
 	Layers         map[string]*Diff
 }
 
@@ -59,7 +59,7 @@ func (c *Comparison) Add(ctx context.Context, p Pair, in map[string]*tensor.Tens
 		return err
 	}
 	c.Samples++
-	c.Agree += Outputs(&c.Outputs, p.Outputs, a, b)
+	c.Agree += c.Outputs.Add(p.Outputs, a, b)
 	return nil
 }
 

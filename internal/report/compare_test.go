@@ -61,21 +61,6 @@ func TestComparison(t *testing.T) {
 	}
 }
 
-// TestOutputsApart leaves out outputs of other sizes, and claims no likeness where nothing else is left.
-func TestOutputsApart(t *testing.T) {
-	outs := []*graph.Value{{Name: "y"}, {Name: "z"}}
-	long, short := tensor.Float32s([]float32{1, 2, 3}, 3), tensor.Float32s([]float32{1, 2}, 2)
-	var d Diff
-	if Outputs(&d, outs[:1], map[string]*tensor.Tensor{"y": long}, map[string]*tensor.Tensor{"y": short}) != 0 || d.Apart() != 1 || d.SQNR() != -Exact {
-		t.Errorf("%d apart, %.1f dB", d.Apart(), d.SQNR())
-	}
-	var both Diff
-	Outputs(&both, outs, map[string]*tensor.Tensor{"y": long, "z": short}, map[string]*tensor.Tensor{"y": short, "z": short})
-	if both.Merge(d); both.Apart() != 2 || both.Len() != 2 || both.SQNR() != Exact {
-		t.Errorf("%d apart, %d elements, %.1f dB", both.Apart(), both.Len(), both.SQNR())
-	}
-}
-
 func TestPage(t *testing.T) {
 	s := Section{Heading: "Variants <1>", Text: "a & b", Header: []string{"name", "dB"}, Rows: [][]string{{"<script>", "12"}}}
 	chart, err := Bars("SQNR", "dB", []string{"int8", "int4"}, []float64{30.5, -2})

@@ -7,7 +7,6 @@ import (
 	"math"
 
 	"lowbit/internal/format"
-	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
@@ -151,29 +150,6 @@ func Floats(t *tensor.Tensor) []float32 {
 		return y
 	}
 	return nil
-}
-
-// Outputs adds the float outputs of two runs to d and returns 1 if the first float output has
-// its largest element at the same place in both, else 0. Outputs of other sizes are left out: those of a network
-// that computes them from its values, such as the durations of speech, may come out longer or shorter.
-func Outputs(d *Diff, outs []*graph.Value, a, b map[string]*tensor.Tensor) int {
-	agree, first := 1, true
-	for _, v := range outs {
-		x, y := Floats(a[v.Name]), Floats(b[v.Name])
-		switch {
-		case x == nil || y == nil:
-			continue
-		case len(x) != len(y):
-			d.apart++
-		default:
-			d.Add(x, y)
-		}
-		if first && (len(x) != len(y) || ArgMax(x) != ArgMax(y)) {
-			agree = 0
-		}
-		first = false
-	}
-	return agree
 }
 
 // InTop says whether element i is among the k largest of x; of equal elements the first counts as

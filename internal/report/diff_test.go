@@ -7,8 +7,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"lowbit/internal/graph"
-	"lowbit/internal/tensor"
 	"lowbit/internal/testdata"
 )
 
@@ -91,25 +89,5 @@ func TestArgMax(t *testing.T) {
 	}
 	if InTop(x, -1, 9) || InTop(x, 4, 9) || InTop([]float32{nan}, 0, 1) || !InTop([]float64{1, 2}, 1, 1) {
 		t.Error("elements that are not there")
-	}
-}
-
-func TestOutputs(t *testing.T) {
-	values := []*graph.Value{{Name: "class"}, {Name: "index"}, {Name: "boxes"}, {Name: "gone"}}
-	a := map[string]*tensor.Tensor{"class": tensor.Float32s([]float32{1, 3}, 2), "index": tensor.Vector(1), "boxes": tensor.Float32s([]float32{4}, 1)}
-	b := map[string]*tensor.Tensor{"class": tensor.Float32s([]float32{1, 2}, 2), "index": tensor.Vector(0), "boxes": tensor.Float32s([]float32{5}, 1)}
-	var d Diff
-	if agree := Outputs(&d, values, a, b); agree != 1 || d.Len() != 3 || d.MaxAbs() != 1 {
-		t.Errorf("agree %d, %d elements, %v", agree, d.Len(), d.MaxAbs())
-	}
-	half := func(bits ...uint16) *tensor.Tensor { return tensor.Wrap(tensor.Float16, bits, len(bits)) }
-	var h Diff
-	Outputs(&h, values[2:3], map[string]*tensor.Tensor{"boxes": half(0x3c00, 0x4000)}, map[string]*tensor.Tensor{"boxes": half(0x3c00, 0x3c00)})
-	if h.Len() != 2 || h.MaxAbs() != 1 {
-		t.Errorf("in 16 bits: %d elements, %v", h.Len(), h.MaxAbs())
-	}
-	b["class"] = tensor.Float32s([]float32{3, 1}, 2)
-	if Outputs(&d, values, a, b) != 0 {
-		t.Error("the largest elements differ")
 	}
 }
