@@ -39,6 +39,11 @@ func OpenData(path string, o DataOptions, models ...*Model) (*Data, error) {
 	if o.Samples < 0 {
 		return nil, fault.Invalidf("samples", "%d is negative", o.Samples)
 	}
+	for _, m := range models {
+		if err := m.check(); err != nil {
+			return nil, err
+		}
+	}
 	d := dataset.Options{Labels: o.Labels, Split: o.Split, Samples: o.Samples, Seed: o.Seed}
 	if len(models) > 0 {
 		d.Inputs = models[0].Inputs()

@@ -1,6 +1,7 @@
 package lowbit
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 
@@ -67,7 +68,7 @@ func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (
 	}
 	out := &Diagnosis{Healthy: d.Healthy, SQNR: d.SQNR, Score: d.Score, Causes: d.Causes, Layers: d.Layers, Warnings: d.Warnings}
 	if f := d.Fixed; f != nil {
-		out.Fixed = &Fixed{Model: FromGraph(f.Model, quantized.path), SQNR: f.SQNR, Score: f.Score, Made: f.Made}
+		out.Fixed = &Fixed{Model: madeFrom(f.Model, quantized.path, float, quantized), SQNR: f.SQNR, Score: f.Score, Made: f.Made}
 	}
 	return out, nil
 }
@@ -86,6 +87,9 @@ func Losses(ctx context.Context, float, quantized *Model, o DiagnoseOptions) ([]
 // Factors tells by what repairs multiplied the channels of a quantized model's values, by name. A model that is not made
 // from the other is an error.
 func Factors(float, quantized *Model) (map[string][]float64, error) {
+	if err := cmp.Or(float.check(), quantized.check()); err != nil {
+		return nil, err
+	}
 	return doctor.Factors(float.graph, quantized.graph)
 }
 
@@ -93,6 +97,9 @@ func Factors(float, quantized *Model) (map[string][]float64, error) {
 func (o *DiagnoseOptions) job(ctx context.Context, float, quantized *Model) (*doctor.Job, error) {
 	if ctx == nil {
 		return nil, fault.Invalidf("context", "is missing")
+	}
+	if err := cmp.Or(float.check(), quantized.check()); err != nil {
+		return nil, err
 	}
 	if o.Data == nil {
 		return nil, fault.Invalidf("data", "samples are needed to compare the models on")
@@ -123,7 +130,7 @@ func (o *DiagnoseOptions) job(ctx context.Context, float, quantized *Model) (*do
 	if o.Score != nil {
 		score := o.Score
 		j.Score = func(ctx context.Context, m *graph.Model) (float64, error) {
-			return score(ctx, FromGraph(m, quantized.path))
+			return score(ctx, madeFrom(m, quantized.path, float, quantized))
 		}
 	}
 	return j, nil

@@ -75,9 +75,10 @@ type Dim = graph.Dim
 
 // A Model is an open network. Its tensors may lie in mapped files, so Close comes after the last use.
 type Model struct {
-	graph *graph.Model
-	file  *onnx.File // nil where the model was made here
-	path  string
+	graph   *graph.Model
+	file    *onnx.File // nil where the model was made here
+	path    string
+	sources []string // files of the models that it was made from
 }
 
 // Open reads the model in a file, and the files that its tensors lie in. Those are mapped, and are not to change until
@@ -106,20 +107,43 @@ func Decode(b []byte) (*Model, error) {
 
 // Close releases the model's files. A model that was made here needs no Close.
 func (m *Model) Close() error {
-	if m.file == nil {
+	if m == nil || m.file == nil {
 		return nil
 	}
 	return m.file.Close()
 }
 
-// Path is the file that the model was read from.
-func (m *Model) Path() string { return m.path }
+// check refuses a model that was neither opened nor made.
+func (m *Model) check() error {
+	if m == nil || m.graph == nil {
+		return fault.Invalidf("model", "is missing").WithHint("open one first")
+	}
+	return nil
+}
+
+// Path is the file that the model was read from; of a model that was made here, that of what it was made from.
+func (m *Model) Path() string {
+	if m == nil {
+		return ""
+	}
+	return m.path
+}
 
 // Inputs lists what a run has to be given, in the model's order: the inputs without an initializer. The values are the model's own and not to be changed.
-func (m *Model) Inputs() []*Value { return m.graph.Graph.Required() }
+func (m *Model) Inputs() []*Value {
+	if m.check() != nil {
+		return nil
+	}
+	return m.graph.Graph.Required()
+}
 
 // Outputs lists what a run returns, in the model's order. The values are the model's own and not to be changed.
-func (m *Model) Outputs() []*Value { return slices.Clone(m.graph.Graph.Out) }
+func (m *Model) Outputs() []*Value {
+	if m.check() != nil {
+		return nil
+	}
+	return slices.Clone(m.graph.Graph.Out)
+}
 
 // Graph is the network itself, for packages of this module.
 func (m *Model) Graph() *graph.Model { return m.graph }
@@ -127,9 +151,21 @@ func (m *Model) Graph() *graph.Model { return m.graph }
 // FromGraph wraps a network, for packages of this module.
 func FromGraph(g *graph.Model, path string) *Model { return &Model{graph: g, path: path} }
 
+// madeFrom wraps a network that was made from models, whose files it may share tensors with.
+func madeFrom(g *graph.Model, path string, models ...*Model) *Model {
+	made := FromGraph(g, path)
+	for _, m := range models {
+		made.sources = slices.Concat(made.sources, m.Files(), m.sources)
+	}
+	return made
+}
+
 // Compile prepares the model to run on this machine. Where it declares all shapes, operators and shapes that cannot be run are errors here,
 // else of the first run with such shapes.
 func (m *Model) Compile(o CompileOptions) (*Session, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
 	e := engine.Options{Threads: o.Threads, Seed: o.Seed, MaxMemory: o.MaxMemory, Watch: o.Watch, Reference: o.Reference, Direct: o.Direct}
 	if o.CPU != "" {
 		l, err := kernel.ParseLevel(o.CPU)
@@ -145,15 +181,19 @@ func (m *Model) Compile(o CompileOptions) (*Session, error) {
 }
 
 // Save writes the model. The file appears whole or not at all. An existing one without Force, and the files that the model
-// was read from, are left as they are, with an error of kind [ErrInvalid]. The same model gives the same bytes.
+// and those that it was made from were read from, are left as they are, with an error of kind [ErrInvalid]. The same model
+// gives the same bytes.
 func (m *Model) Save(path string, o SaveOptions) error {
-	o.Sources = slices.Concat(o.Sources, m.Files())
+	if err := m.check(); err != nil {
+		return err
+	}
+	o.Sources = slices.Concat(o.Sources, m.Files(), m.sources)
 	return onnx.Save(path, m.graph, o)
 }
 
 // Files are those that the model was read from: its own, and those of its external data.
 func (m *Model) Files() []string {
-	if m.file == nil {
+	if m == nil || m.file == nil {
 		return nil
 	}
 	return m.file.Paths()
@@ -161,6 +201,9 @@ func (m *Model) Files() []string {
 
 // Bytes is the size of the model's files, or of what Save would write where it was made here.
 func (m *Model) Bytes() (int64, error) {
+	if err := m.check(); err != nil {
+		return 0, err
+	}
 	if m.file == nil {
 		b, err := onnx.Encode(m.graph)
 		return int64(len(b)), err

@@ -135,6 +135,9 @@ func QuantizeBy(ctx context.Context, m *Model, o quantize.Options) (*Result, err
 	if ctx == nil {
 		return nil, fault.Invalidf("context", "is missing")
 	}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	if open := o.Journal; open != nil {
 		o.Journal = func(work string) (repair.Journal, error) {
@@ -159,7 +162,7 @@ func QuantizeBy(ctx context.Context, m *Model, o quantize.Options) (*Result, err
 		}
 		r.Graph.SetMeta("lowbit.source_sha256", sum)
 	}
-	return &Result{Model: FromGraph(r.Graph, m.path), Plan: r.Plan, Gate: r.Gate, Fixes: r.Fixes, Effort: r.Effort, Drawn: r.Drawn, Warnings: r.Warnings, Elapsed: time.Since(start)}, nil
+	return &Result{Model: madeFrom(r.Graph, m.path, m), Plan: r.Plan, Gate: r.Gate, Fixes: r.Fixes, Effort: r.Effort, Drawn: r.Drawn, Warnings: r.Warnings, Elapsed: time.Since(start)}, nil
 }
 
 // workSum names a piece of work on the model by this program.

@@ -127,7 +127,7 @@ func checkTarget(path string, o Options) error {
 		}
 	}
 	if !o.Force {
-		return fault.Invalidf(path, "exists already").WithHint("replace it with --force")
+		return fault.Invalidf(path, "exists already").Telling(fs.ErrExist).WithHint("replace it with `force`")
 	}
 	return nil
 }
