@@ -35,12 +35,28 @@ type Diagnosis struct {
 	Fixed    *Fixed // nil where nothing was to be mended, or nothing helped
 }
 
-// A Cause is one thing that is wrong: Cause names it, at the node Name; Evidence and Fix are for people. Alone and Without
-// are what the outputs keep where only this is quantized, and where only this is not, as SQNR in dB.
+// A Cause is one thing that is wrong.
+//
+//	Name     string      // of the node
+//	Op       string      // its operator
+//	Value    string      // that is quantized there
+//	Cause    string      // one of a closed list, such as "rounding below bits"
+//	Evidence string      // what was measured, for people
+//	Fix      string      // what helps, for people, in the words of the command line
+//	Alone    float64     // SQNR of the outputs in dB where nothing else is quantized
+//	Without  float64     // and where only this is not
+//	Scores   *[2]float64 // DiagnoseOptions.Score likewise; nil without it
 type Cause = doctor.Cause
 
-// A Layer tells what a layer with weights loses by itself: Weights and Acts are the SQNR of its result in dB, with its
-// weights and with its input quantized.
+// A Layer tells what a layer with weights loses by itself. An SQNR of 999 dB tells that nothing differs, as
+// where nothing is quantized.
+//
+//	Name    string
+//	Op      string   // its operator
+//	Result  string   // the value that it makes in the quantized network
+//	Weights float64  // SQNR of its result in dB, with its weights quantized
+//	Acts    float64  // with its input quantized
+//	Alone   *float64 // SQNR of the outputs in dB where nothing else is quantized; nil where that was not measured
 type Layer = doctor.Layer
 
 // Fixed is the mended model.

@@ -74,6 +74,12 @@ func TestSaveKeepsSources(t *testing.T) {
 	if err := r.Model.Save(path, lowbit.SaveOptions{}); !errors.Is(err, fs.ErrExist) || !errors.Is(err, lowbit.ErrInvalid) {
 		t.Errorf("a file that exists: %v", err)
 	}
+	if err := r.Model.Save(filepath.Join(path+".d", "made.onnx"), lowbit.SaveOptions{}); !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, lowbit.ErrIO) {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+	if err := r.Model.Save("", lowbit.SaveOptions{}); !errors.Is(err, lowbit.ErrInvalid) {
+		t.Errorf("no path: %v", err)
+	}
 }
 
 // TestMissing holds what takes a model or a session to refuse none.

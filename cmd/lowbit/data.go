@@ -44,7 +44,7 @@ func (a *app) openData(d *dataFlags, m *lowbit.Model, others ...*lowbit.Model) (
 		return nil, err
 	}
 	for _, w := range src.Info().Warnings {
-		a.warn("%s", w)
+		a.warn("%s", flagged(w))
 	}
 	return src, nil
 }

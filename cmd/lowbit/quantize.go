@@ -339,8 +339,9 @@ func (q *quantizing) finish(r *lowbit.Result) error {
 	if n := len(pass.Narrowed(r.Model.Graph())); n > 0 && wideActs(r.Plan) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("ONNX Runtime multiplies activations of eight bits in %d nodes of this file; "+narrowHint, n))
 	}
-	for _, w := range r.Warnings {
-		q.warn("%s", w)
+	for i, w := range r.Warnings {
+		r.Warnings[i] = flagged(w)
+		q.warn("%s", r.Warnings[i])
 	}
 	if err := q.writeExtras(r); err != nil {
 		return err

@@ -25,7 +25,7 @@ var signatures = []signature{
 	{0, "%PDF-", "a PDF document", ""},
 	{0, "\x7fELF", "an ELF executable", ""},
 	{0, "MZ\x90", "a Windows executable", ""},
-	{0, "\x93NUMPY", "a NumPy array", "give it as data, with --data or --input"},
+	{0, "\x93NUMPY", "a NumPy array", "give it as data, with `data` or `input`"},
 	{0, "\x89HDF\r\n", "an HDF5 file (Keras)", exportHint},
 	{0, "GGUF", "a GGUF file (llama.cpp)", exportHint},
 	{4, "TFL3", "a TensorFlow Lite model", exportHint},
