@@ -2,6 +2,9 @@ package onnx
 
 import (
 	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"lowbit/internal/fault"
 )
@@ -48,6 +51,18 @@ var signatures = []signature{
 	{0, "{ ", "a JSON file", ""},
 	{0, "[{", "a JSON file", ""},
 	{0, "#!", "a script", ""},
+}
+
+// isText says whether bytes begin with a line of text, or are nothing else. A model may do so too, but for a damaged one it is odd.
+func isText(b []byte) bool {
+	for i := 0; i < min(len(b), 256); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 || unicode.IsControl(r) && !strings.ContainsRune("\t\r\n\f", r) {
+			return false
+		}
+		i += n
+	}
+	return true
 }
 
 // foreign recognises files of other kinds, so that the error can say what was given.
