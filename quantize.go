@@ -49,9 +49,9 @@ type QuantizeOptions struct {
 //	Keep        []Keep      // nodes that stay in float
 //	Overrides   []Override  // nodes that have other formats
 //	Fix         []string    // repairs by name, none, or auto, the default: those that help on samples held back
-//	Budget      string      // time that auto may take, estimated from operations, such as 90s; default 5m0s
+//	Budget      string      // time that auto may take, estimated from operations, such as 90s or 90; default 5m0s
 //	Outliers    float64     // columns of activations beyond it are multiplied in float; 0: none
-//	Trim        float64     // share of answers that dynamic fixed point of fewer bits may change, such as 0.02; 0: none
+//	Trim        float       // share of answers that dynamic fixed point of fewer bits may change, such as 0.02; 0: none
 //	Data        RecipeData  // samples to calibrate on, where QuantizeOptions has none
 //	Accuracy    struct      // for commands other than quantize
 //	Search      struct      // likewise
