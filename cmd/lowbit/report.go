@@ -60,7 +60,11 @@ func (a *app) report(dir, out string) error {
 		return a.printJSON(map[string]any{"schema": "lowbit.report/v1", "models": len(list), "output": out})
 	}
 	a.next("bench", filepath.Join(dir, list[0].row()[0]))
-	return a.printf("%s: %d models\n", out, len(list))
+	models := "models"
+	if len(list) == 1 {
+		models = "model"
+	}
+	return a.printf("%s: %d %s\n", out, len(list), models)
 }
 
 // inFolder lists the files in a folder whose names end so, by name.
