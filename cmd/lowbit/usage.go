@@ -113,7 +113,11 @@ func positional(names ...string) cobra.PositionalArgs {
 		if len(names) > 0 {
 			want = strings.Join(names, " and ")
 		}
-		return fault.Invalidf(cmd.CommandPath(), "takes %s, not %d arguments", want, len(args)).WithHint("usage: %s", cmd.UseLine())
+		count := fmt.Sprintf("%d arguments", len(args))
+		if len(args) == 1 {
+			count = "1 argument"
+		}
+		return fault.Invalidf(cmd.CommandPath(), "takes %s, not %s", want, count).WithHint("usage: %s", cmd.UseLine())
 	}
 }
 
