@@ -1,15 +1,18 @@
 package lowbit_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,10 +23,13 @@ import (
 
 // public is every exported function and type of the package; of generic functions one instance.
 var public = map[string]reflect.Type{
-	"Convert": reflect.TypeOf(lowbit.Convert), "Decode": reflect.TypeOf(lowbit.Decode), "Diagnose": reflect.TypeOf(lowbit.Diagnose), "Factors": reflect.TypeOf(lowbit.Factors),
-	"Losses": reflect.TypeOf(lowbit.Losses), "NewData": reflect.TypeOf(lowbit.NewData), "NewSequence": reflect.TypeOf(lowbit.NewSequence), "NewStrings": reflect.TypeOf(lowbit.NewStrings),
+	"Compare": reflect.TypeOf(lowbit.Compare), "Convert": reflect.TypeOf(lowbit.Convert), "Decode": reflect.TypeOf(lowbit.Decode), "Diagnose": reflect.TypeOf(lowbit.Diagnose), "Factors": reflect.TypeOf(lowbit.Factors),
+	"Losses": reflect.TypeOf(lowbit.Losses), "NewImageInput": reflect.TypeOf(lowbit.NewImageInput), "ParseRecipe": reflect.TypeOf(lowbit.ParseRecipe), "NewData": reflect.TypeOf(lowbit.NewData), "NewSequence": reflect.TypeOf(lowbit.NewSequence), "NewStrings": reflect.TypeOf(lowbit.NewStrings),
 	"NewTensor": reflect.TypeOf(lowbit.NewTensor[float32]), "NewTensorOf": reflect.TypeOf(lowbit.NewTensorOf[uint16]), "Open": reflect.TypeOf(lowbit.Open), "OpenData": reflect.TypeOf(lowbit.OpenData),
 	"OpenLimited": reflect.TypeOf(lowbit.OpenLimited), "Quantize": reflect.TypeOf(lowbit.Quantize), "ReadRecipe": reflect.TypeOf(lowbit.ReadRecipe), "Values": reflect.TypeOf(lowbit.Values[float32]),
+
+	"Calibration": reflect.TypeFor[lowbit.Calibration](), "CompareOptions": reflect.TypeFor[lowbit.CompareOptions](), "Comparison": reflect.TypeFor[lowbit.Comparison](), "ImageInput": reflect.TypeFor[lowbit.ImageInput](),
+	"PlanNode": reflect.TypeFor[lowbit.PlanNode](), "PlanValue": reflect.TypeFor[lowbit.PlanValue](), "RecipeData": reflect.TypeFor[lowbit.RecipeData](), "RecipeSamples": reflect.TypeFor[lowbit.RecipeSamples](), "Scheme": reflect.TypeFor[lowbit.Scheme](),
 
 	"Cause": reflect.TypeFor[lowbit.Cause](), "CompileOptions": reflect.TypeFor[lowbit.CompileOptions](), "DType": reflect.TypeFor[lowbit.DType](), "Data": reflect.TypeFor[lowbit.Data](),
 	"DataOptions": reflect.TypeFor[lowbit.DataOptions](), "DiagnoseOptions": reflect.TypeFor[lowbit.DiagnoseOptions](), "Diagnosis": reflect.TypeFor[lowbit.Diagnosis](), "Dim": reflect.TypeFor[lowbit.Dim](),
@@ -170,6 +176,88 @@ func TestPublicIsWhole(t *testing.T) {
 	}
 }
 
+// unsaid are fields of types from within that programs of other modules have no use for.
+var unsaid = []string{"Value.Doc", "Value.Meta", "Value.Unknown", "Type.Kind", "Type.Denotation", "Type.Unknown", "Dim.Doc"}
+
+// TestFieldsAreTold holds the comments of types that stand for those of packages within against these: go doc shows no more of them.
+func TestFieldsAreTold(t *testing.T) {
+	for name, text := range comments(t) {
+		typ := public[name]
+		if typ == nil || typ.PkgPath() == "lowbit" {
+			continue
+		}
+		var members []string
+		switch typ.Kind() {
+		case reflect.Struct:
+			for f := range typ.Fields() {
+				if f.IsExported() {
+					members = append(members, f.Name)
+				}
+			}
+		case reflect.Interface:
+			for m := range typ.Methods() {
+				members = append(members, m.Name)
+			}
+		}
+		for _, m := range members {
+			if !strings.Contains(text, "\n\t"+m+" ") && !strings.Contains(text, "\n\t"+m+"(") && !slices.Contains(unsaid, name+"."+m) {
+				t.Errorf("the comment of %s does not list %s", name, m)
+			}
+		}
+	}
+}
+
+// comments returns what the package's source tells of each type.
+func comments(t *testing.T) map[string]string {
+	paths, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	for _, path := range paths {
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.TYPE && len(g.Specs) == 1 {
+				told[g.Specs[0].(*ast.TypeSpec).Name.Name] = g.Doc.Text()
+			}
+		}
+	}
+	return told
+}
+
+// TestHintsNameNoFlags keeps the words of the command line out of what packages within tell: they write settings in backquotes,
+// which the command line spells as flags. What doctor advises is for the command line.
+func TestHintsNameNoFlags(t *testing.T) {
+	flag := regexp.MustCompile(`(^|[ (])--[a-z]`)
+	err := filepath.WalkDir("internal", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && (d.Name() == "doctor" || d.Name() == "testdata" || strings.HasPrefix(d.Name(), "_")) {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				if text, _ := strconv.Unquote(l.Value); flag.MatchString(text) {
+					t.Errorf("%s: %q names a flag", path, text)
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // exported tells of each function, method of an own type and type that d declares, and whether a comment does.
 func exported(d ast.Decl, tell func(name string, told bool)) {
 	switch d := d.(type) {
@@ -294,7 +382,21 @@ func TestMisuse(t *testing.T) {
 		"a diagnosis without data":      {lowbit.ErrInvalid, func() error { _, err := lowbit.Diagnose(ctx, m, m, lowbit.DiagnoseOptions{}); return err }},
 		"a file that would be replaced": {lowbit.ErrInvalid, func() error { return m.Save("testdata/tiny.onnx", lowbit.SaveOptions{Force: true}) }},
 		"a folder that is not there":    {lowbit.ErrIO, func() error { return m.Save("none/tiny.onnx", lowbit.SaveOptions{}) }},
-		"losses without data":           {lowbit.ErrInvalid, func() error { _, err := lowbit.Losses(ctx, m, m, lowbit.DiagnoseOptions{}); return err }},
+		"a comparison without data":     {lowbit.ErrInvalid, func() error { _, err := lowbit.Compare(ctx, m, m, lowbit.CompareOptions{}); return err }},
+		"a comparison with nothing": {lowbit.ErrInvalid, func() error {
+			_, err := lowbit.Compare(ctx, m, nil, lowbit.CompareOptions{Data: data(nil)})
+			return err
+		}},
+		"a comparison on nothing": {lowbit.ErrInvalid, func() error { _, err := lowbit.Compare(ctx, m, m, lowbit.CompareOptions{Data: data(nil)}); return err }},
+		"a comparison that was ended": {context.Canceled, func() error {
+			_, err := lowbit.Compare(done, m, m, lowbit.CompareOptions{Data: data(map[string]*lowbit.Tensor{"x": x})})
+			return err
+		}},
+		"a recipe that is none": {lowbit.ErrInvalid, func() error {
+			_, err := lowbit.ParseRecipe([]byte("{schema: lowbit.recipe/v1, sceme: W8A8}"))
+			return err
+		}},
+		"losses without data": {lowbit.ErrInvalid, func() error { _, err := lowbit.Losses(ctx, m, m, lowbit.DiagnoseOptions{}); return err }},
 	} {
 		if err := c.do(); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, not an error that is %q", name, err, c.want)

@@ -9,11 +9,20 @@ import (
 	"lowbit/internal/fault"
 )
 
-// Data is an open set of samples, to calibrate and to judge on: Len tells how many, Sample reads one by its number, and
-// Close closes its files. It may be used from several goroutines, and for several models with the same inputs.
+// Data is an open set of samples, to calibrate and to judge on. It may be used from several goroutines, and for several models
+// with the same inputs.
+//
+//	Len() int
+//	Sample(i int) (*Sample, error) // of number i from 0 to Len()-1; one that holds NaN or an infinity is an error
+//	Close() error                  // closes the files that are held open
 type Data = dataset.Source
 
-// A Sample is one set of inputs with, where the data has them, its label and the outputs that are wanted.
+// A Sample is one set of inputs, which a [Session] can be given as it is.
+//
+//	Name   string             // file or row, for messages
+//	Inputs map[string]*Tensor // by the model's names; their first axis is the batch, of the size that the model declares or 1
+//	Want   map[string]*Tensor // stored outputs by name; nil where there are none
+//	Label  int                // the class; -1 where there is none
 type Sample = dataset.Sample
 
 // DataOptions say how data is read. The zero value takes all samples as they are.
@@ -39,6 +48,11 @@ func OpenData(path string, o DataOptions, models ...*Model) (*Data, error) {
 	if o.Samples < 0 {
 		return nil, fault.Invalidf("samples", "%d is negative", o.Samples)
 	}
+	for _, m := range models {
+		if err := m.check(); err != nil {
+			return nil, err
+		}
+	}
 	d := dataset.Options{Labels: o.Labels, Split: o.Split, Samples: o.Samples, Seed: o.Seed}
 	if len(models) > 0 {
 		d.Inputs = models[0].Inputs()
@@ -47,15 +61,39 @@ func OpenData(path string, o DataOptions, models ...*Model) (*Data, error) {
 		}
 	}
 	var err error
-	if o.Preprocess != "" {
-		d.Preprocess, err = dataset.LoadPreprocess(o.Preprocess)
-	} else {
-		d.Preprocess, err = storedPreprocess(models)
-	}
-	if err != nil {
+	if d.Preprocess, err = preprocess(o.Preprocess, models); err != nil {
 		return nil, err
 	}
 	return dataset.Open(path, d)
+}
+
+// An ImageInput makes a model's input of images that a program holds: [OpenData] does the same with those in files. It may be
+// used from several goroutines.
+//
+//	Inputs(img image.Image) (map[string]*Tensor, error) // what Session.Run takes; orientation tags and transparency are ignored
+type ImageInput = dataset.ImageInput
+
+// NewImageInput returns what turns images into the input of a model, which must have one that takes images; another is an
+// error of kind [ErrInvalid]. The pre-processing is named as in [DataOptions]; "" is what the model's metadata tells, so that a
+// quantized model gets images as those that it was calibrated on.
+func NewImageInput(m *Model, preprocessing string) (*ImageInput, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	pre, err := preprocess(preprocessing, []*Model{m})
+	if err != nil {
+		return nil, err
+	}
+	p, err := dataset.NewImageInput(dataset.Options{Inputs: m.Inputs(), Preprocess: pre})
+	return p, fault.At(m.path, err)
+}
+
+// preprocess is the pre-processing of that name, or else what the models' metadata tells.
+func preprocess(name string, models []*Model) (*dataset.Preprocess, error) {
+	if name != "" {
+		return dataset.LoadPreprocess(name)
+	}
+	return storedPreprocess(models)
 }
 
 // storedPreprocess reads the pre-processing that a model's metadata holds, of the first that has it.

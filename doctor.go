@@ -1,6 +1,7 @@
 package lowbit
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 
@@ -34,12 +35,28 @@ type Diagnosis struct {
 	Fixed    *Fixed // nil where nothing was to be mended, or nothing helped
 }
 
-// A Cause is one thing that is wrong: Cause names it, at the node Name; Evidence and Fix are for people. Alone and Without
-// are what the outputs keep where only this is quantized, and where only this is not, as SQNR in dB.
+// A Cause is one thing that is wrong.
+//
+//	Name     string      // of the node
+//	Op       string      // its operator
+//	Value    string      // that is quantized there
+//	Cause    string      // one of a closed list, such as "rounding below bits"
+//	Evidence string      // what was measured, for people
+//	Fix      string      // what helps, for people, in the words of the command line
+//	Alone    float64     // SQNR of the outputs in dB where nothing else is quantized
+//	Without  float64     // and where only this is not
+//	Scores   *[2]float64 // DiagnoseOptions.Score likewise; nil without it
 type Cause = doctor.Cause
 
-// A Layer tells what a layer with weights loses by itself: Weights and Acts are the SQNR of its result in dB, with its
-// weights and with its input quantized.
+// A Layer tells what a layer with weights loses by itself. An SQNR of 999 dB tells that nothing differs, as
+// where nothing is quantized.
+//
+//	Name    string
+//	Op      string   // its operator
+//	Result  string   // the value that it makes in the quantized network
+//	Weights float64  // SQNR of its result in dB, with its weights quantized
+//	Acts    float64  // with its input quantized
+//	Alone   *float64 // SQNR of the outputs in dB where nothing else is quantized; nil where that was not measured
 type Layer = doctor.Layer
 
 // Fixed is the mended model.
@@ -67,7 +84,7 @@ func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (
 	}
 	out := &Diagnosis{Healthy: d.Healthy, SQNR: d.SQNR, Score: d.Score, Causes: d.Causes, Layers: d.Layers, Warnings: d.Warnings}
 	if f := d.Fixed; f != nil {
-		out.Fixed = &Fixed{Model: FromGraph(f.Model, quantized.path), SQNR: f.SQNR, Score: f.Score, Made: f.Made}
+		out.Fixed = &Fixed{Model: madeFrom(f.Model, quantized.path, float, quantized), SQNR: f.SQNR, Score: f.Score, Made: f.Made}
 	}
 	return out, nil
 }
@@ -86,6 +103,9 @@ func Losses(ctx context.Context, float, quantized *Model, o DiagnoseOptions) ([]
 // Factors tells by what repairs multiplied the channels of a quantized model's values, by name. A model that is not made
 // from the other is an error.
 func Factors(float, quantized *Model) (map[string][]float64, error) {
+	if err := cmp.Or(float.check(), quantized.check()); err != nil {
+		return nil, err
+	}
 	return doctor.Factors(float.graph, quantized.graph)
 }
 
@@ -93,6 +113,9 @@ func Factors(float, quantized *Model) (map[string][]float64, error) {
 func (o *DiagnoseOptions) job(ctx context.Context, float, quantized *Model) (*doctor.Job, error) {
 	if ctx == nil {
 		return nil, fault.Invalidf("context", "is missing")
+	}
+	if err := cmp.Or(float.check(), quantized.check()); err != nil {
+		return nil, err
 	}
 	if o.Data == nil {
 		return nil, fault.Invalidf("data", "samples are needed to compare the models on")
@@ -123,7 +146,7 @@ func (o *DiagnoseOptions) job(ctx context.Context, float, quantized *Model) (*do
 	if o.Score != nil {
 		score := o.Score
 		j.Score = func(ctx context.Context, m *graph.Model) (float64, error) {
-			return score(ctx, FromGraph(m, quantized.path))
+			return score(ctx, madeFrom(m, quantized.path, float, quantized))
 		}
 	}
 	return j, nil

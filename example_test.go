@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io/fs"
 	"log"
 	"math"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"lowbit"
 )
@@ -302,4 +304,91 @@ func ExampleError() {
 	// true
 	// input "x": is int32[1,4], the model wants float[N,4]
 	// scheme: "W8A9" is not one of W8A8, W8A16, W4A8, W4A16, FP16, BF16, FP8, BIN, LOG4, float, mixed; hint: did you mean "W8A8"?
+}
+
+// A service turns images into answers: any number of requests share a session, and each has a deadline.
+func ExampleNewImageInput() {
+	m, err := lowbit.Open("testdata/tiny.onnx")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	s, err := m.Compile(lowbit.CompileOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	images, err := lowbit.NewImageInput(m, "testdata/four.yaml") // "" for a model that lowbit calibrated on images
+	if err != nil {
+		log.Fatal(err)
+	}
+	answer := func(img image.Image) ([]float32, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		in, err := images.Inputs(img)
+		if err != nil {
+			return nil, err
+		}
+		out, err := s.Run(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return lowbit.Values[float32](out["y"])
+	}
+	img := image.NewGray(image.Rect(0, 0, 30, 20))
+	img.Pix[0] = 255
+	scores, err := answer(img)
+	fmt.Println(len(scores), err)
+	// Output: 3 <nil>
+}
+
+// A model is held against the one that it was made from on samples of the caller's.
+func ExampleCompare() {
+	m, err := lowbit.Open("testdata/tiny.onnx")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	recipe, err := lowbit.ParseRecipe([]byte("{schema: lowbit.recipe/v1, mode: weights, weights: {format: int8, block: channel}}"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := lowbit.Quantize(context.Background(), m, lowbit.QuantizeOptions{Recipe: recipe})
+	if err != nil {
+		log.Fatal(err)
+	}
+	data, err := wave(0, 16)
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := lowbit.Compare(context.Background(), m, r.Model, lowbit.CompareOptions{Data: data})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Samples, c.SQNR > 30, c.Cosine > 0.999)
+	// Output: 16 true true
+}
+
+// A model may live in memory alone.
+func ExampleDecode() {
+	m, err := lowbit.Open("testdata/tiny.onnx")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	r, err := lowbit.Quantize(context.Background(), m, lowbit.QuantizeOptions{Recipe: &lowbit.Recipe{
+		Weights: lowbit.Scheme{Format: "int4", Block: "group=2"}, Mode: "weights"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := r.Model.Encode()
+	if err != nil {
+		log.Fatal(err)
+	}
+	back, err := lowbit.Decode(b)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(back.Inputs()[0].Type, back.Outputs()[0].Name, len(back.Metadata()["lowbit.source_sha256"]))
+	// Output: float[N,4] y 64
 }

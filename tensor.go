@@ -9,15 +9,28 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// A Tensor is a dense row-major array of one element type: DType, Shape, and the elements in Raw as little-endian
-// bytes (types of less than a byte packed, the first in the low bits) or, of strings, in Str. [NewTensor] makes one,
-// [Values] reads it, [Convert] changes its type. A tensor of rank zero holds one element.
+// A Tensor is a dense row-major array of one element type. [NewTensor] makes one, [Values] reads it, [Convert] changes its
+// type. A tensor of rank zero holds one element.
 //
-// A sequence ([NewSequence]) has no shape, and the tensors of DType that it holds in Items. Fields may be set by hand;
-// what does not fit together is refused where the tensor is used.
+//	DType DType
+//	Shape []int      // such as 1, 3, 224, 224 for (N,C,H,W)
+//	Raw   []byte     // the elements, little-endian; types of less than a byte packed, the first in the low bits
+//	Str   []string   // the elements of type String, instead of Raw
+//	Items []*Tensor  // of a sequence ([NewSequence]), which has no shape: the tensors of DType that it holds
+//	Kind  uint8 type // 0 of a dense tensor
+//
+//	Len() int                     // elements
+//	Rank() int                    // dimensions
+//	Bytes() int                   // that the elements take
+//	Clone() *Tensor               // a deep copy
+//	Reshape(shape ...int) *Tensor // the same elements, in shared memory
+//	Check() error                 // whether the fields fit together
+//
+// Fields may be set by hand; what does not fit together is refused where the tensor is used.
 type Tensor = tensor.Tensor
 
-// A DType is an element type, by its number in ONNX. Its String is ONNX's word for it, such as "float" or "int64".
+// A DType is an element type, by its number in ONNX. Its String is ONNX's word for it, such as "float" or "int64", and Bits
+// is the size of an element.
 type DType = tensor.DType
 
 // The element types.

@@ -35,7 +35,7 @@ func benchCmd(a *app) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.IntVar(&b.batch, "batch", 1, "size of the first axis where the model leaves it open")
-	f.StringArrayVar(&b.shapes, "shape", nil, "shape of an input, such as x:1x3x224x224; may be repeated")
+	f.StringArrayVar(&b.shapes, "shape", nil, "`shape` of an input, such as x:1x3x224x224; may be repeated")
 	f.Var(&b.warmup, "warmup", "time to run before measuring, such as 1s")
 	f.Var(&b.duration, "duration", "time to measure, such as 5s")
 	f.BoolVar(&b.kernels, "kernels", false, "show the time of each operator, the kernel that computes it, and where float is faster")

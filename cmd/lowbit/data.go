@@ -19,7 +19,7 @@ type dataFlags struct {
 
 func (d *dataFlags) add(cmd *cobra.Command, samples int) {
 	f := cmd.Flags()
-	f.StringVar(&d.path, "data", "", "samples: a folder of images, npz, npy, IDX, CSV, ONNX test sets, random:normal, or none, which draws them")
+	f.StringVar(&d.path, "data", "", "samples: a folder of images, npz, npy, IDX, CIFAR, CSV, ONNX test sets, random:normal, or none, which draws them")
 	f.StringVar(&d.labels, "labels", "", "file of lines 'file label'")
 	f.StringVar(&d.preprocess, "preprocess", "", "imagenet, imagenet-tf, caffe, none, or a YAML file")
 	f.StringVar(&d.split, "split", "", "train or test, where a folder holds both")
@@ -44,7 +44,7 @@ func (a *app) openData(d *dataFlags, m *lowbit.Model, others ...*lowbit.Model) (
 		return nil, err
 	}
 	for _, w := range src.Info().Warnings {
-		a.warn("%s", w)
+		a.warn("%s", flagged(w))
 	}
 	return src, nil
 }

@@ -76,6 +76,7 @@ type demoRun struct {
 	float       *lowbit.Model
 	calib, eval *dataset.Source
 	rows        []demoRow
+	written     []string
 }
 
 func (a *app) demo(ctx context.Context, dir string) error {
@@ -86,6 +87,18 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	if err := d.checkOutputs(); err != nil {
 		return err
 	}
+	err := d.run()
+	if err != nil {
+		for _, path := range d.written {
+			os.Remove(path) // so that the same command can be given again
+		}
+	}
+	return err
+}
+
+// run makes and measures every variant, and tells of them.
+func (d *demoRun) run() error {
+	a := d.app
 	var err error
 	if d.float, err = lowbit.Decode(demo.Model()); err != nil {
 		return err
@@ -101,10 +114,11 @@ func (a *app) demo(ctx context.Context, dir string) error {
 			return fault.At(v.name, err)
 		}
 	}
-	page := filepath.Join(dir, demoPage)
+	page := filepath.Join(d.dir, demoPage)
 	if err := d.writePage(page); err != nil {
 		return err
 	}
+	d.written = nil // all is there
 	if a.json {
 		return a.printJSON(map[string]any{"schema": "lowbit.demo/v1", "samples": demoEval, "variants": d.rows, "report": page})
 	}
@@ -115,8 +129,8 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	if err := t.print(); err != nil {
 		return err
 	}
-	a.next("inspect", filepath.Join(dir, d.rows[1].File))
-	return a.printf("models and report.html are in %s\n", dir)
+	a.next("inspect", filepath.Join(d.dir, d.rows[1].File))
+	return a.printf("models and report.html are in %s\n", d.dir)
 }
 
 // file is the name of the model that a variant writes.
@@ -184,6 +198,7 @@ func (d *demoRun) add(name, file string, m *lowbit.Model) error {
 	if err := m.Save(path, lowbit.SaveOptions{Force: d.force}); err != nil {
 		return err
 	}
+	d.written = append(d.written, path)
 	st, err := os.Stat(path)
 	if err != nil {
 		return fault.IOf(path, err)

@@ -284,7 +284,7 @@ func (a *app) printDoctor(d *doctorJSON) error {
 	}
 	line := fmt.Sprintf("%s: the outputs keep %.1f dB", state, d.SQNR)
 	if d.Metric != nil {
-		line += fmt.Sprintf(", %s %.4g of %.4g on %d samples", d.Metric.Name, d.Metric.Quantized, d.Metric.Float, d.Samples)
+		line += fmt.Sprintf(", %s %.4g, in float %.4g, on %d samples", d.Metric.Name, d.Metric.Quantized, d.Metric.Float, d.Samples)
 	}
 	if d.Fixed != nil {
 		line += fmt.Sprintf("; mended %.1f dB", d.Fixed.SQNR)

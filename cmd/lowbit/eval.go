@@ -134,7 +134,7 @@ func (e *evalFlags) judge(cmd *cobra.Command, path string, m *metric, v float64)
 	default:
 		return nil
 	}
-	return &fault.Error{Kind: fault.Gate, Place: path, Msg: fmt.Sprintf("%s %.6g is %s %s", m.name, v, word, &limit)}
+	return &fault.Error{Kind: fault.Gate, Place: path, Msg: fmt.Sprintf("%s %.6g is %s %.6g", m.name, v, word, float64(limit))}
 }
 
 // scores is what one sample adds to each metric.

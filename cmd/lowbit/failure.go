@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"time"
 
 	"lowbit/internal/fault"
@@ -26,7 +27,7 @@ func (a *app) finish(err error) int {
 	if cause := a.cause(); cause != nil {
 		err = cause
 	}
-	f := &errorJSON{Schema: "lowbit.error/v1", Message: err.Error(), Hint: fault.HintOf(err), Code: a.exitCode(err), Faults: faultsOf(err)}
+	f := &errorJSON{Schema: "lowbit.error/v1", Message: err.Error(), Hint: flagged(fault.HintOf(err)), Code: a.exitCode(err), Faults: faultsOf(err)}
 	if sig, ok := signalled(err); ok {
 		f.Message, f.Hint, f.Code = sig.Error(), a.resumption(), sig.code()
 	}
@@ -38,6 +39,12 @@ func (a *app) finish(err error) int {
 	})
 	return f.Code
 }
+
+// setting is how packages within write a setting in what they tell: by the name of its flag, and perhaps a value.
+var setting = regexp.MustCompile("`([a-z][a-z0-9 -]*)`")
+
+// flagged spells settings as they are given on the command line.
+func flagged(text string) string { return setting.ReplaceAllString(text, "--$1") }
 
 // exitCode is the status for an error. One that nobody classified before the work began is a
 // mistake in the words of the command.

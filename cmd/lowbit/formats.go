@@ -30,8 +30,9 @@ func formatsCmd(a *app) *cobra.Command {
 	bench := false
 	cmd := &cobra.Command{
 		Use: "formats [NAME...]", Short: "List the number formats",
-		Example: "  lowbit formats\n  lowbit formats binary log4 --bench --json",
-		RunE:    func(cmd *cobra.Command, names []string) error { return a.formats(cmd, names, bench) },
+		Example:           "  lowbit formats\n  lowbit formats binary log4 --bench --json",
+		ValidArgsFunction: cobra.FixedCompletions(strings.Fields(format.Names()), cobra.ShellCompDirectiveNoFileComp),
+		RunE:              func(cmd *cobra.Command, names []string) error { return a.formats(cmd, names, bench) },
 	}
 	cmd.Flags().BoolVar(&bench, "bench", false, "measure each format's speed and error on this machine")
 	return cmd
@@ -193,12 +194,15 @@ func (a *app) targets() error {
 		for _, t := range plan.Targets {
 			rows = append(rows, row{t.Name, t.Doc, t.Acts})
 		}
-		return a.printJSON(rows)
+		return a.printJSON(map[string]any{"schema": "lowbit.targets/v1", "targets": rows})
 	}
 	t := a.table("target", "what", "activations")
 	for _, g := range plan.Targets {
 		t.row(g.Name, g.Doc, g.Acts)
 	}
+	if err := t.print(); err != nil {
+		return err
+	}
 	a.next("quantize", "model.onnx", "-o", "out.onnx", "--target", plan.Targets[0].Name)
-	return t.print()
+	return nil
 }

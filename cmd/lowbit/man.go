@@ -72,6 +72,8 @@ func manPage(c *cobra.Command, name string) string {
 	if c.Example != "" {
 		line(".SH EXAMPLES\n.nf\n%s\n.fi", roff(c.Example))
 	}
+	line(".SH ENVIRONMENT\n%s", roff("A flag that is not given takes its value from the variable LOWBIT_ and its name in capitals, with _ for -: --max-memory from LOWBIT_MAX_MEMORY. "+
+		"LOWBIT_CPU caps the instruction set: generic, avx2, avxvnni, avx512, vnni or amx. NO_COLOR leaves colours out."))
 	line(".SH EXIT STATUS\n0 done; 1 a limit that was asked for does not hold; 2 invalid input; 3 unsupported; 4 a resource limit; 5 input or output; 70 an internal error; 130, 143 interrupted.")
 	return b.String()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -64,6 +65,19 @@ func (p *progress) update(stage string, done, total int) {
 		map[string]any{"stage": stage, "done": done, "total": total, "per_second": rate, "seconds_left": left.Seconds()})
 }
 
+// barLine is a bar and what it tells, in one line of a terminal of so many columns, or of 80 where that is 0.
+func barLine(columns int, stage string, done, total int, rate float64, left time.Duration) string {
+	head := fmt.Sprintf("%-10s ", stage)
+	tail := fmt.Sprintf(" %d/%d  %.1f/s  %v left ", done, total, rate, left)
+	width := min(30, cmp.Or(columns, 80)-1-len("[]")-len(head)-len(tail))
+	if width < 5 { // a line that is wrapped cannot be taken away
+		text := fmt.Sprintf("%s%d/%d  %v left ", head, done, total, left)
+		return text[:min(len(text), max(columns-1, 0))]
+	}
+	full := width * done / total
+	return head + "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "]" + tail
+}
+
 // clearLine takes a bar away.
 const clearLine = "\r\x1b[K"
 
@@ -76,10 +90,8 @@ func (a *app) clearBar() {
 
 // draw replaces the bar on the terminal's last line, and removes it when the work is done.
 func (p *progress) draw(stage string, done, total int, rate float64, left time.Duration) {
-	const width = 30
-	full := width * done / total
 	p.a.drawn.Store(done < total)
-	fmt.Fprintf(p.a.err, "\r%-10s [%s%s] %d/%d  %.1f/s  %v left ", stage, strings.Repeat("=", full), strings.Repeat(" ", width-full), done, total, rate, left)
+	fmt.Fprint(p.a.err, "\r", barLine(columns(p.a.err), stage, done, total, rate, left))
 	if done == total {
 		fmt.Fprint(p.a.err, clearLine)
 	}

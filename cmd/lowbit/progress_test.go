@@ -33,6 +33,12 @@ func TestProgress(t *testing.T) {
 	if got := b.String(); !strings.HasPrefix(got, "\rcalibrate  [===============               ] 20/40  1.0/s  20s left") {
 		t.Errorf("a bar: %q", got)
 	}
+	for _, columns := range []int{1, 2, 20, 40, 60, 80, 200} {
+		line := barLine(columns, "calibrate", 1234, 5000, 1234.5, 90*time.Second)
+		if len(line) >= columns || columns >= 40 && !strings.Contains(line, "1234/5000") || columns >= 60 != strings.Contains(line, "[=") {
+			t.Errorf("a bar in %d columns: %q", columns, line)
+		}
+	}
 	b.Reset()
 	late(a, true).update("calibrate", 40, 40)
 	if got := b.String(); !strings.HasSuffix(got, "\r\x1b[K") {

@@ -54,7 +54,7 @@ func quantizeCmd(a *app) *cobra.Command {
 	f.StringVar(&q.acts, "acts", "", "format of activations, such as uint8; uint8:row in mode dynamic")
 	f.StringVar(&q.target, "target", "", "runtime to make the file for; see lowbit targets")
 	f.StringVar(&q.style, "style", "", "qdq, qoperator or contrib (default qdq)")
-	f.StringArrayVar(&q.keep, "keep", nil, "leave nodes of that name in float (glob, re:EXPR or op:NAME); may be repeated")
+	f.StringArrayVar(&q.keep, "keep", nil, "leave nodes whose name is like this `pattern` in float (glob, re:EXPR or op:NAME); may be repeated")
 	f.StringSliceVar(&q.fix, "fix", nil, "repairs to make: "+repair.Names()+"; "+repair.None+", or "+recipe.Auto+", which tries some on samples held back (default "+recipe.Auto+")")
 	f.StringVar(&q.budget, "budget", "", "time that repairs tried unasked may take, estimated from operations so that the file does not depend on the clock, such as 90s or 1h (default "+quantize.DefaultBudget.String()+")")
 	f.Float64Var(&q.outliers, "outliers", 0, "multiply columns of activations that exceed this over the samples in float, such as 6.0 (LLM.int8()); 0: none")
@@ -120,7 +120,7 @@ func (q *quantizeFlags) resolve(cmd *cobra.Command, seed uint64, p *plan.Plan) (
 		r.Outliers = q.outliers
 	}
 	if cmd.Flags().Changed("trim") {
-		r.Trim = float64(q.trim)
+		r.Trim = recipe.Share(q.trim)
 	}
 	return r.Filled(), nil
 }
@@ -339,8 +339,9 @@ func (q *quantizing) finish(r *lowbit.Result) error {
 	if n := len(pass.Narrowed(r.Model.Graph())); n > 0 && wideActs(r.Plan) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("ONNX Runtime multiplies activations of eight bits in %d nodes of this file; "+narrowHint, n))
 	}
-	for _, w := range r.Warnings {
-		q.warn("%s", w)
+	for i, w := range r.Warnings {
+		r.Warnings[i] = flagged(w)
+		q.warn("%s", r.Warnings[i])
 	}
 	if err := q.writeExtras(r); err != nil {
 		return err

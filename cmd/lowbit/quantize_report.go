@@ -59,7 +59,7 @@ func drawnOf(d *lowbit.Drawn) *drawnJSON {
 	if d == nil {
 		return nil
 	}
-	j := &drawnJSON{Norms: d.Norms, Reached: d.Reached, Note: d.Note}
+	j := &drawnJSON{Norms: d.Norms, Reached: d.Reached, Note: flagged(d.Note)}
 	if d.Steps > 0 {
 		j.Fitted, j.Inputs, j.Steps, j.Estimated, j.Before, j.After = d.Input, d.Inputs, d.Steps, d.Work.Seconds(), d.Before, d.After
 	}

@@ -331,7 +331,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	defer full.Close()
 	var said bytes.Buffer
-	for _, command := range []string{"formats", "quantize net.onnx -o out.onnx --data random:normal --samples 20"} {
+	for _, command := range []string{"formats", "formats -h", "help", "quantize net.onnx -o out.onnx --data random:normal --samples 20"} {
 		said.Reset()
 		if code := Main(strings.Fields(command), nil, full, &said); code != 4 || !strings.Contains(said.String(), "error: stdout: the disk is full") {
 			t.Errorf("%s: status %d: %s", command, code, &said)
@@ -371,6 +371,29 @@ func TestInterrupted(t *testing.T) {
 		if hashOf(t, filepath.Join(dir, "out.onnx")) != "" || temporary(t, dir) != nil {
 			t.Errorf("%v: something was written", sig)
 		}
+	}
+}
+
+// TestInterruptedDemo sends a signal once the demo has written a model: the command that it is told to start again with can be.
+func TestInterruptedDemo(t *testing.T) {
+	dir := workplace(t)
+	cmd := program(dir, "lowbit", "demo", "-o", "d")
+	var words bytes.Buffer
+	cmd.Stderr = &words
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for begun := time.Now(); hashOf(t, filepath.Join(dir, "d", demoFloat)) == "" && time.Since(begun) < time.Minute; {
+		time.Sleep(time.Millisecond)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if code := status(t, cmd.Wait()); code != 130 || !strings.Contains(words.String(), "start again with: lowbit demo -o d") {
+		t.Errorf("status %d: %s", code, &words)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "d", "*")); len(left) > 0 {
+		t.Errorf("it left %v", left)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,16 +61,25 @@ func (a *app) report(dir, out string) error {
 		return a.printJSON(map[string]any{"schema": "lowbit.report/v1", "models": len(list), "output": out})
 	}
 	a.next("bench", filepath.Join(dir, list[0].row()[0]))
-	return a.printf("%s: %d models\n", out, len(list))
+	models := "models"
+	if len(list) == 1 {
+		models = "model"
+	}
+	return a.printf("%s: %d %s\n", out, len(list), models)
 }
 
-// inFolder lists the files in a folder whose names end so, by name.
+// inFolder lists the files in a folder whose names end so, or are that without the dot, by name.
 func inFolder(dir, suffix string) ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+strings.TrimPrefix(suffix, ".")))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fault.Invalidf(dir, "%v", err)
+		return nil, fault.IOf(dir, err)
 	}
-	slices.Sort(paths)
+	var paths []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), strings.TrimPrefix(suffix, ".")) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
 	return paths, nil
 }
 
@@ -113,11 +123,6 @@ func addComparisons(page *report.Page, paths []string) error {
 		page.Sections = append(page.Sections, list...)
 	}
 	return nil
-}
-
-// escapeGlob quotes what a pattern would expand.
-func escapeGlob(path string) string {
-	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "*", `\*`, "?", `\?`).Replace(path)
 }
 
 // reportPage tells of the quantized models of some reports, and of the mended ones.

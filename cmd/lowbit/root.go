@@ -71,7 +71,7 @@ func Main(args []string, in io.Reader, out, stderr io.Writer) (code int) {
 	if err = cmp.Or(err, a.unknown); err != nil && !a.started {
 		_ = fromEnvironment(cmd) // how errors are written; the mistake on the command line comes first
 	}
-	return a.finish(err)
+	return a.finish(cmp.Or(err, a.out.failed)) // of help nothing else tells
 }
 
 // interrupted is the cause of a context that a signal ended.
@@ -119,9 +119,11 @@ func (a *app) heedSignals() (undo func()) {
 // root returns the tree of commands.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:     "lowbit",
-		Short:   "Quantize neural networks and run them",
-		Long:    "lowbit makes a trained ONNX network smaller and faster, says what that costs, and runs the result.",
+		Use:   "lowbit",
+		Short: "Quantize neural networks and run them",
+		Long: "lowbit makes a trained ONNX network smaller and faster, says what that costs, and runs the result.\n\n" +
+			"A flag that is not given takes its value from a variable: --max-memory from LOWBIT_MAX_MEMORY. LOWBIT_CPU caps the\n" +
+			"instruction set (generic, avx2, avxvnni, avx512, vnni, amx), and NO_COLOR leaves colours out.",
 		Example: "  lowbit demo\n  lowbit quantize model.onnx -o model.int8.onnx --data calib/",
 		Args:    knownCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -146,17 +148,19 @@ func (a *app) root() *cobra.Command {
 	f.Var(&a.model, "max-model", "most bytes of a model file, without its external data, such as 8GiB (default 8GiB)")
 	f.BoolVar(&a.links, "allow-hardlinks", false, "take external data that have further names (hard links)")
 	f.BoolVar(&a.force, "force", false, "replace outputs that exist")
-	f.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "print results, warnings and errors only")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "print more")
 	f.StringVar(&a.log, "log-format", "text", "text or json, of what goes to stderr")
 	root.SetFlagErrorFunc(a.flagError)
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(usageTemplate)
+	cobra.AddTemplateFunc("flags", a.flagUsages)
 	root.SetHelpCommand(helpCmd(root))
 	a.helpOnKnown(root)
 	for _, v := range verbs {
 		root.AddCommand(v(a))
 	}
+	completeWords(root)
 	return root
 }
 
@@ -183,6 +187,7 @@ func (a *app) prepare(cmd *cobra.Command) error {
 type stdout struct {
 	w       io.Writer
 	written bool
+	failed  error // of the first write that did
 }
 
 func (s *stdout) Write(b []byte) (int, error) {
@@ -193,6 +198,7 @@ func (s *stdout) Write(b []byte) (int, error) {
 	} else if err != nil {
 		err = fault.IOf("stdout", err)
 	}
+	s.failed = cmp.Or(s.failed, err)
 	return n, err
 }
 

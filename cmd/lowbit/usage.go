@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -31,12 +34,23 @@ Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
 
 Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+{{flags .LocalFlags | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
 
 Flags of every command:
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+{{flags .InheritedFlags | trimTrailingWhitespaces}}{{end}}
 `
 )
+
+// flagUsages describes flags, within the width of the terminal if stdout is one.
+func (a *app) flagUsages(f *pflag.FlagSet) string { return f.FlagUsagesWrapped(columns(a.out.w)) }
+
+// columns is the width of the terminal that w is, 0 where it is none.
+func columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		return columnsOf(f)
+	}
+	return 0
+}
 
 func helpCmd(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
@@ -61,7 +75,11 @@ func (a *app) helpOnKnown(root *cobra.Command) {
 			a.unknown = unknownCommand(cmd, words[0])
 			return
 		}
+		var text bytes.Buffer
+		cmd.SetOut(&text)
 		help(cmd, args)
+		cmd.SetOut(a.out)
+		_, _ = a.out.Write(text.Bytes()) // which keeps its failure
 	})
 }
 
@@ -95,7 +113,11 @@ func positional(names ...string) cobra.PositionalArgs {
 		if len(names) > 0 {
 			want = strings.Join(names, " and ")
 		}
-		return fault.Invalidf(cmd.CommandPath(), "takes %s, not %d arguments", want, len(args)).WithHint("usage: %s", cmd.UseLine())
+		count := fmt.Sprintf("%d arguments", len(args))
+		if len(args) == 1 {
+			count = "1 argument"
+		}
+		return fault.Invalidf(cmd.CommandPath(), "takes %s, not %s", want, count).WithHint("usage: %s", cmd.UseLine())
 	}
 }
 
@@ -135,10 +157,13 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 func badValue(place string, f *pflag.Flag, text string, cause error) error {
 	var number *strconv.NumError
 	if cause == nil || errors.As(cause, &number) {
-		return fault.Invalidf(place, "%q is no %s", text, f.Value.Type())
+		return fault.Invalidf(place, "%q is no %s", text, cmp.Or(kinds[f.Value.Type()], f.Value.Type()))
 	}
 	return fault.Invalidf(place, "%v", cause)
 }
+
+// kinds say what a flag takes whose type has a name in Go alone.
+var kinds = map[string]string{"int": "whole number", "uint64": "whole number from 0 up", "float64": "number", "bool": "word such as true or false"}
 
 // oneOf refuses a word that is none of those known.
 func oneOf(place, word string, known ...string) error {

@@ -96,7 +96,8 @@ func checkFolder(path, dir string) error {
 		err = writable(dir)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return &fault.Error{Kind: fault.IO, Place: path, Msg: fmt.Sprintf("there is no folder %q", dir), Hint: "make it, or write to another one"}
+		e := &fault.Error{Kind: fault.IO, Place: path, Msg: fmt.Sprintf("there is no folder %q", dir), Hint: "make it, or write to another one"}
+		return e.Telling(fs.ErrNotExist)
 	}
 	if err != nil {
 		return ioFault(path, err)
@@ -105,6 +106,9 @@ func checkFolder(path, dir string) error {
 }
 
 func checkTarget(path string, o Options) error {
+	if path == "" {
+		return fault.Invalidf("", "no file is named to write to")
+	}
 	if path == "-" { // which is standard output to other tools, and would become a file here
 		return fault.Invalidf(path, "is no name of a file").WithHint("name one; ./- is that of a file which is called so")
 	}
@@ -127,7 +131,7 @@ func checkTarget(path string, o Options) error {
 		}
 	}
 	if !o.Force {
-		return fault.Invalidf(path, "exists already").WithHint("replace it with --force")
+		return fault.Invalidf(path, "exists already").Telling(fs.ErrExist).WithHint("replace it with `force`")
 	}
 	return nil
 }

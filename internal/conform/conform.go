@@ -41,7 +41,7 @@ const (
 type Result struct {
 	Name    string   `json:"name"`
 	Outcome Outcome  `json:"result"`
-	Message string   `json:"message,omitempty"`
+	Message string   `json:"message"`
 	Ops     []string `json:"-"` // operators of the main graph, each once, in order
 }
 

@@ -85,12 +85,14 @@ func Compile(m *graph.Model, opt Options) (*Session, error) {
 		}
 		types[v.Name] = v.Type
 	}
-	if !opt.Reference {
-		if _, err = s.program(types, nil); errors.Is(err, errDeclared) {
-			err = nil // the first run tells
-		}
+	if opt.Reference {
+		return s, nil
 	}
-	return s, err
+	if _, err = s.program(types, nil); err != nil && !errors.Is(err, errDeclared) { // of that the first run tells
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // program returns the program for inputs of the given types, compiled at the first request. The
@@ -253,6 +255,9 @@ func (s *Session) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, wa
 
 // runFor evaluates the program, or the definitions where there is none.
 func (s *Session) runFor(ctx context.Context, in map[string]*tensor.Tensor, prepare func(*frame), watch func(string, *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
+	if s == nil || s.model == nil {
+		return nil, fault.Invalidf("session", "is missing").WithHint("compile a model first")
+	}
 	if err := checkCall(ctx, in); err != nil {
 		return nil, err
 	}
@@ -414,4 +419,8 @@ func (s *step) describe() StepTime {
 
 // Close ends the session's threads; later runs work on the caller's alone. A session that is not closed ends them when it is
 // collected.
-func (s *Session) Close() { s.crew.close() }
+func (s *Session) Close() {
+	if s != nil && s.crew != nil {
+		s.crew.close()
+	}
+}

@@ -97,6 +97,12 @@ func (e *Error) WithHint(format string, a ...any) *Error {
 	return e
 }
 
+// Telling returns e as an error that is cause too, which its message tells already.
+func (e *Error) Telling(cause error) *Error {
+	e.told = cause
+	return e
+}
+
 // At puts place in front of an error's own place, and keeps its kind. In a list it does so for
 // each failure. An empty place leaves the error as it is.
 func At(place string, err error) error {

@@ -203,7 +203,7 @@ func (x *external) mapData(f *os.File) (mapping, error) {
 	}
 	if n := links(info); n != 1 && !x.lim.AllowHardlinks {
 		return mapping{}, fault.Invalidf("", "has %d names (hard links)", n).
-			WithHint("copy it, or allow it with --allow-hardlinks")
+			WithHint("copy it, or allow it with `allow-hardlinks`")
 	}
 	return contents(f, int(info.Size()))
 }

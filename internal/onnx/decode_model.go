@@ -31,6 +31,9 @@ func (d *decoder) open(b []byte) (*graph.Model, error) {
 		d.faults.Join(found)
 	}
 	if err := d.faults.Err(); err != nil {
+		if isText(b) {
+			return nil, fault.Invalidf(d.root, "this is a text file, not a model")
+		}
 		return nil, err
 	}
 	return m, m.Sort()

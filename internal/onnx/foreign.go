@@ -2,6 +2,9 @@ package onnx
 
 import (
 	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"lowbit/internal/fault"
 )
@@ -25,7 +28,7 @@ var signatures = []signature{
 	{0, "%PDF-", "a PDF document", ""},
 	{0, "\x7fELF", "an ELF executable", ""},
 	{0, "MZ\x90", "a Windows executable", ""},
-	{0, "\x93NUMPY", "a NumPy array", "give it as data, with --data or --input"},
+	{0, "\x93NUMPY", "a NumPy array", "give it as data, with `data` or `input`"},
 	{0, "\x89HDF\r\n", "an HDF5 file (Keras)", exportHint},
 	{0, "GGUF", "a GGUF file (llama.cpp)", exportHint},
 	{4, "TFL3", "a TensorFlow Lite model", exportHint},
@@ -48,6 +51,18 @@ var signatures = []signature{
 	{0, "{ ", "a JSON file", ""},
 	{0, "[{", "a JSON file", ""},
 	{0, "#!", "a script", ""},
+}
+
+// isText says whether bytes begin with a line of text, or are nothing else. A model may do so too, but for a damaged one it is odd.
+func isText(b []byte) bool {
+	for i := 0; i < min(len(b), 256); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 || unicode.IsControl(r) && !strings.ContainsRune("\t\r\n\f", r) {
+			return false
+		}
+		i += n
+	}
+	return true
 }
 
 // foreign recognises files of other kinds, so that the error can say what was given.

@@ -279,7 +279,8 @@ func foreignFiles() []hostile {
 		"XML":         {"<?xml version=\"1.0\"?><net/>", "XML"},
 		"script":      {"#!/bin/sh\n", "script"},
 		"empty":       {"", "empty"},
-		"text":        {"hello, this is some text\n", ""},
+		"text":        {"hello, this is some text\n", "text file"},
+		"YAML":        {"scheme: W8A8\nmode: static # é\n", "text file"},
 	} {
 		list = append(list, hostile{"foreign: " + name, []byte(c[0]), fault.Invalid, c[1]})
 	}

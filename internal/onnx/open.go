@@ -114,7 +114,7 @@ func load(path string, limit int64) (*mapping, error) {
 		return nil, fault.Invalidf(path, "this is a %s, not a file", kindOf(info.Mode()))
 	}
 	if info.Size() > limit {
-		return nil, fault.Limitf(path, "the file has %s bytes, the limit is %s", commas(info.Size()), commas(limit)).WithHint("allow more with --max-model")
+		return nil, fault.Limitf(path, "the file has %s bytes, the limit is %s", commas(info.Size()), commas(limit)).WithHint("allow more with `max-model`")
 	}
 	m, err := contents(f, int(info.Size()))
 	if err != nil {

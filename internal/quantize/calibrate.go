@@ -29,7 +29,7 @@ func (q *quantization) static(samples []int) error {
 	}
 	if q.opt.Data == nil {
 		return fault.Invalidf("calibration", "static quantization needs samples").
-			WithHint("give --data, or choose --mode dynamic or --mode weights")
+			WithHint("give `data`, or choose `mode dynamic` or `mode weights`")
 	}
 	plain := q.float
 	q.sampled = samples
@@ -67,7 +67,7 @@ func (q *quantization) static(samples []int) error {
 func (q *quantization) convert(samples []int) error {
 	set := &q.opt.Settings
 	if set.Weights.Format == nil || set.Weights.Format.Via != format.Cast {
-		return fault.Invalidf("mode", "%s is for 16-bit floats", plan.Convert).WithHint("choose --weights fp16 or bf16")
+		return fault.Invalidf("mode", "%s is for 16-bit floats", plan.Convert).WithHint("choose `weights fp16` or `weights bf16`")
 	}
 	var stats map[string]*calib.Stats
 	if q.opt.Data != nil {
@@ -77,7 +77,7 @@ func (q *quantization) convert(samples []int) error {
 			return err
 		}
 	} else if _, top := set.Weights.Format.Range(format.Params{Scale: 1}); top < math.MaxInt32 {
-		q.warnings = append(q.warnings, fmt.Sprintf("without samples (--data) nobody knows which values go beyond %g or stay below %.2g, where they lose digits", top, set.Weights.Format.Normal()))
+		q.warnings = append(q.warnings, fmt.Sprintf("without samples (`data`) nobody knows which values go beyond %g or stay below %.2g, where they lose digits", top, set.Weights.Format.Normal()))
 	}
 	q.plan = plan.Halve(q.float, q.facts, *set, stats)
 	if q.plan.Quantized() == 0 {

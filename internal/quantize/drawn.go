@@ -148,7 +148,7 @@ func (f *drawnFit) afford() bool {
 	}
 	d.Work = cost(d.Inputs, d.Steps)
 	if d.Work > budget {
-		d.Note = fmt.Sprintf("%d of them in %d steps would take about %s, and a third of the budget is %s (--budget)", d.Inputs, d.Steps, shortSeconds(d.Work), shortSeconds(budget))
+		d.Note = fmt.Sprintf("%d of them in %d steps would take about %s, and a third of the budget is %s (`budget`)", d.Inputs, d.Steps, shortSeconds(d.Work), shortSeconds(budget))
 		return false
 	}
 	f.opt.Tell(fmt.Sprintf("%d drawn inputs are fitted to %d of %d BatchNormalizations in %d steps, %s at most; the budget is %s", d.Inputs, d.Reached, d.Norms, d.Steps, shortSeconds(d.Work), shortSeconds(f.opt.Budget)))

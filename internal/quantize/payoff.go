@@ -323,7 +323,7 @@ func (q *quantization) timingInputs() (map[string]*tensor.Tensor, error) {
 		shape, ok := v.Type.Static()
 		if !ok || !v.Type.IsTensor() {
 			return nil, fault.Invalidf(fmt.Sprintf("input %q", v.Name), "%s is open, so nodes cannot be timed", v.Type).
-				WithHint("give --data, or another --target than this")
+				WithHint("give `data`, or another `target` than this")
 		}
 		in[v.Name] = tensor.New(v.Type.DType, shape...)
 	}

@@ -138,7 +138,7 @@ type quantization struct {
 func (q *quantization) prepare() error {
 	if n := FirstQuantized(q.in); n != nil && !q.opt.AllowRequantize {
 		return fault.Invalidf(n.Label(), "the model is quantized already").
-			WithHint("quantize the float model it came from, or pass --allow-requantize")
+			WithHint("quantize the float model it came from, or `allow-requantize`")
 	}
 	q.float = pass.Clone(q.in)
 	prepare := func(m *graph.Model) (err error) {
@@ -257,7 +257,7 @@ func FirstQuantized(m *graph.Model) *graph.Node {
 func (q *quantization) decide() error {
 	var calibrate []int
 	if q.opt.Settings.Outliers > 0 && q.opt.Data == nil {
-		return fault.Invalidf("outliers", "are found on samples").WithHint("give --data")
+		return fault.Invalidf("outliers", "are found on samples").WithHint("give `data`")
 	}
 	if d := q.opt.Data; d != nil {
 		share, err := holdBack(q.ctx, d)
@@ -323,7 +323,7 @@ func (q *quantization) unobserved() error {
 // given takes a finished plan, and makes the repairs that it was made with.
 func (q *quantization) given() error {
 	if names := q.opt.Plan.Repairs(); len(names) > 0 && !q.judged() {
-		return fault.Invalidf("plan", "was made with the repairs %s, which need the samples", strings.Join(names, ", ")).WithHint("give the same --data")
+		return fault.Invalidf("plan", "was made with the repairs %s, which need the samples", strings.Join(names, ", ")).WithHint("give the same `data`")
 	}
 	q.plan = q.opt.Plan.Clone()
 	if err := q.before(); err != nil {

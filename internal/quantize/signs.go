@@ -22,6 +22,6 @@ func (q *quantization) alike(stats map[string]*calib.Stats) {
 	}
 	if same > 0 {
 		q.warnings = append(q.warnings, fmt.Sprintf("%d of %d values that flow in one bit are never below zero, as after Relu: all their signs are alike and tell nothing. "+
-			"Such networks have to be trained on signs (XNOR-Net); binary weights alone go with --acts uint8", same, signs))
+			"Such networks have to be trained on signs (XNOR-Net); binary weights alone go with `acts uint8`", same, signs))
 	}
 }

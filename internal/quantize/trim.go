@@ -35,7 +35,7 @@ func trim(ctx context.Context, m *graph.Model, o Options) (plan.Settings, string
 	base := o.Settings
 	base.Weights, base.Acts, base.Trim, base.Exact, base.Ends = plan.Scheme{}, plan.Scheme{}, 0, false, false
 	if o.Data == nil {
-		return base, "", fault.Invalidf("trim", "answers are compared on samples").WithHint("give --data")
+		return base, "", fault.Invalidf("trim", "answers are compared on samples").WithHint("give `data`")
 	}
 	final := base
 	final.Mode = plan.Weights

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ type Recipe struct {
 	Fix         []string    `yaml:"fix,omitempty"`
 	Budget      string      `yaml:"budget,omitempty"`   // time that repairs chosen by trial may take, estimated
 	Outliers    float64     `yaml:"outliers,omitempty"` // columns of activations beyond it stay in float
-	Trim        float64     `yaml:"trim,omitempty"`     // share of answers that trimming bits may change
+	Trim        Share       `yaml:"trim,omitempty"`     // share of answers that trimming bits may change
 	Data        Data        `yaml:"data,omitempty"`
 	Accuracy    Accuracy    `yaml:"accuracy,omitempty"`
 	Search      Search      `yaml:"search,omitempty"`
@@ -60,6 +61,23 @@ type Calibration struct {
 	Samples  *int   `yaml:"samples,omitempty"` // 0 takes all
 	Batch    int    `yaml:"batch,omitempty"`
 	Seed     uint64 `yaml:"seed,omitempty"`
+}
+
+// A Share is a part of one; files may write it as 2% too.
+type Share float64
+
+// UnmarshalYAML reads a number or a percentage.
+func (s *Share) UnmarshalYAML(n *yaml.Node) error {
+	number, percent := strings.CutSuffix(n.Value, "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || n.Kind != yaml.ScalarNode {
+		return fmt.Errorf("line %d: %q is no number such as 0.02 or 2%%", n.Line, n.Value)
+	}
+	if percent {
+		v /= 100
+	}
+	*s = Share(v)
+	return nil
 }
 
 // A Scheme is a format, the block that shares its parameters, and how they are chosen.
@@ -286,7 +304,7 @@ func (r *Recipe) Settings() (plan.Settings, error) {
 	if s.Outliers = r.Outliers; s.Outliers < 0 || s.Outliers-s.Outliers != 0 {
 		return s, fault.Invalidf("outliers", "%v is no bound on magnitudes", s.Outliers)
 	}
-	if s.Trim = r.Trim; !(s.Trim >= 0 && s.Trim < 1) {
+	if s.Trim = float64(r.Trim); !(s.Trim >= 0 && s.Trim < 1) {
 		return s, fault.Invalidf("trim", "%v is no share of answers, from 0 to below 1", s.Trim)
 	}
 	if _, err := r.Time(); err != nil {
@@ -313,6 +331,9 @@ func (r *Recipe) Time() (time.Duration, error) {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(r.Budget)
+	if v, e := strconv.ParseFloat(r.Budget, 64); e == nil && v < 1e9 {
+		d, err = time.Duration(v*float64(time.Second)), nil // seconds
+	}
 	if err != nil || d <= 0 {
 		return 0, fault.Invalidf("budget", "%q is no time such as 5m or 90s", r.Budget)
 	}

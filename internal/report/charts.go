@@ -116,7 +116,7 @@ func short(name string) string {
 func Ranges(title string, before, after [][2]float64) (string, error) {
 	p := plot.New()
 	p.Title.Text = title
-	p.X.Label.Text = "layer"
+	p.X.Label.Text, p.Y.Label.Text = "layer", "smallest to largest"
 	p.X.Min, p.X.Max = 0, float64(len(before))+1
 	grid := plotter.NewGrid()
 	grid.Vertical.Width = 0
@@ -173,7 +173,7 @@ func Histogram(title string, h Hist) (string, error) {
 	p := plot.New()
 	p.Title.Text = title
 	p.Title.TextStyle.Font.Size = vg.Points(11)
-	p.Y.Label.Text = "values, powers of ten"
+	p.X.Label.Text, p.Y.Label.Text = "number", "how often, powers of ten"
 	before, after := steps(h, h.Before), steps(h, h.After)
 	area, err := plotter.NewPolygon(append(slices.Clone(before), plotter.XY{X: h.Hi}, plotter.XY{X: h.Lo}))
 	if err != nil {

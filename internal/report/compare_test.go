@@ -61,6 +61,25 @@ func TestComparison(t *testing.T) {
 	}
 }
 
+// TestAxesAreLabelled holds charts to say what their axes are.
+func TestAxesAreLabelled(t *testing.T) {
+	ranges, err := Ranges("r", [][2]float64{{-1, 1}}, [][2]float64{{-1, 0.9}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hist, err := Histogram("h", Hist{Lo: -1, Hi: 1, Before: []uint64{1, 20}, After: []uint64{2, 19}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for chart, labels := range map[string][]string{ranges: {"layer", "smallest to largest"}, hist: {"number", "how often, powers of ten"}} {
+		for _, want := range labels {
+			if !strings.Contains(chart, ">"+want+"<") {
+				t.Errorf("no axis is called %q", want)
+			}
+		}
+	}
+}
+
 func TestPage(t *testing.T) {
 	s := Section{Heading: "Variants <1>", Text: "a & b", Header: []string{"name", "dB"}, Rows: [][]string{{"<script>", "12"}}}
 	chart, err := Bars("SQNR", "dB", []string{"int8", "int4"}, []float64{30.5, -2})
@@ -81,6 +100,9 @@ func TestPage(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing", want)
 		}
+	}
+	if !strings.Contains(text, ",sans-serif!important") || !strings.Contains(text, "font-family:Liberation Sans") {
+		t.Error("where the charts' font is missing, none like it is named")
 	}
 	for _, bad := range []string{"<script", "http://", "https://", "<?xml"} {
 		if strings.Contains(strings.ReplaceAll(strings.ReplaceAll(text, "http://www.w3.org/2000/svg", ""), "http://www.w3.org/1999/xlink", ""), bad) {

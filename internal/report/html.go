@@ -35,6 +35,7 @@ table{border-collapse:collapse;margin:1rem 0}th,td{padding:.3rem .8rem;text-alig
 th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}figure{margin:1rem 0}
 .small{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}.wide{overflow-x:auto}
 td,th{font-variant-numeric:tabular-nums}summary{cursor:pointer}
+svg text{font-family:"Liberation Sans",Arial,Helvetica,sans-serif!important}
 @media(prefers-color-scheme:dark){svg{background:#fff}body{background:#1a202c;color:#e2e8f0}}
 </style></head><body>
 <h1>{{.Title}}</h1><p>{{.Lead}}</p>

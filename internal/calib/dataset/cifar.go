@@ -95,7 +95,7 @@ func cifarSplit(folder, split string) ([]string, error) {
 	test := slices.ContainsFunc(files, isTest)
 	train := slices.ContainsFunc(files, func(f string) bool { return !isTest(f) })
 	if split == "" && test && train {
-		return nil, fault.Invalidf(folder, "holds both splits").WithHint("say --split train or --split test")
+		return nil, fault.Invalidf(folder, "holds both splits").WithHint("say `split train` or `split test`")
 	}
 	if split != "" {
 		files = slices.DeleteFunc(files, func(f string) bool { return isTest(f) != (split == "test") })

@@ -75,7 +75,7 @@ func openDrawn(path string, o *Options, info *Info) (reader, error) {
 	if len(d.images) > 0 {
 		info.Warnings = append(info.Warnings, "no data: images are drawn with the statistics of photographs (dead leaves, 1/f)")
 		if o.Preprocess == nil {
-			info.Warnings = append(info.Warnings, "no pre-processing is known: ImageNet's mean and deviation are assumed; --preprocess says otherwise")
+			info.Warnings = append(info.Warnings, "no pre-processing is known: ImageNet's mean and deviation are assumed; `preprocess` says otherwise")
 		}
 	}
 	if len(other) > 0 {

@@ -153,7 +153,7 @@ func pickSplit(folder, split string, files []string) (string, error) {
 	if split == "" {
 		e = fault.Invalidf(folder, "holds several splits: %s", strings.Join(names, ", "))
 	}
-	return "", e.WithHint("say --split train or --split test, or name the file")
+	return "", e.WithHint("say `split train` or `split test`, or name the file")
 }
 
 // idx is an open IDX file of bytes.

@@ -176,7 +176,7 @@ func (p *pixels) fit(shape []int) ([]int, error) {
 	}
 	if !ok {
 		return nil, fault.Invalidf(p.input, "the model wants %v, preprocessed images are %s", p.typ, tensor.FormatShape(shape)).
-			WithHint("--preprocess says how images are resized, cropped and laid out: %s, or a YAML file", strings.Join(Presets(), ", "))
+			WithHint("`preprocess` says how images are resized, cropped and laid out: %s, or a YAML file", strings.Join(Presets(), ", "))
 	}
 	return shape, nil
 }
