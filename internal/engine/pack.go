@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -34,7 +35,8 @@ type packKey struct{ value, form string }
 // A packRow holds packed weights, and what tells whether they were made of the same numbers.
 type packRow struct {
 	sums   []uint64
-	packed any
+	mu     sync.Mutex // held by who packs them
+	packed any        // nil until then
 }
 
 // sum tells a tensor from others. That of a tensor of the model is where it lies, for it lies there as long as the session
@@ -48,18 +50,32 @@ func (c *packCache) sum(t *tensor.Tensor) uint64 {
 
 var packSeed = maphash.MakeSeed()
 
-// packed returns what build makes of the tensors in from, or what it made of the same ones before.
-func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func() T) T {
+// row returns the place of what is made of the tensors in from.
+func (c *packCache) row(key packKey, from []*tensor.Tensor) *packRow {
 	sums := make([]uint64, len(from))
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for i, t := range from {
 		sums[i] = c.sum(t)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if r := c.rows[key]; r != nil && slices.Equal(r.sums, sums) {
-		if p, ok := r.packed.(T); ok {
-			return p
-		}
+		return r
+	}
+	if c.rows == nil {
+		c.rows = map[packKey]*packRow{}
+	}
+	r := &packRow{sums: sums}
+	c.rows[key] = r
+	return r
+}
+
+// packed returns what build makes of the tensors in from, or what it made of the same ones before.
+func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func() T) T {
+	r := c.row(key, from)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p, ok := r.packed.(T); ok {
+		return p
 	}
 	p := build()
 	if c.release != nil {
@@ -67,9 +83,30 @@ func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func(
 			c.release(t.Raw)
 		}
 	}
-	if c.rows == nil {
-		c.rows = map[packKey]*packRow{}
-	}
-	c.rows[key] = &packRow{sums, p}
+	r.packed = p
 	return p
+}
+
+// packAll packs the matrices of few bits side by side, the largest first. Their products find them when they are lowered.
+func (lw *lowerer) packAll() error {
+	var list []*node
+	for _, n := range lw.net.nodes {
+		if s, ok := n.spec.(*gemmSpec); ok && n.kind == "gemm" && n.static() && s.inFewBits() {
+			list = append(list, n)
+		}
+	}
+	size := func(n *node) int { s := n.spec.(*gemmSpec); return s.n * s.k }
+	slices.SortStableFunc(list, func(a, b *node) int { return cmp.Compare(size(b), size(a)) })
+	st := &step{kernel: "packing weights", parts: len(list), run: func(_ *frame, i int) error {
+		n := list[i]
+		if s := n.spec.(*gemmSpec); !s.eightBits || lw.packS8(n, s).w == nil {
+			lw.packF32(n, s)
+		}
+		return nil
+	}}
+	if c := lw.crew; c != nil && c.acquire() {
+		defer c.release()
+		return st.all(nil, c)
+	}
+	return st.all(nil, nil)
 }
