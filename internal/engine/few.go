@@ -82,7 +82,7 @@ func keepStored(g *net) {
 		if n.kind != "MatMul" && n.kind != "Gemm" || n.in[1] == nil || n.in[1].few == nil || n.in[1].few.from == nil || n.in[1].dequantizer() == nil {
 			continue
 		}
-		if s, ok := gemmOf(n); ok {
+		if s, ok := constantGemm(n); ok {
 			n.become("gemm", s, n.in[0])
 		}
 	}

@@ -88,14 +88,14 @@ func findGemms(g *net) {
 		if _, ok := gemms[n.kind]; !ok || n.in[1] == nil || n.in[1].konst == nil {
 			continue
 		}
-		if s, ok := gemmOf(n); ok {
+		if s, ok := constantGemm(n); ok {
 			n.become("gemm", s, n.in[0])
 		}
 	}
 }
 
-// gemmOf is the product that n is with a right side that is constant or stored.
-func gemmOf(n *node) (*gemmSpec, bool) {
+// constantGemm is the product that n is with a right side that is constant or stored.
+func constantGemm(n *node) (*gemmSpec, bool) {
 	if !n.static() || !n.in[0].is(tensor.Float32) || n.in[0].elems() == 0 || n.out[0].elems() == 0 {
 		return nil, false
 	}

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +30,8 @@ func storedProducts(t *testing.T) *maker {
 // TestPackOnThreads packs several matrices with any number of threads: the bits are the same, and none of the threads is left.
 func TestPackOnThreads(t *testing.T) {
 	k := storedProducts(t)
+	y := k.node("MatMul", []string{k.m.Graph.Out[0].Name, k.constant(k.floats(1024, 100))})
+	k.output(k.node("MatMul", []string{y, k.constant(k.floats(100, 300))}))
 	before := runtime.NumGoroutine()
 	var first map[string]*tensor.Tensor
 	for _, threads := range []int{1, 2, 5} {
@@ -50,6 +54,29 @@ func TestPackOnThreads(t *testing.T) {
 		s.Close()
 	}
 	settle(t, before)
+}
+
+// TestPackedForms packs each weight in the one form that its product or convolution then takes.
+func TestPackedForms(t *testing.T) {
+	convs := []struct {
+		out, in, window, group, stride int64
+	}{{16, 3, 3, 1, 1}, {64, 16, 1, 1, 1}, {64, 64, 3, 1, 1}, {64, 64, 3, 1, 2}, {64, 1, 3, 64, 1}, {64, 8, 3, 8, 1}, {128, 64, 5, 1, 1}, {4, 128, 3, 1, 1}, {1, 4, 1, 1, 1}}
+	k := newMaker(12)
+	x := k.input(k.floats(1, 3, 32, 32))
+	for _, c := range convs {
+		w := k.constant(k.floats(int(c.out), int(c.in), int(c.window), int(c.window)))
+		p := c.window / 2
+		x = k.node("Conv", []string{x, w}, "group", c.group, "strides", []int64{c.stride, c.stride}, "pads", []int64{p, p, p, p})
+	}
+	x = k.node("MatMul", []string{k.node("Flatten", []string{x}), k.constant(k.floats(256, 300))})
+	k.output(k.node("MatMul", []string{x, k.coded(t, format.Int4, format.Block{Kind: format.Group, Size: 40}, 300, 260)}))
+	k.checkFloat(t)
+	for _, l := range levels() {
+		s := k.compile(t, Options{Threads: 2, Level: &l})
+		if len(s.packs.rows) != len(convs)+2 {
+			t.Errorf("%s: %d convolutions and two products have %d packed weights: %v", l, len(convs), len(s.packs.rows), slices.Collect(maps.Keys(s.packs.rows)))
+		}
+	}
 }
 
 // TestPackFails tells of a matrix that cannot be read, whoever packs it, each time, and leaves no thread.
