@@ -95,10 +95,14 @@ func (lw *lowerer) gemmOf(n *node, s *gemmSpec, x *slot) (floatProduct, productF
 		})
 		return bf16Product{w}, productForm{"bf16", bf16Nanos, lw.narrowed(n, x)}
 	}
-	w := packed(lw.packs, packKey{n.out[0].name, "gemm f32"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedF32 {
+	return f32Product{lw.packGemm(n, s)}, productForm{"f32", f32Nanos, x}
+}
+
+// packGemm packs the weight of a product for float32.
+func (lw *lowerer) packGemm(n *node, s *gemmSpec) *kernel.PackedF32 {
+	return packed(lw.packs, packKey{n.out[0].name, "gemm f32"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedF32 {
 		return lw.level.PackF32(tensor.Of[float32](s.weight), s.n, s.k, 1, s.order)
 	})
-	return f32Product{w}, productForm{"f32", f32Nanos, x}
 }
 
 // groupsOf packs the weight of each group of a convolution whose image is x.
@@ -114,13 +118,21 @@ func (lw *lowerer) groupsOf(n *node, s *convSpec, x *slot) ([]floatProduct, prod
 		}
 		return ws, productForm{"bf16", bf16Nanos, lw.narrowed(n, x)}
 	}
-	for g, w := range packed(lw.packs, packKey{n.out[0].name, "conv f32"}, []*tensor.Tensor{s.weight}, func() []*kernel.PackedF32 {
-		w := tensor.Of[float32](s.weight)
-		return packGroups(s.group, func(g int) *kernel.PackedF32 { return lw.level.PackF32(w[g*each:], og, s.cg, taps, order) })
-	}) {
+	for g, w := range lw.packConv(n, s) {
 		ws[g] = f32Product{w}
 	}
 	return ws, productForm{"f32", f32Nanos, x}
+}
+
+// packConv packs the weight of each group of a convolution for float32.
+func (lw *lowerer) packConv(n *node, s *convSpec) []*kernel.PackedF32 {
+	taps, og := s.taps(), s.o/s.group
+	return packed(lw.packs, packKey{n.out[0].name, "conv f32"}, []*tensor.Tensor{s.weight}, func() []*kernel.PackedF32 {
+		w := tensor.Of[float32](s.weight)
+		return packGroups(s.group, func(g int) *kernel.PackedF32 {
+			return lw.level.PackF32(w[g*og*s.cg*taps:], og, s.cg, taps, kernel.Order{N: s.cg * taps, Tap: 1, K: taps})
+		})
+	})
 }
 
 func packGroups[T any](n int, pack func(g int) T) []T {

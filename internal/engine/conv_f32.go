@@ -15,29 +15,49 @@ const (
 // of fewer channels are padded, and each kernel row is taken as one tap.
 const rowTapChannels = 8
 
+// A convForm is a way to convolve floats.
+type convForm struct {
+	emit func(lw *lowerer, n *node, s *convSpec)
+	pack func(lw *lowerer, n *node, s *convSpec) // nil where little is packed
+}
+
+var (
+	groupedForm  = &convForm{emit: (*lowerer).groupedF32}
+	spreadForm   = &convForm{emit: (*lowerer).spreadF32}
+	planesForm   = &convForm{emit: (*lowerer).planesF32}
+	rowTapsForm  = &convForm{emit: (*lowerer).rowTapsF32}
+	bf16Form     = &convForm{emit: (*lowerer).denseF32}
+	denseForm    = &convForm{(*lowerer).denseF32, func(lw *lowerer, n *node, s *convSpec) { lw.packConv(n, s) }}
+	winogradForm = &convForm{(*lowerer).winogradF32, func(lw *lowerer, n *node, s *convSpec) { lw.packWinograd(n, s) }}
+)
+
 // lowerConv emits a float convolution in channels-last order.
 func lowerConv(lw *lowerer, n *node) bool {
 	s := n.spec.(*convSpec)
-	switch {
-	case s.depthwise(), s.group > 1 && lw.groupsPay(s):
-		lw.groupedF32(n, s)
-	case s.spreads():
-		lw.spreadF32(n, s)
-	case lw.planes(n, s):
-		lw.planesF32(n, s)
-	case s.fewChannels():
-		lw.rowTapsF32(n, s)
-	case lw.net.bf16[n.onnx] && lw.level.TilesBF16():
-		lw.denseF32(n, s)
-	case s.group == 1 && (lw.groupsPay(s) || lw.level.DirectPaysF32(s.o, s.cg, s.taps())):
-		lw.groupedF32(n, s)
-	case s.winograd() && !lw.direct:
-		lw.winogradF32(n, s)
-	default:
-		lw.denseF32(n, s)
-	}
+	lw.convForm(n, s, lw.planes(n, s)).emit(lw, n, s)
 	s.weight = nil // the packed form is all that is needed
 	return true
+}
+
+// convForm chooses the form of a convolution, for which planes may pay.
+func (lw *lowerer) convForm(n *node, s *convSpec, planes bool) *convForm {
+	switch {
+	case s.depthwise(), s.group > 1 && lw.groupsPay(s):
+		return groupedForm
+	case s.spreads():
+		return spreadForm
+	case planes:
+		return planesForm
+	case s.fewChannels():
+		return rowTapsForm
+	case lw.net.bf16[n.onnx] && lw.level.TilesBF16():
+		return bf16Form
+	case s.group == 1 && (lw.groupsPay(s) || lw.level.DirectPaysF32(s.o, s.cg, s.taps())):
+		return groupedForm
+	case s.winograd() && !lw.direct:
+		return winogradForm
+	}
+	return denseForm
 }
 
 // groupsPay says whether channels that see as many others as there are in a group are better convolved without products.

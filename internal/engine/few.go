@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"lowbit/internal/graph"
+	"lowbit/internal/op"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
@@ -28,10 +29,97 @@ func noteFewBits(g *net) {
 		if w.def == nil || len(w.shape) != 2 || w.elems() < fewLeast || multipliesCodes(n) {
 			continue
 		}
-		if c := readFew(weight.Read(known{g}, name)); c != nil {
+		if d := w.dequantizer(); d != nil {
+			w.few, w.fewTurned = &fewStored{from: &oneNode{operandsOf(d), d.onnx}}, turned
+		} else if c := readFew(weight.Read(known{g}, name)); c != nil {
 			w.few, w.fewTurned = c, turned
 		}
 	}
+}
+
+// dequantizer is the node that gives the codes of a matrix of float32, or of one of which v is the transpose, their meaning:
+// whole numbers that are stored with parameters as the operator wants them; nil where there is none.
+func (v *value) dequantizer() *node {
+	d := v.def
+	if d != nil && turnedMatrix(v) {
+		d = d.in[0].def
+	}
+	if d == nil || d.kind != "DequantizeLinear" || !d.static() || !v.is(tensor.Float32) {
+		return nil
+	}
+	codes, scale, zero := d.in[0], d.in[1], d.input(2)
+	if codes.konst == nil || scale.konst == nil || !codes.dtype.IsInt() || codes.dtype.Bits() > 8 || !scale.is(tensor.Float32) {
+		return nil
+	}
+	if zero != nil && (zero.konst == nil || zero.dtype != codes.dtype || !sameShape(zero.shape, scale.shape)) || !scalesFit(d) {
+		return nil
+	}
+	return d
+}
+
+// scalesFit says whether a DequantizeLinear has a scale for all elements, for each index of an axis, or for each block along it.
+func scalesFit(d *node) bool {
+	x, scale, block := d.in[0].shape, d.in[1].shape, d.onnx.Int("block_size", 0)
+	if len(scale) == 0 {
+		return block == 0
+	}
+	axis, ok := quantizedAxis(d)
+	if !ok {
+		return false
+	}
+	if block == 0 {
+		return len(scale) == 1 && scale[0] == x[axis]
+	}
+	want := slices.Clone(x)
+	want[axis] = (x[axis] + block - 1) / max(block, 1)
+	return block > 0 && sameShape(scale, want)
+}
+
+// keepStored makes products with stored matrices "gemm" nodes before these become floats, which take four to eight times as
+// much room as their codes. The codes are read when they are packed, which is once for all input shapes.
+func keepStored(g *net) {
+	for _, n := range g.nodes {
+		if n.kind != "MatMul" && n.kind != "Gemm" || n.in[1] == nil || n.in[1].few == nil || n.in[1].few.from == nil || n.in[1].dequantizer() == nil {
+			continue
+		}
+		if s, ok := constantGemm(n); ok {
+			n.become("gemm", s, n.in[0])
+		}
+	}
+	g.sweep()
+}
+
+// stored is the matrix of v, whose axis columns holds the output columns, as its dequantizer has it.
+func (v *value) stored(columns int) *storedMatrix {
+	m, d, in := &storedMatrix{}, v.dequantizer(), make([]*tensor.Tensor, 0, 3)
+	for _, x := range d.in {
+		if x == nil {
+			continue
+		}
+		in = append(in, x.konst)
+	}
+	m.parts = in
+	m.few = func() *fewBits { return v.fewBits(columns) }
+	m.dense = func() *tensor.Tensor { return v.numbers(d, in) }
+	return m
+}
+
+// numbers computes what v is by its dequantizer d, whose operands fit.
+func (v *value) numbers(d *node, in []*tensor.Tensor) *tensor.Tensor {
+	o, err := op.Resolve(d.onnx, d.version)
+	if err != nil {
+		return nil
+	}
+	y, err := o.Eval(&op.Call{Node: d.onnx, Opset: d.version, In: in})
+	if err != nil {
+		return nil
+	}
+	if !v.fewTurned {
+		return y[0]
+	}
+	t := tensor.New(tensor.Float32, v.shape...)
+	flipped(tensor.Of[float32](t), tensor.Of[float32](y[0]), v.shape[1], v.shape[0])
+	return t
 }
 
 // multipliesCodes says whether n becomes a product of integers: codes of eight bits by codes with one
@@ -54,6 +142,20 @@ func flipped[T any](dst, src []T, rows, cols int) {
 			dst[j*rows+i] = src[i*cols+j]
 		}
 	}
+}
+
+// oneNode is a node and the constants that it reads.
+type oneNode struct {
+	operands
+	node *graph.Node
+}
+
+// Producer returns the node where it gives the value.
+func (o *oneNode) Producer(name string) *graph.Node {
+	if name == o.node.Out[0] {
+		return o.node
+	}
+	return nil
 }
 
 // known looks up what a network knows of values, by their names in the file.

@@ -19,8 +19,18 @@ type fewBits struct {
 
 // A fewStored is a matrix as the file spells it, which is kept from when a network is read until it is packed.
 type fewStored struct {
-	bits  fewBits       // (N,K) as stored, its codes in bytes, without scales
+	bits  fewBits       // (N,K) as stored, without scales
 	coded *weight.Coded // without its codes, four times as large
+	from  *oneNode      // what reads it, and is read when it is packed; nil: it is read
+}
+
+// fewOf takes a matrix whose codes stay where the file has them.
+func fewOf(s *weight.Stored) *fewStored {
+	if s == nil {
+		return nil
+	}
+	w := kernel.BlockWeight{N: s.Shape[0], K: s.Shape[1], Block: s.Shape[1], Codes: s.Raw, CodeBits: s.Format.Bits, Flip: s.Flip, Pitch: s.Pitch}
+	return &fewStored{bits: fewBits{BlockWeight: w, bits: s.Format.Bits, low: s.Format.Lo}, coded: &s.Coded}
 }
 
 // readFew returns nil for forms that have no kernels.
@@ -38,11 +48,14 @@ func readFew(c *weight.Coded) *fewStored {
 	}
 	rest := *c
 	rest.Codes = nil
-	return &fewStored{b, &rest}
+	return &fewStored{bits: b, coded: &rest}
 }
 
 // matrix is the matrix whose axis n holds the output columns; nil where its blocks have no kernels.
 func (f *fewStored) matrix(n int) *fewBits {
+	if f != nil && f.from != nil {
+		f = fewOf(weight.ReadStored(f.from, f.from.node.Out[0]))
+	}
 	if f == nil {
 		return nil
 	}
@@ -64,17 +77,7 @@ func fewBitsOf(c *weight.Coded, n int) *fewBits { return readFew(c).matrix(n) }
 func (b *fewBits) turn(c *weight.Coded) *weight.Coded {
 	rows, cols := b.N, b.K
 	b.N, b.K, b.Block = cols, rows, rows
-	level, _ := kernel.Best() // an error showed when the network was compiled
-	if b.Codes != nil {
-		codes := make([]uint8, len(b.Codes))
-		kernel.Transpose(level, codes, b.Codes, 1, rows, cols)
-		b.Codes = codes
-	}
-	if b.Halves != nil {
-		halves := make([]uint16, len(b.Halves))
-		kernel.Transpose(level, halves, b.Halves, 1, rows, cols)
-		b.Halves = halves
-	}
+	b.Turned = !b.Turned
 	t := *c
 	t.Block.Axis = 1 - c.Block.Axis
 	if c.Block.Kind == format.Group {
@@ -185,10 +188,7 @@ func (b *fewBits) floats() *kernel.BlockWeight {
 		return &w
 	case 8:
 		w.Kind, low = kernel.KindS8, b.low+128
-		w.Codes = slices.Clone(b.Codes)
-		for i := range w.Codes {
-			w.Codes[i] ^= 0x80
-		}
+		w.Flip ^= 0x80
 	default:
 		w.Kind = kernel.KindMarks4
 		if b.bits == 2 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -198,36 +199,118 @@ func TestFewBitsRefused(t *testing.T) {
 func TestNBitsAreReadOnce(t *testing.T) {
 	for _, level := range []int64{0, 4} {
 		k := newMaker(7)
-		k.output(k.nbits(k.input(k.floats(1, 1, 64)), 64, 40, 32, 4, true, level))
-		k.m.Graph.In[0].Type.Shape[1] = graph.Symbol("rows")
-		s := k.compile(t, Options{Threads: 1})
-		var packs []any
-		for rows := range 5 {
-			in := map[string]*tensor.Tensor{k.m.Graph.In[0].Name: k.floats(1, rows+1, 64)}
-			got, err := s.Run(context.Background(), in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, err := op.Run(k.m, in, op.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for name, w := range want {
-				if level == 0 { // of the other TestNBits tells how near it comes
-					within(t, name, got[name], w, 1e-4, 1e-5)
-				}
-			}
-			for _, r := range s.packs.rows {
-				packs = append(packs, r.packed)
+		k.output(k.nbits(k.input(k.floats(1, 1, 256)), 256, 320, 32, 4, true, level))
+		k.checkReadOnce(t, 256, 320, level == 0) // of the other TestNBits tells how near it comes
+	}
+}
+
+// TestStoredIsReadOnce does so with matrices behind DequantizeLinear.
+func TestStoredIsReadOnce(t *testing.T) {
+	for _, f := range []*format.Format{format.Uint4, format.Int8} {
+		for _, kind := range []string{"MatMul", "Gemm", "Transpose"} {
+			k := newMaker(8)
+			k.product(t, f, kind, 32, 320, 260)
+			k.checkReadOnce(t, 320, 260, true)
+		}
+	}
+}
+
+// product multiplies rows by a stored matrix in groups.
+func (k *maker) product(t *testing.T, f *format.Format, kind string, group, in, out int) {
+	x := k.input(k.floats(1, in))
+	if kind == "MatMul" {
+		k.output(k.node(kind, []string{x, k.coded(t, f, format.Block{Kind: format.Group, Size: group}, in, out)}))
+		return
+	}
+	w := k.coded(t, f, format.Block{Kind: format.Group, Axis: 1, Size: group}, out, in)
+	if kind == "Gemm" {
+		k.output(k.node(kind, []string{x, w}, "transB", int64(1)))
+		return
+	}
+	k.output(k.node("MatMul", []string{x, k.node(kind, []string{w}, "perm", []int64{1, 0})}))
+}
+
+func (k *maker) checkReadOnce(t *testing.T, rows, columns int, exact bool) {
+	t.Helper()
+	x := k.m.Graph.In[0]
+	shape, _ := x.Type.Static()
+	axis := len(shape) - 2
+	x.Type.Shape[axis] = graph.Symbol("rows")
+	s := k.compile(t, Options{Threads: 2})
+	var packs []any
+	for n := range 5 {
+		shape[axis] = n + 1
+		in := map[string]*tensor.Tensor{x.Name: k.floats(shape...)}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := s.Run(context.Background(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if made := after.TotalAlloc - before.TotalAlloc; n > 0 && made > uint64(4*rows*columns) {
+			t.Errorf("%d bytes are made for other lengths", made)
+		}
+		want, err := op.Run(k.m, in, op.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, w := range want {
+			if exact {
+				within(t, name, got[name], w, 1e-4, 1e-4)
 			}
 		}
-		if len(packs) != 5 {
-			t.Fatalf("%d weights are packed in five runs", len(packs))
-		}
-		for _, p := range packs {
-			if p != packs[0] {
-				t.Error("a weight was packed again")
+		for key, r := range s.packs.rows {
+			if !strings.HasPrefix(key.form, "gemm few bits") {
+				t.Errorf("packed as %s", key.form)
 			}
+			packs = append(packs, r.packed)
 		}
+	}
+	if len(packs) != 5 {
+		t.Fatalf("%d weights are packed in five runs", len(packs))
+	}
+	for _, p := range packs {
+		if p != packs[0] {
+			t.Error("a weight was packed again")
+		}
+	}
+}
+
+// TestStoredNeedsNumbers multiplies by stored matrices that something makes numbers of: another reader, a factor, blocks that
+// no kernel takes.
+func TestStoredNeedsNumbers(t *testing.T) {
+	const in, out = 320, 260
+	group := format.Block{Kind: format.Group, Size: 32}
+	for name, build := range map[string]func(k *maker, x string){
+		"an output": func(k *maker, x string) {
+			w := k.coded(t, format.Int4, group, in, out)
+			k.output(k.node("MatMul", []string{x, w}), k.node("Neg", []string{w}))
+		},
+		"two products": func(k *maker, x string) {
+			w := k.coded(t, format.Uint4, group, in, out)
+			k.output(k.node("MatMul", []string{x, w}), k.node("MatMul", []string{k.node("Neg", []string{x}), w}))
+		},
+		"a factor of columns": func(k *maker, x string) {
+			w := k.coded(t, format.Int4, format.Block{Kind: format.Group, Axis: 1, Size: 32}, out, in)
+			w = k.node("Transpose", []string{w}, "perm", []int64{1, 0})
+			k.output(k.node("Mul", []string{k.node("MatMul", []string{x, w}), k.constant(k.positive(out))}))
+		},
+		"alpha": func(k *maker, x string) {
+			k.output(k.node("Gemm", []string{x, k.coded(t, format.Int4, group, in, out)}, "alpha", float32(0.5)))
+		},
+		"short blocks": func(k *maker, x string) {
+			w := k.coded(t, format.Uint4, format.Block{Kind: format.Group, Axis: 1, Size: 2}, out, in)
+			k.output(k.node("MatMul", []string{x, k.node("Transpose", []string{w}, "perm", []int64{1, 0})}))
+		},
+		"odd rows": func(k *maker, x string) {
+			k.output(k.node("MatMul", []string{x, k.coded(t, format.Int4, group, in, out+1)}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newMaker(9)
+			build(k, k.input(k.floats(5, in)))
+			k.checkFloat(t)
+		})
 	}
 }

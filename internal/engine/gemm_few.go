@@ -10,20 +10,14 @@ import (
 // lowerFewGemm emits a product with a constant matrix of few bits, which stays in them.
 func lowerFewGemm(lw *lowerer, n *node) bool {
 	s := n.spec.(*gemmSpec)
-	if s.few == nil && s.stored == nil {
+	if !s.inFewBits() {
 		return false
 	}
 	if s.eightBits && lw.fewS8(n, s) {
 		s.weight, s.few, s.stored = nil, nil, nil
 		return true
 	}
-	p := packed(lw.packs, packKey{n.out[0].name, "gemm few bits"}, s.source(), func() fewPack[*kernel.PackedBlocksF32] {
-		few := s.fewBits()
-		if few == nil {
-			return fewPack[*kernel.PackedBlocksF32]{}
-		}
-		return fewPack[*kernel.PackedBlocksF32]{few.name(), lw.level.PackBlocksF32(few.floats())}
-	})
+	p := lw.packF32(n, s)
 	if p.w == nil {
 		return false
 	}
@@ -40,15 +34,31 @@ type fewPack[T any] struct {
 	w    T
 }
 
-// fewS8 emits the product by activations of eight bits, which have a scale for each block of a row.
-func (lw *lowerer) fewS8(n *node, s *gemmSpec) bool {
-	p := packed(lw.packs, packKey{n.out[0].name, "gemm few bits u8"}, s.source(), func() fewPack[*kernel.PackedBlocksS8] {
+// packF32 packs the matrix for activations in float32.
+func (lw *lowerer) packF32(n *node, s *gemmSpec) fewPack[*kernel.PackedBlocksF32] {
+	return packed(lw.packs, packKey{n.out[0].name, "gemm few bits"}, s.source(), func() fewPack[*kernel.PackedBlocksF32] {
+		few := s.fewBits()
+		if few == nil {
+			return fewPack[*kernel.PackedBlocksF32]{}
+		}
+		return fewPack[*kernel.PackedBlocksF32]{few.name(), lw.level.PackBlocksF32(few.floats())}
+	})
+}
+
+// packS8 packs the matrix for activations of eight bits.
+func (lw *lowerer) packS8(n *node, s *gemmSpec) fewPack[*kernel.PackedBlocksS8] {
+	return packed(lw.packs, packKey{n.out[0].name, "gemm few bits u8"}, s.source(), func() fewPack[*kernel.PackedBlocksS8] {
 		few := s.fewBits()
 		if few == nil || few.bits == 0 {
 			return fewPack[*kernel.PackedBlocksS8]{}
 		}
 		return fewPack[*kernel.PackedBlocksS8]{few.name(), lw.level.PackBlocksS8(few.whole(), few.bits)}
 	})
+}
+
+// fewS8 emits the product by activations of eight bits, which have a scale for each block of a row.
+func (lw *lowerer) fewS8(n *node, s *gemmSpec) bool {
+	p := lw.packS8(n, s)
 	w := p.w
 	if w == nil {
 		return false

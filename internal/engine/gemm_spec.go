@@ -34,6 +34,9 @@ func (s *gemmSpec) dense() {
 	}
 }
 
+// inFewBits says whether the weight is to be had in few bits.
+func (s *gemmSpec) inFewBits() bool { return s.few != nil || s.stored != nil }
+
 // source tells the weight from others.
 func (s *gemmSpec) source() []*tensor.Tensor {
 	if s.stored != nil {
@@ -82,14 +85,21 @@ func (s *gemmSpec) scale(by []float32) {
 // findGemms turns the float products with a constant right side into "gemm" nodes.
 func findGemms(g *net) {
 	for _, n := range g.nodes {
-		row, ok := gemms[n.kind]
-		if !ok || !n.static() || !n.in[0].is(tensor.Float32) || n.in[1].konst == nil || n.in[0].elems() == 0 {
+		if _, ok := gemms[n.kind]; !ok || n.in[1] == nil || n.in[1].konst == nil {
 			continue
 		}
-		if s, ok := row(n); ok && n.out[0].elems() > 0 {
+		if s, ok := constantGemm(n); ok {
 			n.become("gemm", s, n.in[0])
 		}
 	}
+}
+
+// constantGemm is the product that n is with a right side that is constant or stored.
+func constantGemm(n *node) (*gemmSpec, bool) {
+	if !n.static() || !n.in[0].is(tensor.Float32) || n.in[0].elems() == 0 || n.out[0].elems() == 0 {
+		return nil, false
+	}
+	return gemms[n.kind](n)
 }
 
 var gemms = map[string]func(n *node) (*gemmSpec, bool){
@@ -105,7 +115,18 @@ func gemmOfMatMul(n *node) (*gemmSpec, bool) {
 	if len(w.shape) != 2 || len(x.shape) < 2 {
 		return nil, false
 	}
-	return &gemmSpec{weight: w.konst, k: w.shape[0], n: w.shape[1], order: kernel.Order{N: 1, K: w.shape[1]}, few: w.fewBits(1)}, true
+	s := &gemmSpec{k: w.shape[0], n: w.shape[1], order: kernel.Order{N: 1, K: w.shape[1]}}
+	s.hold(w, 1)
+	return s, true
+}
+
+// hold sets the matrix to w, whose axis columns holds the output columns.
+func (s *gemmSpec) hold(w *value, columns int) {
+	if w.konst == nil {
+		s.stored = w.stored(columns)
+		return
+	}
+	s.weight, s.few = w.konst, w.fewBits(columns)
 }
 
 // gemmOfGemm takes alpha·A·B + beta·C with C a row, alpha and beta multiplied in.
@@ -114,14 +135,19 @@ func gemmOfGemm(n *node) (*gemmSpec, bool) {
 	if n.onnx.Bool("transA", false) || !finite(alpha) || !finite(beta) {
 		return nil, false
 	}
-	w := n.in[1].konst
-	s := &gemmSpec{weight: scaled(w, alpha), k: w.Shape[0], n: w.Shape[1], order: kernel.Order{N: 1, K: w.Shape[1]}}
+	w := n.in[1]
+	s := &gemmSpec{k: w.shape[0], n: w.shape[1], order: kernel.Order{N: 1, K: w.shape[1]}}
 	axis := 1 // of the columns
 	if n.onnx.Bool("transB", false) {
-		s.k, s.n, s.order, axis = s.n, s.k, kernel.Order{N: w.Shape[1], K: 1}, 0
+		s.k, s.n, s.order, axis = s.n, s.k, kernel.Order{N: w.shape[1], K: 1}, 0
 	}
-	if alpha == 1 {
-		s.few = n.in[1].fewBits(axis)
+	switch {
+	case alpha == 1:
+		s.hold(w, axis)
+	case w.konst == nil:
+		return nil, false
+	default:
+		s.weight = scaled(w.konst, alpha)
 	}
 	if c := n.input(2); c != nil {
 		bias, ok := rowOf(c, s.n)
@@ -162,7 +188,7 @@ func gemmOfNBits(n *node) (*gemmSpec, bool) {
 	return s, true
 }
 
-// storedMatrix is the matrix that an operator of [weight.ReadProduct] multiplies by; dense remains to be set.
+// storedMatrix is the matrix that an operator of [weight.ReadStoredProduct] multiplies by; dense remains to be set.
 func (n *node) storedMatrix() *storedMatrix {
 	m, src := &storedMatrix{}, operandsOf(n)
 	for _, v := range n.in[1:] {
@@ -170,7 +196,7 @@ func (n *node) storedMatrix() *storedMatrix {
 			m.parts = append(m.parts, v.konst)
 		}
 	}
-	m.few = func() *fewBits { return fewBitsOf(weight.ReadProduct(src, n.onnx), 0) }
+	m.few = func() *fewBits { return fewOf(weight.ReadStoredProduct(src, n.onnx)).matrix(0) }
 	return m
 }
 

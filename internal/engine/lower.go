@@ -20,6 +20,7 @@ type lowerer struct {
 	seed    uint64
 	memory  int64 // most bytes of values
 	packs   *packCache
+	crew    *crew // to pack weights with; nil: one thread
 
 	anyOrder bool // of the elements of watched values
 	direct   bool // float convolutions by their sums
@@ -42,6 +43,9 @@ func (lw *lowerer) lower() (*program, error) {
 		s := lw.newSlot(v, rowMajor, inInput)
 		lw.setForm(v, rowMajor, s)
 		p.inputs = append(p.inputs, port{name: v.name, slot: s})
+	}
+	if err := lw.packAll(); err != nil {
+		return nil, err
 	}
 	lw.watchEarly()
 	lw.placeConcats()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -28,19 +29,23 @@ func (c *packCache) fix(m *graph.Model) {
 	}
 }
 
+// holds says whether the numbers of a tensor are those of one of the model.
+func (c *packCache) holds(t *tensor.Tensor) bool { return len(t.Raw) > 0 && c.fixed[&t.Raw[0]] }
+
 // A packKey says for which result, in which form, weights were packed.
 type packKey struct{ value, form string }
 
 // A packRow holds packed weights, and what tells whether they were made of the same numbers.
 type packRow struct {
 	sums   []uint64
-	packed any
+	mu     sync.Mutex // held by who packs them
+	packed any        // nil until then
 }
 
 // sum tells a tensor from others. That of a tensor of the model is where it lies, for it lies there as long as the session
 // lives.
 func (c *packCache) sum(t *tensor.Tensor) uint64 {
-	if len(t.Raw) > 0 && c.fixed[&t.Raw[0]] {
+	if c.holds(t) {
 		return uint64(uintptr(unsafe.Pointer(&t.Raw[0]))) ^ uint64(len(t.Raw))<<48
 	}
 	return maphash.Bytes(packSeed, t.Raw)
@@ -48,18 +53,32 @@ func (c *packCache) sum(t *tensor.Tensor) uint64 {
 
 var packSeed = maphash.MakeSeed()
 
-// packed returns what build makes of the tensors in from, or what it made of the same ones before.
-func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func() T) T {
+// row returns the place of what is made of the tensors in from.
+func (c *packCache) row(key packKey, from []*tensor.Tensor) *packRow {
 	sums := make([]uint64, len(from))
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for i, t := range from {
 		sums[i] = c.sum(t)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if r := c.rows[key]; r != nil && slices.Equal(r.sums, sums) {
-		if p, ok := r.packed.(T); ok {
-			return p
-		}
+		return r
+	}
+	if c.rows == nil {
+		c.rows = map[packKey]*packRow{}
+	}
+	r := &packRow{sums: sums}
+	c.rows[key] = r
+	return r
+}
+
+// packed returns what build makes of the tensors in from, or what it made of the same ones before.
+func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func() T) T {
+	r := c.row(key, from)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p, ok := r.packed.(T); ok {
+		return p
 	}
 	p := build()
 	if c.release != nil {
@@ -67,9 +86,58 @@ func packed[T any](c *packCache, key packKey, from []*tensor.Tensor, build func(
 			c.release(t.Raw)
 		}
 	}
-	if c.rows == nil {
-		c.rows = map[packKey]*packRow{}
-	}
-	c.rows[key] = &packRow{sums, p}
+	r.packed = p
 	return p
+}
+
+// A weightPack makes the packed form that the lowering of a node will look for.
+type weightPack struct {
+	size int // in elements
+	make func()
+}
+
+// packAll packs large matrices side by side, the largest first. Their products find them when they are lowered.
+func (lw *lowerer) packAll() error {
+	var list []weightPack
+	for _, n := range lw.net.nodes {
+		if p, ok := lw.weightPack(n); ok && n.static() {
+			list = append(list, p)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b weightPack) int { return cmp.Compare(b.size, a.size) })
+	st := &step{kernel: "packing weights", parts: len(list), run: func(_ *frame, i int) error { list[i].make(); return nil }}
+	if c := lw.crew; c != nil && c.acquire() {
+		defer c.release()
+		return st.all(nil, c)
+	}
+	return st.all(nil, nil)
+}
+
+// weightPack tells what is to be packed for n: a matrix of few bits, or floats as the model has them. Others, which passes have
+// computed, are packed one after the other, so that those that are done with make room.
+func (lw *lowerer) weightPack(n *node) (weightPack, bool) {
+	switch s := n.spec.(type) {
+	case *gemmSpec:
+		if n.kind != "gemm" {
+			break
+		}
+		if s.inFewBits() {
+			return weightPack{s.n * s.k, func() {
+				if !s.eightBits || lw.packS8(n, s).w == nil {
+					lw.packF32(n, s)
+				}
+			}}, true
+		}
+		if !lw.net.bf16[n.onnx] && lw.packs.holds(s.weight) {
+			return weightPack{s.n * s.k, func() { lw.packGemm(n, s) }}, true
+		}
+	case *convSpec:
+		if n.kind != "conv" || s.o <= mostPlanesOut || !lw.packs.holds(s.weight) {
+			break
+		}
+		if f := lw.convForm(n, s, false); f.pack != nil {
+			return weightPack{s.weight.Len(), func() { f.pack(lw, n, s) }}, true
+		}
+	}
+	return weightPack{}, false
 }

@@ -29,7 +29,7 @@ type Options struct {
 	Direct    bool          // compute float convolutions by their sums alone, not in Winograd's form: what other forms are measured against
 	Reference bool          // evaluate node after node by the operators' definitions, without compiling
 
-	// Release, if set, is told the bytes of each weight that has been packed: they are seldom read again.
+	// Release, if set, is told the bytes of each weight that has been packed, by any thread: they are seldom read again.
 	Release func(b []byte)
 }
 
@@ -193,7 +193,7 @@ func (s *Session) compile(types map[string]graph.Type, override []string, open b
 	if err := g.within(limit); err != nil {
 		return nil, err
 	}
-	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, memory: limit, packs: &s.packs, anyOrder: s.opt.AnyOrder, direct: s.opt.Direct}
+	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, memory: limit, packs: &s.packs, crew: s.crew, anyOrder: s.opt.AnyOrder, direct: s.opt.Direct}
 	p, err := lw.lower()
 	if err == nil && int64(p.arena) > limit {
 		return nil, fault.Limitf("", "a run takes %d bytes for its values, more than the %d allowed", p.arena, limit)

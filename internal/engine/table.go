@@ -112,6 +112,7 @@ var passes = []pass{
 	{"moves of codes", intMoves},
 	{"tables", findTables},
 	{"join tables", joinTables},
+	{"keep matrices of few bits as they are stored", keepStored},
 	{"fold constants", func(g *net) { g.fold(func(*node) bool { return false }) }},
 	{"find dynamic products", findDynamic},
 	{"find powers", findPowers},

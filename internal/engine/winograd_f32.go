@@ -23,11 +23,16 @@ func (s *convSpec) winograd() bool {
 		rows*cols >= winogradTiles && 16*4*s.cg*s.o <= winogradWeights
 }
 
-// winogradF32 convolves by tiles of 2×2 outputs.
-func (lw *lowerer) winogradF32(n *node, s *convSpec) {
-	w := packed(lw.packs, packKey{n.out[0].name, "winograd f32"}, []*tensor.Tensor{s.weight}, func() *kernel.WinogradF32 {
+// packWinograd transforms the weight.
+func (lw *lowerer) packWinograd(n *node, s *convSpec) *kernel.WinogradF32 {
+	return packed(lw.packs, packKey{n.out[0].name, "winograd f32"}, []*tensor.Tensor{s.weight}, func() *kernel.WinogradF32 {
 		return lw.level.PackWinogradF32(tensor.Of[float32](s.weight), s.o, s.cg, kernel.Order{N: 9 * s.cg, Tap: 1, K: 9})
 	})
+}
+
+// winogradF32 convolves by tiles of 2×2 outputs.
+func (lw *lowerer) winogradF32(n *node, s *convSpec) {
+	w := lw.packWinograd(n, s)
 	x, level := lw.pixelsOf(n.in[0]), lw.level
 	win := s.win
 	win.Pitch = x.pitch

@@ -5,8 +5,12 @@ package kernel
 type BlockWeight struct {
 	N, K, Block int
 	Kind        CodeKind
-	Codes       []uint8   // (N,K), one to a byte
+	Codes       []uint8   // (N,K)
+	CodeBits    int       // of each of Codes, of which a byte holds several, the first in the low bits; 0: a byte is one
+	Flip        uint8     // bits that are toggled in each of Codes
 	Halves      []uint16  // instead of Codes for KindF16
+	Pitch       int       // of rows of Codes or Halves, in elements; 0: no more than a row has
+	Turned      bool      // Codes or Halves are (K,N)
 	Marks       []float32 // what the codes of KindMarks4 and KindMarks2 mean
 	Scale       []float32 // (N, blocks); not for KindF16
 	Zero        []float32 // (N, blocks); nil: none
@@ -32,17 +36,17 @@ const (
 // A codeRow says how a kind is stored.
 type codeRow struct {
 	bits int
-	unit int // k that a kernel takes at a time
-	mark func(w *BlockWeight, i int) float32
+	unit int                                   // k that a kernel takes at a time
+	mark func(w *BlockWeight, c uint8) float32 // nil for KindF16
 }
 
 var codeRows = [numKinds]codeRow{
-	KindMarks4: {4, 8, func(w *BlockWeight, i int) float32 { return w.Marks[w.Codes[i]&15] }},
-	KindMarks2: {2, 16, func(w *BlockWeight, i int) float32 { return w.Marks[w.Codes[i]&3] }},
-	KindS8:     {8, 4, func(w *BlockWeight, i int) float32 { return float32(int8(w.Codes[i])) }},
-	KindE4M3:   {8, 4, func(w *BlockWeight, i int) float32 { return decodeE4M3(w.Codes[i]) }},
-	KindE5M2:   {8, 4, func(w *BlockWeight, i int) float32 { return decodeF16(uint16(w.Codes[i]) << 8) }},
-	KindF16:    {16, 4, func(w *BlockWeight, i int) float32 { return decodeF16(w.Halves[i]) }},
+	KindMarks4: {4, 8, func(w *BlockWeight, c uint8) float32 { return w.Marks[c&15] }},
+	KindMarks2: {2, 16, func(w *BlockWeight, c uint8) float32 { return w.Marks[c&3] }},
+	KindS8:     {8, 4, func(w *BlockWeight, c uint8) float32 { return float32(int8(c)) }},
+	KindE4M3:   {8, 4, func(w *BlockWeight, c uint8) float32 { return decodeE4M3(c) }},
+	KindE5M2:   {8, 4, func(w *BlockWeight, c uint8) float32 { return decodeF16(uint16(c) << 8) }},
+	KindF16:    {bits: 16, unit: 4},
 }
 
 // decodeE4M3 moves the fields of a finite code to those of a half, whose exponents are 8 larger.
@@ -52,10 +56,10 @@ func decodeE4M3(c uint8) float32 {
 
 // At is w(n,k).
 func (w *BlockWeight) At(n, k int) float32 {
-	v := codeRows[w.Kind].mark(w, n*w.K+k)
 	if w.Kind == KindF16 {
-		return v
+		return decodeF16(w.half(n, k))
 	}
+	v := codeRows[w.Kind].mark(w, w.code(n, k))
 	b := n*w.Blocks() + k/w.Block
 	if w.Zero != nil {
 		v -= w.Zero[b]
@@ -120,8 +124,9 @@ func (n *narrow) part(l Level, buf []float32, i int) []float32 {
 func byPanel(v []float32, n, blocks, width int) []float32 {
 	r := make([]float32, (n+width-1)/width*width*blocks)
 	for j := range n {
-		for b := range blocks {
-			r[j/width*width*blocks+b*width+j%width] = v[j*blocks+b]
+		to := r[j/width*width*blocks+j%width:]
+		for b, x := range v[j*blocks:][:blocks] {
+			to[b*width] = x
 		}
 	}
 	return r

@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // A PackedBlocksF32 is a weight of few bits, for products with float32. It is decoded as it is used, so
 // that memory is read in the bits that are stored. It is read-only and may be shared.
@@ -43,9 +40,7 @@ func (l Level) PackBlocksF32(w *BlockWeight) *PackedBlocksF32 {
 	} else {
 		p.codes = aligned[uint8](size * row.bits / 8)
 	}
-	for j := range p.n {
-		p.column(w, j)
-	}
+	p.fill(w)
 	for i := range p.marks {
 		if len(w.Marks) > 0 {
 			p.marks[i] = w.Marks[i%len(w.Marks)]
@@ -69,30 +64,46 @@ func (l Level) PackBlocksF32(w *BlockWeight) *PackedBlocksF32 {
 
 func (p *PackedBlocksF32) blocks() int { return (p.k + p.block - 1) / p.block }
 
-// column stores the codes of a column: those of eight bits and more as rows of a panel, smaller ones as
-// dwords that hold neighbouring k, the first in the low bits.
-func (p *PackedBlocksF32) column(w *BlockWeight, j int) {
-	at := j/p.width*p.width*p.rows + j%p.width
+// fill stores the codes: those of eight bits and more as rows of a panel, smaller ones as dwords that hold neighbouring k, the
+// first in the low bits.
+func (p *PackedBlocksF32) fill(w *BlockWeight) {
 	switch bits := codeRows[p.kind].bits; bits {
 	case 16:
-		for k, c := range w.Halves[j*w.K:][:w.K] {
-			p.halves[at+k*p.width] = c
+		for n := 0; n < p.n; n += p.width {
+			panel, count := p.halves[n*p.rows:], min(p.width, p.n-n)
+			if !w.Turned {
+				TransposePitch(p.level, panel, w.Halves[w.at(n, 0):], count, p.k, p.width, w.pitch())
+				continue
+			}
+			for k := range p.k {
+				copy(panel[k*p.width:], w.Halves[w.at(n, k):][:count])
+			}
 		}
 	case 8:
-		for k, c := range w.Codes[j*w.K:][:w.K] {
-			p.codes[at+k*p.width] = c
-		}
+		w.codePanels(p.level, p.width, func(n int, codes []uint8) {
+			TransposePitch(p.level, p.codes[n*p.rows:], codes, len(codes)/p.k, p.k, p.width, p.k)
+		})
 	default:
-		panel := p.codes[j/p.width*p.width*p.rows*bits/8:][j%p.width*4:]
-		for codes := range slices.Chunk(w.Codes[j*w.K:][:w.K], 32/bits) {
-			dword := uint32(0)
-			for i, c := range codes {
-				dword |= uint32(c) << (i * bits)
+		w.codes(p.level, func(n int, codes []uint8) {
+			panel := p.codes[n/p.width*p.width*p.rows*bits/8:][n%p.width*4:]
+			for ; len(codes) > 0; codes = codes[min(32/bits, len(codes)):] {
+				binary.LittleEndian.PutUint32(panel, dwordOf(codes, bits))
+				panel = panel[min(len(panel), p.width*4):]
 			}
-			binary.LittleEndian.PutUint32(panel, dword)
-			panel = panel[min(len(panel), p.width*4):]
-		}
+		})
 	}
+}
+
+// dwordOf is a dword of the first codes of a list.
+func dwordOf(codes []uint8, bits int) uint32 {
+	if len(codes) < 32/bits {
+		codes = append(make([]uint8, 0, 16), codes...)[:32/bits]
+	}
+	v := joinBits(binary.LittleEndian.Uint64(codes), bits)
+	if bits == 2 {
+		v |= joinBits(binary.LittleEndian.Uint64(codes[8:]), bits) << 16
+	}
+	return uint32(v)
 }
 
 // chunk is the end of the chunk that begins at k: whole blocks, or a piece of one.

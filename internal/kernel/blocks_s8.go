@@ -41,9 +41,7 @@ func (l Level) PackBlocksS8(w *BlockWeight, bits int) *PackedBlocksS8 {
 	p.lanes = l.lanesS8()
 	p.kd = p.blocks * block * bits / 8
 	p.codes = aligned[uint8](p.cut(single(1)))
-	for j := range w.N {
-		p.put(j, w.Codes[j*w.K:][:w.K])
-	}
+	w.codes(l, p.put)
 	p.scale = narrowed(p.spread(w, w.Scale))
 	p.zero = make([]uint8, p.lanes)
 	if z := w.Zero; len(z) > 0 && slices.Min(z) == slices.Max(z) {
@@ -74,15 +72,32 @@ func wholeBytes(v []float32) []uint8 {
 // ascending order.
 func (p *PackedBlocksS8) put(j int, codes []uint8) {
 	per := 32 / p.bits
-	to := p.codes[j/p.lanes*p.lanes*p.kd+j%p.lanes*4:]
-	for ; len(codes) > 0; codes = codes[min(per, len(codes)):] {
+	at, step := j/p.lanes*p.lanes*p.kd+j%p.lanes*4, 4*p.lanes
+	for ; len(codes) >= per; codes, at = codes[per:], at+step {
+		var v uint32
+		switch p.bits {
+		case 8:
+			v = binary.LittleEndian.Uint32(codes)
+		case 4:
+			v = halvesJoined(codes, 4)
+		default:
+			v = halvesJoined(codes, 2) | halvesJoined(codes[8:], 2)<<4
+		}
+		binary.LittleEndian.PutUint32(p.codes[at:], v)
+	}
+	if len(codes) > 0 {
 		v := uint32(0)
-		for i, c := range codes[:min(per, len(codes))] {
+		for i, c := range codes {
 			v |= uint32(c) << (i%4*8 + i/4*p.bits)
 		}
-		binary.LittleEndian.PutUint32(to, v)
-		to = to[min(4*p.lanes, len(to)):]
+		binary.LittleEndian.PutUint32(p.codes[at:], v)
 	}
+}
+
+// halvesJoined puts four codes of some bits above the four in front of them.
+func halvesJoined(codes []uint8, bits int) uint32 {
+	x := binary.LittleEndian.Uint64(codes)
+	return uint32(x) | uint32(x>>32)<<bits
 }
 
 // place is the byte of the code at column j and k, and its lowest bit there: see put.
@@ -94,6 +109,9 @@ func (p *PackedBlocksS8) place(j, k int) (at, shift int) {
 
 // spread arranges what belongs to the blocks of w by panels, for blocks that may be shorter.
 func (p *PackedBlocksS8) spread(w *BlockWeight, v []float32) []float32 {
+	if p.block == w.Block {
+		return byPanel(v, p.n, p.blocks, p.lanes)
+	}
 	full := make([]float32, p.n*p.blocks)
 	for j := range p.n {
 		for b := range p.blocks {

@@ -134,64 +134,52 @@ var fp4 = &format.Format{
 // ReadProduct returns the matrix (N,K) that a MatMulNBits or MatMulBnb4 node multiplies by, nil where
 // the node is none or its operands are not constant.
 func ReadProduct(src Source, n *graph.Node) *Coded {
-	if n.Domain != Microsoft {
-		return nil
+	if s := ReadStoredProduct(src, n); s != nil {
+		return s.codes()
 	}
 	r := &reader{src: src}
-	l := layout{n: n.Int("N", 0), k: n.Int("K", 0), size: n.Int("block_size", 0)}
-	if l.n < 1 || l.k < 1 || l.size < 1 || r.constant(n, 1) == nil || r.constant(n, 2) == nil {
-		return nil
-	}
-	l.blocks = (l.k + l.size - 1) / l.size
-	switch n.Op {
-	case "MatMulNBits":
-		return r.nbits(n, l)
-	case "MatMulBnb4":
+	if l, ok := r.product(n); ok && n.Op == "MatMulBnb4" {
 		return r.bnb4(n, l)
 	}
 	return nil
 }
 
-func (r *reader) nbits(n *graph.Node, l layout) *Coded {
-	bits := n.Int("bits", 4)
-	f := map[int]*format.Format{2: format.Int2, 4: format.Int4, 8: format.Int8}[bits]
-	raw, scale := r.constant(n, 1).Raw, r.constant(n, 2)
-	list, err := format.Floats(scale)
-	if f == nil || err != nil || len(list) != l.n*l.blocks || len(raw) != l.n*l.blocks*l.size*bits/8 || r.input(n, 4) != "" {
-		return nil
+// product is the matrix of a node that multiplies by constant codes with constant scales.
+func (r *reader) product(n *graph.Node) (l layout, ok bool) {
+	l = layout{n: n.Int("N", 0), k: n.Int("K", 0), size: n.Int("block_size", 0)}
+	if n.Domain != Microsoft || l.n < 1 || l.k < 1 || l.size < 1 || r.constant(n, 1) == nil || r.constant(n, 2) == nil {
+		return l, false
 	}
-	c := &Coded{Format: f, Block: format.Block{Kind: format.Group, Axis: 1, Size: l.size}, Shape: []int{l.n, l.k}}
-	shift := int32(f.Lo)
-	for _, v := range list {
-		c.Params = append(c.Params, format.Params{Scale: float32(v)})
-	}
-	if z := r.constant(n, 3); z != nil {
-		if z.DType != tensor.Uint8 || len(z.Raw) != l.n*((l.blocks*bits+7)/8) {
-			return nil
-		}
-		c.Format, shift = map[int]*format.Format{2: format.Uint2, 4: format.Uint4, 8: format.Uint8}[bits], 0
-		for i := range c.Params {
-			row := z.Raw[i/l.blocks*((l.blocks*bits+7)/8):]
-			c.Params[i].Zero = unpack(row, bits, i%l.blocks)
-		}
-	}
-	c.Codes = make([]int32, l.n*l.k)
-	for i := range l.n {
-		unpackRow(c.Codes[i*l.k:][:l.k], raw[i*l.blocks*l.size*bits/8:], bits, shift)
-	}
-	return c
+	l.blocks = (l.k + l.size - 1) / l.size
+	return l, true
 }
 
-// unpackRow reads codes, the first in the low bits, and adds shift to them.
-func unpackRow(dst []int32, row []byte, bits int, shift int32) {
-	per, mask := 8/bits, byte(1<<bits-1)
-	for len(dst) > 0 {
-		n := min(per, len(dst))
-		for i, b := 0, row[0]; i < n; i, b = i+1, b>>bits {
-			dst[i] = int32(b&mask) + shift
-		}
-		dst, row = dst[n:], row[1:]
+// wholeFormats are the formats of MatMulNBits by their bits, without zero points and with them.
+var wholeFormats = map[int][2]*format.Format{2: {format.Int2, format.Uint2}, 4: {format.Int4, format.Uint4}, 8: {format.Int8, format.Uint8}}
+
+func (r *reader) nbits(n *graph.Node, l layout) *Stored {
+	bits := n.Int("bits", 4)
+	f, ok := wholeFormats[bits]
+	raw := r.constant(n, 1).Raw
+	p, err := plainParams(r.constant(n, 2))
+	if !ok || err != nil || len(p) != l.n*l.blocks || len(raw) != l.n*l.blocks*l.size*bits/8 || r.input(n, 4) != "" {
+		return nil
 	}
+	s := &Stored{Raw: raw, Pitch: l.blocks * l.size}
+	s.Coded = Coded{Format: f[0], Block: format.Block{Kind: format.Group, Axis: 1, Size: l.size}, Shape: []int{l.n, l.k}, Params: p}
+	if z := r.constant(n, 3); z != nil {
+		row := (l.blocks*bits + 7) / 8
+		if z.DType != tensor.Uint8 || len(z.Raw) != l.n*row {
+			return nil
+		}
+		s.Format = f[1]
+		for i := range l.n {
+			for b := range l.blocks {
+				p[i*l.blocks+b].Zero = unpack(z.Raw[i*row:], bits, b)
+			}
+		}
+	}
+	return s
 }
 
 func unpack(row []byte, bits, i int) int32 {

@@ -31,16 +31,23 @@ func Read(src Source, name string) *Coded {
 	case "Mul":
 		c = r.table(n)
 	}
-	if c == nil || c.Block.Kind != format.Whole && (c.Block.Axis < 0 || c.Block.Axis >= len(c.Shape)) || len(c.Codes) != tensor.Elements(c.Shape) || len(c.Params) != tensor.Elements(c.Block.ParamShape(c.Shape)) {
+	if c == nil || len(c.Codes) != tensor.Elements(c.Shape) || !c.whole() {
 		return nil
 	}
 	return c
+}
+
+// whole says whether each block has its parameters.
+func (c *Coded) whole() bool {
+	inside := c.Block.Kind == format.Whole || c.Block.Axis >= 0 && c.Block.Axis < len(c.Shape)
+	return inside && len(c.Params) == tensor.Elements(c.Block.ParamShape(c.Shape))
 }
 
 type reader struct {
 	src   Source
 	final []int   // shape that the last Reshape gives; nil: none
 	cuts  [][]int // of Slice: axis and length
+	bare  bool    // the codes of DequantizeLinear are not read
 }
 
 func (r *reader) node(name string) *graph.Node {
@@ -153,14 +160,17 @@ func (r *reader) dequantize(n *graph.Node) *Coded {
 	var fold []int
 	if t := r.constant(n, 0); t != nil {
 		f := format.ByElem(t.DType)
-		if f == nil {
+		if f == nil || t.Len() == 0 || !r.zeros(n, p) {
 			return nil
 		}
-		codes, err := f.TensorCodes(t)
-		if err != nil || !r.zeros(n, p) {
-			return nil
+		if !r.bare {
+			codes, err := f.TensorCodes(t)
+			if err != nil {
+				return nil
+			}
+			c.Codes = codes
 		}
-		c.Codes, fold = codes, t.Shape
+		fold = t.Shape
 	} else {
 		m := r.marks(r.input(n, 0))
 		if m == nil || len(n.In) > 2 {
@@ -171,7 +181,7 @@ func (r *reader) dequantize(n *graph.Node) *Coded {
 			return nil
 		}
 	}
-	if len(c.Codes) == 0 {
+	if len(c.Codes) == 0 && !r.bare {
 		return nil
 	}
 	c.Shape = r.shape(fold)
@@ -210,6 +220,14 @@ func (r *reader) zeros(n *graph.Node, p []format.Params) bool {
 		return false
 	}
 	if t.DType.IsFloat() {
+		return true
+	}
+	if list, signed, ok := tensor.CodeBytes(t); ok {
+		for i, z := range list {
+			if p[i].Zero = int32(z); signed {
+				p[i].Zero = int32(int8(z))
+			}
+		}
 		return true
 	}
 	list, err := t.Ints()
@@ -294,7 +312,7 @@ func (r *reader) ungroup(c *Coded, shape, dims []int) bool {
 }
 
 // storedFormat returns the row of codes that DequantizeLinear reads: of several that hold codes
-// of an element type the one that says most.
+// of an element type the one that says most; of those that hold all codes where these are not read.
 func storedFormat(d tensor.DType, nest *format.ScaleFormat, c *Coded) *format.Format {
 	var best *format.Format
 	for _, f := range format.All {
@@ -306,7 +324,7 @@ func storedFormat(d tensor.DType, nest *format.ScaleFormat, c *Coded) *format.Fo
 		}) {
 			continue
 		}
-		if f.Lo < f.Hi && f.Hi-f.Lo+1 < 1<<d.Bits() && slices.ContainsFunc(c.Codes, func(v int32) bool { return v < int32(f.Lo) || v > int32(f.Hi) }) {
+		if f.Lo < f.Hi && f.Hi-f.Lo+1 < 1<<d.Bits() && (c.Codes == nil || slices.ContainsFunc(c.Codes, func(v int32) bool { return v < int32(f.Lo) || v > int32(f.Hi) })) {
 			continue
 		}
 		if best == nil || f.Snap != nil || f.Hi-f.Lo < best.Hi-best.Lo {

@@ -15,13 +15,9 @@ var nests = []*format.ScaleFormat{format.E8M0, format.E4M3Scale, format.Int8Scal
 // shape. It returns nil where they are not constant.
 func (r *reader) scale(name string) ([]format.Params, *format.Scales, *format.ScaleFormat, []int) {
 	if t := r.src.ConstTensor(name); t != nil {
-		list, err := format.Floats(t)
+		p, err := plainParams(t)
 		if err != nil {
 			return nil, nil, nil, nil
-		}
-		p := make([]format.Params, len(list))
-		for i, v := range list {
-			p[i].Scale = float32(v)
 		}
 		return p, nil, nil, t.Shape
 	}
