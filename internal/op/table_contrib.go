@@ -38,8 +38,10 @@ var contribOps = []*Op{
 	{Domain: microsoft, Name: "SkipSimplifiedLayerNormalization", Infer: inferSkipLayerNormalization, Eval: evalSkipSimplifiedLayerNormalization, parts: skipParts("SimplifiedLayerNormalization", 3, 0)},
 	{Name: "SimplifiedLayerNormalization", Infer: inferSimplifiedLayerNorm, Eval: evalRMSNorm},
 	{Domain: microsoft, Name: "EmbedLayerNormalization", Infer: inferEmbedLayerNorm, Eval: evalEmbedLayerNorm},
+	{Domain: microsoft, Name: "QEmbedLayerNormalization", Infer: inferQEmbedLayerNorm, Eval: evalQEmbedLayerNorm},
 	{Domain: microsoft, Name: "RotaryEmbedding", Infer: inferSame, Eval: evalRotaryContrib},
 	{Domain: microsoft, Name: "Attention", Infer: inferProjectedAttention, Eval: evalProjectedAttention},
+	{Domain: microsoft, Name: "QAttention", Infer: inferQAttention, Eval: evalQAttention},
 	{Domain: microsoft, Name: "MultiHeadAttention", Infer: inferMultiHeadAttention, Eval: evalMultiHeadAttention},
 	{Domain: microsoft, Name: "GroupQueryAttention", Infer: inferGroupQueryAttention, Eval: evalGroupQueryAttention},
 }

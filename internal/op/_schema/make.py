@@ -15,7 +15,8 @@ OLDEST = 7
 CONTRIB = """QLinearAdd QLinearMul QLinearConcat QLinearSigmoid QLinearLeakyRelu QLinearSoftmax QLinearAveragePool
 QLinearGlobalAveragePool QGemm MatMulIntegerToFloat DynamicQuantizeMatMul DynamicQuantizeLSTM MatMulNBits MatMulBnb4 FusedConv FusedGemm FusedMatMul
 Gelu FastGelu SkipLayerNormalization SkipSimplifiedLayerNormalization EmbedLayerNormalization QuickGelu BiasGelu QuantizeLinear
-DequantizeLinear Attention MultiHeadAttention GroupQueryAttention RotaryEmbedding QLinearConv NhwcMaxPool QLinearWhere GatherBlockQuantized""".split()
+DequantizeLinear Attention MultiHeadAttention GroupQueryAttention RotaryEmbedding QLinearConv NhwcMaxPool QLinearWhere GatherBlockQuantized
+QAttention QEmbedLayerNormalization""".split()
 EARLY = "LayerNormalization SimplifiedLayerNormalization".split()  # ONNX Runtime's own operators in the default domain
 
 

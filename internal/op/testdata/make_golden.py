@@ -289,4 +289,23 @@ grouped("with sinks", 1, 2, 3, [None] * 4 + [f32(2)])
 grouped("smooth", 1, 2, 3, smooth_softmax=1)
 grouped("of both directions", 1, 3, 0, causal=0)
 
+
+def column(*shape):
+    return (rng.random(shape) * 0.02 + 0.01).astype(np.float32)
+
+
+# what ONNX Runtime's dynamic quantizer writes of optimized transformers
+x, w, b = codes(np.uint8, B, S, 5), codes(np.int8, 5, 3 * N * D), f32(3 * N * D)
+attention("bare", "QAttention", [x, w, b, s(0.02), s(0.01)], num_heads=N)
+attention("with a mask", "QAttention", [x, w, b, s(0.02), s(0.01), i32([1, 0, 1], [1, 1, 0]), np.uint8(120), np.int8(-3)], num_heads=N)
+attention("by columns, of a past", "QAttention", [x, codes(np.uint8, 5, 3 * N * D), b, s(0.02), column(3 * N * D), np.ones((B, S + P), np.int32), np.uint8(120), codes(np.uint8, 3 * N * D, lo=100, hi=150),
+          f32(2, B, N, P, D)], outputs=2, num_heads=N, unidirectional=1)
+attention("with lengths", "QAttention", [x, w, b, s(0.02), s(0.01), i32(3, 1), np.uint8(120), np.int8(0)], num_heads=N, scale=0.6)
+for t in (np.uint8, np.int8):
+    tables = [codes(t, 5, H), codes(t, 4, H), codes(t, 2, H), codes(t, H), codes(t, H)]
+    params = [column()[()] for _ in range(5)] + list(codes(t, 5))
+    attention(f"of {np.dtype(t).name}", "QEmbedLayerNormalization", [ids, kinds, *tables, mask, *params], outputs=2)
+    tables[2] = params[2] = params[7] = None
+    attention(f"without segments, of {np.dtype(t).name}", "QEmbedLayerNormalization", [ids, None, *tables, None, *params], outputs=2, epsilon=1e-3)
+
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
