@@ -49,7 +49,8 @@ func init() {
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},
 		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND, lowerScatterSlices, lowerScatterMerge}, "ScatterElements": {lowerScatterElements}, "Scatter": {lowerScatterElements}, "MaxUnpool": {lowerMaxUnpool}, "SpaceToDepth": {lowerSpaceToDepth},
-		"com.microsoft.GatherBlockQuantized": {lowerGatherBlocks},
+		"com.microsoft.GatherBlockQuantized":    {lowerGatherBlocks},
+		"com.microsoft.EmbedLayerNormalization": {lowerEmbed}, "com.microsoft.QEmbedLayerNormalization": {lowerEmbed},
 	}
 	for kind := range probes {
 		lowerings[kind] = append(lowerings[kind], lowerProbe)
