@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -151,9 +152,10 @@ func (e *embedder) emit() {
 	}
 	rows, level := y.elems()/hidden, e.level
 	parts := e.partsFor(float64(y.elems())*3*functionNanos, rows)
-	e.lowerer.emit(&step{node: n, kernel: "embeddings", parts: parts, in: e.from, out: out, run: func(f *frame, part int) error {
+	room := e.scratch(tensor.Float32, parts*hidden)
+	e.lowerer.emit(&step{node: n, kernel: "embeddings", parts: parts, in: e.from, out: append(out, room), run: func(f *frame, part int) error {
 		from, to := rows*part/parts, rows*(part+1)/parts
-		if !e.add(f, f.f32(sum), from, to, hidden) {
+		if !e.add(f, f.vals[sum.id], f.vals[room.id], part, from, to) {
 			return e.fault(f)
 		}
 		level.LayerNormRows(f.f32(dst)[from*hidden:to*hidden], f.f32(sum)[from*hidden:to*hidden], e.norm.gamma, e.norm.beta, e.norm.eps)
@@ -164,35 +166,47 @@ func (e *embedder) emit() {
 	}})
 }
 
-// add sets the rows from to to-1 to the sums of those of the tables, and says whether these have them.
-func (e *embedder) add(f *frame, sum []float32, from, to, hidden int) bool {
-	clear(sum[from*hidden : to*hidden])
-	for _, t := range e.tables {
+// add sets the rows from to to-1 to the sums of those of the tables, and says whether these have them. Rows of floats are copied
+// before they are read, since those of a file may lie anywhere.
+func (e *embedder) add(f *frame, sums, room *tensor.Tensor, part, from, to int) bool {
+	hidden := sums.Shape[2]
+	sum, size := tensor.Of[float32](sums), 4*hidden
+	for k, t := range e.tables {
+		x := f.vals[t.data.id]
 		for r := from; r < to; r++ {
-			id := r % e.length
-			if t.ids != nil {
-				if !t.repeats {
-					id = r
-				}
-				id = int(tensor.Of[int32](f.vals[t.ids.id])[id])
-			}
+			id := t.row(f, r, e.length)
 			if id < 0 || id >= t.rows {
 				return false
 			}
-			row, x := sum[r*hidden:][:hidden], f.vals[t.data.id]
+			row := sum[r*hidden:][:hidden]
+			if k == 0 && e.quantized() {
+				clear(row)
+			}
 			switch {
-			case !e.quantized():
-				for i, v := range tensor.Of[float32](x)[id*hidden:][:hidden] {
-					row[i] += v
-				}
-			case t.signed:
+			case e.quantized() && t.signed:
 				addCodes(row, tensor.Of[int8](x)[id*hidden:][:hidden], t.scale, t.zero)
-			default:
+			case e.quantized():
 				addCodes(row, x.Raw[id*hidden:][:hidden], t.scale, t.zero)
+			case k == 0:
+				copy(sums.Raw[r*size:][:size], x.Raw[id*size:])
+			default:
+				copy(room.Raw[part*size:][:size], x.Raw[id*size:])
+				e.level.Binary(kernel.Add, row, row, tensor.Of[float32](room)[part*hidden:][:hidden])
 			}
 		}
 	}
 	return true
+}
+
+// row is the row that row r of the result, of samples of some length, takes of a table.
+func (t *embedTable) row(f *frame, r, length int) int {
+	if t.ids == nil {
+		return r % length
+	}
+	if t.repeats {
+		r %= length
+	}
+	return int(tensor.Of[int32](f.vals[t.ids.id])[r])
 }
 
 // addCodes adds what codes stand for.
