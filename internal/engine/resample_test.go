@@ -48,6 +48,7 @@ func TestResampleRegions(t *testing.T) {
 			two := k.constant(tensor.Float32s([]float32{0.9, 0.2, -0.1, 0.9}, 4))
 			k.output(k.node("Resize", []string{x, all, "", k.constant(tensor.Vector(2, 3, 30, 7))}, attrs...))
 			k.output(k.node("Resize", []string{x, two, "", k.constant(tensor.Vector(21, 5))}, append(attrs, "axes", []int64{-2, 3})...))
+			k.output(k.node("Resize", []string{x, all, k.constant(tensor.Float32s([]float32{1, 1, 1.5, 0.9}, 4))}, attrs...))
 			name := "f32 resize"
 			if mode == "nearest" && outside == 0 {
 				name = "move"
