@@ -43,5 +43,7 @@ var contribOps = []*Op{
 	{Domain: microsoft, Name: "Attention", Infer: inferProjectedAttention, Eval: evalProjectedAttention},
 	{Domain: microsoft, Name: "QAttention", Infer: inferQAttention, Eval: evalQAttention},
 	{Domain: microsoft, Name: "MultiHeadAttention", Infer: inferMultiHeadAttention, Eval: evalMultiHeadAttention},
+	{Domain: microsoft, Name: "MoE", Infer: inferSame, Eval: evalMoE},
+	{Domain: microsoft, Name: "QMoE", Infer: inferSame, Eval: evalQMoE},
 	{Domain: microsoft, Name: "GroupQueryAttention", Infer: inferGroupQueryAttention, Eval: evalGroupQueryAttention},
 }

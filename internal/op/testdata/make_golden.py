@@ -308,4 +308,35 @@ for t in (np.uint8, np.int8):
     tables[2] = params[2] = params[7] = None
     attention(f"without segments, of {np.dtype(t).name}", "QEmbedLayerNormalization", [ids, None, *tables, None, *params], outputs=2, epsilon=1e-3)
 
+
+def mixture(name, experts, hidden, inter, rows=1, bits=None, block=0, points=False, weighted=False, bias=True, tol=1e-4, **attrs):
+    """rows is how many numbers the first layer gives for each that the second takes."""
+    given = [f32(2, 3, hidden), f32(6, experts)]
+    for n, k in ((rows * inter, hidden), (hidden, inter)):
+        w = f32(experts, n, k) if bits is None else codes(np.uint8, experts, n, k * bits // 8)
+        given += [w] + ([] if bits is None else [column(experts, n, *([k // block] if block else []))]) + [f32(experts, n) if bias else None]
+    if bits:
+        pack = lambda n: -(-n * bits // 8)
+        given += [None] * 3
+        if points:
+            given += [codes(np.uint8, experts, *((n, pack(k // block)) if block else (pack(n),))) for n, k in ((rows * inter, hidden), (hidden, inter))]
+        if weighted:
+            given += [None] * (14 - len(given)) + [np.abs(f32(6, experts))]
+        attrs.update(expert_weight_bits=bits, **({"block_size": block} if block else {}))
+    case(f"{'qmoe' if bits else 'moe'} {name}", "QMoE" if bits else "MoE", given, domain=MS, tol=tol, **attrs)
+
+
+# mixtures of experts
+mixture("of one", 3, 8, 6, activation_type="gelu")
+mixture("of two, normalized", 4, 8, 6, k=2, activation_type="silu", normalize_routing_weights=1, bias=False)
+mixture("gated", 3, 8, 6, rows=2, k=2, activation_type="swiglu", swiglu_fusion=1, activation_alpha=1.702, activation_beta=1.0, swiglu_limit=1.5)
+mixture("by rows", 3, 32, 16, bits=8, k=2, tol=2e-2, normalize_routing_weights=1, activation_type="relu")
+mixture("of four bits by rows", 3, 32, 16, bits=4, k=2, tol=2e-2, activation_type="identity")
+mixture("gated, in blocks", 3, 64, 32, rows=2, bits=4, block=16, k=2, tol=2e-2, normalize_routing_weights=1, activation_type="swiglu", swiglu_fusion=1, swiglu_limit=7.0)
+mixture("with zero points", 3, 64, 32, bits=4, block=32, points=True, k=2, tol=2e-2, activation_type="silu", bias=False)
+mixture("with zero points of rows", 3, 32, 16, bits=4, points=True, tol=2e-2, activation_type="silu")
+mixture("of two bits", 3, 32, 32, bits=2, block=16, tol=2e-2, activation_type="relu")
+mixture("with weights of routes", 4, 32, 16, bits=8, k=2, weighted=True, tol=2e-2, activation_type="silu", normalize_routing_weights=1)
+mixture("with weights of routes as they are", 4, 32, 16, bits=8, k=3, weighted=True, tol=2e-2, activation_type="silu")
+
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
