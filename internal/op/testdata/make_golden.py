@@ -339,4 +339,30 @@ mixture("of two bits", 3, 32, 32, bits=2, block=16, tol=2e-2, activation_type="r
 mixture("with weights of routes", 4, 32, 16, bits=8, k=2, weighted=True, tol=2e-2, activation_type="silu", normalize_routing_weights=1)
 mixture("with weights of routes as they are", 4, 32, 16, bits=8, k=3, weighted=True, tol=2e-2, activation_type="silu")
 
+# operators of ONNX Runtime's that are those of ONNX, or were before these
+case("transposematmul", "TransposeMatMul", [f32(2, 4, 3), f32(2, 5, 4)], domain=MS, tol=1e-5, transA=1, transB=1, alpha=0.5)
+case("matmulinteger16", "MatMulInteger16", [codes(np.int16, 2, 3), codes(np.int16, 3, 4, lo=-3000, hi=3000)], domain=MS)
+case("trilu contrib", "Trilu", [f32(2, 3, 4), np.array(-1)], domain=MS, upper=0)
+case("trilu contrib upper", "Trilu", [codes(np.int64, 3, 4)], domain=MS)
+case("gridsample contrib", "GridSample", [f32(1, 2, 4, 5), f32(1, 3, 3, 2, scale=0.6)], domain=MS, tol=1e-4)
+case("gridsample contrib bicubic", "GridSample", [f32(1, 2, 4, 5), f32(1, 3, 3, 2, scale=0.6)], domain=MS, tol=1e-4, mode="bicubic", padding_mode="border", align_corners=1)
+case("gathernd contrib", "GatherND", [f32(3, 4, 2), np.array([[0, 1], [2, 3]], np.int32)], domain=MS)
+case("pad contrib", "Pad", [f32(2, 3), np.array([0, 2, 1, -1]), np.array([1.5], np.float32)], domain=MS)
+case("pad contrib of two dimensions, reflecting", "Pad", [f32(2, 4), np.array([[0, 2, 1, 1]])], domain=MS, mode="reflect")
+case("range contrib", "Range", [np.array(2, np.float32), np.array(4.5, np.float32)], domain=MS)
+case("range contrib of steps", "Range", [np.array(2, np.int32), np.array([-7], np.int32), np.array(-3, np.int32)], domain=MS)
+for axis in (-1, 0, 1):
+    case(f"expanddims {axis}", "ExpandDims", [f32(2, 3), np.array(axis, np.int32)], domain=MS)
+case("unique contrib", "Unique", [np.array([2, 1, 1, 3, 4, 3], np.float32)], outputs=3, domain=MS)
+case("inverse", "Inverse", [f32(2, 4, 4)], domain=MS, tol=1e-3)
+case("inverse with pivots", "Inverse", [np.array([[0, 2, 1], [1, 0, 3], [4, 1, 0]], np.float64)], domain=MS, tol=1e-9)
+case("cdist", "CDist", [f32(3, 5), f32(4, 5)], domain=MS, tol=1e-4)
+case("cdist euclidean", "CDist", [f32(3, 5).astype(np.float64), f32(2, 5).astype(np.float64)], domain=MS, tol=1e-6, metric="euclidean")
+words = np.array([[1, 2, 3, 1, 2], [4, 4, 4, 4, 4], [0, 1, 2, 3, 4]])
+for size in (1, 2, 3):
+    case(f"ngramrepeatblock {size}", "NGramRepeatBlock", [words, f32(3, 6)], domain=MS, ngram_size=size)
+case("murmurhash3", "MurmurHash3", [np.array([0, 3, -7], np.int32)], domain=MS)
+case("murmurhash3 of a seed, with signs", "MurmurHash3", [np.array([3, 1 << 40], np.int64)], domain=MS, positive=0, seed=42)
+case("murmurhash3 of floats", "MurmurHash3", [np.array([0, 1.5], np.float64)], domain=MS)
+
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
