@@ -365,4 +365,23 @@ case("murmurhash3", "MurmurHash3", [np.array([0, 3, -7], np.int32)], domain=MS)
 case("murmurhash3 of a seed, with signs", "MurmurHash3", [np.array([3, 1 << 40], np.int64)], domain=MS, positive=0, seed=42)
 case("murmurhash3 of floats", "MurmurHash3", [np.array([0, 1.5], np.float64)], domain=MS)
 
+# linear attention, and what stands around it
+attention("of ONNX Runtime", "CausalConvWithState", [f32(2, 3, 5), f32(3, 1, 4), f32(3), f32(2, 3, 3)], outputs=2, activation="silu")
+attention("dilated, of channels that are last", "CausalConvWithState", [f32(2, 5, 3), f32(3, 1, 3), None, f32(2, 4, 3)], outputs=2, dilation=2, channels_last=1)
+attention("of no past", "CausalConvWithState", [f32(1, 2, 1), f32(2, 1, 4)], outputs=2, activation="swish")
+for rule in ("linear", "gated", "delta", "gated_delta"):
+    gates = [-np.abs(f32(B, S, 2)) if "gated" in rule else None, np.abs(f32(B, S, 2)) if "delta" in rule else None]
+    attention(rule, "LinearAttention", [f32(B, S, 8), f32(B, S, 4, scale=0.5), f32(B, S, 6), f32(B, 2, 2, 3), *gates], outputs=2, q_num_heads=4, kv_num_heads=2, update_rule=rule)
+attention("of more keys than queries", "LinearAttention", [f32(B, S, 4), f32(B, S, 8, scale=0.5), f32(B, S, 12), None, -np.abs(f32(B, S, 8)), np.abs(f32(B, S, 1))], outputs=2, q_num_heads=2, kv_num_heads=4, scale=0.4)
+attention("of both", "LinearAttentionGate", [f32(2, 3, 4), f32(4), -np.abs(f32(4)), f32(2, 3, 4)], outputs=2)
+attention("of decay", "LinearAttentionGate", [f32(2, 3, 4), f32(4), f32(4)])
+attention("of groups", "GatedRMSNorm", [f32(2, 3, 8), f32(4), f32(2, 3, 8)])
+attention("by a sigmoid", "GatedRMSNorm", [f32(2, 8), f32(8), f32(2, 8)], activation="sigmoid", epsilon=1e-2)
+places = rng.integers(0, 8, (3, B, S))
+angles = rng.random((8, 6)).astype(np.float32) * 6
+turns = [np.cos(angles), np.sin(angles)]
+attention("in runs", "MRotaryEmbedding", [f32(B, S, 24), places, *turns], mrope_section=[2, 3, 1], num_heads=2)
+attention("in turns", "MRotaryEmbedding", [f32(B, N, S, 12), places, *turns], mrope_section=[2, 2, 2], mrope_layout=1)
+attention("in turns, interleaved, of a part", "MRotaryEmbedding", [f32(B, S, 32), places, *turns], mrope_section=[3, 2, 1], mrope_layout=1, interleaved=1, num_heads=2, rotary_embedding_dim=12)
+
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
