@@ -4,8 +4,8 @@ import "lowbit/internal/graph"
 
 const microsoft = "com.microsoft"
 
-// contribOps are operators of the com.microsoft domain that quantizers and ONNX Runtime's optimizers of
-// transformers write, and one that these write in the default domain.
+// contribOps are operators of the com.microsoft domain that quantizers, ONNX Runtime's optimizers of
+// transformers and exporters write, and one that the optimizers write in the default domain.
 var contribOps = []*Op{
 	{Domain: microsoft, Name: "QuantizeLinear", Infer: inferQuantizeLinear, Eval: evalQuantizeLinear},
 	{Domain: microsoft, Name: "DequantizeLinear", Infer: inferDequantizeLinear, Eval: evalDequantizeLinear},
@@ -46,6 +46,8 @@ var contribOps = []*Op{
 	{Domain: microsoft, Name: "MoE", Infer: inferSame, Eval: evalMoE},
 	{Domain: microsoft, Name: "QMoE", Infer: inferSame, Eval: evalQMoE},
 	{Domain: microsoft, Name: "GroupQueryAttention", Infer: inferGroupQueryAttention, Eval: evalGroupQueryAttention},
+	{Domain: microsoft, Name: "DecoderMaskedMultiHeadAttention", Infer: inferDecoderAttention, Eval: evalDecoderAttention},
+	{Domain: microsoft, Name: "CropAndResize", Infer: inferCropAndResize, Eval: evalCropAndResize},
 	{Domain: microsoft, Name: "MRotaryEmbedding", Infer: inferSame, Eval: evalMRotary},
 	{Domain: microsoft, Name: "LinearAttention", Infer: inferLinearAttention, Eval: evalLinearAttention},
 	{Domain: microsoft, Name: "LinearAttentionGate", Infer: inferSame, Eval: evalLinearAttentionGate},

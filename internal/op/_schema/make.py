@@ -17,7 +17,8 @@ QLinearGlobalAveragePool QGemm MatMulIntegerToFloat DynamicQuantizeMatMul Dynami
 Gelu FastGelu SkipLayerNormalization SkipSimplifiedLayerNormalization EmbedLayerNormalization QuickGelu BiasGelu QuantizeLinear
 DequantizeLinear Attention MultiHeadAttention GroupQueryAttention RotaryEmbedding QLinearConv NhwcMaxPool QLinearWhere GatherBlockQuantized
 QAttention QEmbedLayerNormalization MoE QMoE TransposeMatMul MatMulInteger16 Trilu GridSample GatherND Pad Range ExpandDims
-Unique Inverse CDist NGramRepeatBlock MurmurHash3 MRotaryEmbedding LinearAttention LinearAttentionGate CausalConvWithState GatedRMSNorm""".split()
+Unique Inverse CDist NGramRepeatBlock MurmurHash3 MRotaryEmbedding LinearAttention LinearAttentionGate CausalConvWithState GatedRMSNorm
+DecoderMaskedMultiHeadAttention CropAndResize""".split()
 EARLY = "LayerNormalization SimplifiedLayerNormalization".split()  # ONNX Runtime's own operators in the default domain
 
 

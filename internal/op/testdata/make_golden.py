@@ -384,4 +384,16 @@ attention("in runs", "MRotaryEmbedding", [f32(B, S, 24), places, *turns], mrope_
 attention("in turns", "MRotaryEmbedding", [f32(B, N, S, 12), places, *turns], mrope_section=[2, 2, 2], mrope_layout=1)
 attention("in turns, interleaved, of a part", "MRotaryEmbedding", [f32(B, S, 32), places, *turns], mrope_section=[3, 2, 1], mrope_layout=1, interleaved=1, num_heads=2, rotary_embedding_dim=12)
 
+# decoders that write one token at a time
+q, k, v = f32(B, 1, N * D), f32(B, 1, N * D), f32(B, 1, N * D)
+pasts = [f32(B, N, 6, D), f32(B, N, 6, D)]
+attention("of itself", "DecoderMaskedMultiHeadAttention", [q, k, v, None, None, *pasts, i32(3)[0:1]], outputs=3, num_heads=N, past_present_share_buffer=1)
+attention("of itself, with a bias and masks", "DecoderMaskedMultiHeadAttention", [q, k, v, i32([1, 0, 1], [1, 1, 1]), f32(1, N, 1, 3), *pasts, i32(2), None, None, f32(3 * N * D)], outputs=3, num_heads=N,
+          past_present_share_buffer=1, scale=0.4)
+attention("of an encoder", "DecoderMaskedMultiHeadAttention", [q, f32(B, N, L, D), f32(B, N, L, D), i32([1, 0, 1, 1], [1, 1, 1, 0])], num_heads=N)
+boxes = np.array([[0.1, 0.2, 0.7, 0.9], [0, 0, 1, 1], [-0.2, 0.5, 1.2, 0.6]], np.float32)
+case("cropandresize", "CropAndResize", [f32(2, 3, 5, 6), boxes, i32(0, 1, 1), i32(4, 3)], domain=MS, tol=1e-4)
+case("cropandresize nearest", "CropAndResize", [f32(2, 3, 5, 6), boxes, i32(0, 1, 1), i32(2, 5)], domain=MS, mode="nearest", extrapolation_value=2.5)
+case("cropandresize to one", "CropAndResize", [f32(1, 1, 5, 6), boxes[:1], i32(0), i32(1, 1)], domain=MS, tol=1e-4)
+
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
