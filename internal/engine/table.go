@@ -58,8 +58,8 @@ func init() {
 	for kind, f := range map[string]lowering{"Gather": lowerGather, "GatherElements": lowerGatherElements, "GatherND": lowerGatherND} {
 		lowerings[kind] = append(lowerings[kind], f)
 	}
-	lowerings["Resize"] = append(lowerings["Resize"], lowerLinearResize, lowerResample)
-	lowerings["Upsample"] = append(lowerings["Upsample"], lowerLinearResize, lowerResample)
+	lowerings["Resize"] = append(lowerings["Resize"], lowerLinearResize, lowerResample, lowerResampleCodes)
+	lowerings["Upsample"] = append(lowerings["Upsample"], lowerLinearResize, lowerResample, lowerResampleCodes)
 }
 
 // controls lists the kinds whose lowerings do without known shapes.
