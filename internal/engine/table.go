@@ -48,7 +48,7 @@ func init() {
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},
-		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND, lowerScatterSlices, lowerScatterMerge}, "ScatterElements": {lowerScatterElements}, "Scatter": {lowerScatterElements}, "MaxUnpool": {lowerMaxUnpool}, "SpaceToDepth": {lowerSpaceToDepth},
+		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND, lowerScatterSlices, lowerScatterMerge}, "ScatterElements": {lowerScatterElements}, "Scatter": {lowerScatterElements}, "MaxUnpool": {lowerMaxUnpool}, "TensorScatter": {lowerTensorScatter}, "SpaceToDepth": {lowerSpaceToDepth},
 		"com.microsoft.GatherBlockQuantized":    {lowerGatherBlocks},
 		"com.microsoft.EmbedLayerNormalization": {lowerEmbed}, "com.microsoft.QEmbedLayerNormalization": {lowerEmbed},
 	}
