@@ -45,22 +45,23 @@ func expandDynamic(g *net) {
 
 // scaledCodes makes n a product of codes times their scales, plus a bias for each column.
 func (g *net) scaledCodes(n *node, x, xScale, xZero, w, wScale, wZero, bias *value) {
-	op := "Mul"
-	if bias != nil {
-		op = "Add"
-	}
-	sums, floats := g.newValue(n.out[0], tensor.Int32, n.out[0].shape), g.newValue(n.out[0], tensor.Float32, n.out[0].shape)
+	g.insertScaled(n, n.out[0], x, xScale, xZero, w, wScale, wZero, bias)
+	n.out = nil
+	g.kill(n)
+}
+
+// insertScaled puts in front of n the nodes that give such a product y.
+func (g *net) insertScaled(n *node, y, x, xScale, xZero, w, wScale, wZero, bias *value) {
+	sums, floats := g.newValue(y, tensor.Int32, y.shape), g.newValue(y, tensor.Float32, y.shape)
 	scale := g.newValue(wScale, tensor.Float32, wScale.shape)
 	g.insertOp(n, "MatMulInteger", qdqVersion, nil, []*value{x, w, xZero, wZero}, sums)
 	g.insertOp(n, "Cast", qdqVersion, []*graph.Attr{{Name: "to", Value: int64(tensor.Float32)}}, []*value{sums}, floats)
 	g.insertOp(n, "Mul", qdqVersion, nil, []*value{xScale, wScale}, scale)
-	product := floats
-	if bias != nil {
-		product = g.newValue(n.out[0], tensor.Float32, n.out[0].shape)
-		g.insertOp(n, "Mul", qdqVersion, nil, []*value{floats, scale}, product)
-		floats, scale = product, bias
+	if bias == nil {
+		g.insertOp(n, "Mul", qdqVersion, nil, []*value{floats, scale}, y)
+		return
 	}
-	n.onnx = &graph.Node{Op: op, Name: n.onnx.Name, In: []string{floats.name, scale.name}, Out: n.onnx.Out}
-	n.version = qdqVersion
-	n.become(op, nil, floats, scale)
+	product := g.newValue(y, tensor.Float32, y.shape)
+	g.insertOp(n, "Mul", qdqVersion, nil, []*value{floats, scale}, product)
+	g.insertOp(n, "Add", qdqVersion, nil, []*value{product, bias}, y)
 }

@@ -88,9 +88,10 @@ func (g *net) add(n *graph.Node, facts op.Facts) error {
 }
 
 // contribTwins lists the operators of ONNX Runtime's domain that are those of ONNX, with more element types
-// than these had at first.
+// than these had at first, or before these were.
 var contribTwins = map[string]string{
 	"com.microsoft.QuantizeLinear": "QuantizeLinear", "com.microsoft.DequantizeLinear": "DequantizeLinear",
+	"com.microsoft.Trilu": "Trilu", "com.microsoft.GridSample": "GridSample", "com.microsoft.GatherND": "GatherND", "com.microsoft.Pad": "Pad",
 }
 
 // kindOf is the kind of an ONNX node.

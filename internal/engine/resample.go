@@ -89,6 +89,17 @@ func resampleOrder(from, to []int, a, b int) int {
 
 // samplesOf asks the operator's definition what the positions of each axis average; nil for axes that stay as they are.
 func samplesOf(n *node) ([][]op.Sample, bool) {
+	list, ok := definedSamples(n)
+	for axis, samples := range list {
+		if samples != nil && n.in[0].shape[axis] == n.out[0].shape[axis] && identical(samples) {
+			list[axis] = nil
+		}
+	}
+	return list, ok
+}
+
+// definedSamples returns them as the definition has them, also where they change nothing.
+func definedSamples(n *node) ([][]op.Sample, bool) {
 	x, y := n.in[0], n.out[0]
 	args := []*tensor.Tensor{{DType: x.dtype, Shape: x.shape}}
 	for _, v := range n.in[1:] {
@@ -108,9 +119,6 @@ func samplesOf(n *node) ([][]op.Sample, bool) {
 	for axis, samples := range list {
 		if samples == nil && x.shape[axis] != y.shape[axis] || samples != nil && len(samples) != y.shape[axis] {
 			return nil, false
-		}
-		if samples != nil && x.shape[axis] == y.shape[axis] && identical(samples) {
-			list[axis] = nil
 		}
 	}
 	return list, true

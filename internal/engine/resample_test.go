@@ -48,6 +48,7 @@ func TestResampleRegions(t *testing.T) {
 			two := k.constant(tensor.Float32s([]float32{0.9, 0.2, -0.1, 0.9}, 4))
 			k.output(k.node("Resize", []string{x, all, "", k.constant(tensor.Vector(2, 3, 30, 7))}, attrs...))
 			k.output(k.node("Resize", []string{x, two, "", k.constant(tensor.Vector(21, 5))}, append(attrs, "axes", []int64{-2, 3})...))
+			k.output(k.node("Resize", []string{x, all, k.constant(tensor.Float32s([]float32{1, 1, 1.5, 0.9}, 4))}, attrs...))
 			name := "f32 resize"
 			if mode == "nearest" && outside == 0 {
 				name = "move"
@@ -85,4 +86,24 @@ func TestResampleForms(t *testing.T) {
 	u.output(u.node("Upsample", []string{u.input(u.floats(1, 9, 12, 20)), u.constant(tensor.Float32s([]float32{1, 1, 2, 3}, 4))}, "mode", "linear"))
 	u.output(u.node("Upsample", []string{u.input(u.floats(12, 20)), u.constant(tensor.Float32s([]float32{2, 3}, 2))}, "mode", "linear"))
 	wantKernels(t, u.checkFloat(t), "f32 resize", "f32 linear resize")
+}
+
+// TestResampleIntegers takes images of bytes as they are, whose results are cut off to integers.
+func TestResampleIntegers(t *testing.T) {
+	for _, d := range []tensor.DType{tensor.Uint8, tensor.Int8} {
+		for _, mode := range []string{"linear", "cubic"} {
+			for _, antialias := range []int64{0, 1} {
+				k := newMaker(8)
+				k.m.Opsets[0].Version = 19
+				attrs := []any{"mode", mode, "antialias", antialias}
+				first, last := k.input(k.codes(d, -128, 127, 2, 3, 19, 14)), k.input(k.codes(d, -128, 127, 1, 19, 14, 3))
+				flat := k.input(k.codes(d, 7, 7, 1, 1, 31, 2))
+				k.output(k.node("Resize", []string{first, "", k.constant(tensor.Float32s([]float32{1, 1, 0.7, 1.9}, 4))}, attrs...))
+				k.output(k.node("Resize", []string{last, "", "", k.constant(tensor.Vector(1, 7, 30, 3))}, attrs...))
+				k.output(k.node("Resize", []string{flat, "", "", k.constant(tensor.Vector(17, 5))}, append(attrs, "axes", []int64{2, 3})...))
+				k.output(k.node("Resize", []string{first, "", "", k.constant(tensor.Vector(9))}, append(attrs, "axes", []int64{3})...))
+				wantKernels(t, k.checkExact(t), "resize of codes")
+			}
+		}
+	}
 }

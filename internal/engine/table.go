@@ -48,8 +48,9 @@ func init() {
 
 		"Identity": {lowerIdentity}, "Dropout": {lowerIdentity}, "Cast": {lowerIdentity, lowerCast},
 		"Reshape": {lowerReshape}, "Flatten": {lowerReshape}, "Squeeze": {lowerReshape}, "Unsqueeze": {lowerReshape},
-		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND, lowerScatterSlices, lowerScatterMerge}, "ScatterElements": {lowerScatterElements}, "Scatter": {lowerScatterElements}, "MaxUnpool": {lowerMaxUnpool}, "SpaceToDepth": {lowerSpaceToDepth},
-		"com.microsoft.GatherBlockQuantized": {lowerGatherBlocks},
+		"Transpose": {lowerTranspose}, "Concat": {lowerConcat}, "Slice": {lowerSlice}, "Split": {lowerSplit}, "Expand": {lowerExpand}, "ScatterND": {lowerScatterND, lowerScatterSlices, lowerScatterMerge}, "ScatterElements": {lowerScatterElements}, "Scatter": {lowerScatterElements}, "MaxUnpool": {lowerMaxUnpool}, "TensorScatter": {lowerTensorScatter}, "SpaceToDepth": {lowerSpaceToDepth},
+		"com.microsoft.GatherBlockQuantized":    {lowerGatherBlocks},
+		"com.microsoft.EmbedLayerNormalization": {lowerEmbed}, "com.microsoft.QEmbedLayerNormalization": {lowerEmbed},
 	}
 	for kind := range probes {
 		lowerings[kind] = append(lowerings[kind], lowerProbe)
@@ -57,8 +58,8 @@ func init() {
 	for kind, f := range map[string]lowering{"Gather": lowerGather, "GatherElements": lowerGatherElements, "GatherND": lowerGatherND} {
 		lowerings[kind] = append(lowerings[kind], f)
 	}
-	lowerings["Resize"] = append(lowerings["Resize"], lowerLinearResize, lowerResample)
-	lowerings["Upsample"] = append(lowerings["Upsample"], lowerLinearResize, lowerResample)
+	lowerings["Resize"] = append(lowerings["Resize"], lowerLinearResize, lowerResample, lowerResampleCodes)
+	lowerings["Upsample"] = append(lowerings["Upsample"], lowerLinearResize, lowerResample, lowerResampleCodes)
 }
 
 // controls lists the kinds whose lowerings do without known shapes.

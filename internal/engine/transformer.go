@@ -13,6 +13,7 @@ import (
 var expansions = map[string]func(e *expander){
 	"com.microsoft.MultiHeadAttention": (*expander).multiHead,
 	"com.microsoft.Attention":          (*expander).projected,
+	"com.microsoft.QAttention":         (*expander).quantized,
 }
 
 // expandTransformers writes the operators of expansions as others, where all is float32.
@@ -148,19 +149,57 @@ func (e *expander) projected() {
 		h.in[i] = e.g.newValue(n.out[0], tensor.Float32, []int{x.shape[0], x.shape[1], width})
 	}
 	past, mask := n.input(4), n.input(3)
-	behind := past != nil || n.output(1) != nil || mask != nil && len(mask.shape) == 1
-	if behind && !e.follows(&h, past) || !behind && !e.fits(&h) {
+	h.added = n.input(2)
+	e.heads(&h, past, mask, func() {
+		for i, width := range widths {
+			e.g.insertOp(n, "MatMul", qdqVersion, nil, []*value{x, e.g.constant(w.name+"·part", columnsOf(w.konst, at, width))}, h.in[i])
+			at += width
+		}
+	})
+}
+
+// heads writes an attention whose query, key and value are what project writes, where all fits.
+func (e *expander) heads(h *attentionHeads, past, mask *value, project func()) {
+	behind := past != nil || e.n.output(1) != nil || mask != nil && len(mask.shape) == 1
+	switch {
+	case behind && e.follows(h, past):
+		project()
+		e.follow(h, past)
+	case !behind && e.fits(h):
+		project()
+		e.attend(h)
+	}
+}
+
+// quantized writes QAttention by a constant matrix as projected does Attention, with products of codes.
+func (e *expander) quantized() {
+	n := e.n
+	x, w, bias, wScale, wZero := n.in[0], n.in[1], n.in[2], n.in[4], n.input(7)
+	xScale, xZero := n.in[3], n.input(6)
+	if n.onnx.Bool("do_rotary", false) || n.onnx.Bool("past_present_share_buffer", false) || len(x.shape) != 3 || w.konst == nil || len(w.shape) != 2 ||
+		w.shape[0] != x.shape[2] || w.shape[1] == 0 || w.shape[1]%3 != 0 || xScale.elems() != 1 || xZero != nil && xZero.elems() != 1 || !byColumn(w, bias, xScale, xZero, wScale, wZero) {
 		return
 	}
-	for i, width := range widths {
-		e.g.insertOp(n, "MatMul", qdqVersion, nil, []*value{x, e.g.constant(w.name+"·part", columnsOf(w.konst, at, width))}, h.in[i])
-		at += width
+	for _, v := range []*value{bias, wScale, wZero} {
+		if v != nil && v.konst == nil {
+			return
+		}
 	}
-	if behind {
-		e.follow(&h, past)
-		return
+	h, width := attentionHeads{padding: n.input(5)}, w.shape[1]/3
+	for i := range h.in {
+		h.in[i] = e.g.newValue(n.out[0], tensor.Float32, []int{x.shape[0], x.shape[1], width})
 	}
-	e.attend(&h)
+	e.heads(&h, n.input(8), n.input(5), func() {
+		for i, y := range h.in {
+			part := func(v *value) *value {
+				if v == nil || v.elems() == 1 {
+					return v
+				}
+				return e.g.constant(v.name+"·part", columnsOf(v.konst, i*width, width))
+			}
+			e.g.insertScaled(n, y, x, xScale, xZero, part(w), part(wScale), part(wZero), part(bias))
+		}
+	})
 }
 
 // follows says whether the heads split as follow writes them.
@@ -184,7 +223,7 @@ func (e *expander) follows(h *attentionHeads, past *value) bool {
 // follow makes n a MultiHeadAttention behind the two halves of a past, and joins the halves that it keeps.
 func (e *expander) follow(h *attentionHeads, past *value) {
 	n, y := e.n, e.n.out[0]
-	in := []*value{h.in[0], h.in[1], h.in[2], n.input(2), h.padding, h.scores, nil, nil}
+	in := []*value{h.in[0], h.in[1], h.in[2], h.added, h.padding, h.scores, nil, nil}
 	if past == nil {
 		in = in[:6]
 	}
@@ -220,12 +259,15 @@ func (e *expander) follow(h *attentionHeads, past *value) {
 	e.g.kill(n)
 }
 
-// columnsOf returns some columns of a matrix.
+// columnsOf returns some columns of a matrix, or elements of a vector.
 func columnsOf(t *tensor.Tensor, from, count int) *tensor.Tensor {
-	c := tensor.New(tensor.Float32, t.Shape[0], count)
-	src, dst := tensor.Of[float32](t), tensor.Of[float32](c)
-	for r := range t.Shape[0] {
-		copy(dst[r*count:][:count], src[r*t.Shape[1]+from:])
+	shape := slices.Clone(t.Shape)
+	cols := shape[len(shape)-1]
+	shape[len(shape)-1] = count
+	c := tensor.New(t.DType, shape...)
+	size := t.DType.ByteLen(1)
+	for r := 0; r*count < c.Len(); r++ {
+		copy(c.Raw[r*count*size:][:count*size], t.Raw[(r*cols+from)*size:])
 	}
 	return c
 }
@@ -236,6 +278,7 @@ type attentionHeads struct {
 	in              [3]*value
 	bias            [3][]float32
 	padding, scores *value
+	added           *value // the three biases in one, where they are added to what in names
 	count           int
 	rows, keys      int
 }

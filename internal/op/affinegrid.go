@@ -27,20 +27,31 @@ func evalAffineGrid(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	corners := c.Bool("align_corners", false)
-	y := make([]float64, 0, tensor.Elements(shape))
-	points := tensor.Elements(size[2:])
-	for i := range size[0] * points {
-		idx := unravel(i%points, size[2:])
-		t := m[i/points*rank*(rank+1):]
+	at := make([][]float64, rank) // the positions along each axis, the last one first: x belongs to it
+	for k := range at {
+		n := size[len(size)-1-k]
+		for i := range n {
+			at[k] = append(at[k], gridPosition(i, n, c.Bool("align_corners", false)))
+		}
+	}
+	y := make([]float64, tensor.Elements(shape))
+	points, width := tensor.Elements(size[2:]), len(at[0])
+	for line := range len(y) / max(1, rank*width) {
+		t, to := m[line*width/points*rank*(rank+1):], y[line*width*rank:][:width*rank]
 		for r := range rank {
 			row := t[r*(rank+1):][:rank+1]
-			v := row[rank]
-			for k := range rank { // x belongs to the last axis
-				axis := rank - 1 - k
-				v += float64(row[k] * gridPosition(idx[axis], size[2+axis], corners))
+			var rest [2]float64 // what the other axes add
+			for k, over := 1, line%(points/width); k < rank; k++ {
+				rest[k-1] = row[k] * at[k][over%len(at[k])]
+				over /= len(at[k])
 			}
-			y = append(y, v)
+			for i, x := range at[0] {
+				v := row[rank] + float64(row[0]*x) + rest[0]
+				if rank == 3 {
+					v += rest[1]
+				}
+				to[i*rank+r] = v
+			}
 		}
 	}
 	return one(fromFloats(theta.DType, y, shape))

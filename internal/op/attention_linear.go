@@ -13,6 +13,7 @@ import (
 type linearAttention struct {
 	batch, steps          int
 	qHeads, kvHeads       int
+	heads                 int // of the result: the larger number
 	dk, dv                int
 	q, k, v, decay, beta  []float64
 	decayWidth, betaWidth int
@@ -29,9 +30,14 @@ var updateRules = map[string]struct{ gated, delta bool }{
 func newLinearAttention(c *Call) (*linearAttention, error) {
 	a := &linearAttention{qHeads: c.Int("q_num_heads", 0), kvHeads: c.Int("kv_num_heads", 0)}
 	q, k, v := c.In[0].Shape, c.In[1].Shape, c.In[2].Shape
-	if len(q) != 3 || len(k) != 3 || len(v) != 3 || a.kvHeads < 1 || a.kvHeads > max(k[2], 1) || a.qHeads < 1 || a.qHeads > max(q[2], 1) || a.qHeads%a.kvHeads != 0 {
+	if len(q) != 3 || len(k) != 3 || len(v) != 3 || a.kvHeads < 1 || a.kvHeads > max(k[2], 1) || a.qHeads < 1 || a.qHeads > max(q[2], 1) ||
+		a.qHeads%a.kvHeads != 0 && (a.kvHeads%a.qHeads != 0 || c.Domain == "") {
 		return nil, invalidf("query %v, key %v and value %v with %d and %d heads", q, k, v, a.qHeads, a.kvHeads)
 	}
+	if w := c.Int("state_window", 0); w != 0 {
+		return nil, unsupportedf("state_window %d", w)
+	}
+	a.heads = max(a.qHeads, a.kvHeads)
 	a.batch, a.steps, a.dk, a.dv = q[0], q[1], k[2]/a.kvHeads, v[2]/a.kvHeads
 	rows := []int{a.batch, a.steps}
 	for i, want := range [][]int{{a.qHeads * a.dk}, {a.kvHeads * a.dk}, {a.kvHeads * a.dv}} {
@@ -45,7 +51,7 @@ func newLinearAttention(c *Call) (*linearAttention, error) {
 	if _, err := sized(a.stateShape()); err != nil {
 		return nil, err
 	}
-	if _, err := sized([]int{a.batch, a.steps, a.qHeads, a.dv}); err != nil {
+	if _, err := sized([]int{a.batch, a.steps, a.heads, a.dv}); err != nil {
 		return nil, err
 	}
 	if err := a.readRule(c); err != nil {
@@ -132,9 +138,9 @@ func evalLinearAttention(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	shape := []int{a.batch, a.steps, a.qHeads * a.dv}
+	shape := []int{a.batch, a.steps, a.heads * a.dv}
 	y := make([]float64, tensor.Elements(shape))
-	share := a.qHeads / a.kvHeads
+	share, same := a.heads/a.kvHeads, a.heads/a.qHeads // heads of the result that read one state, or one query
 	for i := range a.batch * a.kvHeads {
 		n, head := i/a.kvHeads, i%a.kvHeads
 		s := a.state[i*a.dk*a.dv:][:a.dk*a.dv]
@@ -142,8 +148,8 @@ func evalLinearAttention(c *Call) ([]*tensor.Tensor, error) {
 			r := n*a.steps + t
 			a.step(s, r, head)
 			for h := head * share; h < (head+1)*share; h++ {
-				at := r*a.qHeads + h
-				for k, f := range a.q[at*a.dk:][:a.dk] {
+				at := r*a.heads + h
+				for k, f := range a.q[(r*a.qHeads+h/same)*a.dk:][:a.dk] {
 					addScaled(y[at*a.dv:][:a.dv], s[k*a.dv:][:a.dv], a.scale*f, 1)
 				}
 			}
@@ -176,7 +182,7 @@ func inferLinearAttention(c *Inference) ([]Fact, error) {
 	}
 	if v.Ranked && len(v.Shape) == 3 {
 		s[3] = divDims(v.Shape[2], graph.Known(kvHeads))
-		y[2] = mulDims(s[3], graph.Known(qHeads))
+		y[2] = mulDims(s[3], graph.Known(max(qHeads, kvHeads)))
 	}
 	d := q.DType
 	if c.Has(3) {

@@ -17,12 +17,32 @@ func evalProjectedAttention(c *Call) ([]*tensor.Tensor, error) {
 	case c.Bool("past_present_share_buffer", false) || c.Has(6):
 		return nil, unsupportedf("past_present_share_buffer")
 	}
-	h, err := projectedHeads(c)
+	x, w := c.In[0], c.In[1]
+	if x.Rank() != 3 || w.Rank() != 2 {
+		return nil, invalidf("input %v and weights %v, 3 and 2 dimensions are needed", x.Shape, w.Shape)
+	}
+	s, err := newMatmul(x.Shape, w.Shape)
 	if err != nil {
 		return nil, err
 	}
+	v, err := floatsOf(x, w)
+	if err != nil {
+		return nil, err
+	}
+	h, err := projectedHeads(c.Node, multiply(s, v[0], v[1]), s.out)
+	if err != nil {
+		return nil, err
+	}
+	if err := addHeadsBias(c.Input(2), h, false); err != nil {
+		return nil, err
+	}
+	return attendProjected(c, x, h, c.Input(3), c.Input(4), c.Input(5))
+}
+
+// attendProjected is Attention of query, key and value, with results of the type of like.
+func attendProjected(c *Call, like *tensor.Tensor, h []*heads, mask, past, scores *tensor.Tensor) ([]*tensor.Tensor, error) {
 	a := &attention{q: h[0], k: h[1], v: h[2], flat: true}
-	if past := c.Input(4); past != nil {
+	if past != nil {
 		want := slices.Concat([]int{2}, a.k.shape())
 		if want[3] = 0; past.Rank() == 5 {
 			want[3] = past.Shape[3]
@@ -38,7 +58,7 @@ func evalProjectedAttention(c *Call) ([]*tensor.Tensor, error) {
 			return nil, err
 		}
 	}
-	out, err := evalBertAttention(c, a, c.Input(3), c.Input(5))
+	out, err := evalBertAttention(&Call{Node: c.Node, In: []*tensor.Tensor{like}}, a, mask, scores)
 	if err != nil || !c.Wants(1) {
 		return out, err
 	}
@@ -60,43 +80,28 @@ func halves(t *tensor.Tensor) (first, second *tensor.Tensor) {
 	return part(t.Raw[:half]), part(t.Raw[half:])
 }
 
-// projectedHeads multiplies the input with the weights and splits the product into query, key and value.
-func projectedHeads(c *Call) ([]*heads, error) {
-	x, w := c.In[0], c.In[1]
-	if x.Rank() != 3 || w.Rank() != 2 {
-		return nil, invalidf("input %v and weights %v, 3 and 2 dimensions are needed", x.Shape, w.Shape)
-	}
-	widths, err := qkvWidths(c.Node, w.Shape[1])
+// projectedHeads splits what the weights made of the input, of shape (N,rows,columns), into query, key and value.
+func projectedHeads(n *graph.Node, y []float64, shape []int) ([]*heads, error) {
+	columns := shape[2]
+	widths, err := qkvWidths(n, columns)
 	if err != nil {
 		return nil, err
 	}
-	if err := wantShape("bias", c.Input(2), w.Shape[1]); err != nil {
-		return nil, err
-	}
-	s, err := newMatmul(x.Shape, w.Shape)
-	if err != nil {
-		return nil, err
-	}
-	v, err := floatsOf(x, w, c.Input(2))
-	if err != nil {
-		return nil, err
-	}
-	y := multiply(s, v[0], v[1])
-	out, at, count := make([]*heads, 3), 0, c.Int("num_heads", 0)
+	out, at, count := make([]*heads, 3), 0, n.Int("num_heads", 0)
 	for i, width := range widths {
 		if count < 1 || count > max(width, 1) || width%count != 0 {
 			return nil, invalidf("%d features do not split into %d heads", width, count)
 		}
-		part := make([]float64, 0, x.Shape[0]*x.Shape[1]*width)
-		for row := 0; row < len(y); row += w.Shape[1] {
+		part := make([]float64, 0, shape[0]*shape[1]*width)
+		for row := 0; row < len(y); row += columns {
 			part = append(part, y[row+at:][:width]...)
 		}
-		h := &heads{x.Shape[0], count, x.Shape[1], width / count, make([]float64, len(part))}
+		h := &heads{shape[0], count, shape[1], width / count, make([]float64, len(part))}
 		h.swap(h.data, part)
 		out[i] = h
 		at += width
 	}
-	return out, addHeadsBias(c.Input(2), out, false)
+	return out, nil
 }
 
 // qkvWidths returns how many columns of the weights make query, key and value.
@@ -113,15 +118,20 @@ func qkvWidths(n *graph.Node, columns int) ([]int, error) {
 
 // inferProjectedAttention finds the shapes of Attention's results.
 func inferProjectedAttention(c *Inference) ([]Fact, error) {
+	return inferProjected(c, c.Input(0).DType, 4)
+}
+
+// inferProjected finds the shapes of results of type d; one input is the past.
+func inferProjected(c *Inference, d tensor.DType, past int) ([]Fact, error) {
 	x, w, count := c.Input(0), c.Input(1), c.Int("num_heads", 0)
 	y, present := unknownDims(3), unknownDims(5)
 	present[0] = graph.Known(2)
 	if x.Ranked && len(x.Shape) == 3 {
 		copy(y, x.Shape[:2])
 		present[1], present[3] = x.Shape[0], x.Shape[1]
-		if c.Has(4) {
+		if c.Has(past) {
 			present[3] = graph.Unknown
-			if p := c.Input(4); p.Ranked && len(p.Shape) == 5 {
+			if p := c.Input(past); p.Ranked && len(p.Shape) == 5 {
 				present[3] = addDims(p.Shape[3], x.Shape[1], 1)
 			}
 		}
@@ -137,5 +147,5 @@ func inferProjectedAttention(c *Inference) ([]Fact, error) {
 		y[2] = graph.Known(widths[2])
 		present[2], present[4] = graph.Known(count), graph.Known(widths[1]/count)
 	}
-	return Typed(graph.OfDims(x.DType, y), graph.OfDims(x.DType, present)), nil
+	return Typed(graph.OfDims(d, y), graph.OfDims(d, present)), nil
 }

@@ -153,6 +153,8 @@ var resizeCases = []netCase{
 		in: ins(f32(dims(4), 0, 0, 8, 8), nil, vec(0.5)), want: []float32{8. / 7, 8 * 6. / 7}},
 	{name: "resize crops", node: node("Resize", 4, 1, "mode", "linear", "coordinate_transformation_mode", "tf_crop_and_resize", "extrapolation_value", float32(9)),
 		in: ins(ramp(0, 3), vec(0.5, 1.5), nil, tensor.Vector(3)), want: []float32{1, 2, 9}},
+	{name: "resize crops by scales", node: node("Resize", 3, 1, "mode", "linear", "coordinate_transformation_mode", "tf_crop_and_resize", "extrapolation_value", float32(9)),
+		in: ins(ramp(0, 3), vec(0.5, 1.5), vec(1.25)), want: []float32{1, 2, 9}},
 	{name: "resize before opset 11", opset: 10, node: node("Resize", 2, 1), in: ins(ramp(0, 4), vec(0.6)), want: []float32{0, 2}},
 	{name: "resize no images", node: node("Resize", 4, 1, "mode", "linear"), in: ins(f32(dims(0, 2, 3)), nil, nil, tensor.Vector(0, 2, 6)), want: []float32{}, shape: dims(0, 2, 6)},
 	{name: "resize to nothing", node: node("Resize", 4, 1), in: ins(ramp(0, 1, 4), nil, nil, tensor.Vector(1, 0))},

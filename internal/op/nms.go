@@ -1,7 +1,6 @@
 package op
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -13,11 +12,12 @@ import (
 type box struct{ y1, x1, y2, x2 float64 }
 
 // boxOf reads four numbers: two opposite corners (y,x,y,x), or centre and size (x,y,w,h).
-func boxOf(v []float64, center bool) box {
+func boxOf(v []float32, center bool) box {
+	a, b, c, d := float64(v[0]), float64(v[1]), float64(v[2]), float64(v[3])
 	if center {
-		return box{v[1] - v[3]/2, v[0] - v[2]/2, v[1] + v[3]/2, v[0] + v[2]/2}
+		return box{b - d/2, a - c/2, b + d/2, a + c/2}
 	}
-	return box{min(v[0], v[2]), min(v[1], v[3]), max(v[0], v[2]), max(v[1], v[3])}
+	return box{min(a, c), min(b, d), max(a, c), max(b, d)}
 }
 
 func (b box) area() float64 { return (b.y2 - b.y1) * (b.x2 - b.x1) }
@@ -39,7 +39,7 @@ func (b *box) apart(o *box) bool {
 // A suppression holds the operands of NonMaxSuppression: boxes (N,B,4), scores (N,C,B).
 type suppression struct {
 	batch, classes, count int
-	boxes, scores         []float64
+	boxes, scores         []float32
 	most                  int
 	overlap, least        float64
 	center                bool
@@ -65,11 +65,7 @@ func newSuppression(c *Call) (*suppression, error) {
 	if v.least, err = c.scalarOr(4, math.Inf(-1)); err != nil {
 		return nil, err
 	}
-	in, err := floatsOf(b, s)
-	if err != nil {
-		return nil, err
-	}
-	v.boxes, v.scores = in[0], in[1]
+	v.boxes, v.scores = tensor.Of[float32](b), tensor.Of[float32](s)
 	return v, nil
 }
 
@@ -79,29 +75,38 @@ func (v *suppression) choose(n, class int) []int {
 		return nil
 	}
 	score := v.scores[(n*v.classes+class)*v.count:][:v.count]
-	var order []int
+	var order []uint64
 	for i, s := range score {
-		if s > v.least {
-			order = append(order, i)
+		if float64(s) > v.least {
+			order = append(order, rank(s)<<32|uint64(i))
 		}
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(score[b], score[a]), a-b) })
+	slices.Sort(order)
 	boxes := make([]box, len(order))
-	for k, i := range order {
-		boxes[k] = boxOf(v.boxes[(n*v.count+i)*4:][:4], v.center)
+	for k, key := range order {
+		boxes[k] = boxOf(v.boxes[(n*v.count+int(uint32(key)))*4:][:4], v.center)
 	}
 	over := newStrips(boxes)
 	var kept []int
-	for k, i := range order {
+	for k, key := range order {
 		if len(kept) == v.most {
 			break
 		}
 		if !over.overlaps(&boxes[k], v.overlap) {
-			kept = append(kept, i)
+			kept = append(kept, int(uint32(key)))
 			over.add(boxes[k])
 		}
 	}
 	return kept
+}
+
+// rank is a number of 32 bits that is the smaller the higher the score; both zeros have one.
+func rank(score float32) uint64 {
+	b := math.Float32bits(score + 0)
+	if b>>31 == 0 {
+		return uint64(^b &^ (1 << 31))
+	}
+	return uint64(b)
 }
 
 // strips are boxes by the place of their left edge, so that few lie where another one may overlap them.

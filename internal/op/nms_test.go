@@ -1,6 +1,7 @@
 package op
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -33,7 +34,7 @@ func TestNMSComparesAll(t *testing.T) {
 		all := make([]box, n)
 		order := make([]int, n)
 		for i := range all {
-			all[i], order[i] = boxOf(floatsIn(t, x)[4*i:][:4], center == 1), i
+			all[i], order[i] = boxOf(tensor.Of[float32](x)[4*i:][:4], center == 1), i
 		}
 		slices.SortStableFunc(order, func(a, b int) int { return int(scores[b] - scores[a]) })
 		var want []int64
@@ -50,11 +51,16 @@ func TestNMSComparesAll(t *testing.T) {
 	}
 }
 
-func floatsIn(t *testing.T, x *tensor.Tensor) []float64 {
-	t.Helper()
-	v, err := floats(x)
-	if err != nil {
-		t.Fatal(err)
+// TestRank orders scores, the highest first, and takes both zeros as alike.
+func TestRank(t *testing.T) {
+	negative := float32(math.Copysign(0, -1))
+	list := []float32{float32(math.Inf(1)), math.MaxFloat32, 2, 1, 1e-40, 0, -1e-40, -1, -2, -math.MaxFloat32, float32(math.Inf(-1))}
+	for i, s := range list[1:] {
+		if rank(list[i]) >= rank(s) {
+			t.Errorf("%v does not come before %v", list[i], s)
+		}
 	}
-	return v
+	if rank(negative) != rank(0) {
+		t.Error("zeros differ")
+	}
 }

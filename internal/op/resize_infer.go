@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"lowbit/internal/graph"
+	"lowbit/internal/tensor"
 )
 
 func inferResize(c *Inference) ([]Fact, error) {
@@ -19,7 +20,7 @@ func inferResize(c *Inference) ([]Fact, error) {
 	for _, k := range a.axes {
 		dims[k] = graph.Unknown
 	}
-	_, scales, sizes := resizeInputs(c.Opset)
+	roi, scales, sizes := resizeInputs(c.Opset)
 	if given(c, sizes) {
 		if v, ok := c.Ints(sizes); ok {
 			err = a.inferSizes(dims, x.Shape, v)
@@ -28,12 +29,12 @@ func inferResize(c *Inference) ([]Fact, error) {
 				dims[k] = e[i]
 			}
 		}
-	} else if t := c.Input(scales).Value; t != nil && !a.crop {
+	} else if t := c.Input(scales).Value; t != nil && (!a.crop || given(c, roi) && c.Input(roi).Value != nil) {
 		v, e := floats(t)
 		if e != nil {
 			return nil, e
 		}
-		err = a.inferScales(dims, x.Shape, v)
+		err = a.inferScales(dims, x.Shape, v, c.Input(max(roi, 0)).Value)
 	}
 	return Typed(graph.OfDims(x.DType, dims)), err
 }
@@ -61,13 +62,16 @@ func (a *resizeArgs) inferSizes(dims, in []graph.Dim, sizes []int) error {
 	return nil
 }
 
-func (a *resizeArgs) inferScales(dims, in []graph.Dim, scales []float64) error {
+func (a *resizeArgs) inferScales(dims, in []graph.Dim, scales []float64, roi *tensor.Tensor) error {
 	if len(scales) != len(a.axes) {
 		return invalidf("%d scales for %d axes", len(scales), len(a.axes))
 	}
 	rs := make([]resampling, len(in))
 	for _, k := range a.axes {
 		rs[k].in = max(0, in[k].Size)
+	}
+	if err := a.readROI(rs, roi); err != nil {
+		return err
 	}
 	if err := a.byScales(rs, scales); err != nil {
 		return err
@@ -76,7 +80,7 @@ func (a *resizeArgs) inferScales(dims, in []graph.Dim, scales []float64) error {
 		switch s := scales[i]; {
 		case in[k].IsKnown():
 			dims[k] = graph.Known(rs[k].out)
-		case s == float64(int(s)):
+		case s == float64(int(s)) && !a.crop:
 			dims[k] = mulDims(in[k], graph.Known(int(s)))
 		}
 	}

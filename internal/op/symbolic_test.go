@@ -154,3 +154,23 @@ func TestInferIsBounded(t *testing.T) {
 		t.Errorf("out is %s", f.Type)
 	}
 }
+
+// TestCropByScales finds the shape of a region that is cropped and scaled, and leaves that of a region unknown open.
+func TestCropByScales(t *testing.T) {
+	n := node("Resize", 3, 1, "mode", "linear", "coordinate_transformation_mode", "tf_crop_and_resize")
+	x, roi, scales := ramp(0, 1, 2, 8, 8), vec(0, 0, 0.25, 0, 1, 1, 0.75, 0.5), vec(1, 1, 3, 1.5)
+	for i, want := range []string{"float[u0,u1,u2,u3]", "float[1,2,12,6]"} {
+		m, _ := modelOf(n, 19, ins(x, roi, scales))
+		m.Graph.SetConst(n.In[2], scales)
+		if i == 1 {
+			m.Graph.SetConst(n.In[1], roi)
+		}
+		facts, err := Infer(m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := facts[n.Out[0]].Type.String(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -4,8 +4,8 @@ import "lowbit/internal/graph"
 
 const microsoft = "com.microsoft"
 
-// contribOps are operators of the com.microsoft domain that quantizers and ONNX Runtime's optimizers of
-// transformers write, and one that these write in the default domain.
+// contribOps are operators of the com.microsoft domain that quantizers, ONNX Runtime's optimizers of
+// transformers and exporters write, and one that the optimizers write in the default domain.
 var contribOps = []*Op{
 	{Domain: microsoft, Name: "QuantizeLinear", Infer: inferQuantizeLinear, Eval: evalQuantizeLinear},
 	{Domain: microsoft, Name: "DequantizeLinear", Infer: inferDequantizeLinear, Eval: evalDequantizeLinear},
@@ -38,8 +38,32 @@ var contribOps = []*Op{
 	{Domain: microsoft, Name: "SkipSimplifiedLayerNormalization", Infer: inferSkipLayerNormalization, Eval: evalSkipSimplifiedLayerNormalization, parts: skipParts("SimplifiedLayerNormalization", 3, 0)},
 	{Name: "SimplifiedLayerNormalization", Infer: inferSimplifiedLayerNorm, Eval: evalRMSNorm},
 	{Domain: microsoft, Name: "EmbedLayerNormalization", Infer: inferEmbedLayerNorm, Eval: evalEmbedLayerNorm},
+	{Domain: microsoft, Name: "QEmbedLayerNormalization", Infer: inferQEmbedLayerNorm, Eval: evalQEmbedLayerNorm},
 	{Domain: microsoft, Name: "RotaryEmbedding", Infer: inferSame, Eval: evalRotaryContrib},
 	{Domain: microsoft, Name: "Attention", Infer: inferProjectedAttention, Eval: evalProjectedAttention},
+	{Domain: microsoft, Name: "QAttention", Infer: inferQAttention, Eval: evalQAttention},
 	{Domain: microsoft, Name: "MultiHeadAttention", Infer: inferMultiHeadAttention, Eval: evalMultiHeadAttention},
+	{Domain: microsoft, Name: "MoE", Infer: inferSame, Eval: evalMoE},
+	{Domain: microsoft, Name: "QMoE", Infer: inferSame, Eval: evalQMoE},
 	{Domain: microsoft, Name: "GroupQueryAttention", Infer: inferGroupQueryAttention, Eval: evalGroupQueryAttention},
+	{Domain: microsoft, Name: "DecoderMaskedMultiHeadAttention", Infer: inferDecoderAttention, Eval: evalDecoderAttention},
+	{Domain: microsoft, Name: "CropAndResize", Infer: inferCropAndResize, Eval: evalCropAndResize},
+	{Domain: microsoft, Name: "MRotaryEmbedding", Infer: inferSame, Eval: evalMRotary},
+	{Domain: microsoft, Name: "LinearAttention", Infer: inferLinearAttention, Eval: evalLinearAttention},
+	{Domain: microsoft, Name: "LinearAttentionGate", Infer: inferSame, Eval: evalLinearAttentionGate},
+	{Domain: microsoft, Name: "CausalConvWithState", Infer: inferCausalConv, Eval: evalCausalConv},
+	{Domain: microsoft, Name: "GatedRMSNorm", Infer: inferSame, Eval: evalGatedRMSNorm},
+	{Domain: microsoft, Name: "TransposeMatMul", Infer: inferFusedMatMul, Eval: evalFusedMatMul, parts: matMulParts},
+	{Domain: microsoft, Name: "MatMulInteger16", Infer: inferMatMulInteger, Eval: evalMatMulInteger16},
+	{Domain: microsoft, Name: "Trilu", Infer: inferSame, Eval: evalTrilu},
+	{Domain: microsoft, Name: "GridSample", Infer: inferGridSample, Eval: evalGridSample},
+	{Domain: microsoft, Name: "GatherND", Infer: inferGatherND, Eval: evalGatherND},
+	{Domain: microsoft, Name: "Pad", Infer: inferPad, Eval: evalPad},
+	{Domain: microsoft, Name: "Range", Infer: inferRange, Eval: evalRangeByOne},
+	{Domain: microsoft, Name: "ExpandDims", Infer: inferExpandDims, Eval: evalExpandDims},
+	{Domain: microsoft, Name: "Unique", Infer: inferUniqueInOrder, Eval: evalUniqueInOrder},
+	{Domain: microsoft, Name: "Inverse", Infer: inferSame, Eval: evalInverse},
+	{Domain: microsoft, Name: "CDist", Infer: inferCDist, Eval: evalCDist},
+	{Domain: microsoft, Name: "NGramRepeatBlock", Infer: inferScores, Eval: evalNGramRepeatBlock},
+	{Domain: microsoft, Name: "MurmurHash3", Infer: inferMurmurHash3, Eval: evalMurmurHash3},
 }

@@ -10,10 +10,11 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// transformerOps are the operators that optimizers of transformers write.
+// transformerOps are the operators that optimizers of transformers write, and others of their domain.
 var transformerOps = []string{
 	"SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", "EmbedLayerNormalization", "RotaryEmbedding",
-	"MultiHeadAttention", "Attention", "GroupQueryAttention",
+	"MultiHeadAttention", "Attention", "GroupQueryAttention", "QAttention", "QEmbedLayerNormalization", "DecoderMaskedMultiHeadAttention", "MoE", "QMoE", "MRotaryEmbedding",
+	"LinearAttention", "LinearAttentionGate", "CausalConvWithState", "GatedRMSNorm", "CropAndResize", "Inverse", "CDist", "NGramRepeatBlock", "MurmurHash3", "ExpandDims", "Range", "Unique",
 }
 
 // TestTransformerHostile mutates the golden cases of these operators: each mutant ends in a result of the

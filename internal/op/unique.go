@@ -24,6 +24,11 @@ func evalUnique(c *Call) ([]*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	return uniqueSlices(x, axis, c.Bool("sorted", true))
+}
+
+// uniqueSlices returns the slices along axis that differ, sorted or as they come first, and the results of Unique about them.
+func uniqueSlices(x *tensor.Tensor, axis int, sorted bool) ([]*tensor.Tensor, error) {
 	compare, err := sliceComparer(x, axis)
 	if err != nil {
 		return nil, err
@@ -40,7 +45,7 @@ func evalUnique(c *Call) ([]*tensor.Tensor, error) {
 		}
 		groups[len(groups)-1] = append(groups[len(groups)-1], p)
 	}
-	if !c.Bool("sorted", true) {
+	if !sorted {
 		slices.SortFunc(groups, func(a, b []int) int { return a[0] - b[0] })
 	}
 	first, counts := make([]int64, len(groups)), make([]int64, len(groups))

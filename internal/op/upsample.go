@@ -65,7 +65,7 @@ func inferUpsample(c *Inference) ([]Fact, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := a.inferScales(dims, x.Shape, scales); err != nil {
+		if err := a.inferScales(dims, x.Shape, scales, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -31,6 +31,7 @@ func TestInvalidNodes(t *testing.T) {
 		{"y = QuantizeLinear (x)", Spread},
 		{"y = com.microsoft.MatMulIntegerToFloat (x, w)", Spread},
 		{"y = com.microsoft.DynamicQuantizeMatMul (x, z)", Spread},
+		{"y = com.microsoft.QAttention (x, z)", Spread},
 		{"y = MatMulInteger (x, z)", Spread},
 	} {
 		m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]> g (float[2] x) => (y) ` + consts + " { " + c.node + " }")

@@ -17,6 +17,7 @@ var contribForms = map[string]func(s *spreader, n *graph.Node) bool{
 		return s.product(n, s.dynamic(n.In[0]), operand{n.In[1], input(n, 2), input(n, 3)}, input(n, 4))
 	},
 	"DynamicQuantizeLSTM": (*spreader).recurrence,
+	"QAttention":          (*spreader).attention,
 }
 
 // contrib writes an operator of ONNX Runtime's that computes on codes, and says whether it could.
@@ -49,6 +50,23 @@ func (s *spreader) product(n *graph.Node, x string, w operand, bias string) bool
 		f.Out = []string{s.used.fresh(n.Out[0] + "_scaled")}
 		s.out = append(s.out, &graph.Node{Op: "Add", Name: s.used.fresh(n.Name + "_Add"), In: []string{f.Out[0], bias}, Out: n.Out})
 	}
+	return true
+}
+
+// attention writes Attention of ONNX Runtime, whose weights have a scale for each column or one.
+func (s *spreader) attention(n *graph.Node) bool {
+	w := operand{n.In[1], input(n, 4), input(n, 7)}
+	t, scale := s.constant(w.codes), s.constant(w.scale)
+	if t.Rank() != 2 || scale == nil || scale.Len() != 1 && scale.Len() != t.Shape[1] {
+		return false
+	}
+	x := s.flowing(operand{n.In[0], input(n, 3), input(n, 6)})
+	f := &graph.Node{Op: "Attention", Domain: weight.Microsoft, Name: n.Name, Doc: n.Doc, Attrs: n.Attrs, Out: n.Out}
+	f.In = []string{x, s.back(s.vectors(w, t.Shape[1]), func(int) int { return 1 }), input(n, 2), input(n, 5), input(n, 8)}
+	for f.In[len(f.In)-1] == "" {
+		f.In = f.In[:len(f.In)-1]
+	}
+	s.out = append(s.out, f)
 	return true
 }
 

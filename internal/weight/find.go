@@ -127,6 +127,7 @@ var integers = map[string]integerRow{
 	"MatMulInteger":         {1, -1, 3, -1},
 	"MatMulIntegerToFloat":  {1, 3, 5, -1},
 	"DynamicQuantizeMatMul": {1, 2, 3, -1},
+	"QAttention":            {1, 4, 7, -1},
 }
 
 // Channels returns the axis of the output channels of the weight that a node on codes multiplies by,

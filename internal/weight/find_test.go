@@ -68,3 +68,15 @@ func TestFindIntegers(t *testing.T) {
 		}
 	}
 }
+
+// TestFindQAttention lists the weights that make query, key and value, by column.
+func TestFindQAttention(t *testing.T) {
+	g := &graph.Graph{Name: "g"}
+	g.SetConst("w", tensor.New(tensor.Int8, 4, 3))
+	g.SetConst("s", tensor.Float32s([]float32{1, 2, 3}, 3))
+	g.Nodes = []*graph.Node{{Op: "QAttention", Domain: "com.microsoft", In: []string{"x", "w", "b", "xs", "s", "", "xz", "wz"}, Out: []string{"y"}}}
+	found := Find(&graph.Model{Graph: g})
+	if len(found) != 1 || found[0].Name != "w" || len(found[0].Params) != 3 || found[0].Params[2].Scale != 3 || found[0].Block != (format.Block{Kind: format.Channel, Axis: 1}) {
+		t.Errorf("found %+v", found)
+	}
+}

@@ -15,7 +15,10 @@ OLDEST = 7
 CONTRIB = """QLinearAdd QLinearMul QLinearConcat QLinearSigmoid QLinearLeakyRelu QLinearSoftmax QLinearAveragePool
 QLinearGlobalAveragePool QGemm MatMulIntegerToFloat DynamicQuantizeMatMul DynamicQuantizeLSTM MatMulNBits MatMulBnb4 FusedConv FusedGemm FusedMatMul
 Gelu FastGelu SkipLayerNormalization SkipSimplifiedLayerNormalization EmbedLayerNormalization QuickGelu BiasGelu QuantizeLinear
-DequantizeLinear Attention MultiHeadAttention GroupQueryAttention RotaryEmbedding QLinearConv NhwcMaxPool QLinearWhere GatherBlockQuantized""".split()
+DequantizeLinear Attention MultiHeadAttention GroupQueryAttention RotaryEmbedding QLinearConv NhwcMaxPool QLinearWhere GatherBlockQuantized
+QAttention QEmbedLayerNormalization MoE QMoE TransposeMatMul MatMulInteger16 Trilu GridSample GatherND Pad Range ExpandDims
+Unique Inverse CDist NGramRepeatBlock MurmurHash3 MRotaryEmbedding LinearAttention LinearAttentionGate CausalConvWithState GatedRMSNorm
+DecoderMaskedMultiHeadAttention CropAndResize""".split()
 EARLY = "LayerNormalization SimplifiedLayerNormalization".split()  # ONNX Runtime's own operators in the default domain
 
 

@@ -289,4 +289,111 @@ grouped("with sinks", 1, 2, 3, [None] * 4 + [f32(2)])
 grouped("smooth", 1, 2, 3, smooth_softmax=1)
 grouped("of both directions", 1, 3, 0, causal=0)
 
+
+def column(*shape):
+    return (rng.random(shape) * 0.02 + 0.01).astype(np.float32)
+
+
+# what ONNX Runtime's dynamic quantizer writes of optimized transformers
+x, w, b = codes(np.uint8, B, S, 5), codes(np.int8, 5, 3 * N * D), f32(3 * N * D)
+attention("bare", "QAttention", [x, w, b, s(0.02), s(0.01)], num_heads=N)
+attention("with a mask", "QAttention", [x, w, b, s(0.02), s(0.01), i32([1, 0, 1], [1, 1, 0]), np.uint8(120), np.int8(-3)], num_heads=N)
+attention("by columns, of a past", "QAttention", [x, codes(np.uint8, 5, 3 * N * D), b, s(0.02), column(3 * N * D), np.ones((B, S + P), np.int32), np.uint8(120), codes(np.uint8, 3 * N * D, lo=100, hi=150),
+          f32(2, B, N, P, D)], outputs=2, num_heads=N, unidirectional=1)
+attention("with lengths", "QAttention", [x, w, b, s(0.02), s(0.01), i32(3, 1), np.uint8(120), np.int8(0)], num_heads=N, scale=0.6)
+for t in (np.uint8, np.int8):
+    tables = [codes(t, 5, H), codes(t, 4, H), codes(t, 2, H), codes(t, H), codes(t, H)]
+    params = [column()[()] for _ in range(5)] + list(codes(t, 5))
+    attention(f"of {np.dtype(t).name}", "QEmbedLayerNormalization", [ids, kinds, *tables, mask, *params], outputs=2)
+    tables[2] = params[2] = params[7] = None
+    attention(f"without segments, of {np.dtype(t).name}", "QEmbedLayerNormalization", [ids, None, *tables, None, *params], outputs=2, epsilon=1e-3)
+
+
+def mixture(name, experts, hidden, inter, rows=1, bits=None, block=0, points=False, weighted=False, bias=True, tol=1e-4, **attrs):
+    """rows is how many numbers the first layer gives for each that the second takes."""
+    given = [f32(2, 3, hidden), f32(6, experts)]
+    for n, k in ((rows * inter, hidden), (hidden, inter)):
+        w = f32(experts, n, k) if bits is None else codes(np.uint8, experts, n, k * bits // 8)
+        given += [w] + ([] if bits is None else [column(experts, n, *([k // block] if block else []))]) + [f32(experts, n) if bias else None]
+    if bits:
+        pack = lambda n: -(-n * bits // 8)
+        given += [None] * 3
+        if points:
+            given += [codes(np.uint8, experts, *((n, pack(k // block)) if block else (pack(n),))) for n, k in ((rows * inter, hidden), (hidden, inter))]
+        if weighted:
+            given += [None] * (14 - len(given)) + [np.abs(f32(6, experts))]
+        attrs.update(expert_weight_bits=bits, **({"block_size": block} if block else {}))
+    case(f"{'qmoe' if bits else 'moe'} {name}", "QMoE" if bits else "MoE", given, domain=MS, tol=tol, **attrs)
+
+
+# mixtures of experts
+mixture("of one", 3, 8, 6, activation_type="gelu")
+mixture("of two, normalized", 4, 8, 6, k=2, activation_type="silu", normalize_routing_weights=1, bias=False)
+mixture("gated", 3, 8, 6, rows=2, k=2, activation_type="swiglu", swiglu_fusion=1, activation_alpha=1.702, activation_beta=1.0, swiglu_limit=1.5)
+mixture("by rows", 3, 32, 16, bits=8, k=2, tol=2e-2, normalize_routing_weights=1, activation_type="relu")
+mixture("of four bits by rows", 3, 32, 16, bits=4, k=2, tol=2e-2, activation_type="identity")
+mixture("gated, in blocks", 3, 64, 32, rows=2, bits=4, block=16, k=2, tol=2e-2, normalize_routing_weights=1, activation_type="swiglu", swiglu_fusion=1, swiglu_limit=7.0)
+mixture("with zero points", 3, 64, 32, bits=4, block=32, points=True, k=2, tol=2e-2, activation_type="silu", bias=False)
+mixture("with zero points of rows", 3, 32, 16, bits=4, points=True, tol=2e-2, activation_type="silu")
+mixture("of two bits", 3, 32, 32, bits=2, block=16, tol=2e-2, activation_type="relu")
+mixture("with weights of routes", 4, 32, 16, bits=8, k=2, weighted=True, tol=2e-2, activation_type="silu", normalize_routing_weights=1)
+mixture("with weights of routes as they are", 4, 32, 16, bits=8, k=3, weighted=True, tol=2e-2, activation_type="silu")
+
+# operators of ONNX Runtime's that are those of ONNX, or were before these
+case("transposematmul", "TransposeMatMul", [f32(2, 4, 3), f32(2, 5, 4)], domain=MS, tol=1e-5, transA=1, transB=1, alpha=0.5)
+case("matmulinteger16", "MatMulInteger16", [codes(np.int16, 2, 3), codes(np.int16, 3, 4, lo=-3000, hi=3000)], domain=MS)
+case("trilu contrib", "Trilu", [f32(2, 3, 4), np.array(-1)], domain=MS, upper=0)
+case("trilu contrib upper", "Trilu", [codes(np.int64, 3, 4)], domain=MS)
+case("gridsample contrib", "GridSample", [f32(1, 2, 4, 5), f32(1, 3, 3, 2, scale=0.6)], domain=MS, tol=1e-4)
+case("gridsample contrib bicubic", "GridSample", [f32(1, 2, 4, 5), f32(1, 3, 3, 2, scale=0.6)], domain=MS, tol=1e-4, mode="bicubic", padding_mode="border", align_corners=1)
+case("gathernd contrib", "GatherND", [f32(3, 4, 2), np.array([[0, 1], [2, 3]], np.int32)], domain=MS)
+case("pad contrib", "Pad", [f32(2, 3), np.array([0, 2, 1, -1]), np.array([1.5], np.float32)], domain=MS)
+case("pad contrib of two dimensions, reflecting", "Pad", [f32(2, 4), np.array([[0, 2, 1, 1]])], domain=MS, mode="reflect")
+case("range contrib", "Range", [np.array(2, np.float32), np.array(4.5, np.float32)], domain=MS)
+case("range contrib of steps", "Range", [np.array(2, np.int32), np.array([-7], np.int32), np.array(-3, np.int32)], domain=MS)
+for axis in (-1, 0, 1):
+    case(f"expanddims {axis}", "ExpandDims", [f32(2, 3), np.array(axis, np.int32)], domain=MS)
+case("unique contrib", "Unique", [np.array([2, 1, 1, 3, 4, 3], np.float32)], outputs=3, domain=MS)
+case("inverse", "Inverse", [f32(2, 4, 4)], domain=MS, tol=1e-3)
+case("inverse with pivots", "Inverse", [np.array([[0, 2, 1], [1, 0, 3], [4, 1, 0]], np.float64)], domain=MS, tol=1e-9)
+case("cdist", "CDist", [f32(3, 5), f32(4, 5)], domain=MS, tol=1e-4)
+case("cdist euclidean", "CDist", [f32(3, 5).astype(np.float64), f32(2, 5).astype(np.float64)], domain=MS, tol=1e-6, metric="euclidean")
+words = np.array([[1, 2, 3, 1, 2], [4, 4, 4, 4, 4], [0, 1, 2, 3, 4]])
+for size in (1, 2, 3):
+    case(f"ngramrepeatblock {size}", "NGramRepeatBlock", [words, f32(3, 6)], domain=MS, ngram_size=size)
+case("murmurhash3", "MurmurHash3", [np.array([0, 3, -7], np.int32)], domain=MS)
+case("murmurhash3 of a seed, with signs", "MurmurHash3", [np.array([3, 1 << 40], np.int64)], domain=MS, positive=0, seed=42)
+case("murmurhash3 of floats", "MurmurHash3", [np.array([0, 1.5], np.float64)], domain=MS)
+
+# linear attention, and what stands around it
+attention("of ONNX Runtime", "CausalConvWithState", [f32(2, 3, 5), f32(3, 1, 4), f32(3), f32(2, 3, 3)], outputs=2, activation="silu")
+attention("dilated, of channels that are last", "CausalConvWithState", [f32(2, 5, 3), f32(3, 1, 3), None, f32(2, 4, 3)], outputs=2, dilation=2, channels_last=1)
+attention("of no past", "CausalConvWithState", [f32(1, 2, 1), f32(2, 1, 4)], outputs=2, activation="swish")
+for rule in ("linear", "gated", "delta", "gated_delta"):
+    gates = [-np.abs(f32(B, S, 2)) if "gated" in rule else None, np.abs(f32(B, S, 2)) if "delta" in rule else None]
+    attention(rule, "LinearAttention", [f32(B, S, 8), f32(B, S, 4, scale=0.5), f32(B, S, 6), f32(B, 2, 2, 3), *gates], outputs=2, q_num_heads=4, kv_num_heads=2, update_rule=rule)
+attention("of more keys than queries", "LinearAttention", [f32(B, S, 4), f32(B, S, 8, scale=0.5), f32(B, S, 12), None, -np.abs(f32(B, S, 8)), np.abs(f32(B, S, 1))], outputs=2, q_num_heads=2, kv_num_heads=4, scale=0.4)
+attention("of both", "LinearAttentionGate", [f32(2, 3, 4), f32(4), -np.abs(f32(4)), f32(2, 3, 4)], outputs=2)
+attention("of decay", "LinearAttentionGate", [f32(2, 3, 4), f32(4), f32(4)])
+attention("of groups", "GatedRMSNorm", [f32(2, 3, 8), f32(4), f32(2, 3, 8)])
+attention("by a sigmoid", "GatedRMSNorm", [f32(2, 8), f32(8), f32(2, 8)], activation="sigmoid", epsilon=1e-2)
+places = rng.integers(0, 8, (3, B, S))
+angles = rng.random((8, 6)).astype(np.float32) * 6
+turns = [np.cos(angles), np.sin(angles)]
+attention("in runs", "MRotaryEmbedding", [f32(B, S, 24), places, *turns], mrope_section=[2, 3, 1], num_heads=2)
+attention("in turns", "MRotaryEmbedding", [f32(B, N, S, 12), places, *turns], mrope_section=[2, 2, 2], mrope_layout=1)
+attention("in turns, interleaved, of a part", "MRotaryEmbedding", [f32(B, S, 32), places, *turns], mrope_section=[3, 2, 1], mrope_layout=1, interleaved=1, num_heads=2, rotary_embedding_dim=12)
+
+# decoders that write one token at a time
+q, k, v = f32(B, 1, N * D), f32(B, 1, N * D), f32(B, 1, N * D)
+pasts = [f32(B, N, 6, D), f32(B, N, 6, D)]
+attention("of itself", "DecoderMaskedMultiHeadAttention", [q, k, v, None, None, *pasts, i32(3)[0:1]], outputs=3, num_heads=N, past_present_share_buffer=1)
+attention("of itself, with a bias and masks", "DecoderMaskedMultiHeadAttention", [q, k, v, i32([1, 0, 1], [1, 1, 1]), f32(1, N, 1, 3), *pasts, i32(2), None, None, f32(3 * N * D)], outputs=3, num_heads=N,
+          past_present_share_buffer=1, scale=0.4)
+attention("of an encoder", "DecoderMaskedMultiHeadAttention", [q, f32(B, N, L, D), f32(B, N, L, D), i32([1, 0, 1, 1], [1, 1, 1, 0])], num_heads=N)
+boxes = np.array([[0.1, 0.2, 0.7, 0.9], [0, 0, 1, 1], [-0.2, 0.5, 1.2, 0.6]], np.float32)
+case("cropandresize", "CropAndResize", [f32(2, 3, 5, 6), boxes, i32(0, 1, 1), i32(4, 3)], domain=MS, tol=1e-4)
+case("cropandresize nearest", "CropAndResize", [f32(2, 3, 5, 6), boxes, i32(0, 1, 1), i32(2, 5)], domain=MS, mode="nearest", extrapolation_value=2.5)
+case("cropandresize to one", "CropAndResize", [f32(1, 1, 5, 6), boxes[:1], i32(0), i32(1, 1)], domain=MS, tol=1e-4)
+
 print("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]")
