@@ -165,3 +165,31 @@ func TestInferIsBounded(t *testing.T) {
 		t.Errorf("out is %s", f.Type)
 	}
 }
+
+// TestInferOpen assumes of a slice what was the same in two runs, and no more.
+func TestInferOpen(t *testing.T) {
+	nodes := []*graph.Node{call("Shape", names{"x"}, names{"shape"}), call("Gather", names{"shape", "k0"}, names{"p"}, "axis", int64(0)),
+		call("Add", names{"p", "k2"}, names{"end"}), call("Slice", names{"y", "p", "end", "k0"}, names{"part"}),
+		call("Slice", names{"y", "k0", "p", "k0"}, names{"before"}), call("Neg", names{"part"}, names{"out"})}
+	m := chain(17, map[string]string{"x": "P,3", "y": "9,4"}, nodes...)
+	var runs []Facts
+	for _, x := range []string{"4,3", "5,3"} {
+		f, err := Infer(m, map[string]graph.Type{"x": typed(x), "y": typed("9,4")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, f)
+	}
+	facts, assumed, err := InferOpen(m, map[string]graph.Type{"x": typed("P,3"), "y": typed("9,4")}, runs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"part": "float[2,4]", "out": "float[2,4]"} {
+		if got := facts[name].Type.String(); got != want {
+			t.Errorf("%s is %s, not %s", name, got, want)
+		}
+	}
+	if len(assumed) != 1 || !assumed["part"] || facts["before"].Shape[0].IsKnown() {
+		t.Errorf("assumed %v, and the part before is %s", assumed, facts["before"].Type)
+	}
+}
