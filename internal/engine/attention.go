@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
 
@@ -63,10 +64,15 @@ func inRows(x []float32, rows, width, from, size int) headRows {
 	return headRows{x, rows * width, size, width, rows}
 }
 
-// A scoreMask is added to the scores; step are its strides along samples, heads, queries and keys.
+// A scoreMask is added to the scores, or what else op says, or a number takes their place where places is as told; step are its
+// strides along samples, heads, queries and keys.
 type scoreMask struct {
-	x    []float32
-	step [4]int
+	x      []float32
+	op     kernel.Binary
+	places []bool
+	where  bool
+	number float32
+	step   [4]int
 }
 
 // An attentionReader reads the operands of a run of n; nil where they are not such as there are kernels for. The definition
@@ -136,22 +142,16 @@ func keptBy(n *node) (list []*value) {
 
 // keptType is the type of all of them, which may be a 16-bit float, the only one among the floats that n reads.
 func keptType(n *node) (d tensor.DType, ok bool) {
-	typeOf := func(v *value) tensor.DType {
-		if v.known {
-			return v.dtype
-		}
-		return v.typ.DType
-	}
 	kept := keptBy(n)
 	d = tensor.Float32
 	for i, v := range kept {
-		if t := typeOf(v); i > 0 && t != d || t != tensor.Float32 && t != tensor.Float16 && t != tensor.BFloat16 {
+		if t := v.elemType(); i > 0 && t != d || t != tensor.Float32 && t != tensor.Float16 && t != tensor.BFloat16 {
 			return d, false
 		}
-		d = typeOf(v)
+		d = v.elemType()
 	}
 	for _, v := range n.in {
-		if v != nil && !slices.Contains(kept, v) && typeOf(v).IsFloat() && typeOf(v) != tensor.Float32 && typeOf(v) != d {
+		if v != nil && !slices.Contains(kept, v) && v.elemType().IsFloat() && v.elemType() != tensor.Float32 && v.elemType() != d {
 			return d, false
 		}
 	}

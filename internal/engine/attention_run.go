@@ -285,14 +285,23 @@ func (u *attentionUnit) softmax(scores []float32, m, lo int) (row []float32, fro
 // headOf is the head that query m, counted through the heads of the unit, belongs to.
 func (u *attentionUnit) headOf(m int) int { return u.key*u.group() + m/u.rows }
 
-// addMask adds what a mask has for the keys from a on.
+// addMask applies what a mask has for the keys from a on.
 func (u *attentionUnit) addMask(row []float32, m *scoreMask, head, r, a int) {
-	x := m.x[u.n*m.step[0]+head*m.step[1]+r*m.step[2]+a*m.step[3]:]
-	if m.step[3] == 0 {
-		u.level.BinaryScalar(kernel.Add, row, row, x[0])
+	at := u.n*m.step[0] + head*m.step[1] + r*m.step[2] + a*m.step[3]
+	if m.places != nil {
+		for i := range row {
+			if m.places[at+i*m.step[3]] == m.where {
+				row[i] = m.number
+			}
+		}
 		return
 	}
-	u.level.Binary(kernel.Add, row, row, x[:len(row)])
+	x := m.x[at:]
+	if m.step[3] == 0 {
+		u.level.BinaryScalar(m.op, row, row, x[0])
+		return
+	}
+	u.level.Binary(m.op, row, row, x[:len(row)])
 }
 
 // finish writes the result of query m, which attends to nothing where sum is zero.

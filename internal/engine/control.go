@@ -64,11 +64,7 @@ func (b *body) run(f *frame, args []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	for i, v := range b.formal {
 		in[v.Name], types[v.Name] = args[i], typeFor(v, args[i])
 	}
-	p, err := b.session.program(types, nil)
-	if err != nil {
-		return nil, err
-	}
-	res, err := p.run(f.ctx, in, f.crew, nil)
+	res, err := b.session.evaluate(f.ctx, in, types, nil, f.crew, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
 )
@@ -303,7 +304,7 @@ func (lw *lowerer) eval(n *node) error {
 			if s == nil || err != nil {
 				continue
 			}
-			if v := n.out[i]; v.known && !sameShape(res[i].Shape, v.shape) {
+			if v := n.out[i]; v.known && !sameShape(res[i].Shape, v.shape) || lw.net.open && !v.typ.Accepts(graph.TypeOf(res[i])) {
 				return errDeclared
 			}
 			f.bind(s, res[i])

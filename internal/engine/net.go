@@ -102,6 +102,7 @@ type net struct {
 	bf16   map[*graph.Node]bool // those whose first two operands are bfloat16 in the file
 	fresh  int
 	level  kernel.Level
+	open   bool // dimensions of inputs are
 
 	nesting int // compilations in a run around this one
 }
@@ -164,6 +165,9 @@ func (g *net) sweep() {
 }
 
 func (n *node) wanted() bool {
+	if n.kind == assumed {
+		return true // others may rely on what it is held against
+	}
 	for _, v := range n.out {
 		if v != nil && (v.pinned || len(v.uses) > 0) {
 			return true

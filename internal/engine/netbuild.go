@@ -9,8 +9,8 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// buildNet makes the network of a model whose types are known.
-func buildNet(m *graph.Model, facts op.Facts, watch []string) (*net, error) {
+// buildNet makes the network of a model whose types are known, or assumed.
+func buildNet(m *graph.Model, facts op.Facts, guesses map[string]bool, watch []string) (*net, error) {
 	g := &net{model: m, values: map[string]*value{}}
 	for _, c := range m.Graph.Consts() {
 		t, err := op.DenseConst(c)
@@ -26,7 +26,7 @@ func buildNet(m *graph.Model, facts op.Facts, watch []string) (*net, error) {
 		g.in = append(g.in, x)
 	}
 	for _, n := range m.Graph.Nodes {
-		if err := g.add(n, facts); err != nil {
+		if err := g.add(n, facts, guesses); err != nil {
 			return nil, fault.At(n.Label(), err)
 		}
 	}
@@ -56,7 +56,7 @@ func valueOf(name string, f op.Fact) *value {
 	return v
 }
 
-func (g *net) add(n *graph.Node, facts op.Facts) error {
+func (g *net) add(n *graph.Node, facts op.Facts, guesses map[string]bool) error {
 	m := &node{kind: kindOf(n), onnx: n, version: opsetVersion(g.model.Opsets, n.Domain)}
 	var in []*value
 	m.names = append(m.names, n.In...)
@@ -80,6 +80,9 @@ func (g *net) add(n *graph.Node, facts op.Facts) error {
 			v = valueOf(name, facts[name])
 			v.def = m
 			g.values[name] = v
+		}
+		if guesses[name] {
+			m.kind = assumed
 		}
 		m.out = append(m.out, v)
 	}

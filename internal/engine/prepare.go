@@ -15,6 +15,12 @@ const maxInline = 50
 // prepare returns a copy of m for inputs of the given types, with functions and the branches of decided
 // conditions put in line, and what is known of its values. The overridden initializers become inputs.
 func prepare(m *graph.Model, types map[string]graph.Type, override []string) (*graph.Model, op.Facts, error) {
+	c, facts, _, err := prepareOpen(m, types, override)
+	return c, facts, err
+}
+
+// prepareOpen also tells of which values it assumed what was known in some runs: see [op.InferOpen].
+func prepareOpen(m *graph.Model, types map[string]graph.Type, override []string, runs ...op.Facts) (*graph.Model, op.Facts, map[string]bool, error) {
 	c := *m
 	g := *m.Graph
 	c.Graph = &g
@@ -22,14 +28,14 @@ func prepare(m *graph.Model, types map[string]graph.Type, override []string) (*g
 		g = *m.Graph.Without(override...)
 	}
 	for range maxInline {
-		facts, err := op.Infer(&c, types)
+		facts, assumed, err := op.InferOpen(&c, types, runs...)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		in := inliner{model: &c, facts: facts, taken: takenNames(&g)}
 		nodes := in.nodes(g.Nodes)
 		if !in.changed {
-			return &c, facts, nil
+			return &c, facts, assumed, nil
 		}
 		g.Nodes = nodes
 		if len(in.consts) > 0 {
@@ -39,8 +45,8 @@ func prepare(m *graph.Model, types map[string]graph.Type, override []string) (*g
 			}
 		}
 	}
-	facts, err := op.Infer(&c, types)
-	return &c, facts, err
+	facts, assumed, err := op.InferOpen(&c, types, runs...)
+	return &c, facts, assumed, err
 }
 
 func takenNames(g *graph.Graph) map[string]bool {

@@ -52,7 +52,8 @@ type Session struct {
 type keyed struct {
 	key   string
 	types map[string]graph.Type
-	open  bool
+	runs  []map[string]graph.Type // of an open one: the types of two runs that it was made after
+	made  bool                    // of another: it was compiled without an error
 	once  sync.Once
 	prog  *program
 	err   error
@@ -98,29 +99,15 @@ func Compile(m *graph.Model, opt Options) (*Session, error) {
 // program returns the program for inputs of the given types, compiled at the first request. The
 // overridden initializers are inputs too.
 func (s *Session) program(types map[string]graph.Type, override []string) (*program, error) {
-	key := typeKey(types)
-	k := s.ran(key)
-	if k == nil && len(override) == 0 {
-		if o := s.openFor(types); o != nil {
-			o.once.Do(func() { o.prog, o.err = s.compile(o.types, nil, true) })
-			if !errors.Is(o.err, errRigid) {
-				return o.prog, o.err
-			}
-			s.forget(o)
+	k := s.keyed(typeKey(types), types)
+	k.once.Do(func() {
+		if k.prog, k.err = s.compile(types, override, nil); k.err == nil {
+			s.mu.Lock()
+			k.made = true
+			s.mu.Unlock()
 		}
-	}
-	if k == nil {
-		k = s.keyed(key, types)
-	}
-	k.once.Do(func() { k.prog, k.err = s.compile(types, override, false) })
+	})
 	return k.prog, k.err
-}
-
-// ran returns the program of a key, nil where there is none.
-func (s *Session) ran(key string) *keyed {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.latest(key)
 }
 
 // keyed returns the place of the program of a key.
@@ -166,20 +153,22 @@ func typeKey(types map[string]graph.Type) string {
 	return b.String()
 }
 
-// compile makes a program. One for types with open dimensions is made only where it is worth having: see rigid.
-func (s *Session) compile(types map[string]graph.Type, override []string, open bool) (*program, error) {
-	m, facts, err := prepare(s.model, types, override)
+// compile makes a program. One for types with open dimensions, which has the facts of some runs, is made only where it is worth
+// having: see rigid.
+func (s *Session) compile(types map[string]graph.Type, override []string, runs []op.Facts) (*program, error) {
+	m, facts, guesses, err := prepareOpen(s.model, types, override, runs...)
 	if fault.KindOf(err) == fault.Invalid {
 		return nil, errDeclared // perhaps only in a branch that never runs
 	} else if err != nil {
 		return nil, err
 	}
-	g, err := buildNet(m, facts, s.opt.Watch)
+	g, err := buildNet(m, facts, guesses, s.opt.Watch)
 	if err != nil {
 		return nil, err
 	}
+	g.open = len(runs) > 0
 	findAttentions(g)
-	if open && g.rigid() {
+	if g.open && (g.rigid() || len(guesses) > 0 && len(s.opt.Watch) > 0) { // a run that fails must not show values
 		return nil, errRigid
 	}
 	g.level, g.nesting = s.level, s.nesting
@@ -277,15 +266,33 @@ func (s *Session) run(ctx context.Context, in map[string]*tensor.Tensor, prepare
 	if err != nil {
 		return nil, err
 	}
+	var c *crew
+	if s.crew.acquire() {
+		defer s.crew.release()
+		c = s.crew
+	}
+	return s.evaluate(ctx, in, types, override, c, prepare)
+}
+
+// evaluate runs the program for in, whose types these are. An open one that fails may have assumed what does not hold: the
+// program of these types alone has the last word.
+func (s *Session) evaluate(ctx context.Context, in map[string]*tensor.Tensor, types map[string]graph.Type, override []string, c *crew, prepare func(*frame)) (map[string]*tensor.Tensor, error) {
+	open := s.openFor(types, override)
+	if open != nil {
+		out, err := open.prog.run(ctx, in, c, prepare)
+		if err == nil || ctx.Err() != nil {
+			return out, err
+		}
+	}
 	p, err := s.program(types, override)
 	if err != nil {
 		return nil, err
 	}
-	if s.crew.acquire() {
-		defer s.crew.release()
-		return p.run(ctx, in, s.crew, prepare)
+	out, err := p.run(ctx, in, c, prepare)
+	if err == nil && open != nil {
+		s.forget(open, true)
 	}
-	return p.run(ctx, in, nil, prepare)
+	return out, err
 }
 
 // checkCall refuses what a caller can get wrong whatever the model: no context, and tensors whose fields are at odds.

@@ -18,7 +18,15 @@ type Facts map[string]Fact
 // type that contradicts the file's declaration is an error; where a shape does, as it may under
 // given types, the declaration counts for nothing.
 func Infer(m *graph.Model, in map[string]graph.Type) (Facts, error) {
-	inf := &inferer{model: m, inner: Facts{}}
+	facts, _, err := InferOpen(m, in)
+	return facts, err
+}
+
+// InferOpen is [Infer] for inputs of which dimensions are open, where the facts of some runs are known. A dimension of a
+// result that stays open, and was the same in all of them, is assumed to be so again; assumed names the values of which something
+// was. Whoever relies on their types has to hold the values against them. Of the file's declarations such runs have no need.
+func InferOpen(m *graph.Model, in map[string]graph.Type, runs ...Facts) (facts Facts, assumed map[string]bool, err error) {
+	inf := &inferer{model: m, inner: Facts{}, runs: runs, assumed: map[string]bool{}}
 	env := &factScope{vals: Facts{}}
 	for _, v := range m.Graph.In {
 		t := v.Type
@@ -28,14 +36,14 @@ func Infer(m *graph.Model, in map[string]graph.Type) (Facts, error) {
 		env.vals[v.Name] = Fact{Type: t}
 	}
 	if err := inf.graph(m.Graph, env, frame{opsets: m.Opsets}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for name, f := range inf.inner {
 		if _, ok := env.vals[name]; !ok {
 			env.vals[name] = f
 		}
 	}
-	return env.vals, nil
+	return env.vals, inf.assumed, nil
 }
 
 type inferer struct {
@@ -43,6 +51,9 @@ type inferer struct {
 	inner Facts // of subgraphs; the last visit stands
 	depth int
 	spent int // nodes visited
+
+	runs    []Facts         // what was known in some runs
+	assumed map[string]bool // values of which something was taken from there
 
 	symbols int             // tried so far
 	taken   map[string]bool // the file's own symbols
@@ -112,17 +123,57 @@ func (inf *inferer) nodes(list []*graph.Node, info []*graph.Value, env *factScop
 				if !clearShape(d).Accepts(clearShape(f.Type)) {
 					return fault.Invalidf(n.Label(), "output %q is %s, but the file declares %s", name, f.Type, d)
 				}
-				if d.Accepts(f.Type) {
+				if d.Accepts(f.Type) && len(inf.runs) == 0 {
 					f.Type = refine(f.Type, d)
 				}
 			}
 			if inf.depth == 1 {
-				f.Type = inf.named(f.Type)
+				f.Type = inf.named(inf.asInRuns(name, f.Type))
 			}
 			env.vals[name] = f
 		}
 	}
 	return nil
+}
+
+// asInRuns fills what t leaves open of a value with what was the same in all runs.
+func (inf *inferer) asInRuns(name string, t graph.Type) graph.Type {
+	if len(inf.runs) == 0 || !t.IsTensor() {
+		return t
+	}
+	same := inf.runs[0][name].Type
+	if !same.IsTensor() || !same.Ranked || t.Ranked && len(t.Shape) != len(same.Shape) {
+		return t
+	}
+	shape := slices.Clone(same.Shape)
+	for _, r := range inf.runs[1:] {
+		u := r[name].Type
+		if !u.IsTensor() || !u.Ranked || len(u.Shape) != len(shape) {
+			return t
+		}
+		for i, d := range u.Shape {
+			if d != shape[i] {
+				shape[i] = graph.Unknown
+			}
+		}
+	}
+	filled := !t.Ranked
+	for i := range shape {
+		switch {
+		case t.Ranked && (t.Shape[i].IsKnown() || !shape[i].IsKnown()):
+			shape[i] = t.Shape[i]
+		case shape[i].IsKnown():
+			filled = true
+		default:
+			shape[i] = graph.Unknown
+		}
+	}
+	if !filled {
+		return t
+	}
+	inf.assumed[name] = true
+	t.Ranked, t.Shape = true, shape
+	return t
 }
 
 // named gives every open dimension of a value that exists once a symbol of its own, so that

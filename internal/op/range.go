@@ -81,17 +81,27 @@ func rangeLen(start, limit, delta float64, d tensor.DType) (int, error) {
 	return checkSize(d, []int{int(max(0, n))})
 }
 
-// inferRange finds the length of 0, 1, 2, … n-1, which counts dimensions. (Constant
-// arguments are evaluated ahead.)
+// inferRange finds the length of integers that count dimensions, as from the length of a past on.
 func inferRange(c *Inference) ([]Fact, error) {
 	d := c.Input(0).DType
 	n := graph.Unknown
-	start, okStart := elemsOf(c.Input(0))
-	limit, okLimit := elemsOf(c.Input(1))
-	delta, okDelta := elemsOf(c.Input(2))
-	if okStart && okLimit && okDelta && len(start) == 1 && len(limit) == 1 && len(delta) == 1 &&
-		start[0].Size == 0 && delta[0].Size == 1 && d.IsInt() {
-		n = limit[0]
+	var arg [3]graph.Dim
+	known := d.IsInt()
+	for i := range arg {
+		e, ok := elemsOf(c.Input(i))
+		if known = known && ok && len(e) == 1; known {
+			arg[i] = e[0]
+		}
+	}
+	if delta, ok := numberOf(arg[2]); known && ok {
+		way := addDims(arg[1], arg[0], -1)
+		if far, ok := numberOf(way); ok {
+			if k, err := rangeCount(0, int64(far), int64(delta), d); err == nil {
+				n = graph.Known(k)
+			}
+		} else if delta == 1 && (arg[0].Size == 0 || neverNegative(way)) {
+			n = way
+		}
 	}
 	return Typed(graph.OfDims(d, []graph.Dim{n})), nil
 }

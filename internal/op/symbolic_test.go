@@ -55,6 +55,17 @@ func TestSymbolicShapes(t *testing.T) {
 			call("Where", names{"eq", "ones", "want"}, names{"to"}), call("Expand", names{"y", "to"}, names{"out"})}, "float[N,1,T]"},
 		{"concat of past and present", map[string]string{"x": "N,8,P,64", "y": "N,8,T,64"}, []*graph.Node{
 			call("Concat", names{"x", "y"}, names{"out"}, "axis", int64(2))}, "float[N,8,P+T,64]"},
+		{"positions behind a past", map[string]string{"x": "N,P", "y": "N,T"}, []*graph.Node{shape,
+			call("Gather", names{"shape", "s1"}, names{"p"}), call("Shape", names{"y"}, names{"other"}), call("Gather", names{"other", "s1"}, names{"t"}),
+			call("Add", names{"p", "t"}, names{"all"}), call("Range", names{"p", "all", "s1"}, names{"r"}), call("Cast", names{"r"}, names{"out"}, "to", int64(1))}, "float[T]"},
+		{"positions of one row behind a past", map[string]string{"x": "N,P"}, []*graph.Node{shape,
+			call("Gather", names{"shape", "s1"}, names{"p"}), call("Add", names{"p", "s12"}, names{"all"}),
+			call("Range", names{"p", "all", "s1"}, names{"r"}), call("Cast", names{"r"}, names{"out"}, "to", int64(1))}, "float[12]"},
+		{"positions backward", map[string]string{"x": "N,P"}, []*graph.Node{shape,
+			call("Gather", names{"shape", "s1"}, names{"p"}), call("Add", names{"p", "s12"}, names{"all"}),
+			call("Range", names{"all", "p", "sm1"}, names{"r"}), call("Cast", names{"r"}, names{"out"}, "to", int64(1))}, "float[12]"},
+		{"positions of a past of that size", map[string]string{"x": "2,12"}, []*graph.Node{shape,
+			call("Gather", names{"shape", "s1"}, names{"p"}), call("Range", names{"p", "s64", "s2"}, names{"r"}), call("Cast", names{"r"}, names{"out"}, "to", int64(1))}, "float[26]"},
 		{"sum of dimensions", map[string]string{"x": "N,T"}, []*graph.Node{shape, call("Split", names{"shape"}, names{"a", "b"}, "axis", int64(0)),
 			call("Add", names{"a", "b"}, names{"s"}), call("ConstantOfShape", names{"s"}, names{"out"})}, "float[N+T]"},
 		{"flatten and back", map[string]string{"x": "N,T,8"}, []*graph.Node{shape,
@@ -172,5 +183,33 @@ func TestCropByScales(t *testing.T) {
 		if got := facts[n.Out[0]].Type.String(); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// TestInferOpen assumes of a slice what was the same in two runs, and no more.
+func TestInferOpen(t *testing.T) {
+	nodes := []*graph.Node{call("Shape", names{"x"}, names{"shape"}), call("Gather", names{"shape", "k0"}, names{"p"}, "axis", int64(0)),
+		call("Add", names{"p", "k2"}, names{"end"}), call("Slice", names{"y", "p", "end", "k0"}, names{"part"}),
+		call("Slice", names{"y", "k0", "p", "k0"}, names{"before"}), call("Neg", names{"part"}, names{"out"})}
+	m := chain(17, map[string]string{"x": "P,3", "y": "9,4"}, nodes...)
+	var runs []Facts
+	for _, x := range []string{"4,3", "5,3"} {
+		f, err := Infer(m, map[string]graph.Type{"x": typed(x), "y": typed("9,4")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, f)
+	}
+	facts, assumed, err := InferOpen(m, map[string]graph.Type{"x": typed("P,3"), "y": typed("9,4")}, runs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"part": "float[2,4]", "out": "float[2,4]"} {
+		if got := facts[name].Type.String(); got != want {
+			t.Errorf("%s is %s, not %s", name, got, want)
+		}
+	}
+	if len(assumed) != 1 || !assumed["part"] || facts["before"].Shape[0].IsKnown() {
+		t.Errorf("assumed %v, and the part before is %s", assumed, facts["before"].Type)
 	}
 }
