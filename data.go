@@ -55,7 +55,7 @@ func OpenData(path string, o DataOptions, models ...*Model) (*Data, error) {
 	}
 	d := dataset.Options{Labels: o.Labels, Split: o.Split, Samples: o.Samples, Seed: o.Seed}
 	if len(models) > 0 {
-		d.Inputs = models[0].Inputs()
+		d.Inputs, d.Tables = models[0].Inputs(), dataset.Tables(models[0].graph.Graph)
 		if o.Outputs {
 			d.Outputs = models[0].Outputs()
 		}

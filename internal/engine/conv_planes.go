@@ -74,7 +74,7 @@ func (lw *lowerer) planes(n *node, s *convSpec) bool {
 func (lw *lowerer) planesF32(n *node, s *convSpec) {
 	w := packed(lw.packs, packKey{n.out[0].name, "planes f32"}, []*tensor.Tensor{s.weight}, func() *kernel.PlanesF32 {
 		return lw.level.PackPlanesF32(tensor.Of[float32](s.weight), s.o, s.cg, s.win)
-	})
+	}).For(s.win)
 	batch, in, out := n.in[0].shape[0], s.cg*s.win.H*s.win.W, s.win.OH*s.win.OW
 	x, planes, size := lw.use(n.in[0], rowMajor), lw.scratch(tensor.Float32, batch*w.Len()), w.Len()
 	planes.name = "planes of " + n.in[0].name
@@ -161,7 +161,7 @@ func (lw *lowerer) dynamicPlanes(n *node, s *dynamicConv) {
 func (lw *lowerer) packPlanesU8(n *node, s *convShape, weight *tensor.Tensor) *kernel.PlanesU8S8 {
 	return packed(lw.packs, packKey{n.out[0].name, "planes u8s8"}, []*tensor.Tensor{weight}, func() *kernel.PlanesU8S8 {
 		return lw.level.PackPlanesU8S8(tensor.Of[int8](weight), s.o, s.cg, s.win)
-	})
+	}).For(s.win)
 }
 
 // splitCodes emits the step that splits the images of a convolution, whose padding has a code that may lie in a slot.

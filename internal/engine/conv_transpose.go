@@ -208,12 +208,45 @@ func (s *convTranspose) addPlane(l kernel.Level, dst, sums []float32, y int) {
 		}
 		line := sums[at/s.win.StrideH*s.win.OW*width:]
 		shift := t%s.win.KW*s.win.DilW - s.win.Left
-		for ix := range s.win.OW {
-			x := ix*s.win.StrideW + shift
-			if x < 0 || x >= s.win.W {
-				continue
+		first := max(0, (s.win.StrideW-1-shift)/s.win.StrideW) // whose pixels of the result lie within it
+		count := min(s.win.OW, (s.win.W-1-shift+s.win.StrideW)/s.win.StrideW) - first
+		if count <= 0 {
+			continue
+		}
+		to, from := dst[(first*s.win.StrideW+shift)*o:], line[first*width+t*s.og:]
+		if s.group == 1 && o <= fewChannels {
+			addApart(to, from, o, count, s.win.StrideW*o, width)
+			continue
+		}
+		for i := range count {
+			s.addTap(l, to[i*s.win.StrideW*o:][:o], from[i*width:])
+		}
+	}
+}
+
+// fewChannels is how many are added one by one: a kernel's call takes longer.
+const fewChannels = 8
+
+// addApart adds count runs of o numbers, those of x being width apart, to those that are step apart.
+func addApart(dst, x []float32, o, count, step, width int) {
+	switch o {
+	case 1:
+		for i := range count {
+			dst[i*step] += x[i*width]
+		}
+	case 3: // red, green, blue
+		for i := range count {
+			to, from := dst[i*step:][:3], x[i*width:][:3]
+			to[0] += from[0]
+			to[1] += from[1]
+			to[2] += from[2]
+		}
+	default:
+		for i := range count {
+			to, from := dst[i*step:][:o], x[i*width:][:o]
+			for c, v := range from {
+				to[c] += v
 			}
-			s.addTap(l, dst[x*o:][:o], line[ix*width+t*s.og:])
 		}
 	}
 }

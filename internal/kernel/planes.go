@@ -33,6 +33,13 @@ func newPlanes(l Level, win Window, channels, taps int) planes {
 	return p
 }
 
+// inBytes counts offsets in bytes of elements of so many.
+func (p *planes) inBytes(size int32) {
+	for i := range p.off {
+		p.off[i] *= size
+	}
+}
+
 // apart is the size of planes of n elements, so that the same pixel of many large ones does not fall on the same lines of
 // the first cache: five lines apart.
 func apart(n int) int {

@@ -22,6 +22,16 @@ func (l Level) PackPlanesF32(w []float32, n, c int, win Window) *PlanesF32 {
 	return p
 }
 
+// For returns p for images of another size, the strides and dilations of whose windows are those of p's.
+func (p *PlanesF32) For(win Window) *PlanesF32 {
+	q := *p
+	q.planes = newPlanes(p.level, win, p.k/(win.KH*win.KW), 1)
+	if len(q.groups) > 0 {
+		q.inBytes(4)
+	}
+	return &q
+}
+
 // Planes is the number of planes of an image.
 func (p *PlanesF32) Planes() int { return p.count }
 

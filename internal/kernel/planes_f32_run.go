@@ -30,9 +30,7 @@ func (p *PlanesF32) group() {
 	if set == nil {
 		return
 	}
-	for i, off := range p.off {
-		p.off[i] = 4 * off
-	}
+	p.inBytes(4)
 	for n0 := 0; n0 < p.n; {
 		g := planesGroup{n0: n0, rows: planesFor(set, p.n-n0).rows}
 		g.n1 = min(p.n, n0+g.rows)

@@ -33,10 +33,7 @@ func (l Level) PackPlanesU8S8(w []int8, n, c int, win Window) *PlanesU8S8 {
 	if c < 3 {
 		p.channels, p.taps = c, quad/c
 	}
-	p.planes = newPlanes(l, win, (c+p.channels-1)/p.channels, p.taps)
-	for i := range p.off {
-		p.off[i] *= quad
-	}
+	p.place(l, win)
 	p.steps = len(p.off)
 	p.sums = columnSums(w, n, c*win.KH*win.KW, 1, Order{N: c * win.KH * win.KW, K: 1})
 	p.w = make([]int8, n*p.steps*quad)
@@ -45,6 +42,19 @@ func (l Level) PackPlanesU8S8(w []int8, n, c int, win Window) *PlanesU8S8 {
 	}
 	p.group()
 	return p
+}
+
+// place lays out the planes of images.
+func (p *PlanesU8S8) place(l Level, win Window) {
+	p.planes = newPlanes(l, win, (p.c+p.channels-1)/p.channels, p.taps)
+	p.inBytes(quad)
+}
+
+// For returns p for images of another size, the strides and dilations of whose windows are those of p's.
+func (p *PlanesU8S8) For(win Window) *PlanesU8S8 {
+	q := *p
+	q.place(p.level, win)
+	return &q
 }
 
 // arrange writes the weights of one output channel as [steps][4], with zeros where there is no such channel or tap.

@@ -187,21 +187,32 @@ func (p *Plan) Quantized() int {
 	return n
 }
 
-// Obstacles sums up why nodes stay in float, most frequent reason first.
+// Obstacles sums up why nodes stay in float, and which operators these are, most frequent reason first.
 func (p *Plan) Obstacles() string {
-	count := map[string]int{}
+	count, ops := map[string]int{}, map[string][]string{}
 	var order []string
 	for _, n := range p.Nodes {
-		if !n.Quantized {
-			if count[n.Reason] == 0 {
-				order = append(order, n.Reason)
-			}
-			count[n.Reason]++
+		if n.Quantized {
+			continue
+		}
+		if count[n.Reason]++; count[n.Reason] == 1 {
+			order = append(order, n.Reason)
+		}
+		if n.Op != "" && !slices.Contains(ops[n.Reason], n.Op) {
+			ops[n.Reason] = append(ops[n.Reason], n.Op)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b string) int { return count[b] - count[a] })
 	if len(order) == 0 {
 		return "it has no operator with weights"
 	}
-	return strings.Join(order[:min(3, len(order))], "; ")
+	slices.SortStableFunc(order, func(a, b string) int { return count[b] - count[a] })
+	order = order[:min(3, len(order))]
+	for i, why := range order {
+		if list := ops[why]; len(list) > 3 {
+			order[i] = fmt.Sprintf("%s and %d other operators: %s", strings.Join(list[:3], ", "), len(list)-3, why)
+		} else if len(list) > 0 {
+			order[i] = strings.Join(list, ", ") + ": " + why
+		}
+	}
+	return strings.Join(order, "; ")
 }

@@ -153,8 +153,12 @@ func TestCheck(t *testing.T) {
 }
 
 func TestObstacles(t *testing.T) {
-	p := &Plan{Nodes: []*Node{{Reason: "a"}, {Reason: "b"}, {Reason: "b"}, {Quantized: true, Reason: "c"}, {Reason: "d"}, {Reason: "e"}}}
-	if got := p.Obstacles(); got != "b; a; d" || p.Quantized() != 1 {
+	p := &Plan{Nodes: []*Node{{Reason: "a"}, {Op: "Conv", Reason: "b"}, {Op: "Conv", Reason: "b"}, {Op: "Gemm", Reason: "b"}, {Quantized: true, Reason: "c"}}}
+	for _, op := range []string{"Exp", "Sin", "Cos", "Exp", "Log", "Tan"} {
+		p.Nodes = append(p.Nodes, &Node{Op: op, Reason: "d"})
+	}
+	p.Nodes = append(p.Nodes, &Node{Reason: "e"})
+	if got := p.Obstacles(); got != "Exp, Sin, Cos and 2 other operators: d; Conv, Gemm: b; a" || p.Quantized() != 1 {
 		t.Errorf("got %q, %d quantized", got, p.Quantized())
 	}
 	if got := (&Plan{}).Obstacles(); got != "it has no operator with weights" {

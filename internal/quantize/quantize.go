@@ -350,7 +350,13 @@ func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) err
 		return err
 	}
 	if q.plan.Quantized() == 0 && len(set.Leave) == 0 {
-		return fault.Unsupportedf("model", "no node can be quantized: %s", q.plan.Obstacles())
+		err := fault.Unsupportedf("model", "no node can be quantized: %s", q.plan.Obstacles())
+		if alone := set; set.Mode == plan.Static {
+			if alone.Mode = plan.Weights; plan.Decide(q.float, q.facts, alone, nil).Quantized() > 0 {
+				return err.WithHint("--mode weights stores the weights in few bits, and computes in float")
+			}
+		}
+		return err
 	}
 	return nil
 }

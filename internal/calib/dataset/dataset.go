@@ -19,6 +19,7 @@ import (
 type Options struct {
 	Inputs     []*graph.Value // what the model must be fed; where empty, arrays keep their own names
 	Outputs    []*graph.Value // of the model: their stored values are read too, where the data has them
+	Tables     map[string]int // rows of the tables that inputs pick from, by input (Tables): numbers that are drawn stay below
 	Preprocess *Preprocess    // of images; nil leaves pixels as they are, 0 to 255
 	Labels     string         // a file of labels, where the data holds none
 	Split      string         // "train" or "test", where a folder holds both

@@ -18,7 +18,7 @@ const None = "none"
 
 var drawnForm = form{
 	name:   "none",
-	rule:   "none, images drawn with the statistics of photographs, and normal numbers for other inputs",
+	rule:   "none, images drawn with the statistics of photographs, words of a model's whole vocabulary, and normal numbers for other inputs",
 	detect: func(path string, st fs.FileInfo) bool { return path == None },
 	open:   openDrawn,
 }
@@ -52,7 +52,6 @@ func openDrawn(path string, o *Options, info *Info) (reader, error) {
 	if len(o.Inputs) == 0 {
 		return nil, fault.Invalidf(path, "drawing inputs needs a model that has some")
 	}
-	var other []string
 	for _, v := range o.Inputs {
 		c, err := newCanvas(v, o.Preprocess)
 		if err != nil {
@@ -70,18 +69,35 @@ func openDrawn(path string, o *Options, info *Info) (reader, error) {
 			return nil, err
 		}
 		d.rest.inputs, d.rest.shapes = append(d.rest.inputs, v), append(d.rest.shapes, shape)
-		other = append(other, fmt.Sprintf("%q", v.Name))
 	}
+	d.rest.whole = wholeNumbers(d.rest.inputs, d.rest.shapes, o.Tables)
 	if len(d.images) > 0 {
 		info.Warnings = append(info.Warnings, "no data: images are drawn with the statistics of photographs (dead leaves, 1/f)")
 		if o.Preprocess == nil {
 			info.Warnings = append(info.Warnings, "no pre-processing is known: ImageNet's mean and deviation are assumed; `preprocess` says otherwise")
 		}
 	}
-	if len(other) > 0 {
-		info.Warnings = append(info.Warnings, "no data: normal numbers are drawn for input "+strings.Join(other, ", ")+", which real data may not resemble")
-	}
+	info.Warnings = append(info.Warnings, d.rest.warnings()...)
 	return d, nil
+}
+
+// warnings name the inputs that are drawn as numbers, and which.
+func (d *noise) warnings() []string {
+	var list, normals, wholes []string
+	for k, v := range d.inputs {
+		if name := fmt.Sprintf("%q", v.Name); v.Type.DType.IsFloat() {
+			normals = append(normals, name)
+		} else {
+			wholes = append(wholes, fmt.Sprintf("%s (%v)", name, d.whole[k]))
+		}
+	}
+	if len(normals) > 0 {
+		list = append(list, "no data: normal numbers are drawn for input "+strings.Join(normals, ", ")+", which real data may not resemble")
+	}
+	if len(wholes) > 0 {
+		list = append(list, "no data: whole numbers are drawn for input "+strings.Join(wholes, ", ")+", which real data may not resemble")
+	}
+	return list
 }
 
 // newCanvas returns how images feed an input; nil where it takes none.

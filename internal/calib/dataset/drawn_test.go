@@ -16,7 +16,7 @@ func TestDrawnInputs(t *testing.T) {
 	in := inputs(input("nchw", tensor.Float32, 1, 3, 20, 32), input("nhwc", tensor.Float32, -1, 16, 16, 1),
 		input("bytes", tensor.Uint8, 1, 3, 8, 8), input("state", tensor.Float32, 1, 2, 4, 4), input("stack", tensor.Float32, 2, 1, 33, 16), input("ids", tensor.Int64, 1, 9))
 	s := open(t, None, Options{Inputs: in, Seed: 3})
-	if s.Len() != defaultDrawn || len(s.Info().Warnings) != 3 || s.Info().Preprocess != nil {
+	if s.Len() != defaultDrawn || len(s.Info().Warnings) != 4 || s.Info().Preprocess != nil {
 		t.Errorf("%d samples, %v, %v", s.Len(), s.Info().Warnings, s.Info().Preprocess)
 	}
 	if w := strings.Join(s.Info().Warnings, " "); !strings.Contains(w, `"state"`) || strings.Contains(w, `"nchw"`) {

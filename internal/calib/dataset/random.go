@@ -43,13 +43,14 @@ func normal(r *rand.PCG) float64 {
 const (
 	defaultRandom = 100     // samples where no number is asked for
 	maxRandom     = 1 << 28 // elements of one input
-	randomTokens  = 10      // integers are drawn from 0 to this, less 1
+	randomTokens  = 10      // integers that pick from no table are drawn from 0 to this, less 1
 )
 
 // noise is random inputs, each sample from its own stream.
 type noise struct {
 	inputs []*graph.Value
 	shapes [][]int
+	whole  []whole // how those of whole numbers are drawn
 	draw   func(*rand.PCG) float64
 	seed   uint64
 	n      int
@@ -73,6 +74,7 @@ func openRandom(path string, o *Options, info *Info) (reader, error) {
 		}
 		d.shapes = append(d.shapes, shape)
 	}
+	d.whole = wholeNumbers(d.inputs, d.shapes, o.Tables)
 	info.Warnings = append(info.Warnings, path+": ranges measured on random data do not fit real data; use it to try things out, never to ship")
 	return d, nil
 }
@@ -108,12 +110,12 @@ func (d *noise) sample(i int) (*Sample, error) {
 	for k, v := range d.inputs {
 		rng := rand.NewPCG(d.seed, bits.RotateLeft64(uint64(k+1), 32)+uint64(i))
 		x := make([]float64, tensor.Elements(d.shapes[k]))
-		for j := range x {
-			if v.Type.DType.IsFloat() {
+		if v.Type.DType.IsFloat() {
+			for j := range x {
 				x[j] = d.draw(rng)
-			} else {
-				x[j] = float64(rng.Uint64() % randomTokens)
 			}
+		} else {
+			d.whole[k].fill(x, d.shapes[k], rng)
 		}
 		t, err := format.FromFloats(v.Type.DType, x, true, d.shapes[k]...)
 		if err != nil {
