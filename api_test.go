@@ -28,8 +28,8 @@ var public = map[string]reflect.Type{
 	"NewTensor": reflect.TypeOf(lowbit.NewTensor[float32]), "NewTensorOf": reflect.TypeOf(lowbit.NewTensorOf[uint16]), "Open": reflect.TypeOf(lowbit.Open), "OpenData": reflect.TypeOf(lowbit.OpenData),
 	"OpenLimited": reflect.TypeOf(lowbit.OpenLimited), "Quantize": reflect.TypeOf(lowbit.Quantize), "ReadRecipe": reflect.TypeOf(lowbit.ReadRecipe), "Values": reflect.TypeOf(lowbit.Values[float32]),
 
-	"Calibration": reflect.TypeFor[lowbit.Calibration](), "CompareOptions": reflect.TypeFor[lowbit.CompareOptions](), "Comparison": reflect.TypeFor[lowbit.Comparison](), "ImageInput": reflect.TypeFor[lowbit.ImageInput](),
-	"PlanNode": reflect.TypeFor[lowbit.PlanNode](), "PlanValue": reflect.TypeFor[lowbit.PlanValue](), "RecipeData": reflect.TypeFor[lowbit.RecipeData](), "RecipeSamples": reflect.TypeFor[lowbit.RecipeSamples](), "Scheme": reflect.TypeFor[lowbit.Scheme](),
+	"Calibration": reflect.TypeFor[lowbit.Calibration](), "CompareOptions": reflect.TypeFor[lowbit.CompareOptions](), "Comparison": reflect.TypeFor[lowbit.Comparison](), "OutputComparison": reflect.TypeFor[lowbit.OutputComparison](), "ImageInput": reflect.TypeFor[lowbit.ImageInput](),
+	"PlanNode": reflect.TypeFor[lowbit.PlanNode](), "PlanValue": reflect.TypeFor[lowbit.PlanValue](), "RecipeData": reflect.TypeFor[lowbit.RecipeData](), "RecipeSamples": reflect.TypeFor[lowbit.RecipeSamples](), "Scheme": reflect.TypeFor[lowbit.Scheme](), "Share": reflect.TypeFor[lowbit.Share](),
 
 	"Cause": reflect.TypeFor[lowbit.Cause](), "CompileOptions": reflect.TypeFor[lowbit.CompileOptions](), "DType": reflect.TypeFor[lowbit.DType](), "Data": reflect.TypeFor[lowbit.Data](),
 	"DataOptions": reflect.TypeFor[lowbit.DataOptions](), "DiagnoseOptions": reflect.TypeFor[lowbit.DiagnoseOptions](), "Diagnosis": reflect.TypeFor[lowbit.Diagnosis](), "Dim": reflect.TypeFor[lowbit.Dim](),

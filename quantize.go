@@ -51,7 +51,7 @@ type QuantizeOptions struct {
 //	Fix         []string    // repairs by name, none, or auto, the default: those that help on samples held back
 //	Budget      string      // time that auto may take, estimated from operations, such as 90s or 90; default 5m0s
 //	Outliers    float64     // columns of activations beyond it are multiplied in float; 0: none
-//	Trim        float       // share of answers that dynamic fixed point of fewer bits may change, such as 0.02; 0: none
+//	Trim        Share       // share of answers that dynamic fixed point of fewer bits may change, such as 0.02; 0: none
 //	Data        RecipeData  // samples to calibrate on, where QuantizeOptions has none
 //	Accuracy    struct      // for commands other than quantize
 //	Search      struct      // likewise
@@ -101,6 +101,9 @@ type Keep = recipe.Keep
 //	Weights     Scheme
 //	Activations Scheme
 type Override = recipe.Override
+
+// A Share is a part of one, from 0 to 1.
+type Share = recipe.Share
 
 // ReadRecipe reads a recipe from a YAML or JSON file. Unknown keys and words are errors of kind [ErrInvalid], which name the line.
 func ReadRecipe(path string) (*Recipe, error) { return recipe.Read(path) }

@@ -353,7 +353,7 @@ func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) err
 		err := fault.Unsupportedf("model", "no node can be quantized: %s", q.plan.Obstacles())
 		if alone := set; set.Mode == plan.Static {
 			if alone.Mode = plan.Weights; plan.Decide(q.float, q.facts, alone, nil).Quantized() > 0 {
-				return err.WithHint("--mode weights stores the weights in few bits, and computes in float")
+				return err.WithHint("`mode weights` stores the weights in few bits, and computes in float")
 			}
 		}
 		return err
@@ -398,7 +398,7 @@ func (q *quantization) tellStays() {
 		}
 	}
 	if ops, bytes := q.plan.Stays(); float64(bytes) > staysMost*float64(all) {
-		q.warnings = append(q.warnings, fmt.Sprintf("%.0f %% of the network are weights of %s that stay in float, for which there is no static form: mode dynamic or weights quantizes them too",
+		q.warnings = append(q.warnings, fmt.Sprintf("%.0f %% of the network are weights of %s that stay in float, for which there is no static form: `mode dynamic` or `mode weights` quantizes them too",
 			100*float64(bytes)/float64(all), strings.Join(ops, ", ")))
 	}
 }

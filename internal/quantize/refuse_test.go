@@ -18,7 +18,7 @@ func TestNothingToQuantize(t *testing.T) {
 		{`g (float[1,2,4,4] z) => (float[1,2,8,8] y) <float[2,2,2,2] w> {
   a = ConvTranspose <strides = [2, 2]> (z, w)
   y = Tanh (a)
-}`, "ConvTranspose: it has no integer form; Tanh: target ort-cpu", "--mode weights"},
+}`, "ConvTranspose: it has no integer form; Tanh: target ort-cpu", "`mode weights`"},
 		{`g (float[1,2,4,4] z) => (float[1,2,4,4] y) {
   y = Tanh (z)
 }`, "Tanh: target ort-cpu", ""},
