@@ -10,7 +10,8 @@ import (
 // what the loop handed on of them is copied from what it was given. Exporters of other frameworks carry the weights of a
 // recurrent layer so, which nobody would know for constants then. The first node is the loop; nil says that it carries no such value.
 func Invariants(n *graph.Node) []*graph.Node {
-	states, at := n.In, 0 // the carried values and where they begin among the body's inputs
+	var states []string // the carried values
+	at := 0             // where they begin among the body's inputs
 	switch {
 	case graph.CanonicalDomain(n.Domain) != "":
 		return nil

@@ -19,6 +19,7 @@ import (
 
 const (
 	wantSQNR  = 20  // dB that outputs have to reach before layers are left in float
+	spareSQNR = 1   // dB more that they have to reach then: on other samples than these layers are chosen by they come out worse
 	probeMost = 8   // samples that each probe runs
 	probes    = 200 // networks that are tried at most
 	runs      = 16  // of neighbouring layers that are tried together at first
@@ -46,7 +47,7 @@ func (q *quantization) improve(stats map[string]*calib.Stats) error {
 		return err
 	}
 	before, err := q.compared()
-	if err != nil || before.SQNR >= wantSQNR {
+	if err != nil || before.low() >= wantSQNR {
 		return err
 	}
 	repaired, start := *q, time.Now()
@@ -239,14 +240,14 @@ func (s *sensitivity) leave(before *Gate) (bool, error) {
 	return true, nil
 }
 
-// enough says whether outputs reach wantSQNR on the samples that judge, by more than their standard
+// enough says whether outputs reach wantSQNR, with something to spare, on the samples that judge, by more than their standard
 // error, and also together with those of the second judge: rare samples may make most of the noise.
 func (s *sensitivity) enough(g *Gate) (bool, error) {
-	if g.low() < wantSQNR {
+	if g.low() < wantSQNR+spareSQNR {
 		return false, nil
 	}
 	wide, err := s.q.widened(g)
-	return err == nil && wide.SQNR >= wantSQNR, err
+	return err == nil && wide.SQNR >= wantSQNR+spareSQNR, err
 }
 
 // without leaves layers in float, and their weights too where these make most of the noise, repairs the others and compares.
