@@ -32,7 +32,7 @@ type sensitivity struct {
 	judge *judge
 	names []string // quantized layers with weights, in the order of the graph
 	noise map[string]float64
-	heavy map[string]bool // layers whose weights make most of their noise
+	coded map[string]float64 // that of their weights alone, as far as it was looked at
 	tried int
 	most  int           // networks to try with few layers quantized
 	cost  time.Duration // of one of them, estimated
@@ -77,7 +77,7 @@ func (q *quantization) exotic() bool {
 // relieve leaves the layers in float whose quantization costs most, until the outputs reach
 // wantSQNR on the samples held back. It says whether it changed the plan.
 func (q *quantization) relieve(stats map[string]*calib.Stats, before *Gate) (bool, error) {
-	s := &sensitivity{q: q, stats: stats, judge: q.judge.first(probeMost), noise: map[string]float64{}, heavy: map[string]bool{}}
+	s := &sensitivity{q: q, stats: stats, judge: q.judge.first(probeMost), noise: map[string]float64{}, coded: map[string]float64{}}
 	for _, row := range q.plan.Nodes {
 		if row.Quantized && isLayer(row) {
 			s.names = append(s.names, row.Name)
@@ -152,15 +152,14 @@ func (s *sensitivity) probe() error {
 	return nil
 }
 
-// single measures one layer, unless its noise is known, and whether its weights make most of it.
+// single measures one layer, unless its noise is known, and its weights.
 func (s *sensitivity) single(name string, known bool) (err error) {
 	if !known {
 		if s.noise[name], err = s.alone([]string{name}, false); err != nil {
 			return err
 		}
 	}
-	weights, err := s.alone([]string{name}, true)
-	s.heavy[name] = weights > s.noise[name]/2
+	s.coded[name], err = s.alone([]string{name}, true)
 	return err
 }
 
@@ -202,42 +201,81 @@ func (s *sensitivity) left() map[string]string {
 	return all
 }
 
+// heavy says whether the weights of a layer make most of its noise.
+func (s *sensitivity) heavy(name string) bool { return s.coded[name] > s.noise[name]/2 }
+
+// A relief is a plan in which some layers are left in float, and how near to the float network it comes.
+type relief struct {
+	q      quantization
+	gate   *Gate
+	enough bool
+}
+
 // leave takes the fewest of the noisiest layers out with which the outputs, repaired again, reach
-// wantSQNR. All of them are taken out where even that does not suffice.
+// wantSQNR. Where all of them do not suffice, the weights that make most noise are not stored in codes either; where that does
+// not, they are.
 func (s *sensitivity) leave(before *Gate) (bool, error) {
 	q := s.q
-	order := slices.Clone(s.names)
-	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(s.noise[b], s.noise[a]) })
-	float, base, fixes, warnings := q.float, q.opt.Settings, q.fixes, q.warnings
-	var best *quantization
-	few, many, reached := 1, len(order), before
+	was, base, warnings := q.state(), q.opt.Settings, q.warnings
+	fixes := q.fixes
+	layers := noisiest(s.names, s.noise)
+	coded := noisiest(slices.DeleteFunc(slices.Clone(layers), func(name string) bool { return s.heavy(name) || s.coded[name] == 0 }), s.coded)
+	var all, best *relief
+	try := func(k int) (r *relief, err error) {
+		q.restore(was)
+		q.fixes, q.warnings, q.opt.Settings = slices.Clone(fixes), slices.Clone(warnings), base
+		r = &relief{}
+		if r.gate, err = s.without(layers[:min(k, len(layers))], coded[:max(0, k-len(layers))]); err != nil {
+			return nil, err
+		}
+		r.enough, err = s.enough(r.gate)
+		r.q = *q
+		if k == len(layers) {
+			all = r
+		}
+		return r, err
+	}
+	best, err := fewest(1, len(layers), try)
+	if err == nil && best == nil {
+		best, err = fewest(len(layers)+1, len(layers)+len(coded), try)
+	}
+	if best == nil && all != nil && all.gate.SQNR > before.SQNR {
+		best = all
+	}
+	spent := q.effort.Spent
+	if err != nil || best == nil {
+		q.restore(was)
+		q.fixes, q.warnings, q.opt.Settings = fixes, warnings, base
+		return false, err
+	}
+	*q = best.q
+	q.effort.Spent = spent
+	s.tell(before, best.gate)
+	return true, nil
+}
+
+// noisiest sorts layers by their noise, the greatest first.
+func noisiest(names []string, noise map[string]float64) []string {
+	list := slices.Clone(names)
+	slices.SortStableFunc(list, func(a, b string) int { return cmp.Compare(noise[b], noise[a]) })
+	return list
+}
+
+// fewest returns the relief of the least number that is enough, nil where none is: the more are left the more enough it is.
+func fewest(few, many int, try func(k int) (*relief, error)) (best *relief, err error) {
 	for few <= many {
 		k := (few + many) / 2
-		q.float, q.fixes, q.warnings, q.opt.Settings = float, slices.Clone(fixes), slices.Clone(warnings), base
-		g, err := s.without(order[:k])
+		r, err := try(k)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		enough, err := s.enough(g)
-		if err != nil {
-			return false, err
-		}
-		if enough || k == len(order) && best == nil && g.SQNR > before.SQNR {
-			copied := *q
-			best, reached, many = &copied, g, k-1
+		if r.enough {
+			best, many = r, k-1
 		} else {
 			few = k + 1
 		}
 	}
-	spent := q.effort.Spent
-	if best == nil {
-		q.float, q.fixes, q.warnings, q.opt.Settings = float, fixes, warnings, base
-		return false, nil
-	}
-	*q = *best
-	q.effort.Spent = spent
-	s.tell(before, reached)
-	return true, nil
+	return best, nil
 }
 
 // enough says whether outputs reach wantSQNR, with something to spare, on the samples that judge, by more than their standard
@@ -250,12 +288,13 @@ func (s *sensitivity) enough(g *Gate) (bool, error) {
 	return err == nil && wide.SQNR >= wantSQNR+spareSQNR, err
 }
 
-// without leaves layers in float, and their weights too where these make most of the noise, repairs the others and compares.
-func (s *sensitivity) without(layers []string) (*Gate, error) {
+// without leaves layers in float, and their weights too where these make most of the noise or are among bare, repairs the others
+// and compares.
+func (s *sensitivity) without(layers, bare []string) (*Gate, error) {
 	q := s.q
 	q.opt.Settings.Leave, q.opt.Settings.Light = s.left(), map[string]bool{}
 	for _, n := range layers {
-		q.opt.Settings.Light[n] = !s.heavy[n]
+		q.opt.Settings.Light[n] = !s.heavy(n) && !slices.Contains(bare, n)
 		q.opt.Settings.Leave[n] = fmt.Sprintf("left in float: quantized alone, it brings the outputs to %.1f dB", -10*math.Log10(s.noise[n]))
 	}
 	if err := q.fit(q.opt.Settings, s.stats); err != nil {
