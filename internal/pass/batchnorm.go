@@ -2,6 +2,7 @@ package pass
 
 import (
 	"math"
+	"strings"
 
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
@@ -35,22 +36,36 @@ func isBatchNorm(n *graph.Node) bool {
 	return n.Op == "BatchNormalization" && graph.CanonicalDomain(n.Domain) == "" && len(n.In) == 5 && len(n.Out) > 0
 }
 
-// affine is a factor and a shift for each channel.
-type affine struct{ factor, shift []float32 }
-
 // foldBatchNorm folds one node into its producer and says whether it could.
 func foldBatchNorm(g *graph.Graph, x *graph.Index, used names, n *graph.Node) bool {
 	p := x.Producer(n.In[0])
-	if p == nil || len(p.In) < 2 || x.OnlyUse(n.In[0]) != n || anyNamed(n.Out[1:]) {
-		return false
-	}
-	axis, ok := channelAxis(p)
-	if !ok {
+	if p == nil || x.OnlyUse(n.In[0]) != n || anyNamed(n.Out[1:]) {
 		return false
 	}
 	a, ok := normAffine(g, n)
+	return ok && foldAffine(g, used, p, n, a)
+}
+
+// affine is a factor and a shift for each channel.
+type affine struct{ factor, shift []float32 }
+
+// onto returns shifts as they are once a is done to them.
+func (a affine) onto(shift []float32) []float32 {
+	out := make([]float32, len(shift))
+	for i, v := range shift {
+		out[i] = float32(float64(float64(v)*float64(a.factor[i])) + float64(a.shift[i]))
+	}
+	return out
+}
+
+// foldAffine lets p, whose result n alone reads, do what n does to it, and says whether it could.
+func foldAffine(g *graph.Graph, used names, p, n *graph.Node, a affine) bool {
+	axis, ok := channelAxis(p)
+	if !ok || len(p.In) < 2 {
+		return false
+	}
 	w := floatConst(g, p.In[1])
-	if !ok || w == nil || w.Rank() < 2 {
+	if w == nil || w.Rank() < 2 {
 		return false
 	}
 	bias, ok := channelBias(g, p, len(a.factor))
@@ -61,16 +76,17 @@ func foldBatchNorm(g *graph.Graph, x *graph.Index, used names, n *graph.Node) bo
 	if !ok {
 		return false
 	}
-	for i := range bias {
-		bias[i] = float32(float64(float64(bias[i])*float64(a.factor[i])) + float64(a.shift[i]))
-	}
-	wName, bName := used.fresh(p.In[1]+"_folded"), used.fresh(p.Out[0]+"_bias_folded")
+	bias = a.onto(bias)
+	wName, bName := used.folded(p.In[1]), used.folded(p.Out[0]+"_bias")
 	g.SetConst(wName, scaled)
 	g.SetConst(bName, tensor.Float32s(bias, len(bias)))
 	p.In = []string{p.In[0], wName, bName}
 	p.Out[0] = n.Out[0]
 	return true
 }
+
+// folded is fresh for a constant that takes something in.
+func (u names) folded(name string) string { return u.fresh(strings.TrimSuffix(name, "_folded") + "_folded") }
 
 // channelBias returns a copy of p's bias with one element for each of n channels, zeros where there
 // is none. A Gemm's may be any shape that broadcasts to (rows, n); it has to be the same for all rows.
