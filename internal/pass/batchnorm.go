@@ -86,7 +86,9 @@ func foldAffine(g *graph.Graph, used names, p, n *graph.Node, a affine) bool {
 }
 
 // folded is fresh for a constant that takes something in.
-func (u names) folded(name string) string { return u.fresh(strings.TrimSuffix(name, "_folded") + "_folded") }
+func (u names) folded(name string) string {
+	return u.fresh(strings.TrimSuffix(name, "_folded") + "_folded")
+}
 
 // channelBias returns a copy of p's bias with one element for each of n channels, zeros where there
 // is none. A Gemm's may be any shape that broadcasts to (rows, n); it has to be the same for all rows.

@@ -23,6 +23,7 @@ const (
 	probeMost = 8   // samples that each probe runs
 	probes    = 200 // networks that are tried at most
 	runs      = 16  // of neighbouring layers that are tried together at first
+	searches  = 4   // for fewer layers to leave in float, at most
 )
 
 // A sensitivity is how much noise at the outputs each layer makes when it alone is quantized.
@@ -37,6 +38,7 @@ type sensitivity struct {
 	most  int           // networks to try with few layers quantized
 	cost  time.Duration // of one of them, estimated
 	check time.Duration // of one on all samples that judge
+	round time.Duration // of leaving some layers out and repairing the others, estimated
 }
 
 // improve makes the repairs of a fitted plan. Where none was asked for, and the outputs still do not
@@ -107,13 +109,13 @@ func (s *sensitivity) affordable(before *Gate) (bool, error) {
 	}
 	s.cost = seconds(float64(len(s.judge.numbers))*w.macs + makeWork*w.weights())
 	s.check = seconds(2 * w.measure())
-	round := s.check // of leaving some layers out
+	s.round = s.check
 	for _, r := range q.wishes {
 		if r.Stage == repair.After {
-			round += r.work
+			s.round += r.work
 		}
 	}
-	left := q.opt.Budget - q.effort.Spent - time.Duration(bits.Len(uint(len(s.names))))*round
+	left := q.opt.Budget - q.effort.Spent - s.search(len(s.names))
 	s.most = min(probes, int(left/max(1, s.cost)))
 	if s.most >= runs {
 		return true, nil
@@ -121,6 +123,9 @@ func (s *sensitivity) affordable(before *Gate) (bool, error) {
 	q.warnings = append(q.warnings, fmt.Sprintf("the outputs reach %v only; to find which layers to leave in float takes about %s more than the budget has left", before, shortSeconds(runs*s.cost-left)))
 	return false, nil
 }
+
+// search is how long it takes at most to find the fewest of n layers that have to be left out.
+func (s *sensitivity) search(n int) time.Duration { return time.Duration(bits.Len(uint(n))) * s.round }
 
 // isLayer says whether a plan's node multiplies by weights.
 func isLayer(n *plan.Node) bool {
@@ -206,6 +211,7 @@ func (s *sensitivity) heavy(name string) bool { return s.coded[name] > s.noise[n
 
 // A relief is a plan in which some layers are left in float, and how near to the float network it comes.
 type relief struct {
+	left   int // layers, and weights besides
 	q      quantization
 	gate   *Gate
 	enough bool
@@ -224,7 +230,7 @@ func (s *sensitivity) leave(before *Gate) (bool, error) {
 	try := func(k int) (r *relief, err error) {
 		q.restore(was)
 		q.fixes, q.warnings, q.opt.Settings = slices.Clone(fixes), slices.Clone(warnings), base
-		r = &relief{}
+		r = &relief{left: k}
 		if r.gate, err = s.without(layers[:min(k, len(layers))], coded[:max(0, k-len(layers))]); err != nil {
 			return nil, err
 		}
@@ -236,6 +242,19 @@ func (s *sensitivity) leave(before *Gate) (bool, error) {
 		return r, err
 	}
 	best, err := fewest(1, len(layers), try)
+	for range searches {
+		if err != nil || best == nil || best.left == 1 || q.effort.Spent+s.search(best.left) > q.opt.Budget {
+			break
+		}
+		// the last of them had to be: with it in front, fewer may be enough
+		last := best.left - 1
+		layers = slices.Concat(layers[last:][:1], layers[:last], layers[last+1:])
+		fewer, failed := fewest(1, last, try)
+		if err = failed; fewer == nil {
+			break
+		}
+		best = fewer
+	}
 	if err == nil && best == nil {
 		best, err = fewest(len(layers)+1, len(layers)+len(coded), try)
 	}
