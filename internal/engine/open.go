@@ -38,8 +38,7 @@ func (s *Session) openFor(types map[string]graph.Type, override []string) *keyed
 func (s *Session) openPlace(types map[string]graph.Type, override []string) *keyed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := typeKey(types)
-	if len(override) > 0 || slices.ContainsFunc(s.programs, func(k *keyed) bool { return k.key == key }) {
+	if len(override) > 0 || s.find(types) >= 0 {
 		return nil
 	}
 	if i := slices.IndexFunc(s.programs, func(k *keyed) bool { return k.runs != nil && fits(k.types, types) }); i >= 0 {
@@ -50,7 +49,7 @@ func (s *Session) openPlace(types map[string]graph.Type, override []string) *key
 	}
 	for _, k := range slices.Backward(s.programs) {
 		if o := differing(k.types, types); o != nil && k.made && !s.rigids[typeKey(o)] {
-			return s.keep(&keyed{key: typeKey(o), types: o, runs: []map[string]graph.Type{k.types, types}})
+			return s.keep(&keyed{types: o, runs: []map[string]graph.Type{k.types, types}})
 		}
 	}
 	return nil
@@ -78,7 +77,7 @@ func (s *Session) forget(k *keyed, rigid bool) {
 		s.rigids = map[string]bool{}
 	}
 	if rigid && len(s.rigids) < mostRigid {
-		s.rigids[k.key] = true
+		s.rigids[typeKey(k.types)] = true
 	}
 	s.programs = slices.DeleteFunc(s.programs, func(o *keyed) bool { return o == k })
 }

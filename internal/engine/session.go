@@ -45,12 +45,11 @@ type Session struct {
 
 	mu       sync.Mutex
 	programs []*keyed        // the latest used last
-	rigids   map[string]bool // keys of open programs that are not worth having
+	rigids   map[string]bool // types of open programs that are not worth having, as typeKey writes them
 }
 
 // A keyed program belongs to one set of input types, of which some dimensions are open in an open one.
 type keyed struct {
-	key   string
 	types map[string]graph.Type
 	runs  []map[string]graph.Type // of an open one: the types of two runs that it was made after
 	made  bool                    // of another: it was compiled without an error
@@ -99,7 +98,7 @@ func Compile(m *graph.Model, opt Options) (*Session, error) {
 // program returns the program for inputs of the given types, compiled at the first request. The
 // overridden initializers are inputs too.
 func (s *Session) program(types map[string]graph.Type, override []string) (*program, error) {
-	k := s.keyed(typeKey(types), types)
+	k := s.keyed(types)
 	k.once.Do(func() {
 		if k.prog, k.err = s.compile(types, override, nil); k.err == nil {
 			s.mu.Lock()
@@ -110,22 +109,31 @@ func (s *Session) program(types map[string]graph.Type, override []string) (*prog
 	return k.prog, k.err
 }
 
-// keyed returns the place of the program of a key.
-func (s *Session) keyed(key string, types map[string]graph.Type) *keyed {
+// keyed returns the place of the program of some types, which it makes the last used.
+func (s *Session) keyed(types map[string]graph.Type) *keyed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k := s.latest(key); k != nil {
-		return k
-	}
-	return s.keep(&keyed{key: key, types: types})
-}
-
-// latest makes the program of a key the last used.
-func (s *Session) latest(key string) *keyed {
-	if i := slices.IndexFunc(s.programs, func(k *keyed) bool { return k.key == key }); i >= 0 {
+	if i := s.find(types); i >= 0 {
 		return s.refresh(i)
 	}
-	return nil
+	return s.keep(&keyed{types: types})
+}
+
+// find returns the number of the program that was made for these types alone, -1 where there is none.
+func (s *Session) find(types map[string]graph.Type) int {
+	for i, k := range slices.Backward(s.programs) {
+		if k.runs == nil && maps.EqualFunc(k.types, types, sameType) {
+			return i
+		}
+	}
+	return -1
+}
+
+func sameType(a, b graph.Type) bool {
+	if !a.IsTensor() || !b.IsTensor() {
+		return a.String() == b.String()
+	}
+	return a.DType == b.DType && a.Ranked == b.Ranked && slices.EqualFunc(a.Shape, b.Shape, func(d, e graph.Dim) bool { return d.Size == e.Size && d.Name == e.Name })
 }
 
 // keep adds a program, for which the one that was not used for longest may have to go.
@@ -140,7 +148,8 @@ func (s *Session) keep(k *keyed) *keyed {
 // refresh makes program i the last used.
 func (s *Session) refresh(i int) *keyed {
 	k := s.programs[i]
-	s.programs = append(slices.Delete(s.programs, i, i+1), k)
+	copy(s.programs[i:], s.programs[i+1:])
+	s.programs[len(s.programs)-1] = k
 	return k
 }
 
