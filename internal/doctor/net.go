@@ -91,7 +91,7 @@ func newNet(float, quantized *graph.Model) (*net, error) {
 			return nil, err
 		}
 	}
-	if err := pass.Prepare(n.float); err != nil {
+	if err := n.prepareFloat(); err != nil {
 		return nil, err
 	}
 	for _, p := range []*pass.Pass{pass.InitInputs, pass.Inline, pass.Constants, pass.Identities} {
@@ -112,6 +112,35 @@ func newNet(float, quantized *graph.Model) (*net, error) {
 		}
 	}
 	return n, nil
+}
+
+// prepareFloat cleans the float network as it was before it was quantized: factors and shifts of channels that the quantized one
+// still has as operators, as other tools leave them, stay operators.
+func (n *net) prepareFloat() error {
+	plain := pass.Clone(n.float)
+	if err := pass.Prepare(n.float); err != nil {
+		return err
+	}
+	if err := pass.PrepareBut(plain, pass.Affine); err != nil {
+		return err
+	}
+	folded, quantized := labels(n.float), labels(n.m)
+	for _, node := range plain.Graph.Nodes {
+		if name := nameOf(node); !folded[name] && quantized[name] {
+			n.float = plain
+			break
+		}
+	}
+	return nil
+}
+
+// labels are the names that the nodes of a network go by.
+func labels(m *graph.Model) map[string]bool {
+	all := map[string]bool{}
+	for _, node := range m.Graph.Nodes {
+		all[nameOf(node)] = true
+	}
+	return all
 }
 
 // find lists the sites.

@@ -77,3 +77,25 @@ func TestPairFused(t *testing.T) {
 		}
 	}
 }
+
+// TestFactorsStayOperators prepares the float network as the quantized one was: a factor behind a layer is folded only where the
+// quantized network has it no more.
+func TestFactorsStayOperators(t *testing.T) {
+	parse := func(body string) *graph.Model {
+		m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]> g (float[1,1,2,2] x) => (float[1,2,2,2] y) <float[2,1,1,1] w = {2, -3}, float k = {4}> { ` + body + ` }`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	float := parse("[conv] t = Conv (x, w) [mul] y = Mul (t, k)")
+	for quantized, nodes := range map[string]int{"[conv] t = Conv (x, w) [mul] y = Mul (t, k)": 2, "[conv] y = Conv (x, w)": 1} {
+		n, err := newNet(float, parse(quantized))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(n.float.Graph.Nodes) != nodes {
+			t.Errorf("%s: the float network has %d nodes, not %d", quantized, len(n.float.Graph.Nodes), nodes)
+		}
+	}
+}

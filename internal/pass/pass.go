@@ -7,6 +7,7 @@ package pass
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lowbit/internal/graph"
@@ -21,9 +22,19 @@ type Pass struct {
 }
 
 // Prepare runs the passes that every quantization begins with, in order.
-func Prepare(m *graph.Model) error {
-	_, err := PrepareNorms(m)
-	return err
+func Prepare(m *graph.Model) error { return PrepareBut(m) }
+
+// PrepareBut is Prepare without some of the passes.
+func PrepareBut(m *graph.Model, but ...*Pass) error {
+	for _, p := range All {
+		if slices.Contains(but, p) {
+			continue
+		}
+		if err := p.Run(m); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	return nil
 }
 
 // Clone returns a copy of a model whose graphs and nodes may be changed freely. Tensors are shared.
