@@ -18,7 +18,7 @@ func Invariants(n *graph.Node) []*graph.Node {
 	case n.Op == "Loop" && len(n.In) > 2:
 		states, at = n.In[2:], 2
 	case n.Op == "Scan":
-		states = n.In[:max(0, len(n.In)-n.Int("num_scan_inputs", 0))]
+		states = n.In[:min(len(n.In), max(0, len(n.In)-n.Int("num_scan_inputs", 0)))]
 	default:
 		return nil
 	}

@@ -28,6 +28,8 @@ func TestInvariants(t *testing.T) {
 			c2 = Identity (c) w = Neg (v) s2 = MatMul (s, w) }> (n, "", x, w)`, 0},
 		{"gathered too", `y, kept, all = Loop <body = b (int64 i, bool c, float[1,2] s, float[2,2] v) => (c2, s2, v, v) {
 			c2 = Identity (c) s2 = MatMul (s, v) }> (n, "", x, w)`, 0},
+		{"scan of less than nothing", `y, kept, each = Scan <num_scan_inputs = -1, body = b (float[1,2] s, float[2,2] v, float[2] e) => (s2, v2, s3) {
+			p = MatMul (s, v) s2 = Add (p, e) v2 = Neg (v) s3 = Identity (s2) }> (x, w, w2)`, 0},
 		{"scan", `y, kept, each = Scan <num_scan_inputs = 1, body = b (float[1,2] s, float[2,2] v, float[2] e) => (s2, v2, s3) {
 			p = MatMul (s, v) s2 = Add (p, e) v2 = Identity (v) s3 = Identity (s2) }> (x, w, w2)`, 2},
 	} {
