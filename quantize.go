@@ -157,9 +157,9 @@ type Journal = repair.Journal
 // A Gate is the comparison of the quantized network with the float one on samples.
 //
 //	Samples int
-//	SQNR    float64 // of the outputs together, in dB
+//	SQNR    float64 // of the worst output, in dB
 //	Error   float64 // its standard error, by leaving out each sample in turn; 0 for a single one
-//	Cosine  float64 // of the outputs together
+//	Cosine  float64 // of the worst output
 //	Agree   float64 // share of samples, from 0 to 1, with the same largest element of the first output
 //	Fresh   bool    // no choice was made by these samples
 type Gate = quantize.Gate

@@ -10,15 +10,11 @@ import (
 
 func evalDet(c *Call) ([]*tensor.Tensor, error) {
 	x := c.In[0]
-	r := x.Rank()
-	if r < 2 || x.Shape[r-1] != x.Shape[r-2] {
-		return nil, invalidf("shape %v, square matrices are needed", x.Shape)
-	}
-	data, err := floats(x)
+	data, n, err := squareMatrices(x)
 	if err != nil {
 		return nil, err
 	}
-	n := x.Shape[r-1]
+	r := x.Rank()
 	if _, err := sized(x.Shape[:r-2]); err != nil {
 		return nil, err
 	}
@@ -29,16 +25,32 @@ func evalDet(c *Call) ([]*tensor.Tensor, error) {
 	return one(fromFloats(x.DType, y, x.Shape[:r-2]))
 }
 
+// squareMatrices returns the numbers of matrices (...,n,n).
+func squareMatrices(x *tensor.Tensor) (data []float64, n int, err error) {
+	r := x.Rank()
+	if r < 2 || x.Shape[r-1] != x.Shape[r-2] {
+		return nil, 0, invalidf("shape %v, square matrices are needed", x.Shape)
+	}
+	data, err = floats(x)
+	return data, x.Shape[r-1], err
+}
+
+// pivotRow is the row from k on whose element in column k is the largest.
+func pivotRow(a []float64, n, k int) int {
+	pivot := k
+	for r := k + 1; r < n; r++ {
+		if math.Abs(a[r*n+k]) > math.Abs(a[pivot*n+k]) {
+			pivot = r
+		}
+	}
+	return pivot
+}
+
 // determinant eliminates with row pivots; a (n,n) is overwritten.
 func determinant(a []float64, n int) float64 {
 	det := 1.0
 	for k := range n {
-		pivot := k
-		for r := k + 1; r < n; r++ {
-			if math.Abs(a[r*n+k]) > math.Abs(a[pivot*n+k]) {
-				pivot = r
-			}
-		}
+		pivot := pivotRow(a, n, k)
 		if a[pivot*n+k] == 0 {
 			return 0
 		}

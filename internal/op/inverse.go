@@ -1,7 +1,6 @@
 package op
 
 import (
-	"math"
 	"slices"
 
 	"lowbit/internal/tensor"
@@ -10,15 +9,11 @@ import (
 // evalInverse inverts each matrix of X (...,n,n).
 func evalInverse(c *Call) ([]*tensor.Tensor, error) {
 	x := c.In[0]
-	r := x.Rank()
-	if r < 2 || x.Shape[r-1] != x.Shape[r-2] {
-		return nil, invalidf("shape %v, square matrices are needed", x.Shape)
-	}
-	data, err := floats(x)
+	data, n, err := squareMatrices(x)
 	if err != nil {
 		return nil, err
 	}
-	n, y := x.Shape[r-1], make([]float64, 0, x.Len())
+	y := make([]float64, 0, x.Len())
 	for i := range len(data) / max(n*n, 1) {
 		m, ok := inverted(slices.Clone(data[i*n*n:(i+1)*n*n]), n)
 		if !ok {
@@ -36,12 +31,7 @@ func inverted(a []float64, n int) ([]float64, bool) {
 		y[k*n+k] = 1
 	}
 	for k := range n {
-		pivot := k
-		for r := k + 1; r < n; r++ {
-			if math.Abs(a[r*n+k]) > math.Abs(a[pivot*n+k]) {
-				pivot = r
-			}
-		}
+		pivot := pivotRow(a, n, k)
 		if a[pivot*n+k] == 0 {
 			return nil, false
 		}
