@@ -12,7 +12,7 @@ func TestFlows(t *testing.T) {
 		m := parseModel(t, `<ir_version: 10, opset_import: ["" : 21]>
 g (float[2,2] x) => (float[2,2] z) <float[2,2] w = {1, -2, 0.5, 0.25}, float[2] c = {1, 2}> {
   [a] y = MatMul (x, w)
-  [b] u = Add (y, c)
+  [b] u = Mul (y, c)
   [c] z = MatMul (u, w)
 }`)
 		if err := quantizeCase(t, m, "activations: {format: "+name+"}", "qdq"); err != nil {

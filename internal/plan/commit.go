@@ -32,7 +32,7 @@ func (d *decider) commit(n *graph.Node, q *op.Quant, row *Node) {
 		}
 		switch r := q.Role(i); {
 		case r == op.Bias:
-			row.Inputs[i] = d.bias(n, q, i)
+			row.Inputs[i] = d.bias(n, q, name)
 		case r == op.Float:
 		case d.constant(name) != nil && (r == op.Weight || i == d.weightOf(n, q)):
 			row.Inputs[i] = d.weight(n, q, i, weights)
@@ -139,28 +139,35 @@ func (d *decider) channels(n *graph.Node, q *op.Quant, i int, t *tensor.Tensor) 
 // coarse is how many bits codes have whose products are too few to tell a bias by.
 const coarse = 2
 
-// bias adds an int32 bias where its node's other operands are quantized and it is a constant
-// vector; "" leaves it in float.
-func (d *decider) bias(n *graph.Node, q *op.Quant, i int) string {
-	t := d.constant(n.In[i])
-	w := weightInput(q)
-	if d.set.Mode != Static || t == nil || t.DType != tensor.Float32 || t.Rank() != 1 || !d.finite(n.In[i], t) || d.constant(n.In[w]) == nil {
+// bias adds the int32 bias of that name to a quantized node; "" leaves it in float.
+func (d *decider) bias(n *graph.Node, q *op.Quant, name string) string {
+	if !d.summed(n, q, name) {
 		return ""
 	}
+	weights, _ := d.schemes(n)
+	return d.add(&Value{Name: name, Role: RoleBias, Format: "int32", Block: d.biasBlock(n, q, weights), Input: n.In[0], Weight: d.weight(n, q, weightInput(q), weights), Reason: "bias of " + n.Label()})
+}
+
+// summed says whether the sums of a quantized node are whole numbers of one step for each channel, in which a value can be
+// expressed: a constant vector.
+func (d *decider) summed(n *graph.Node, q *op.Quant, name string) bool {
+	t := d.constant(name)
+	w := weightInput(q)
+	if d.set.Mode != Static || t == nil || t.DType != tensor.Float32 || t.Rank() != 1 || !d.finite(name, t) || d.constant(n.In[w]) == nil {
+		return false
+	}
 	if n.Float("alpha", 1) != 1 || n.Float("beta", 1) != 1 {
-		return ""
+		return false
 	}
 	weights, acts := d.schemes(n)
 	if !acts.summable() || !weights.summable() {
-		return "" // the sums are no whole numbers of one step
+		return false
 	}
 	if acts.Format.Bits <= coarse && weights.Format.Bits <= coarse {
-		return "" // a step is as large as a product
+		return false // a step is as large as a product
 	}
-	if wt := d.constant(n.In[w]); weights.Block.Kind == format.Channel && wt.Rank() > 1 && d.channels(n, q, w, wt) != t.Len() {
-		return ""
-	}
-	return d.add(&Value{Name: n.In[i], Role: RoleBias, Format: "int32", Block: d.biasBlock(n, q, weights), Input: n.In[0], Weight: d.weight(n, q, w, weights), Reason: "bias of " + n.Label()})
+	wt := d.constant(n.In[w])
+	return weights.Block.Kind != format.Channel || wt.Rank() <= 1 || d.channels(n, q, w, wt) == t.Len()
 }
 
 func (d *decider) biasBlock(n *graph.Node, q *op.Quant, s Scheme) format.Block {

@@ -66,7 +66,10 @@ func (d *decider) graph(g *graph.Graph) {
 		row := &Node{Name: NodeName(n), Op: op.QualifiedName(n), Quantized: d.in[n], Reason: d.why[n]}
 		d.plan.Nodes = append(d.plan.Nodes, row)
 		row.stays = d.stays(n, q)
+		layer, at := d.offsets(n)
 		switch {
+		case layer != nil:
+			d.offset(n, row, layer, at)
 		case row.Quantized:
 			d.commit(n, q, row)
 		case d.set.Light[row.Name]:

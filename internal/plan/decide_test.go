@@ -184,6 +184,37 @@ func TestDecide(t *testing.T) {
 			`+a +b +c +d`,
 			"x:activation:uint8:tensor w:weight:int8:channel t:activation:uint8:tensor u:activation:uint8:tensor",
 		}, {
+			"what is added to the channels of a product is its bias, whether the sum flows in float",
+			`g (float[2,2] x) => (float[2,2] y) <` + weights22 + `> {
+				[a] t = MatMul (x, w)
+				[add] u = Add (b, t)
+				[act] y = Tanh (u)
+			}`,
+			`+a -add(Tanh "act", which reads it, stays in float) -act(target ort-cpu computes it in float)`,
+			"x:activation:uint8:tensor w:weight:int8:channel b:bias:int32:channel",
+		}, {
+			"or in codes, which the product then does not make",
+			`g (float[2,2] x) => (float[2,2] y) <` + weights22 + `> {
+				[a] t = MatMul (x, w)
+				[add] u = Add (t, b)
+				[act] v = Relu (u)
+				[c] y = MatMul (v, w)
+			}`,
+			`+a +add +act +c`,
+			"x:activation:uint8:tensor w:weight:int8:channel v:activation:uint8:tensor b:bias:int32:channel",
+		}, {
+			"a product with another reader, and a sum of other shape, have none",
+			`g (float[2,2] x) => (float[2,2] y, float[2,2] z) <` + weights22 + `, float[1] e = {1}> {
+				[a] t = MatMul (x, w)
+				[add] u = Add (t, b)
+				[b] v = MatMul (u, w)
+				[add1] z = Add (v, e)
+				[c] r = MatMul (t, w)
+				[both] y = Add (r, z)
+			}`,
+			`+a +add +b -add1(its result leaves the network) +c -both(its result leaves the network)`,
+			"x:activation:uint8:tensor w:weight:int8:channel t:activation:uint8:tensor b:constant:uint8:tensor u:activation:uint8:tensor",
+		}, {
 			"one bias of two products, and values that have the names it would get",
 			`g (float[2,2] x, float[2,2] b_2) => (float[2,2] y, float[2,2] z, float[2,2] u) <` + weights22 + `> {
 				[a] t = Gemm (x, w, b)

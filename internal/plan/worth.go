@@ -50,6 +50,9 @@ func (d *decider) reads(u graph.Use) bool {
 	if u.In < 0 || q == nil {
 		return false
 	}
+	if layer, _ := d.offsets(u.Node); layer != nil {
+		return false // the sums before they are codes
+	}
 	return q.ShapeOnly || d.in[u.Node] && q.Role(u.In) != op.Float && q.Role(u.In) != op.Bias
 }
 
@@ -79,9 +82,14 @@ func (d *decider) isolated(n *graph.Node) bool {
 	return true
 }
 
-// result returns the value in which the work of n ends: its first output, or that of the
-// clamp that it absorbs.
+// result returns the value in which the work of n ends: its first output, that of the Add of its bias, or that of the
+// clamp that either absorbs.
 func (d *decider) result(n *graph.Node) string {
+	if u := d.x.OnlyUse(n.Out[0]); u != nil && d.in[u] {
+		if layer, _ := d.offsets(u); layer == n {
+			n = u
+		}
+	}
 	if u := d.x.OnlyUse(n.Out[0]); u != nil && d.in[u] && u.In[0] == n.Out[0] && d.isolated(u) && d.absorber(u) == n {
 		return u.Out[0]
 	}

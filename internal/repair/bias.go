@@ -161,10 +161,8 @@ func (c *corrector) correct(l *layer, quantized *graph.Node, fit, held []pair) (
 	c.out.addGain(2*ratio(before, after), l.name, "bias of %d of %d channels moved: mean absolute error on samples held back %.3g → %.3g", n, len(moved), before/float64(len(moved)), after/float64(len(moved)))
 	if l.bias == 0 {
 		c.out.Changes[len(c.out.Changes)-1].also(l.adder)
-		c.walk.net.Graph.SetConst(l.addend, t)
-		return false, nil
 	}
-	return true, c.walk.setConst(quantized, l.bias, l.as, t, c.job.Plan)
+	return l.bias > 0, c.walk.setOffset(quantized, l, t, c.job.Plan)
 }
 
 // A shift is the correction of one channel, and the mean absolute error on the samples held back.

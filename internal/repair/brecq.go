@@ -195,9 +195,7 @@ func (r *learner) channelsLast(t *tensor.Tensor, spatial bool) *tensor.Tensor {
 
 // learn learns section k, which piece p of the quantized network computes.
 func (r *learner) learn(ctx context.Context, k int, p *piece) error {
-	rec := &recorder{job: r.job, out: r.out, walk: r.walk, counts: []*int{&r.left}, set: func(l *layer, in int, as string, t *tensor.Tensor) error {
-		return r.walk.setConst(r.nodes[l.node], in, as, t, r.job.Plan)
-	}}
+	rec := &recorder{job: r.job, out: r.out, walk: r.walk, counts: []*int{&r.left}, node: func(l *layer) *graph.Node { return r.nodes[l.node] }}
 	_, err := rec.once(r.sections[k].out, r.sections[k].layers, func() (bool, error) { return true, r.teach(ctx, k, p) })
 	return err
 }

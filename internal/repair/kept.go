@@ -66,8 +66,8 @@ type recorder struct {
 	job    *Job
 	out    *Outcome
 	walk   *walk
-	counts []*int                                                    // of the repair
-	set    func(l *layer, in int, as string, t *tensor.Tensor) error // puts a constant into the quantized network
+	counts []*int                     // of the repair
+	node   func(l *layer) *graph.Node // a layer in the quantized network
 }
 
 // once does something to some layers and keeps what it did; stale says that what the layers yield has to be
@@ -158,27 +158,23 @@ func (r *recorder) replay(s *kept, layers []*layer) error {
 		v := r.job.Plan.Value(f.As)
 		v.Params, v.Fitted, v.Reason = f.Params, f.Fitted, f.Reason
 	}
-	put := func(l *layer, in int, as string) error {
-		c, ok := s.Consts[l.node.In[in]]
+	put := func(name string, set func(t *tensor.Tensor) error) error {
+		c, ok := s.Consts[name]
 		if !ok {
 			return nil
 		}
 		t := &tensor.Tensor{DType: tensor.Float32, Shape: c.Shape, Raw: c.Raw}
-		r.job.Net.Graph.SetConst(l.node.In[in], t)
-		return r.set(l, in, as, t)
+		r.job.Net.Graph.SetConst(name, t)
+		return set(t)
 	}
 	for _, l := range layers {
-		if err := put(l, l.weight, l.stored); err != nil {
-			return err
+		n := r.node(l)
+		err := put(l.node.In[l.weight], func(t *tensor.Tensor) error { return r.walk.setConst(n, l.weight, l.stored, t, r.job.Plan) })
+		if err == nil {
+			err = put(l.offset(), func(t *tensor.Tensor) error { return r.walk.setOffset(n, l, t, r.job.Plan) })
 		}
-		if l.bias > 0 {
-			if err := put(l, l.bias, l.as); err != nil {
-				return err
-			}
-		} else if c, ok := s.Consts[l.addend]; ok {
-			for _, g := range []*graph.Graph{r.job.Net.Graph, r.walk.net.Graph} {
-				g.SetConst(l.addend, &tensor.Tensor{DType: tensor.Float32, Shape: c.Shape, Raw: c.Raw})
-			}
+		if err != nil {
+			return err
 		}
 	}
 	r.out.Changes = append(r.out.Changes, s.Changes...)

@@ -18,8 +18,9 @@ type layer struct {
 	stored string  // the weight in the plan
 	bias   int     // operand; its constant belongs to this node alone; 0 where there is none
 	as     string  // the bias in the plan; "" stays in float
-	addend string  // the constant in float that an Add behind it adds to each channel, in place of a bias; "" where there is none
+	addend string  // the constant that an Add behind it adds to each channel, in place of a bias; "" where there is none
 	adder  string  // the name of that Add
+	added  int     // its operand
 	axis   int     // of the result's channels
 	lo, hi float64 // of the clamps that follow
 }
@@ -43,7 +44,7 @@ func findLayers(g *graph.Graph, p *plan.Plan) map[string]*layer {
 			if l.bias > 0 && l.bias < len(row.Inputs) {
 				l.as = row.Inputs[l.bias]
 			}
-			l.follow(g, x, rows)
+			l.follow(g, x, rows, p)
 			if l.stored = row.Inputs[l.weight]; l.stored != "" {
 				all[l.name] = l
 			}
@@ -94,7 +95,7 @@ func (l *layer) ownBias(g *graph.Graph, x *graph.Index) bool {
 }
 
 // follow finds the Add that does the work of a bias for a layer that has none, as products of matrices are exported.
-func (l *layer) follow(g *graph.Graph, x *graph.Index, rows map[string]*plan.Node) {
+func (l *layer) follow(g *graph.Graph, x *graph.Index, rows map[string]*plan.Node, p *plan.Plan) {
 	u := x.OnlyUse(l.node.Out[0])
 	if l.bias > 0 || l.axis != -1 || u == nil || u.Op != "Add" {
 		return
@@ -107,8 +108,11 @@ func (l *layer) follow(g *graph.Graph, x *graph.Index, rows map[string]*plan.Nod
 	if t == nil || t.DType != tensor.Float32 || t.Rank() != 1 || t.Len() != outputs(l.node, w) || len(x.Uses(u.In[i])) != 1 {
 		return
 	}
-	if row := rows[plan.NodeName(u)]; row == nil || i >= len(row.Inputs) || row.Inputs[i] == "" {
-		l.addend, l.adder = u.In[i], plan.NodeName(u)
+	if row := rows[plan.NodeName(u)]; row != nil && i < len(row.Inputs) {
+		l.as = row.Inputs[i]
+	}
+	if v := p.Value(l.as); l.as == "" || v != nil && v.Role == plan.RoleBias {
+		l.addend, l.adder, l.added = u.In[i], plan.NodeName(u), i
 	}
 }
 

@@ -149,9 +149,7 @@ func (c *track) wanted(ctx context.Context, k int, l *layer) ([]seen, error) {
 
 // recorder keeps what is done to the layer of a piece.
 func (c *track) recorder(p *piece) *recorder {
-	return &recorder{job: c.job, out: c.out, walk: c.walk, counts: []*int{&c.few, &c.fallen}, set: func(_ *layer, in int, as string, t *tensor.Tensor) error {
-		return c.walk.setConst(p.layer, in, as, t, c.job.Plan)
-	}}
+	return &recorder{job: c.job, out: c.out, walk: c.walk, counts: []*int{&c.few, &c.fallen}, node: func(*layer) *graph.Node { return p.layer }}
 }
 
 // float runs the float network, unless the results of the layer of piece k are known, and keeps the
@@ -233,6 +231,14 @@ func (w *walk) setConst(n *graph.Node, in int, as string, t *tensor.Tensor, p *p
 		w.setScale(dq, v)
 	}
 	return err
+}
+
+// setOffset changes the constant that moves each channel of layer n of the quantized network.
+func (w *walk) setOffset(n *graph.Node, l *layer, t *tensor.Tensor, p *plan.Plan) error {
+	if l.bias > 0 {
+		return w.setConst(n, l.bias, l.as, t, p)
+	}
+	return w.setConst(w.net.Graph.Index().OnlyUse(n.Out[0]), l.added, l.as, t, p)
 }
 
 // setScale puts the scales of a value into the DequantizeLinear that decodes it.
