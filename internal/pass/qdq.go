@@ -29,7 +29,7 @@ func QDQ(m *graph.Model, p *plan.Plan) error {
 
 // newQDQ indexes a plan for a rewrite of m.
 func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
-	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operand{}, outer: map[string]string{}, within: map[string][]*graph.Graph{}, fixed: p.Mode == plan.Static}
+	q := &qdq{m: m, used: namesOf(m), values: map[string]*plan.Value{}, nodes: map[string]*plan.Node{}, stored: map[string]operand{}, outer: map[string]string{}, within: map[string][]*graph.Graph{}, fixed: p.Mode == plan.Static, coded: map[string]bool{}}
 	q.writer = q.writes(m.Graph)
 	for _, v := range p.Values {
 		q.values[v.As] = v
@@ -37,6 +37,9 @@ func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
 	for _, n := range p.Nodes {
 		if n.Quantized || slices.ContainsFunc(n.Inputs, func(as string) bool { return as != "" }) {
 			q.nodes[n.Name] = n
+		}
+		for _, as := range n.Inputs {
+			q.coded[as] = q.coded[as] || n.Quantized || !q.fixed
 		}
 	}
 	for g := range m.Graph.Graphs() {
@@ -66,7 +69,8 @@ type qdq struct {
 	stored map[string]operand     // by As
 	outer  map[string]string      // by As: dequantized constants of the main graph, which subgraphs may read
 	within map[string][]*graph.Graph
-	fixed  bool // activations have parameters: the operators on codes have to see both DequantizeLinear
+	fixed  bool            // activations have parameters: the operators on codes have to see both DequantizeLinear
+	coded  map[string]bool // by As: operators on codes read it
 	writer weight.Writer
 }
 
@@ -248,13 +252,17 @@ func (w *weaver) clip(v *plan.Value, f *format.Format, from string) *graph.Node 
 
 // constant makes the nodes behind a constant's codes: a DequantizeLinear with its zero point where
 // the codes are whole numbers of eight bits or more, as integer operators want it, else those that
-// spell the format. The codes of a weight that one subgraph alone reads stand in it: ONNX Runtime refuses to load products
+// spell the format; of a static plan's weights that products of floats alone read, those that are computed once. The codes of a weight that one subgraph alone reads stand in it: ONNX Runtime refuses to load products
 // there whose codes are outside (1.32, TransposeDQWeightsForMatMulNBits).
 func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
-	if f := format.Lookup(v.Format); f != nil && (f.Lo == f.Hi || v.Role == plan.RoleWeight && (f.Bits < 8 || v.Block.Flat)) {
+	light := v.Role == plan.RoleWeight && !w.coded[v.As]
+	if f := format.Lookup(v.Format); f != nil && (light || f.Lo == f.Hi || v.Role == plan.RoleWeight && (f.Bits < 8 || v.Block.Flat)) {
 		c, err := coded(w.find(v.Name), v)
 		if err != nil {
 			return nil, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+		}
+		if light {
+			return w.home(v).WritePlain(c, v.As, to)
 		}
 		return w.home(v).Write(c, v.As, to)
 	}

@@ -10,6 +10,7 @@ import (
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
+	"lowbit/internal/plan"
 	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 	"lowbit/internal/testdata"
@@ -110,7 +111,7 @@ func TestRandomNetworks(t *testing.T) {
 		answers := map[form]map[string]*tensor.Tensor{}
 		for _, f := range forms {
 			m := pass.Clone(float)
-			if err := quantizeForm(t, m, f.arg, f.style, f.codes); err != nil {
+			if err := quantizeWith(t, m, f.arg, f.style, func(set *plan.Settings) { set.Codes = f.codes }); err != nil {
 				r.Fatalf("%s %s: %v\n%s", f.arg, f.style, err, text)
 			}
 			if l := graph.Check(m, graph.Limits{}); l.Len() > 0 {

@@ -100,6 +100,11 @@ var rewrites = map[string]struct {
 	"convert": {func(t *testing.T, m *graph.Model, arg string) error {
 		return quantizeCase(t, m, "scheme: FP16, "+arg, "")
 	}, 40},
+	"light": {func(t *testing.T, m *graph.Model, arg string) error { // the node that it names computes in float with stored weights
+		return quantizeWith(t, m, "scheme: W8A8", "qdq", func(set *plan.Settings) {
+			set.Leave, set.Light = map[string]string{arg: "left"}, map[string]bool{arg: true}
+		})
+	}, 25},
 	"dynamic": {func(t *testing.T, m *graph.Model, arg string) error {
 		return quantizeCase(t, m, "mode: dynamic, "+arg, "")
 	}, 25},
@@ -252,11 +257,11 @@ func feedFor(m *graph.Model, seed int) map[string]*tensor.Tensor {
 // quantizeCase calibrates m on four inputs and writes it quantized. arg is the inside of a recipe.
 func quantizeCase(t *testing.T, m *graph.Model, arg, style string) error {
 	t.Helper()
-	return quantizeForm(t, m, arg, style, style == "qoperator")
+	return quantizeWith(t, m, arg, style, func(set *plan.Settings) { set.Codes = style == "qoperator" })
 }
 
-// quantizeForm is quantizeCase by a plan that is made for operators on codes, whatever the style.
-func quantizeForm(t *testing.T, m *graph.Model, arg, style string, codes bool) error {
+// quantizeWith is quantizeCase with other settings than a recipe can ask for.
+func quantizeWith(t *testing.T, m *graph.Model, arg, style string, adjust func(set *plan.Settings)) error {
 	t.Helper()
 	r, err := recipe.Parse([]byte("{schema: " + recipe.Schema + ", calibration: {observer: minmax}, " + arg + "}"))
 	if err != nil {
@@ -266,7 +271,7 @@ func quantizeForm(t *testing.T, m *graph.Model, arg, style string, codes bool) e
 	if err != nil {
 		t.Fatal(err)
 	}
-	set.Codes = codes
+	adjust(&set)
 	facts, err := op.Infer(m, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func TestFind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := spelled(t, c)
+		m := spelled(t, c, (*Writer).Write)
 		m.Graph.Nodes = append(m.Graph.Nodes, &graph.Node{Op: "MatMul", In: []string{"x", "y"}, Out: []string{"z"}}, &graph.Node{Op: "MatMul", In: []string{"z", "y"}, Out: []string{"v"}})
 		found := Find(m)
 		if len(found) != 2 || found[0].Format != f || found[0].Name != "y" || found[1].Node.Out[0] != "v" {

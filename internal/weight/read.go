@@ -29,7 +29,9 @@ func Read(src Source, name string) *Coded {
 	case "DequantizeLinear":
 		c = r.dequantize(n)
 	case "Mul":
-		c = r.table(n)
+		if c = r.times(n); c == nil {
+			c = r.table(n)
+		}
 	}
 	if c == nil || len(c.Codes) != tensor.Elements(c.Shape) || !c.whole() {
 		return nil
@@ -237,6 +239,41 @@ func (r *reader) zeros(n *graph.Node, p []format.Params) bool {
 	return err == nil
 }
 
+// times reads whole numbers times scales.
+func (r *reader) times(n *graph.Node) *Coded {
+	cast := r.node(r.input(n, 0))
+	if cast == nil || cast.Op != "Cast" || cast.Int("to", 0) != int(tensor.Float32) {
+		return nil
+	}
+	t, scale := r.constant(cast, 0), r.constant(n, 1)
+	if t == nil || t.DType != format.Int8.Elem || scale == nil || scale.DType != tensor.Float32 {
+		return nil
+	}
+	codes, err := format.Int8.TensorCodes(t)
+	if err != nil {
+		return nil
+	}
+	p, err := plainParams(scale)
+	if err != nil {
+		return nil
+	}
+	c := &Coded{Format: format.Int8, Shape: r.shape(t.Shape), Codes: codes, Params: p}
+	if !c.along(t.Shape, scale.Shape) {
+		return nil
+	}
+	return c
+}
+
+// along sets the block of codes of some shape that scales of shape dims multiply: one for all, or (D,1,…) along an axis of
+// length D. It is false for others.
+func (c *Coded) along(shape, dims []int) bool {
+	if len(dims) == 0 {
+		return true
+	}
+	c.Block = format.Block{Kind: format.Channel, Axis: len(shape) - len(dims)}
+	return c.Block.Axis >= 0 && dims[0] == shape[c.Block.Axis] && tensor.Elements(dims) == dims[0]
+}
+
 // table reads marks times scales.
 func (r *reader) table(n *graph.Node) *Coded {
 	inner := &reader{src: r.src}
@@ -265,8 +302,8 @@ func (r *reader) table(n *graph.Node) *Coded {
 		if !r.ungroup(c, m.shape, dims) {
 			return nil
 		}
-	case len(dims) > 0:
-		c.Block = format.Block{Kind: format.Channel, Axis: len(m.shape) - len(dims)}
+	case !c.along(m.shape, dims):
+		return nil
 	}
 	return c
 }

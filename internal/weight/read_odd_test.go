@@ -23,3 +23,24 @@ func TestReadOdd(t *testing.T) {
 		}
 	}
 }
+
+// TestReadTimes reads whole numbers times scales as a weight only where these run along one axis.
+func TestReadTimes(t *testing.T) {
+	for _, c := range []struct {
+		scale []int
+		want  string
+	}{{nil, "int8:tensor"}, {[]int{3, 1, 1}, "int8:channel"}, {[]int{3}, "int8:channel"}, {[]int{1, 1, 3}, ""}, {[]int{3, 1, 3}, ""}, {[]int{1}, ""}, {[]int{1, 3, 1, 1}, ""}} {
+		cast := &graph.Node{Op: "Cast", In: []string{"w"}, Out: []string{"u"}}
+		cast.SetAttr("to", int64(tensor.Float32))
+		g := &graph.Graph{Nodes: []*graph.Node{cast, {Op: "Mul", In: []string{"u", "s"}, Out: []string{"v"}}}, Out: []*graph.Value{{Name: "v"}}}
+		g.SetConst("w", tensor.New(tensor.Int8, 3, 2, 3))
+		g.SetConst("s", tensor.New(tensor.Float32, c.scale...))
+		got := ""
+		if w := Read(source{g.Index(), g}, "v"); w != nil {
+			got = w.String()
+		}
+		if got != c.want {
+			t.Errorf("scales of %v: %q, want %q", c.scale, got, c.want)
+		}
+	}
+}

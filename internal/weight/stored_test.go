@@ -22,7 +22,7 @@ func TestReadStored(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g := spelled(t, c).Graph
+			g := spelled(t, c, (*Writer).Write).Graph
 			src := source{g.Index(), g}
 			want, s := Read(src, "y"), ReadStored(src, "y")
 			if s == nil || s.Codes != nil {

@@ -8,6 +8,7 @@ package weight
 
 import (
 	"fmt"
+	"slices"
 
 	"lowbit/internal/format"
 	"lowbit/internal/tensor"
@@ -34,6 +35,11 @@ func Encode(t *tensor.Tensor, f *format.Format, b format.Block, p []format.Param
 		c.Scales = f.Scale.Encode(scalesOf(p))
 	}
 	return c, nil
+}
+
+// plain says whether the constant is int8 codes times a scale, of all or of each channel.
+func (c *Coded) plain() bool {
+	return c.Format == format.Int8 && c.Block.Kind != format.Group && !slices.ContainsFunc(c.Params, func(p format.Params) bool { return p.Zero != 0 })
 }
 
 func scalesOf(p []format.Params) []float32 {

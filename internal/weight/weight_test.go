@@ -24,8 +24,8 @@ func sample(shape ...int) *tensor.Tensor {
 	return t
 }
 
-// spelled returns a model whose only output is the constant.
-func spelled(t *testing.T, c *Coded) *graph.Model {
+// spelled returns a model whose only output is the constant, as one of a writer's methods spells it.
+func spelled(t *testing.T, c *Coded, write func(w *Writer, c *Coded, name, out string) ([]*graph.Node, error)) *graph.Model {
 	g := &graph.Graph{Name: "g"}
 	used := map[string]bool{}
 	w := &Writer{
@@ -38,7 +38,7 @@ func spelled(t *testing.T, c *Coded) *graph.Model {
 			return name
 		},
 	}
-	nodes, err := w.Write(c, "w", "y")
+	nodes, err := write(w, c, "w", "y")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,16 @@ func testSpelling(t *testing.T, f *format.Format, shape []int, b format.Block) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := spelled(t, c)
+	testSpelt(t, c, spelled(t, c, (*Writer).Write))
+	plain := spelled(t, c, (*Writer).WritePlain)
+	if decoded := slices.ContainsFunc(plain.Graph.Nodes, func(n *graph.Node) bool { return n.Op == "DequantizeLinear" }); f == format.Int8 && decoded != (b.Kind == format.Group) {
+		t.Errorf("by DequantizeLinear: %t", decoded)
+	}
+	testSpelt(t, c, plain)
+}
+
+// testSpelt evaluates and reads a spelled constant.
+func testSpelt(t *testing.T, c *Coded, m *graph.Model) {
 	if faults := graph.Check(m, graph.Limits{}); faults.Err() != nil {
 		t.Fatal(faults)
 	}
@@ -103,14 +112,14 @@ func testSpelling(t *testing.T, f *format.Format, shape []int, b format.Block) {
 		t.Fatal(err)
 	}
 	want := tensor.Of[float32](c.Decode())
-	if got := out["y"]; !slices.Equal(got.Shape, shape) || !slices.Equal(tensor.Of[float32](got), want) {
+	if got := out["y"]; !slices.Equal(got.Shape, c.Shape) || !slices.Equal(tensor.Of[float32](got), want) {
 		t.Fatalf("the nodes give other numbers than Decode")
 	}
 	back := Read(source{m.Graph.Index(), m.Graph}, "y")
 	if back == nil {
 		t.Fatal("the nodes are not recognised")
 	}
-	if back.Format != f || back.Block != c.Block || !slices.Equal(back.Codes, c.Codes) || !slices.Equal(back.Shape, c.Shape) {
+	if back.Format != c.Format || back.Block != c.Block || !slices.Equal(back.Codes, c.Codes) || !slices.Equal(back.Shape, c.Shape) {
 		t.Errorf("read back as %s of %v, axis %d", back, back.Shape, back.Block.Axis)
 	}
 	if !slices.Equal(tensor.Of[float32](back.Decode()), want) {

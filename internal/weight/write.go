@@ -19,10 +19,24 @@ type Writer struct {
 }
 
 // Write returns the nodes that compute c as the value out. New constants and the last node are named after name. Nodes
-// before it have no names, and their results short ones, since there are several of them for each constant.
+// before it mostly have no names, and their results short ones, since there are several of them for each constant.
 func (w *Writer) Write(c *Coded, name, out string) ([]*graph.Node, error) {
+	return w.write(c, spellings[c.Format.Via], name, out)
+}
+
+// WritePlain is [Writer.Write] for a constant that no operator on codes reads: whole numbers are multiplied by their scales, which
+// runtimes compute once, when they load the file. ONNX Runtime (1.32) leaves each DequantizeLinear for such operators, and
+// else computes it in every run.
+func (w *Writer) WritePlain(c *Coded, name, out string) ([]*graph.Node, error) {
+	if c.plain() {
+		return w.write(c, (*spelling).times, name, out)
+	}
+	return w.Write(c, name, out)
+}
+
+func (w *Writer) write(c *Coded, spell func(s *spelling) (string, error), name, out string) ([]*graph.Node, error) {
 	s := &spelling{Writer: w, c: c, name: name, fold: c.Block.Fold(c.Shape)}
-	v, err := spellings[c.Format.Via](s)
+	v, err := spell(s)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +128,19 @@ func (s *spelling) cast() (string, error) {
 	t, err := s.c.Format.CodeTensor(s.c.Codes, s.fold)
 	s.shape = s.fold
 	return s.castTo(s.constant("q", t), tensor.Float32), err
+}
+
+// times multiplies whole numbers by scales.
+func (s *spelling) times() (string, error) {
+	t, err := s.c.Format.CodeTensor(s.c.Codes, s.fold)
+	if err != nil {
+		return "", err
+	}
+	cast := &graph.Node{Op: "Cast", Name: s.Fresh(s.name + "_Cast"), In: []string{s.constant("q", t)}, Out: []string{s.Fresh(s.name + "_codes")}}
+	cast.SetAttr("to", int64(tensor.Float32))
+	s.nodes, s.shape = append(s.nodes, cast), s.fold
+	scale, err := s.scale(s.broadcast(s.fold))
+	return s.node("Mul", cast.Out[0], scale).Out[0], err
 }
 
 func (s *spelling) dequantize() (string, error) {
