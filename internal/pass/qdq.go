@@ -22,6 +22,11 @@ func QDQ(m *graph.Model, p *plan.Plan) error {
 			return err
 		}
 	}
+	if q.fixed {
+		if err := apart(m); err != nil {
+			return err
+		}
+	}
 	Shield(m)
 	dropUnusedConsts(m.Graph)
 	return nil
