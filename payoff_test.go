@@ -41,6 +41,26 @@ func TestTargetThis(t *testing.T) {
 	}
 }
 
+// TestSluggish says that ONNX Runtime is slow at convolutions that quantize their input in each run, and nothing where there are none.
+func TestSluggish(t *testing.T) {
+	m, err := Open(testdata.Dir(t, "models", "mnist-cntk/mnist.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for scheme, want := range map[plan.Mode]bool{plan.Dynamic: true, plan.Weights: false} {
+		set := settingsFor(t, scheme)
+		set.Target = plan.Targets[0]
+		r, err := QuantizeBy(context.Background(), m, quantize.Options{Settings: set, Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(r.Warnings, "\n"), "2 nodes of Conv"); got != want {
+			t.Errorf("%s: %q", scheme, r.Warnings)
+		}
+	}
+}
+
 func settingsFor(t *testing.T, mode plan.Mode) plan.Settings {
 	t.Helper()
 	set, err := plan.Default("W8A8")

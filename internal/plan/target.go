@@ -16,6 +16,8 @@ type Target struct {
 	Float []string
 	// Flows lists operators that it computes no slower in float, and exactly, where both operands flow.
 	Flows []string
+	// Sluggish lists operators that it takes several times as long for in mode dynamic as in float.
+	Sluggish []string
 	// Acts is the activation format it computes fastest with.
 	Acts string
 	// Lacks lists operators that it cannot run, each from one of its versions on.
@@ -37,6 +39,10 @@ var cpuFloat = []string{"Softmax", "LogSoftmax", "LayerNormalization", "Exp", "L
 // than the integer product saves. bench/attention.py measures it.
 var cpuFlows = []string{"MatMul"}
 
+// ortSluggish: ConvInteger has no fast kernel in ONNX Runtime 1.32. MobileNetV2 takes 8 times as long as in float,
+// ResNet50 3.4 times (bench/latency.py).
+var ortSluggish = []string{"Conv"}
+
 // ortLacks lists the operators of the default domain for which ONNX Runtime 1.32 registers no kernel on CPUs,
 // from the version on that it does not know. Bernoulli, SwiGLU and Swish are functions that end in such.
 // bench/ort_lacks.py prints it.
@@ -48,7 +54,7 @@ var ortLacks = map[string]int{
 
 // Targets lists the targets in the order that help prints them.
 var Targets = []*Target{
-	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Lacks: ortLacks, Pairs: "CPUs without VNNI", Stores: true},
+	{Name: "ort-cpu", Doc: "ONNX Runtime and lowbit's own engine on CPUs", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Sluggish: ortSluggish, Lacks: ortLacks, Pairs: "CPUs without VNNI", Stores: true},
 	{Name: "this", Doc: "lowbit's own engine on this machine: nodes that are slower in few bits stay in float", Acts: "uint8", Float: cpuFloat, Flows: cpuFlows, Timed: true},
 }
 

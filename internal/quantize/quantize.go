@@ -365,6 +365,7 @@ func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) err
 func (q *quantization) finish() error {
 	q.warnings = append(q.warnings, q.plan.Idle(q.observed)...)
 	q.tellStays()
+	q.tellSluggish()
 	if q.judge == nil {
 		if err := q.rewrite(); err != nil {
 			return err
@@ -400,6 +401,20 @@ func (q *quantization) tellStays() {
 	if ops, bytes := q.plan.Stays(); float64(bytes) > staysMost*float64(all) {
 		q.warnings = append(q.warnings, fmt.Sprintf("%.0f %% of the network are weights of %s that stay in float, for which there is no static form: `mode dynamic` or `mode weights` quantizes them too",
 			100*float64(bytes)/float64(all), strings.Join(ops, ", ")))
+	}
+}
+
+// tellSluggish says that the target is slow at what mode dynamic makes.
+func (q *quantization) tellSluggish() {
+	n, slow := 0, q.opt.Settings.Target.Sluggish
+	for _, row := range q.plan.Nodes {
+		if q.plan.Mode == plan.Dynamic && row.Quantized && slices.Contains(slow, row.Op) {
+			n++
+		}
+	}
+	if n > 0 {
+		q.warnings = append(q.warnings, fmt.Sprintf("ONNX Runtime takes several times as long for the %d nodes of %s that quantize their input in each run as for those in float; lowbit does not. `mode static` is fast in both, `keep` op:%s leaves them in float",
+			n, strings.Join(slow, ", "), slow[0]))
 	}
 }
 
