@@ -7,8 +7,8 @@ import (
 )
 
 // EvalConstant evaluates one node on constants, outside any graph. A node that is random or has a
-// subgraph is refused.
-func EvalConstant(n *graph.Node, opset int, in []*tensor.Tensor) ([]*tensor.Tensor, error) {
+// subgraph is refused, and one of which inference tells that its results take more than most bytes.
+func EvalConstant(n *graph.Node, opset int, in []*tensor.Tensor, most int) ([]*tensor.Tensor, error) {
 	o, err := Resolve(n, opset)
 	if err != nil {
 		return nil, fault.At(n.Label(), err)
@@ -19,8 +19,35 @@ func EvalConstant(n *graph.Node, opset int, in []*tensor.Tensor) ([]*tensor.Tens
 	if err := o.Schema(opset).CheckTypes(typesOf(in)); err != nil {
 		return nil, fault.Invalidf(n.Label(), "%v", err)
 	}
+	if exceeds(o, n, opset, in, most) {
+		return nil, fault.Limitf(n.Label(), "its results take more than %d bytes", most)
+	}
 	out, err := o.Eval(&Call{Node: n, Opset: opset, In: in, run: &runner{model: &graph.Model{}, depth: new(int)}})
 	return out, fault.At(n.Label(), err)
+}
+
+// exceeds says whether inference tells that the results of a node take more than most bytes.
+func exceeds(o *Op, n *graph.Node, opset int, in []*tensor.Tensor, most int) bool {
+	facts := make([]Fact, len(in))
+	for i, t := range in {
+		if t != nil {
+			facts[i] = factOf(t)
+		}
+	}
+	types, err := o.Infer(&Inference{Node: n, Opset: opset, In: facts})
+	if err != nil {
+		return false // the evaluation says so too
+	}
+	for i, f := range types {
+		if shape, ok := f.Static(); ok && most >= 0 && i < len(n.Out) && n.Out[i] != "" {
+			size, err := tensor.CheckedElements(shape)
+			if err != nil {
+				return true
+			}
+			most -= f.DType.ByteLen(size)
+		}
+	}
+	return most < 0
 }
 
 // foldLimit is the largest number of elements that inference computes ahead: enough for

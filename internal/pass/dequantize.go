@@ -1,6 +1,8 @@
 package pass
 
 import (
+	"math"
+
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 )
@@ -14,18 +16,6 @@ func Dequantize(m *graph.Model) error {
 		return err
 	}
 	decode(m, func(*format.Format) bool { return true })
-	for g := range m.Graph.Graphs() {
-		var rest []*graph.Node
-		for _, n := range g.Nodes {
-			if n.Op == "DequantizeLinear" {
-				if out, _ := results(m, g, n); out != nil {
-					setResults(g, n, out)
-					continue
-				}
-			}
-			rest = append(rest, n)
-		}
-		g.Nodes = rest
-	}
+	fold(m, math.MaxInt/2, func(n *graph.Node) bool { return n.Op == "DequantizeLinear" })
 	return Unused.Run(m)
 }

@@ -49,6 +49,20 @@ func dropDeadNodes(g *graph.Graph) {
 
 // dropUnusedConsts removes initializers that nothing reads, except defaults of inputs.
 func dropUnusedConsts(g *graph.Graph) {
+	read := readNames(g)
+	for sub := range g.Graphs() {
+		var gone []string
+		for _, c := range sub.Consts() {
+			if !read[c.Name] && sub.Input(c.Name) == nil {
+				gone = append(gone, c.Name)
+			}
+		}
+		sub.DropConst(gone...)
+	}
+}
+
+// readNames returns every name that a node or an output of g or of a graph within reads.
+func readNames(g *graph.Graph) map[string]bool {
 	read := map[string]bool{}
 	for sub := range g.Graphs() {
 		for _, n := range sub.Nodes {
@@ -60,15 +74,7 @@ func dropUnusedConsts(g *graph.Graph) {
 			read[v.Name] = true
 		}
 	}
-	for sub := range g.Graphs() {
-		var gone []string
-		for _, c := range sub.Consts() {
-			if !read[c.Name] && sub.Input(c.Name) == nil {
-				gone = append(gone, c.Name)
-			}
-		}
-		sub.DropConst(gone...)
-	}
+	return read
 }
 
 // dropStaleTypes removes the types of values that g does not have.
