@@ -3,6 +3,8 @@ package format
 import (
 	"fmt"
 	"math"
+
+	"lowbit/internal/tensor"
 )
 
 // Cover returns the parameters with which f spans [lo, hi], widened to hold zero exactly.
@@ -184,19 +186,18 @@ func (f *Format) FitTensorWith(x []float32, shape []int, b Block, fit func(x []f
 			return nil, fmt.Errorf("element %d is %v", i, v)
 		}
 	}
-	blocks := b.Blocks(x, shape)
-	p := make([]Params, len(blocks))
+	p := make([]Params, tensor.Elements(b.ParamShape(shape)))
 	var empty []int
 	least := float32(math.Inf(1))
-	for i, v := range blocks {
+	b.each(x, shape, func(i int, v []float32) {
 		if f.empty(v) {
 			p[i] = Params{Scale: emptyScale, Zero: f.centre()}
 			empty = append(empty, i)
-			continue
+			return
 		}
 		p[i] = fit(v)
 		least = min(least, p[i].Scale)
-	}
+	})
 	if f.Scale != nil && len(empty) < len(p) { // scales far from theirs would cost the others their bits
 		for _, i := range empty {
 			p[i].Scale = least

@@ -143,19 +143,24 @@ func (f *Format) Encode(codes []int32, x []float32, p Params) {
 }
 
 func (f *Format) encodeGrid(codes []int32, x []float32, p Params) {
-	lo, hi := float32(f.Lo)-float32(p.Zero), float32(f.Hi)-float32(p.Zero)
 	for i, v := range x {
-		t := v / p.Scale
-		switch {
-		case t != t:
-			t = 0
-		case t < lo:
-			t = lo
-		case t > hi:
-			t = hi
-		}
-		codes[i] = int32(math.RoundToEven(float64(t))) + p.Zero
+		codes[i] = f.gridCode(v, p)
 	}
+}
+
+// gridCode is the code of one value on a grid of whole numbers.
+func (f *Format) gridCode(v float32, p Params) int32 {
+	lo, hi := float32(f.Lo)-float32(p.Zero), float32(f.Hi)-float32(p.Zero)
+	t := v / p.Scale
+	switch {
+	case t != t:
+		t = 0
+	case t < lo:
+		t = lo
+	case t > hi:
+		t = hi
+	}
+	return int32(math.RoundToEven(float64(t))) + p.Zero
 }
 
 // level is that of the kernels that encode whole numbers of eight bits.

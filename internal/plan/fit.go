@@ -256,10 +256,8 @@ func (v *Value) measure(t *tensor.Tensor) {
 		return
 	}
 	f := format.Lookup(v.Format)
-	if codes, err := f.QuantizeCodes(t, v.Block, v.Params); err == nil {
-		back := make([]float32, len(codes))
-		f.DecodeBlocks(back, t.Shape, codes, v.Block, f.Settle(v.Params))
-		v.SQNR = round2(format.SQNR(tensor.Of[float32](t), back))
+	if ratio, err := f.TensorSQNR(t, v.Block, v.Params); err == nil {
+		v.SQNR = round2(ratio)
 	}
 }
 
