@@ -280,6 +280,32 @@ func TestEncodeBytes(t *testing.T) {
 	}
 }
 
+// TestHalves holds the kernels that store 16-bit floats to the definition, at every sign, exponent and mantissa about the last digit.
+func TestHalves(t *testing.T) {
+	var x []float32
+	for high := range uint32(1 << 16) {
+		for _, low := range []uint32{0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x1000, 0x0fff, 0x1001} {
+			x = append(x, math.Float32frombits(high<<16|low))
+		}
+	}
+	for _, f := range []*Format{FP16, BF16} {
+		m := miniFloats[f.Elem]
+		codes := make([]int32, len(x))
+		f.Encode(codes, x, Params{Scale: 1})
+		stored := Halves(f.Elem, x, len(x))
+		back := tensor.Of[float32](FromHalves(stored))
+		for i, v := range x {
+			want := m.encode(float64(v), true)
+			if codes[i] != int32(want) || tensor.Of[uint16](stored)[i] != want {
+				t.Fatalf("%s: %v becomes %x and %x, want %x", f.Name, v, codes[i], tensor.Of[uint16](stored)[i], want)
+			}
+			if value := float32(m.decode(want)); math.Float32bits(back[i]) != math.Float32bits(value) && value == value {
+				t.Fatalf("%s: %x means %v, not %v", f.Name, want, back[i], value)
+			}
+		}
+	}
+}
+
 // TestParts adds the whole numbers that marks are made of up to the marks, exactly.
 func TestParts(t *testing.T) {
 	n := 0
