@@ -280,6 +280,29 @@ func TestEncodeBytes(t *testing.T) {
 	}
 }
 
+// TestErrors holds the errors that a search adds up to what codes mean, to the last bit.
+func TestErrors(t *testing.T) {
+	x := append(gaussian(200), 0, -0.5, 0.5, 1.5, 1e30, -1e30, 1e-40)
+	codes, back := make([]int32, len(x)), make([]float32, len(x))
+	for _, f := range All {
+		for _, p := range []Params{{Scale: 0.5}, {Scale: 0.01, Zero: 3}, {Scale: 3e-30}} {
+			if !f.Zero {
+				p.Zero = 0
+			}
+			f.Encode(codes, x, p)
+			f.Decode(back, codes, p)
+			want := 2.5
+			for i, v := range x {
+				e := float64(v) - float64(back[i])
+				want += float64(e * e)
+			}
+			if got := f.errors(2.5, x, p, codes, back); math.Float64bits(got) != math.Float64bits(want) {
+				t.Errorf("%s with %+v: %v, not %v", f.Name, p, got, want)
+			}
+		}
+	}
+}
+
 // TestHalves holds the kernels that store 16-bit floats to the definition, at every sign, exponent and mantissa about the last digit.
 func TestHalves(t *testing.T) {
 	var x []float32
