@@ -86,4 +86,10 @@ func TestProgressOfShortStages(t *testing.T) {
 	if got := b.String(); got != "calibrate: 1 of 40\n" {
 		t.Errorf("the stage again: %q", got)
 	}
+	b.Reset()
+	p.start, p.last = p.start.Add(-30*time.Second), p.last.Add(-30*time.Second)
+	p.update("calibrate", 4, 40) // three of them in these thirty seconds: the first began before anybody looked
+	if got := b.String(); got != "calibrate: 4 of 40, 0.1/s, 6m0s left\n" {
+		t.Errorf("a stage whose first part was not timed: %q", got)
+	}
 }
