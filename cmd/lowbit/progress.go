@@ -18,10 +18,12 @@ type progress struct {
 	ended bool // the stage has come to its end, and may begin again
 	start time.Time
 	from  int       // what was done of the stage then
-	last  time.Time // of an update that was shown, whatever its stage
+	last  time.Time // of an update that was shown, whatever its stage, or of the beginning
 }
 
-func (a *app) newProgress() *progress { return &progress{a: a, bar: a.terminal() && a.log == "text"} }
+func (a *app) newProgress() *progress {
+	return &progress{a: a, bar: a.terminal() && a.log == "text", last: time.Now()}
+}
 
 // Time between two updates: of a bar, and of lines.
 const (
@@ -41,9 +43,7 @@ func (p *progress) update(stage string, done, total int) {
 	if stage != p.stage || p.ended && done < total {
 		p.stage, p.start, p.from = stage, now, done
 	}
-	if p.ended = done == total; p.last.IsZero() {
-		p.last = now
-	}
+	p.ended = done == total
 	every := lineEvery
 	if p.bar {
 		every = barEvery

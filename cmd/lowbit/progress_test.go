@@ -29,6 +29,13 @@ func TestProgress(t *testing.T) {
 	if b.Len() > 0 {
 		t.Errorf("short work is told of: %q", &b)
 	}
+	p = a.newProgress()
+	p.last = p.last.Add(-lineEvery) // it took so long to begin
+	p.update("calibrate", 1, 4)
+	if got := b.String(); got != "calibrate: 1 of 4\n" {
+		t.Errorf("the first update after long silence: %q", got)
+	}
+	b.Reset()
 	late(a, true).update("calibrate", 20, 40)
 	if got := b.String(); !strings.HasPrefix(got, "\rcalibrate  [===============               ] 20/40  1.0/s  20s left") {
 		t.Errorf("a bar: %q", got)
