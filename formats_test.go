@@ -84,7 +84,7 @@ func checkStorage(t *testing.T, f *format.Format, m *Model, r *Result, q *graph.
 			t.Errorf("%s is read back as %s", w.Name, w)
 		}
 		bits += w.Bits()
-		weights += len(w.Codes)
+		weights += len(w.Load().Codes)
 	}
 	if len(found) != 20 || weights != 268336 {
 		t.Errorf("%d weights of %d nodes were found, not 268336 of 20", weights, len(found))

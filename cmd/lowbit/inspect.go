@@ -141,7 +141,7 @@ func inspection(m *lowbit.Model) (*inspectJSON, error) {
 	r.Flows = pass.Flows(g)
 	for _, f := range weight.Find(g) {
 		r.Weights = append(r.Weights, weightJSON{plan.NodeName(f.Node), op.QualifiedName(f.Node), f.Name, f.Format.Name, f.Block.String(), f.Shape,
-			float64(f.Coded.Bits()) / float64(max(1, len(f.Codes)))})
+			float64(f.Bits()) / float64(max(1, tensor.Elements(f.Shape)))})
 	}
 	return r, nil
 }

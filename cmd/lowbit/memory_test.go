@@ -4,9 +4,13 @@ import (
 	"math"
 	"testing"
 
+	"lowbit"
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
+	"lowbit/internal/plan"
+	"lowbit/internal/recipe"
+	"lowbit/internal/repair"
 	"lowbit/internal/tensor"
 )
 
@@ -44,6 +48,35 @@ g (float[256] x) => (float[256] y) {
 	// a and b of 1 KiB each, and wide of 4 KiB, are alive together.
 	if got := peak(m.Graph, facts); got != 6<<10 {
 		t.Errorf("peak is %d bytes, want %d", got, 6<<10)
+	}
+}
+
+// TestAdmitRepairs asks static quantization for less memory where nothing is repaired, and no copy of the float network stands
+// beside the file.
+func TestAdmitRepairs(t *testing.T) {
+	g := &graph.Graph{Name: "g"}
+	g.In = []*graph.Value{{Name: "x", Type: graph.Of(tensor.Float32, 1, 2048)}}
+	g.Out = []*graph.Value{{Name: "y", Type: graph.Of(tensor.Float32, 1, 2048)}}
+	g.SetConst("w", tensor.New(tensor.Float32, 2048, 2048)) // 16 MiB
+	g.Nodes = []*graph.Node{{Op: "MatMul", In: []string{"x", "w"}, Out: []string{"y"}}}
+	m := lowbit.FromGraph(&graph.Model{IR: 8, Opsets: []graph.Opset{{Version: 17}}, Graph: g}, "m.onnx")
+	d, err := lowbit.OpenData("random:normal", lowbit.DataOptions{Samples: 2}, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, c := range []struct {
+		fix    []string
+		copies int64
+	}{{[]string{repair.None}, 3}, {[]string{"auto"}, 4}} {
+		q := &quantizing{app: &app{threads: 1}, model: m, recipe: &recipe.Recipe{Fix: c.fix}, set: plan.Settings{Mode: plan.Static}}
+		q.opt.Data = d
+		for memory, ok := range map[int64]bool{(1+c.copies)*16<<20 + memoryFloor + 2<<20: true, (1+c.copies)*16<<20 + memoryFloor - 1: false} {
+			q.memory = size(memory)
+			if err := q.admit(); (err == nil) != ok {
+				t.Errorf("fix %v with %d bytes: %v", c.fix, memory, err)
+			}
+		}
 	}
 }
 

@@ -17,10 +17,13 @@ type progress struct {
 	stage string
 	ended bool // the stage has come to its end, and may begin again
 	start time.Time
-	last  time.Time // of an update that was shown, whatever its stage
+	from  int       // what was done of the stage then
+	last  time.Time // of an update that was shown, whatever its stage, or of the beginning
 }
 
-func (a *app) newProgress() *progress { return &progress{a: a, bar: a.terminal() && a.log == "text"} }
+func (a *app) newProgress() *progress {
+	return &progress{a: a, bar: a.terminal() && a.log == "text", last: time.Now()}
+}
 
 // Time between two updates: of a bar, and of lines.
 const (
@@ -38,11 +41,9 @@ func (p *progress) update(stage string, done, total int) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	if stage != p.stage || p.ended && done < total {
-		p.stage, p.start = stage, now
+		p.stage, p.start, p.from = stage, now, done
 	}
-	if p.ended = done == total; p.last.IsZero() {
-		p.last = now
-	}
+	p.ended = done == total
 	every := lineEvery
 	if p.bar {
 		every = barEvery
@@ -51,27 +52,43 @@ func (p *progress) update(stage string, done, total int) {
 		return
 	}
 	p.last = now
-	rate := float64(done) / max(now.Sub(p.start).Seconds(), 1e-3)
-	left := time.Duration(float64(total-done) / max(rate, 1e-9) * float64(time.Second)).Round(time.Second)
+	rate, left := p.pace(done, total, now)
 	if p.bar {
 		p.draw(stage, done, total, rate, left)
 		return
 	}
 	text := fmt.Sprintf("%s: %d of %d", stage, done, total)
-	if now.Sub(p.start) >= rateAfter {
+	about := map[string]any{"stage": stage, "done": done, "total": total}
+	if rate > 0 && now.Sub(p.start) >= rateAfter {
 		text += fmt.Sprintf(", %.1f/s, %v left", rate, left)
+		about["per_second"], about["seconds_left"] = rate, left.Seconds()
 	}
-	p.a.line("progress", text,
-		map[string]any{"stage": stage, "done": done, "total": total, "per_second": rate, "seconds_left": left.Seconds()})
+	p.a.line("progress", text, about)
+}
+
+// pace is how much of the stage is done in a second, and what is left at that; zero where nothing was done since its first
+// update, which may come with the end of a first part that nobody has timed.
+func (p *progress) pace(done, total int, now time.Time) (rate float64, left time.Duration) {
+	if done <= p.from {
+		return 0, 0
+	}
+	rate = float64(done-p.from) / max(now.Sub(p.start).Seconds(), 1e-3)
+	return rate, time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
 }
 
 // barLine is a bar and what it tells, in one line of a terminal of so many columns, or of 80 where that is 0.
 func barLine(columns int, stage string, done, total int, rate float64, left time.Duration) string {
 	head := fmt.Sprintf("%-10s ", stage)
-	tail := fmt.Sprintf(" %d/%d  %.1f/s  %v left ", done, total, rate, left)
+	tail := fmt.Sprintf(" %d/%d ", done, total)
+	if rate > 0 {
+		tail = fmt.Sprintf(" %d/%d  %.1f/s  %v left ", done, total, rate, left)
+	}
 	width := min(30, cmp.Or(columns, 80)-1-len("[]")-len(head)-len(tail))
 	if width < 5 { // a line that is wrapped cannot be taken away
-		text := fmt.Sprintf("%s%d/%d  %v left ", head, done, total, left)
+		text := fmt.Sprintf("%s%d/%d ", head, done, total)
+		if rate > 0 {
+			text += fmt.Sprintf(" %v left ", left)
+		}
 		return text[:min(len(text), max(columns-1, 0))]
 	}
 	full := width * done / total

@@ -29,6 +29,13 @@ func TestProgress(t *testing.T) {
 	if b.Len() > 0 {
 		t.Errorf("short work is told of: %q", &b)
 	}
+	p = a.newProgress()
+	p.last = p.last.Add(-lineEvery) // it took so long to begin
+	p.update("calibrate", 1, 4)
+	if got := b.String(); got != "calibrate: 1 of 4\n" {
+		t.Errorf("the first update after long silence: %q", got)
+	}
+	b.Reset()
 	late(a, true).update("calibrate", 20, 40)
 	if got := b.String(); !strings.HasPrefix(got, "\rcalibrate  [===============               ] 20/40  1.0/s  20s left") {
 		t.Errorf("a bar: %q", got)
@@ -85,5 +92,11 @@ func TestProgressOfShortStages(t *testing.T) {
 	p.update("calibrate", 1, 40)
 	if got := b.String(); got != "calibrate: 1 of 40\n" {
 		t.Errorf("the stage again: %q", got)
+	}
+	b.Reset()
+	p.start, p.last = p.start.Add(-30*time.Second), p.last.Add(-30*time.Second)
+	p.update("calibrate", 4, 40) // three of them in these thirty seconds: the first began before anybody looked
+	if got := b.String(); got != "calibrate: 4 of 40, 0.1/s, 6m0s left\n" {
+		t.Errorf("a stage whose first part was not timed: %q", got)
 	}
 }

@@ -205,7 +205,7 @@ func (a *app) quantize(cmd *cobra.Command, path string, flags *quantizeFlags) er
 		return err
 	}
 	slack := repairSlack
-	if slices.Equal(q.recipe.Fix, []string{repair.None}) {
+	if q.plainly() {
 		slack = calibrateSlack
 	}
 	thrift(slack)
@@ -272,6 +272,9 @@ func (q *quantizing) admit() error {
 	}
 	if q.set.Mode == plan.Static {
 		l.workers, l.copies = q.threads, 4 // float and quantized, each as it is and packed
+		if q.plainly() {
+			l.copies = 3 // the float one as it is stays in the file
+		}
 		var sample int64
 		for _, t := range l.inputs {
 			sample = sum(sample, valueBytes(t))
@@ -281,6 +284,9 @@ func (q *quantizing) admit() error {
 	}
 	return q.app.admit(q.model, l)
 }
+
+// plainly says whether nothing is repaired.
+func (q *quantizing) plainly() bool { return slices.Equal(q.recipe.Fix, []string{repair.None}) }
 
 // floatValues is the number of values that calibration may have to observe.
 func floatValues(m *lowbit.Model) int {

@@ -21,7 +21,7 @@ func saturating(m *graph.Model, facts op.Facts) []string {
 	x := m.Graph.Index()
 	for _, f := range weight.Find(m) {
 		axis, multiplies := channelAxis(f)
-		if multiplies && f.Format.Elem == tensor.Int8 && f.Format.Via == format.Dequantize && readsBytes(x, f.Node, facts) && !depthwise(f) && exceeds(f.Coded, axis) {
+		if multiplies && f.Format.Elem == tensor.Int8 && f.Format.Via == format.Dequantize && readsBytes(x, f.Node, facts) && !depthwise(f) && exceeds(f.Load(), axis) {
 			names = append(names, plan.NodeName(f.Node))
 		}
 	}

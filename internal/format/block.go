@@ -121,8 +121,9 @@ func (b Block) Owners(shape []int) []int {
 func (b Block) Ranges(x []float32, shape []int) (lo, hi []float32) {
 	n := tensor.Elements(b.ParamShape(shape))
 	lo, hi = make([]float32, n), make([]float32, n)
-	b.each(x, shape, func(k int, v []float32) {
-		for _, e := range v {
+	b.runs(shape, len(x), func(at, n int, own owner) {
+		for i, e := range x[at : at+n] {
+			k := own.of(i)
 			lo[k], hi[k] = min(lo[k], e), max(hi[k], e)
 		}
 	})
@@ -136,29 +137,105 @@ func (b Block) Blocks(x []float32, shape []int) [][]float32 {
 		out[0] = x
 		return out
 	}
-	b.each(x, shape, func(k int, v []float32) { out[k] = append(out[k], v...) })
+	b.each(x, shape, func(k int, v []float32) { out[k] = slices.Clone(v) })
 	return out
 }
 
-// each calls f with runs of consecutive elements that share parameter k.
+// each calls f with the values of each block, which are valid until it returns.
 func (b Block) each(x []float32, shape []int, f func(k int, v []float32)) {
 	outer, axis, inner, run := b.view(shape)
-	for o := range outer {
-		if b.Kind == Group && inner == 1 {
-			row := x[o*axis:][:axis]
-			for a := 0; a < axis; a += run {
-				f(b.index(o, a, 0, axis, inner, run), row[a:min(a+run, axis)])
-			}
-			continue
-		}
+	switch {
+	case b.Kind == Whole:
+		f(0, x)
+	case b.Kind == Channel && inner == 1:
+		columns(x, axis, 0, f)
+	case b.Kind == Channel:
+		var v []float32
 		for a := range axis {
-			row := x[(o*axis+a)*inner:][:inner]
-			if b.Kind != Group {
-				f(b.index(o, a, 0, axis, inner, run), row)
-				continue
+			v = v[:0]
+			for o := range outer {
+				if row := x[(o*axis+a)*inner:][:inner]; outer == 1 {
+					v = row
+				} else {
+					v = append(v, row...)
+				}
 			}
-			for i := range row {
-				f(b.index(o, a, i, axis, inner, run), row[i:i+1])
+			f(a, v)
+		}
+	default:
+		for o := range outer {
+			for a := 0; a < axis; a += run {
+				columns(x[(o*axis+a)*inner:][:min(run, axis-a)*inner], inner, b.index(o, a, 0, axis, inner, run), f)
+			}
+		}
+	}
+}
+
+// tileColumns is how many columns are gathered at once: a cache line of them.
+const tileColumns = 16
+
+// columns calls f with each of n columns of a matrix, which are numbered from k.
+func columns(x []float32, n, k int, f func(k int, v []float32)) {
+	if n == 1 {
+		f(k, x)
+		return
+	}
+	rows := 0
+	if n > 0 {
+		rows = len(x) / n
+	}
+	pitch := rows + tileColumns // so that columns of a power of two do not share a place in the cache
+	buf := make([]float32, tileColumns*pitch)
+	for c := 0; c < n; c += tileColumns {
+		w := min(tileColumns, n-c)
+		for r := range rows {
+			for j, v := range x[r*n+c:][:w] {
+				buf[j*pitch+r] = v
+			}
+		}
+		for j := range w {
+			f(k+c+j, buf[j*pitch:][:rows])
+		}
+	}
+}
+
+// An owner tells which parameter each of some consecutive elements takes: all of them the first, or side by side
+// each the one behind that of its neighbour.
+type owner struct{ first, step int }
+
+func (o owner) of(i int) int { return o.first + i*o.step }
+
+// mostRun is how many elements a run has at most, so that what is kept of one is small.
+const mostRun = 4096
+
+// runs calls f with the elements of a tensor in order, in runs of consecutive ones whose owner can be told.
+func (b Block) runs(shape []int, count int, f func(at, n int, own owner)) {
+	outer, axis, inner, run := b.view(shape)
+	split := func(at, n int, own owner) {
+		for i := 0; i < n; i += mostRun {
+			f(at+i, min(mostRun, n-i), owner{own.of(i), own.step})
+		}
+	}
+	switch {
+	case count == 0:
+	case b.Kind == Channel && inner == 1:
+		for o := range outer {
+			split(o*axis, axis, owner{0, 1})
+		}
+	case b.Kind == Group && inner == 1:
+		for o := range outer {
+			for a := 0; a < axis; a += run {
+				split(o*axis+a, min(run, axis-a), owner{b.index(o, a, 0, axis, inner, run), 0})
+			}
+		}
+	default:
+		step := 0
+		if b.Kind == Group {
+			step = 1
+		}
+		for o := range outer {
+			for a := range axis {
+				split((o*axis+a)*inner, inner, owner{b.index(o, a, 0, axis, inner, run), step})
 			}
 		}
 	}
@@ -174,23 +251,78 @@ func (f *Format) QuantizeTensor(t *tensor.Tensor, b Block, p []Params) (*tensor.
 	return f.CodeTensor(codes, t.Shape)
 }
 
+// fits says why a tensor cannot be written with some parameters in blocks of b, nil where it can.
+func (b Block) fits(t *tensor.Tensor, p []Params) error {
+	if t.DType != tensor.Float32 {
+		return fmt.Errorf("%s tensor where float is wanted", t.DType)
+	}
+	if n := tensor.Elements(b.ParamShape(t.Shape)); n != len(p) {
+		return fmt.Errorf("%d parameters for %d blocks", len(p), n)
+	}
+	return nil
+}
+
 // QuantizeCodes is QuantizeTensor that returns the bare codes.
 func (f *Format) QuantizeCodes(t *tensor.Tensor, b Block, p []Params) ([]int32, error) {
-	if t.DType != tensor.Float32 {
-		return nil, fmt.Errorf("%s tensor where float is wanted", t.DType)
+	if err := b.fits(t, p); err != nil {
+		return nil, err
 	}
 	x := tensor.Of[float32](t)
-	if n := tensor.Elements(b.ParamShape(t.Shape)); n != len(p) {
-		return nil, fmt.Errorf("%d parameters for %d blocks", len(p), n)
-	}
 	p = f.Settle(p)
 	codes := make([]int32, len(x))
-	at := 0
-	b.each(x, t.Shape, func(k int, v []float32) {
-		f.Encode(codes[at:at+len(v)], v, p[k])
-		at += len(v)
-	})
+	b.runs(t.Shape, len(x), func(at, n int, own owner) { f.encodeRun(codes[at:at+n], x[at:at+n], p, own) })
 	return codes, nil
+}
+
+// encodeRun is Encode of a run of elements.
+func (f *Format) encodeRun(codes []int32, x []float32, p []Params, own owner) {
+	switch {
+	case own.step == 0:
+		f.Encode(codes, x, p[own.first])
+	case f.grid():
+		p = p[own.first:][:len(x)]
+		for i, v := range x {
+			codes[i] = f.gridCode(v, p[i])
+		}
+	default:
+		for i := range x {
+			f.Encode(codes[i:i+1], x[i:i+1], p[own.of(i)])
+		}
+	}
+}
+
+// decodeRun is Decode of a run of elements.
+func (f *Format) decodeRun(x []float32, codes []int32, p []Params, own owner) {
+	switch {
+	case own.step == 0:
+		f.Decode(x, codes, p[own.first])
+	case f.grid():
+		p = p[own.first:][:len(x)]
+		for i, c := range codes {
+			x[i] = float32(c-p[i].Zero) * p[i].Scale
+		}
+	default:
+		for i, c := range codes {
+			x[i] = f.Mark(c) * p[own.of(i)].Scale
+		}
+	}
+}
+
+// TensorSQNR is the SQNR of a float32 tensor against what its codes mean, given the parameters of each block.
+func (f *Format) TensorSQNR(t *tensor.Tensor, b Block, p []Params) (float64, error) {
+	if err := b.fits(t, p); err != nil {
+		return 0, err
+	}
+	p = f.Settle(p)
+	x := tensor.Of[float32](t)
+	codes, back := make([]int32, mostRun), make([]float32, mostRun)
+	var r ratio
+	b.runs(t.Shape, len(x), func(at, n int, own owner) {
+		f.encodeRun(codes[:n], x[at:at+n], p, own)
+		f.decodeRun(back[:n], codes[:n], p, own)
+		r.add(x[at:at+n], back[:n])
+	})
+	return r.dB(), nil
 }
 
 // CodeTensor stores codes as a tensor of type Elem and some shape.
@@ -251,9 +383,5 @@ func (f *Format) DequantizeTensor(codes *tensor.Tensor, b Block, p []Params) (*t
 // DecodeBlocks writes what the codes of a tensor of some shape mean, given the parameters of each
 // block, whose scales are taken as they are.
 func (f *Format) DecodeBlocks(y []float32, shape []int, codes []int32, b Block, p []Params) {
-	at := 0
-	b.each(y, shape, func(k int, v []float32) {
-		f.Decode(v, codes[at:at+len(v)], p[k])
-		at += len(v)
-	})
+	b.runs(shape, len(y), func(at, n int, own owner) { f.decodeRun(y[at:at+n], codes[at:at+n], p, own) })
 }

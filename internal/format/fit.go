@@ -3,6 +3,8 @@ package format
 import (
 	"fmt"
 	"math"
+
+	"lowbit/internal/tensor"
 )
 
 // Cover returns the parameters with which f spans [lo, hi], widened to hold zero exactly.
@@ -132,29 +134,53 @@ type search struct {
 }
 
 // searchPart is how many weights are tried between looks at whether it is worth going on.
-const searchPart = 128
+const searchPart = 16
 
 // try says whether p is the best so far. Errors only add up, so it stops where they are too many.
 func (s *search) try(p Params) bool {
 	if !(p.Scale >= leastScale) {
 		return false
 	}
+	least := math.Inf(1)
+	if s.tried {
+		least = s.least
+	}
 	sum := 0.0
 	for at := 0; at < len(s.x); at += searchPart {
 		x := s.x[at:min(at+searchPart, len(s.x))]
-		codes, back := s.codes[:len(x)], s.back[:len(x)]
-		s.f.Encode(codes, x, p)
-		s.f.Decode(back, codes, p)
-		for i, v := range x {
-			e := float64(v) - float64(back[i])
-			sum += float64(e * e)
-		}
-		if s.tried && sum >= s.least {
+		if sum = s.f.errors(sum, x, p, s.codes, s.back); sum >= least {
 			return false
 		}
 	}
 	s.best, s.least, s.tried = p, sum, true
 	return true
+}
+
+// errors adds to sum the squared errors of x with parameters p. codes and back are room for as many.
+func (f *Format) errors(sum float64, x []float32, p Params, codes []int32, back []float32) float64 {
+	if f.grid() {
+		zero, scale := float32(p.Zero), p.Scale
+		lo, hi := float32(f.Lo)-zero, float32(f.Hi)-zero
+		for _, v := range x { // what Encode and Decode do, in one
+			t := v / scale
+			if t < lo {
+				t = lo
+			} else if t > hi {
+				t = hi
+			}
+			e := float64(v) - float64(float32(math.RoundToEven(float64(t)))*scale)
+			sum += float64(e * e)
+		}
+		return sum
+	}
+	codes, back = codes[:len(x)], back[:len(x)]
+	f.Encode(codes, x, p)
+	f.Decode(back, codes, p)
+	for i, v := range x {
+		e := float64(v) - float64(back[i])
+		sum += float64(e * e)
+	}
+	return sum
 }
 
 // shrink tries shares of the range from one on downwards, a coarse step as far as leastKept, a
@@ -184,19 +210,18 @@ func (f *Format) FitTensorWith(x []float32, shape []int, b Block, fit func(x []f
 			return nil, fmt.Errorf("element %d is %v", i, v)
 		}
 	}
-	blocks := b.Blocks(x, shape)
-	p := make([]Params, len(blocks))
+	p := make([]Params, tensor.Elements(b.ParamShape(shape)))
 	var empty []int
 	least := float32(math.Inf(1))
-	for i, v := range blocks {
+	b.each(x, shape, func(i int, v []float32) {
 		if f.empty(v) {
 			p[i] = Params{Scale: emptyScale, Zero: f.centre()}
 			empty = append(empty, i)
-			continue
+			return
 		}
 		p[i] = fit(v)
 		least = min(least, p[i].Scale)
-	}
+	})
 	if f.Scale != nil && len(empty) < len(p) { // scales far from theirs would cost the others their bits
 		for _, i := range empty {
 			p[i].Scale = least

@@ -280,6 +280,55 @@ func TestEncodeBytes(t *testing.T) {
 	}
 }
 
+// TestErrors holds the errors that a search adds up to what codes mean, to the last bit.
+func TestErrors(t *testing.T) {
+	x := append(gaussian(200), 0, -0.5, 0.5, 1.5, 1e30, -1e30, 1e-40)
+	codes, back := make([]int32, len(x)), make([]float32, len(x))
+	for _, f := range All {
+		for _, p := range []Params{{Scale: 0.5}, {Scale: 0.01, Zero: 3}, {Scale: 3e-30}} {
+			if !f.Zero {
+				p.Zero = 0
+			}
+			f.Encode(codes, x, p)
+			f.Decode(back, codes, p)
+			want := 2.5
+			for i, v := range x {
+				e := float64(v) - float64(back[i])
+				want += float64(e * e)
+			}
+			if got := f.errors(2.5, x, p, codes, back); math.Float64bits(got) != math.Float64bits(want) {
+				t.Errorf("%s with %+v: %v, not %v", f.Name, p, got, want)
+			}
+		}
+	}
+}
+
+// TestHalves holds the kernels that store 16-bit floats to the definition, at every sign, exponent and mantissa about the last digit.
+func TestHalves(t *testing.T) {
+	var x []float32
+	for high := range uint32(1 << 16) {
+		for _, low := range []uint32{0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x1000, 0x0fff, 0x1001} {
+			x = append(x, math.Float32frombits(high<<16|low))
+		}
+	}
+	for _, f := range []*Format{FP16, BF16} {
+		m := miniFloats[f.Elem]
+		codes := make([]int32, len(x))
+		f.Encode(codes, x, Params{Scale: 1})
+		stored := Halves(f.Elem, x, len(x))
+		back := tensor.Of[float32](FromHalves(stored))
+		for i, v := range x {
+			want := m.encode(float64(v), true)
+			if codes[i] != int32(want) || tensor.Of[uint16](stored)[i] != want {
+				t.Fatalf("%s: %v becomes %x and %x, want %x", f.Name, v, codes[i], tensor.Of[uint16](stored)[i], want)
+			}
+			if value := float32(m.decode(want)); math.Float32bits(back[i]) != math.Float32bits(value) && value == value {
+				t.Fatalf("%s: %x means %v, not %v", f.Name, want, back[i], value)
+			}
+		}
+	}
+}
+
 // TestParts adds the whole numbers that marks are made of up to the marks, exactly.
 func TestParts(t *testing.T) {
 	n := 0

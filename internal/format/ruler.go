@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"lowbit/internal/kernel"
+	"lowbit/internal/tensor"
 )
 
 // A ruler is what follows from the marks of a format: their order, and where one gives way to
@@ -130,6 +131,16 @@ func (f *Format) Encode(codes []int32, x []float32, p Params) {
 		f.encodeBytes(codes, x, p)
 	case f.grid():
 		f.encodeGrid(codes, x, p)
+	case m != nil && m.width() == 16 && p.Scale == 1:
+		buf := make([]uint16, min(1024, len(x)))
+		for len(x) > 0 {
+			part := buf[:min(len(buf), len(x))]
+			m.encodeHalves(part, x)
+			for i, c := range part {
+				codes[i] = int32(c)
+			}
+			codes, x = codes[len(part):], x[len(part):]
+		}
 	case m != nil:
 		for i, v := range x {
 			codes[i] = int32(m.encode(float64(v/p.Scale), true))
@@ -143,19 +154,24 @@ func (f *Format) Encode(codes []int32, x []float32, p Params) {
 }
 
 func (f *Format) encodeGrid(codes []int32, x []float32, p Params) {
-	lo, hi := float32(f.Lo)-float32(p.Zero), float32(f.Hi)-float32(p.Zero)
 	for i, v := range x {
-		t := v / p.Scale
-		switch {
-		case t != t:
-			t = 0
-		case t < lo:
-			t = lo
-		case t > hi:
-			t = hi
-		}
-		codes[i] = int32(math.RoundToEven(float64(t))) + p.Zero
+		codes[i] = f.gridCode(v, p)
 	}
+}
+
+// gridCode is the code of one value on a grid of whole numbers.
+func (f *Format) gridCode(v float32, p Params) int32 {
+	lo, hi := float32(f.Lo)-float32(p.Zero), float32(f.Hi)-float32(p.Zero)
+	t := v / p.Scale
+	switch {
+	case t != t:
+		t = 0
+	case t < lo:
+		t = lo
+	case t > hi:
+		t = hi
+	}
+	return int32(math.RoundToEven(float64(t))) + p.Zero
 }
 
 // level is that of the kernels that encode whole numbers of eight bits.
@@ -170,6 +186,44 @@ func (f *Format) encodeBytes(codes []int32, x []float32, p Params) {
 		encodeBy(f, kernel.Level.QuantizeS8, codes, x, p)
 	} else {
 		encodeBy(f, kernel.Level.QuantizeU8, codes, x, p)
+	}
+}
+
+// encodeHalves writes the codes of numbers in a float of 16 bits by kernels, but for those without a finite one.
+func (m *miniFloat) encodeHalves(codes []uint16, x []float32) {
+	if m == miniFloats[tensor.Float16] {
+		level.EncodeF16(codes, x)
+	} else {
+		level.EncodeBF16(codes, x)
+	}
+	top := uint16(1<<m.exp-1) << m.man
+	for i, c := range codes {
+		if c&top == top {
+			codes[i] = m.encode(float64(x[i]), true)
+		}
+	}
+}
+
+// Halves returns float32 numbers as a tensor of 16-bit floats of type d: to nearest, ties to even; beyond the ends they saturate.
+func Halves(d tensor.DType, x []float32, shape ...int) *tensor.Tensor {
+	t := tensor.New(d, shape...)
+	miniFloats[d].encodeHalves(tensor.Of[uint16](t), x)
+	return t
+}
+
+// FromHalves returns a tensor of 16-bit floats as float32.
+func FromHalves(t *tensor.Tensor) *tensor.Tensor {
+	y := tensor.New(tensor.Float32, t.Shape...)
+	miniFloats[t.DType].decodeHalves(tensor.Of[float32](y), tensor.Of[uint16](t))
+	return y
+}
+
+// decodeHalves writes what codes of a float of 16 bits mean.
+func (m *miniFloat) decodeHalves(x []float32, codes []uint16) {
+	if m == miniFloats[tensor.Float16] {
+		level.DecodeF16(x, codes)
+	} else {
+		level.DecodeBF16(x, codes)
 	}
 }
 

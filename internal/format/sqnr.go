@@ -9,19 +9,30 @@ import (
 
 // SQNR is the ratio in dB of the power of x to that of the difference to y; 999 where they are equal.
 func SQNR(x, y []float32) float64 {
-	var signal, noise float64
+	var r ratio
+	r.add(x, y)
+	return r.dB()
+}
+
+// A ratio adds up what SQNR is the ratio of.
+type ratio struct{ signal, noise float64 }
+
+func (r *ratio) add(x, y []float32) {
 	for i, v := range x {
 		d := float64(v) - float64(y[i])
-		signal += float64(v) * float64(v)
-		noise += d * d
+		r.signal += float64(v) * float64(v)
+		r.noise += d * d
 	}
+}
+
+func (r *ratio) dB() float64 {
 	switch {
-	case noise == 0:
+	case r.noise == 0:
 		return 999
-	case signal == 0:
+	case r.signal == 0:
 		return 0
 	}
-	return 10 * math.Log10(signal/noise)
+	return 10 * math.Log10(r.signal/r.noise)
 }
 
 // A Distribution is a shape that weights come in.

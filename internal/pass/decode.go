@@ -21,7 +21,7 @@ func decode(m *graph.Model, want func(f *format.Format) bool) {
 	values := map[string]*tensor.Tensor{}
 	for _, c := range weight.Find(m) {
 		if want(c.Format) && graph.CanonicalDomain(c.Node.Domain) == "" && values[c.Name] == nil {
-			values[c.Name] = c.Decode()
+			values[c.Name] = c.Load().Decode()
 		}
 	}
 	for g := range m.Graph.Graphs() {

@@ -31,12 +31,9 @@ func Convert(m *graph.Model, p *plan.Plan) error {
 	for _, n := range m.Graph.Nodes {
 		c.nodes = nil
 		if c.qdq.nodes[plan.NodeName(n)] != nil {
-			err = c.half(n)
+			c.half(n)
 		} else {
 			c.full(n)
-		}
-		if err != nil {
-			return fault.At(n.Label(), err)
 		}
 		out = append(out, c.nodes...)
 	}
@@ -69,17 +66,13 @@ func (c *converter) cast(from, to string, d tensor.DType) {
 }
 
 // half makes n compute in 16 bits.
-func (c *converter) half(n *graph.Node) error {
+func (c *converter) half(n *graph.Node) {
 	opset := c.m.Opset(n.Domain)
 	for i, name := range n.In {
 		switch {
 		case !c.isFloat(name):
 		case plan.Halves(n, opset, i):
-			s, err := c.shorten(name)
-			if err != nil {
-				return err
-			}
-			n.In[i] = s
+			n.In[i] = c.shorten(name)
 		default:
 			n.In[i] = c.lengthen(name)
 		}
@@ -97,7 +90,6 @@ func (c *converter) half(n *graph.Node) error {
 		c.short[name] = n.Out[i]
 		c.cast(n.Out[i], name, tensor.Float32)
 	}
-	return nil
 }
 
 // full lets n, and the graphs inside it, read float32.
@@ -123,30 +115,22 @@ func (c *converter) isFloat(name string) bool {
 }
 
 // shorten returns the name of the 16-bit form of a value.
-func (c *converter) shorten(name string) (string, error) {
+func (c *converter) shorten(name string) string {
 	if c.wide[name] {
-		return name, nil
+		return name
 	}
 	if s := c.short[name]; s != "" {
-		return s, nil
+		return s
 	}
 	s := c.used.fresh(name + "_" + c.to.String())
 	c.short[name] = s
 	t := c.m.Graph.ConstTensor(name)
 	if t == nil || slices.ContainsFunc(c.m.Graph.In, func(v *graph.Value) bool { return v.Name == name }) {
 		c.cast(name, s, c.to)
-		return s, nil
+		return s
 	}
-	x, err := format.Floats(t)
-	if err != nil {
-		return "", fault.Invalidf("", "constant %q: %v", name, err)
-	}
-	h, err := format.FromFloats(c.to, x, true, t.Shape...)
-	if err != nil {
-		return "", fault.Invalidf("", "constant %q: %v", name, err)
-	}
-	c.m.Graph.SetConst(s, h)
-	return s, nil
+	c.m.Graph.SetConst(s, format.Halves(c.to, tensor.Of[float32](t), t.Shape...))
+	return s
 }
 
 // lengthen returns the name of the float32 form of a value.

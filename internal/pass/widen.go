@@ -98,7 +98,7 @@ func widens(m *graph.Model) bool {
 func widenGraph(g *graph.Graph) {
 	for _, c := range g.Consts() {
 		if c.Tensor != nil && isHalf(c.Tensor.DType) {
-			c.Tensor = inFloat32(c.Tensor)
+			c.Tensor = format.FromHalves(c.Tensor)
 		}
 	}
 	widenTypes(g.Info)
@@ -111,27 +111,13 @@ func widenGraph(g *graph.Graph) {
 				}
 			case *tensor.Tensor:
 				if v != nil && isHalf(v.DType) {
-					a.Value = inFloat32(v)
+					a.Value = format.FromHalves(v)
 				}
 			case graph.Type:
 				a.Value = wideType(v)
 			}
 		}
 	}
-}
-
-// inFloat32 returns the same numbers in float32, which holds all of them.
-func inFloat32(t *tensor.Tensor) *tensor.Tensor {
-	x, err := format.Floats(t)
-	if err != nil { // no type but those of floats comes here
-		return t
-	}
-	out := tensor.New(tensor.Float32, t.Shape...)
-	y := tensor.Of[float32](out)
-	for i, v := range x {
-		y[i] = float32(v)
-	}
-	return out
 }
 
 func widenTypes(list []*graph.Value) {

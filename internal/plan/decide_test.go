@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"lowbit/internal/calib"
@@ -332,8 +333,17 @@ func TestFit(t *testing.T) {
 	}
 	for _, threads := range []int{1, 4} {
 		p = decide(t, m, set)
-		if err := p.Fit(m, stats, set, threads); err != nil {
+		var told atomic.Int64
+		if err := p.FitTold(m, stats, set, threads, func(done, total int) {
+			if done > total {
+				t.Errorf("%d of %d", done, total)
+			}
+			told.Add(1 << 32 / int64(total))
+		}); err != nil {
 			t.Fatal(err)
+		}
+		if n := told.Load(); n < 1<<32-100 || n > 1<<32 {
+			t.Errorf("%.3f of the work was told of", float64(n)/(1<<32))
 		}
 		if u := p.Value("u"); len(u.Params) != 1 || u.Params[0] != p.Value("t").Params[0] || u.Params[0].Scale != float32(2.55)/255 {
 			t.Errorf("u follows t: %v and %v", u.Params, p.Value("t").Params)

@@ -18,6 +18,12 @@ import (
 // from their elements. Values that already have parameters keep them. The work is spread over
 // threads, whose number does not change the result.
 func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings, threads int) error {
+	return p.FitTold(m, stats, set, threads, func(int, int) {})
+}
+
+// FitTold is Fit that tells how many of the values it has looked at, each once to fit it and once to measure it. tell is called
+// from several goroutines.
+func (p *Plan) FitTold(m *graph.Model, stats map[string]*calib.Stats, set Settings, threads int, tell func(done, total int)) error {
 	consts := constants(m)
 	byAs := map[string]*Value{}
 	var open []*Value
@@ -27,7 +33,12 @@ func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings, 
 			open = append(open, v)
 		}
 	}
-	err := each(open, threads, func(v *Value) error { return v.fit(consts[v.Name], stats[v.Name], set) })
+	var done atomic.Int64
+	total := len(open) + len(p.Values)
+	err := each(open, threads, func(v *Value) error {
+		defer func() { tell(int(done.Add(1)), total) }()
+		return v.fit(consts[v.Name], stats[v.Name], set)
+	})
 	if err != nil {
 		return err
 	}
@@ -56,6 +67,7 @@ func (p *Plan) Fit(m *graph.Model, stats map[string]*calib.Stats, set Settings, 
 	}
 	return each(p.Values, threads, func(v *Value) error {
 		v.measure(consts[v.Name])
+		tell(int(done.Add(1)), total)
 		return nil
 	})
 }
@@ -256,10 +268,8 @@ func (v *Value) measure(t *tensor.Tensor) {
 		return
 	}
 	f := format.Lookup(v.Format)
-	if codes, err := f.QuantizeCodes(t, v.Block, v.Params); err == nil {
-		back := make([]float32, len(codes))
-		f.DecodeBlocks(back, t.Shape, codes, v.Block, f.Settle(v.Params))
-		v.SQNR = round2(format.SQNR(tensor.Of[float32](t), back))
+	if ratio, err := f.TensorSQNR(t, v.Block, v.Params); err == nil {
+		v.SQNR = round2(ratio)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"sync"
+	"weak"
 
 	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
@@ -17,6 +19,8 @@ import (
 type book struct {
 	given   Options // the run, as it was asked for
 	journal repair.Journal
+	mu      sync.Mutex // of sums
+	sums    map[weak.Pointer[tensor.Tensor]][sha256.Size]byte
 }
 
 // A chapter of a book holds the steps of one thing that is done to some networks.
@@ -88,29 +92,48 @@ func (q *quantization) journal(r *repair.Repair, j *repair.Job) (repair.Journal,
 		}
 		h.Write(p)
 		fmt.Fprintln(h, len(j.Fit), len(j.Held))
-		hashModel(h, q.float)
+		q.book.hashModel(h, q.float)
 		if j.Origin != nil {
-			hashModel(h, j.Origin)
+			q.book.hashModel(h, j.Origin)
 		}
 		return nil
 	})
 }
 
-// hashModel writes the nodes and constants of a network.
-func hashModel(h hash.Hash, m *graph.Model) {
+// hashModel writes the nodes of a network and the hashes of its constants.
+func (b *book) hashModel(h hash.Hash, m *graph.Model) {
 	fmt.Fprint(h, m.Text(graph.TextOptions{Elide: 1}))
 	for g := range m.Graph.Graphs() {
 		for _, c := range g.Consts() {
 			if fmt.Fprintf(h, "%q ", c.Name); c.Tensor != nil {
-				h.Write(c.Tensor.Raw)
+				b.hashTensor(h, c.Tensor)
 			}
 		}
 		for _, n := range g.Nodes {
 			for _, a := range n.Attrs {
 				if t, ok := a.Value.(*tensor.Tensor); ok {
-					h.Write(t.Raw)
+					b.hashTensor(h, t)
 				}
 			}
 		}
 	}
+}
+
+// hashTensor writes the hash of a tensor's bytes, which trials share and nothing changes: it is made once, and does not keep
+// the tensor.
+func (b *book) hashTensor(h hash.Hash, t *tensor.Tensor) {
+	key := weak.Make(t)
+	b.mu.Lock()
+	sum, known := b.sums[key]
+	b.mu.Unlock()
+	if !known {
+		sum = sha256.Sum256(t.Raw)
+		b.mu.Lock()
+		if b.sums == nil {
+			b.sums = map[weak.Pointer[tensor.Tensor]][sha256.Size]byte{}
+		}
+		b.sums[key] = sum
+		b.mu.Unlock()
+	}
+	h.Write(sum[:])
 }

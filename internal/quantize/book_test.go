@@ -3,9 +3,11 @@ package quantize
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -200,4 +202,43 @@ func told(r *Result) []any {
 	e := r.Effort
 	e.Took = 0
 	return []any{g, r.Fixes, e, r.Drawn, r.Warnings}
+}
+
+// counted counts what is written to a hash.
+type counted struct {
+	hash.Hash
+	bytes int
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.bytes += len(b)
+	return c.Hash.Write(b)
+}
+
+// TestHashModel holds that constants are hashed once however often their network is, and that their bytes count.
+func TestHashModel(t *testing.T) {
+	made := func(last byte) *graph.Model {
+		g := &graph.Graph{Name: "g"}
+		w := tensor.New(tensor.Float32, 512, 512)
+		w.Raw[len(w.Raw)-1] = last
+		g.SetConst("w", w)
+		g.Nodes = []*graph.Node{{Op: "MatMul", In: []string{"x", "w"}, Out: []string{"y"}}}
+		return &graph.Model{Graph: g}
+	}
+	b := &book{}
+	sum := func(b *book, m *graph.Model) string {
+		h := &counted{Hash: sha256.New()}
+		if b.hashModel(h, m); h.bytes > 1<<12 {
+			t.Errorf("%d bytes are written for a constant that is hashed by itself", h.bytes)
+		}
+		return string(h.Sum(nil))
+	}
+	m := made(1)
+	first := sum(b, m)
+	if len(b.sums) != 1 || sum(b, m) != first || sum(b, made(1)) != first || sum(&book{}, m) != first {
+		t.Error("one network has several hashes")
+	}
+	if sum(b, made(2)) == first {
+		t.Error("two networks have one hash")
+	}
 }

@@ -202,7 +202,7 @@ func (q *quantization) observe(values []string, numbers []int, feed calib.Feed, 
 		return nil, fault.Invalidf("", "%v", err)
 	}
 	kept, err := q.book.chapter("observe", func(h hash.Hash) error {
-		hashModel(h, q.float)
+		q.book.hashModel(h, q.float)
 		_, err := fmt.Fprintf(h, "%q %v %v", values, numbers, hist)
 		return err
 	})

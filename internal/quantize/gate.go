@@ -258,7 +258,7 @@ type verdict struct {
 // compare runs a quantized network over the samples.
 func (j *judge) compare(m *graph.Model) (*Gate, error) {
 	kept, err := j.book.chapter("compare", func(h hash.Hash) error {
-		hashModel(h, m)
+		j.book.hashModel(h, m)
 		_, err := fmt.Fprintln(h, j.numbers)
 		return err
 	})

@@ -346,7 +346,7 @@ func (q *quantization) fit(set plan.Settings, stats map[string]*calib.Stats) err
 	if set.Mode == plan.Static {
 		q.plan = q.withoutUnseen(set, stats)
 	}
-	if err := q.plan.Fit(q.float, stats, set, q.opt.Threads); err != nil {
+	if err := q.plan.FitTold(q.float, stats, set, q.opt.Threads, func(done, total int) { q.opt.Progress("weights", done, total) }); err != nil {
 		return err
 	}
 	if q.plan.Quantized() == 0 && len(set.Leave) == 0 {

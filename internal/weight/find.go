@@ -6,11 +6,25 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// Found is a constant in few bits and the node that reads it.
+// Found is a constant in few bits, without its codes, and the node that reads it.
 type Found struct {
 	*Coded
 	Node *graph.Node
 	Name string // of the value that the node reads, or of the codes where it reads these
+	load func() *Coded
+}
+
+// Load returns the constant with its codes, which take four bytes each and are kept by the caller alone.
+func (f Found) Load() *Coded { return f.load() }
+
+// bare returns a constant without its codes.
+func bare(c *Coded) *Coded {
+	if c == nil {
+		return nil
+	}
+	b := *c
+	b.Codes = nil
+	return &b
 }
 
 // Find lists the constants of few bits in all graphs of a model, in the order of the nodes that
@@ -65,22 +79,26 @@ func (f *finder) ConstTensor(name string) *tensor.Tensor {
 	return nil
 }
 
+// read is Read without the codes.
 func (f *finder) read(name string) *Coded {
 	c, ok := f.known[name]
 	if !ok {
-		c = Read(f, name)
+		c = bare(Read(f, name))
 		f.known[name] = c
 	}
 	return c
 }
 
 func (f *finder) node(n *graph.Node) []Found {
-	if c := ReadProduct(f, n); c != nil {
-		return []Found{{c, n, n.In[1]}}
+	if s := ReadStoredProduct(f, n); s != nil {
+		return []Found{{&s.Coded, n, n.In[1], s.codes}}
+	}
+	if c := bare(ReadProduct(f, n)); c != nil {
+		return []Found{{c, n, n.In[1], func() *Coded { return ReadProduct(f, n) }}}
 	}
 	if row, ok := integers[n.Op]; ok {
-		if c := f.integer(n, row); c != nil {
-			return []Found{{c, n, n.In[row.codes]}}
+		if c, t := f.integer(n, row); c != nil {
+			return []Found{{c, n, n.In[row.codes], func() *Coded { return c.with(t) }}}
 		}
 		return nil
 	}
@@ -89,28 +107,41 @@ func (f *finder) node(n *graph.Node) []Found {
 	}
 	var list []Found
 	for _, name := range n.In {
-		c := f.read(name)
+		c, load := f.read(name), func() *Coded { return Read(f, name) }
 		if t := f.ConstTensor(name); t != nil && n.Op != "Cast" {
-			c = Halves(t)
+			c, load = halves(t), func() *Coded { return Halves(t) }
 		}
 		if name != "" && c != nil {
-			list = append(list, Found{c, n, name})
+			list = append(list, Found{c, n, name, load})
 		}
 	}
 	return list
 }
 
 // Halves returns a matrix that is stored as 16-bit floats, or nil.
-func Halves(t *tensor.Tensor) *Coded {
+func Halves(t *tensor.Tensor) *Coded { return halves(t).with(t) }
+
+// halves is Halves without the codes.
+func halves(t *tensor.Tensor) *Coded {
 	f := format.ByElem(t.DType)
 	if f == nil || f.Scaled() || t.Rank() < 2 {
 		return nil
 	}
-	codes, err := f.TensorCodes(t)
+	return &Coded{Format: f, Shape: t.Shape, Params: []format.Params{{Scale: 1}}}
+}
+
+// with returns the constant with the codes that a tensor holds, nil where it is nil or the tensor holds none.
+func (c *Coded) with(t *tensor.Tensor) *Coded {
+	if c == nil {
+		return nil
+	}
+	codes, err := c.Format.TensorCodes(t)
 	if err != nil {
 		return nil
 	}
-	return &Coded{Format: f, Shape: t.Shape, Codes: codes, Params: []format.Params{{Scale: 1}}}
+	whole := *c
+	whole.Codes = codes
+	return &whole
 }
 
 // An integerRow says where an operator on codes has its weight.
@@ -140,21 +171,22 @@ func Channels(n *graph.Node) (axis int, ok bool) {
 	return row.axis, ok
 }
 
-// integer reads the weight of an operator on codes. Where the scale stands elsewhere, it is one.
-func (f *finder) integer(n *graph.Node, row integerRow) *Coded {
+// integer reads the weight of an operator on codes, without these, and the tensor that holds them. Where the scale stands
+// elsewhere, it is one.
+func (f *finder) integer(n *graph.Node, row integerRow) (*Coded, *tensor.Tensor) {
 	r := &reader{src: f}
 	t := r.constant(n, row.codes)
 	if t == nil || t.Rank() < 2 {
-		return nil
+		return nil, nil
 	}
 	c := &Coded{Format: format.ByElem(t.DType), Shape: t.Shape, Params: []format.Params{{Scale: 1}}}
 	if c.Format == nil {
-		return nil
+		return nil, nil
 	}
 	if s := r.constant(n, row.scale); row.scale >= 0 && s != nil {
 		list, err := format.Floats(s)
 		if err != nil {
-			return nil
+			return nil, nil
 		}
 		c.Params = make([]format.Params, len(list))
 		for i, v := range list {
@@ -173,10 +205,8 @@ func (f *finder) integer(n *graph.Node, row integerRow) *Coded {
 		axis, _ := Channels(n)
 		c.Block = format.Block{Kind: format.Channel, Axis: (axis + t.Rank()) % t.Rank()}
 	}
-	codes, err := c.Format.TensorCodes(t)
-	if err != nil || len(c.Params) != tensor.Elements(c.Block.ParamShape(c.Shape)) {
-		return nil
+	if len(c.Params) != tensor.Elements(c.Block.ParamShape(c.Shape)) {
+		return nil, nil
 	}
-	c.Codes = codes
-	return c
+	return c, t
 }

@@ -1,6 +1,8 @@
 package weight
 
 import (
+	"runtime"
+	"slices"
 	"testing"
 
 	"lowbit/internal/format"
@@ -27,6 +29,11 @@ func TestFind(t *testing.T) {
 		found := Find(m)
 		if len(found) != 2 || found[0].Format != f || found[0].Name != "y" || found[1].Node.Out[0] != "v" {
 			t.Errorf("%s: found %d", f.Name, len(found))
+		}
+		for _, w := range found {
+			if got := w.Load(); w.Codes != nil || got == nil || !slices.Equal(got.Codes, c.Codes) || w.Bits() != c.Bits() {
+				t.Errorf("%s: loaded %v, with %d codes before", f.Name, got, len(w.Codes))
+			}
 		}
 	}
 }
@@ -66,6 +73,34 @@ func TestFindIntegers(t *testing.T) {
 		if f.String() != want[i] {
 			t.Errorf("found %s, want %s", f, want[i])
 		}
+		if n := len(f.Load().Codes); n != tensor.Elements(f.Shape) {
+			t.Errorf("%s has %d codes", f, n)
+		}
+	}
+}
+
+// TestFindMemory holds what lists weights to keep no copies of them.
+func TestFindMemory(t *testing.T) {
+	g := &graph.Graph{Name: "g"}
+	g.SetConst("h", tensor.New(tensor.Float16, 1024, 1024))
+	g.SetConst("i", tensor.New(tensor.Int8, 1024, 1024))
+	g.SetConst("q", tensor.New(tensor.Uint8, 1024, 32, 16))
+	g.SetConst("s", tensor.New(tensor.Float32, 1024*32))
+	q := &graph.Node{Op: "MatMulNBits", Domain: Microsoft, In: []string{"x", "q", "s"}, Out: []string{"w"}}
+	for name, v := range map[string]int{"K": 1024, "N": 1024, "bits": 4, "block_size": 32} {
+		q.SetAttr(name, int64(v))
+	}
+	g.Nodes = []*graph.Node{
+		{Op: "MatMul", In: []string{"x", "h"}, Out: []string{"u"}},
+		{Op: "MatMulInteger", In: []string{"y", "i"}, Out: []string{"v"}},
+		q,
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	found := Find(&graph.Model{Opsets: []graph.Opset{{Version: 17}}, Graph: g})
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; len(found) != 3 || n > 1<<19 {
+		t.Errorf("%d weights of a million codes took %d bytes", len(found), n)
 	}
 }
 

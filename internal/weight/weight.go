@@ -59,7 +59,7 @@ func (c *Coded) Decode() *tensor.Tensor {
 
 // Bits is what the codes and the parameters take.
 func (c *Coded) Bits() int {
-	n := len(c.Codes) * c.Format.Bits
+	n := tensor.Elements(c.Shape) * c.Format.Bits
 	if !c.Format.Scaled() {
 		return n
 	}
