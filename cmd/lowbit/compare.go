@@ -80,7 +80,7 @@ type outputJSON struct {
 
 // String sums up how the outputs differ.
 func (c *compareJSON) String() string {
-	text := fmt.Sprintf("outputs over %d samples: %.2f dB, cosine %.6f, max abs %.4g, same top class %.1f %%", c.Samples, c.SQNR, c.Cosine, c.MaxAbs, 100*c.Agree)
+	text := fmt.Sprintf("outputs over %d samples: %.2f dB, cosine %.6f, max abs %s, same top class %.1f %%", c.Samples, c.SQNR, c.Cosine, report.Largest(c.MaxAbs), 100*c.Agree)
 	if len(c.Outputs) > 1 {
 		text += "; the worst " + c.worst()
 	}
@@ -161,7 +161,7 @@ func (a *app) printCompare(c *compareJSON) error {
 			if l.Alone != nil {
 				alone = fmt.Sprintf("%.1f", *l.Alone)
 			}
-			t.row(l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), fmt.Sprintf("%.4g", l.MaxAbs), report.Range(l.RangeA), report.Range(l.RangeB), spark(l.Hist.Before), spark(l.Hist.After), alone)
+			t.row(l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), report.Largest(l.MaxAbs), report.Range(l.RangeA), report.Range(l.RangeB), spark(l.Hist.Before), spark(l.Hist.After), alone)
 		}
 		if err := t.print(); err != nil {
 			return err

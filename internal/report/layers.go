@@ -69,7 +69,7 @@ func Layers(heading, text string, list []LayerRow) ([]Section, error) {
 		if l.Alone != nil {
 			last = fmt.Sprintf("%.1f", *l.Alone)
 		}
-		table.Rows = append(table.Rows, []string{l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), fmt.Sprintf("%.4g", l.MaxAbs), Range(l.Before), Range(l.After), last})
+		table.Rows = append(table.Rows, []string{l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), Largest(l.MaxAbs), Range(l.Before), Range(l.After), last})
 	}
 	return append(append([]Section{sec}, alone...), hists, table), nil
 }

@@ -90,17 +90,22 @@ func (d Diffs) Within(all Diffs) float64 {
 	return worst
 }
 
-// Cosine is the lowest of the outputs' cosines.
+// Cosine is the lowest of the cosines of the outputs that could be compared, 0 where none could for their sizes.
 func (d Diffs) Cosine() float64 {
 	least := 1.0
+	if all := d.sum(); all.n == 0 {
+		return all.Cosine()
+	}
 	for _, x := range d {
-		least = min(least, x.Cosine())
+		if x.n > 0 {
+			least = min(least, x.Cosine())
+		}
 	}
 	return least
 }
 
 // MaxAbs is the largest absolute difference.
-func (d Diffs) MaxAbs() float64 { all := d.sum(); return all.maxAbs }
+func (d Diffs) MaxAbs() float64 { all := d.sum(); return all.MaxAbs() }
 
 // Apart is how many outputs could not be compared, for their sizes differ.
 func (d Diffs) Apart() int { all := d.sum(); return all.apart }

@@ -68,12 +68,12 @@ func TestOutputsApart(t *testing.T) {
 	outs := []*graph.Value{{Name: "y"}, {Name: "z"}}
 	long, short := tensor.Float32s([]float32{1, 2, 3}, 3), tensor.Float32s([]float32{1, 2}, 2)
 	var d Diffs
-	if d.Add(outs, map[string]*tensor.Tensor{"y": long}, map[string]*tensor.Tensor{"y": short}) != 0 || d.Apart() != 1 || d.SQNR() != -Exact {
-		t.Errorf("%d apart, %.1f dB", d.Apart(), d.SQNR())
+	if d.Add(outs, map[string]*tensor.Tensor{"y": long}, map[string]*tensor.Tensor{"y": short}) != 0 || d.Apart() != 1 || d.SQNR() != -Exact || d.Cosine() != 0 {
+		t.Errorf("%d apart, %.1f dB, cosine %v", d.Apart(), d.SQNR(), d.Cosine())
 	}
 	var both Diffs
 	both.Add(outs, map[string]*tensor.Tensor{"y": long, "z": short}, map[string]*tensor.Tensor{"y": short, "z": short})
-	if both.Merge(d); both.Apart() != 2 || both.Len() != 2 || both.SQNR() != Exact {
-		t.Errorf("%d apart, %d elements, %.1f dB", both.Apart(), both.Len(), both.SQNR())
+	if both.Merge(d); both.Apart() != 2 || both.Len() != 2 || both.SQNR() != Exact || both.Cosine() != 1 {
+		t.Errorf("%d apart, %d elements, %.1f dB, cosine %v", both.Apart(), both.Len(), both.SQNR(), both.Cosine())
 	}
 }
