@@ -21,7 +21,7 @@ type Comparison struct {
 	Cosine  float64 // 0 where an element is not finite in one model alone
 	MaxAbs  float64 // greatest difference of two elements; math.MaxFloat64 where one of two is not finite
 	Outputs []OutputComparison
-	Agree   float64 // share of samples, from 0 to 1, with the same largest element of the first output
+	Agree   float64 // share of samples, from 0 to 1, with the same largest element of the first output, or the same whole numbers where none is floats
 	Apart   int     // outputs of other sizes, which are not compared
 }
 

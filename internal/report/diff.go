@@ -163,13 +163,18 @@ func Floats(t *tensor.Tensor) []float32 {
 		if err != nil {
 			return nil
 		}
-		y := make([]float32, len(x))
-		for i, v := range x {
-			y[i] = float32(v)
-		}
-		return y
+		return narrowed(x)
 	}
 	return nil
+}
+
+// narrowed rounds numbers to float32.
+func narrowed(x []float64) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(v)
+	}
+	return y
 }
 
 // InTop says whether element i is among the k largest of x; of equal elements the first counts as
