@@ -33,7 +33,7 @@ func compareCmd(a *app) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.compare(cmd, args[0], args[1], c) },
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.layers, "per-layer", false, "compare every value that both models compute: noise, ranges, histograms, and the sensitivity of each layer")
+	f.BoolVar(&c.layers, "per-layer", false, "compare every value that both models compute: noise, ranges, histograms, and, on 16 samples at most, the sensitivity of each layer")
 	f.StringVar(&c.page, "report", "", "with --per-layer: write a page with plots to this file, such as report.html")
 	f.Var(&c.minSQNR, "min-sqnr", "fail unless the outputs reach this ratio, such as 30dB")
 	c.backend.add(cmd)

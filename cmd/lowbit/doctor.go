@@ -49,6 +49,7 @@ type doctorJSON struct {
 	Healthy bool        `json:"healthy"`
 	Samples int         `json:"samples"`
 	SQNR    float64     `json:"sqnr_db"`
+	Few     int         `json:"sqnr_samples"` // that it and all ratios are of: some of the samples
 	Metric  *metricJSON `json:"metric,omitempty"`
 	Causes  []causeJSON `json:"causes"`
 	Layers  []lossJSON  `json:"layers"`
@@ -220,7 +221,7 @@ func (a *app) scoreBy(src *dataset.Source, m *metric, offset int) func(ctx conte
 
 // diagnosed is a diagnosis as it is printed.
 func diagnosed(d *lowbit.Diagnosis, m *metric, samples int) *doctorJSON {
-	out := &doctorJSON{Schema: doctorSchema, Healthy: d.Healthy, Samples: samples, SQNR: d.SQNR, Causes: []causeJSON{}, Layers: []lossJSON{}, Notes: []string{}}
+	out := &doctorJSON{Schema: doctorSchema, Healthy: d.Healthy, Samples: samples, SQNR: d.SQNR, Few: d.Samples, Causes: []causeJSON{}, Layers: []lossJSON{}, Notes: []string{}}
 	out.Notes = append(out.Notes, d.Warnings...)
 	if d.Score != nil {
 		out.Metric = &metricJSON{m.name, d.Score[0], d.Score[1]}
@@ -282,7 +283,7 @@ func (a *app) printDoctor(d *doctorJSON) error {
 	if !d.Healthy {
 		state = "not healthy"
 	}
-	line := fmt.Sprintf("%s: the outputs keep %.1f dB", state, d.SQNR)
+	line := fmt.Sprintf("%s: the outputs keep %.1f dB on %d samples", state, d.SQNR, d.Few)
 	if d.Metric != nil {
 		line += fmt.Sprintf(", %s %.4g, in float %.4g, on %d samples", d.Metric.Name, d.Metric.Quantized, d.Metric.Float, d.Samples)
 	}

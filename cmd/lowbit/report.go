@@ -172,7 +172,7 @@ func (d *doctorJSON) row() []string {
 // section lists what doctor found wrong with the model that it mended.
 func (d *doctorJSON) section() (*report.Section, error) {
 	sec := &report.Section{Heading: d.Fixed.Output, Header: []string{"cause", "node", "operator", "evidence", "effect", "fix"}}
-	sec.Text = fmt.Sprintf("Mended by doctor: %.2f → %.2f dB at the outputs over %d samples. %s", d.SQNR, d.Fixed.SQNR, d.Samples, strings.Join(d.Fixed.Made, "; "))
+	sec.Text = fmt.Sprintf("Mended by doctor: %.2f → %.2f dB at the outputs over %d samples. %s", d.SQNR, d.Fixed.SQNR, d.Few, strings.Join(d.Fixed.Made, "; "))
 	for _, c := range d.Causes {
 		sec.Rows = append(sec.Rows, []string{c.Cause, c.Name, c.Op, c.Evidence, c.Effect, c.Fix})
 	}

@@ -87,7 +87,7 @@ func sensitivity(list []LayerRow) ([]Section, error) {
 	list = list[:min(len(list), shownAlone)]
 	var names []string
 	var alone []float64
-	s := Section{Heading: "Sensitivity", Text: "What is left of the outputs when a layer alone is quantized, the most sensitive first; and what is left of the layer's own result when its weights alone are, or its input alone.",
+	s := Section{Heading: "Sensitivity", Text: "What is left of the outputs, on 16 samples at most, when a layer alone is quantized, the most sensitive first; and what is left of the layer's own result when its weights alone are, or its input alone.",
 		Header: []string{"layer", "outputs, alone dB", "result by weights dB", "result by input dB"}}
 	for _, l := range list {
 		names, alone = append(names, l.Name), append(alone, *l.Alone)
