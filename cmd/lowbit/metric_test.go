@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -49,5 +50,13 @@ func TestSurprise(t *testing.T) {
 	flat := map[string]*tensor.Tensor{"logits": tensor.Float32s(make([]float32, 8), 1, 8)}
 	if _, _, err := surprise(outs, flat, s, 0); err == nil || !strings.Contains(err.Error(), "logits") {
 		t.Errorf("a classifier: %v", err)
+	}
+}
+
+// TestMetricsInJSON writes metrics that no JSON number holds.
+func TestMetricsInJSON(t *testing.T) {
+	b, err := json.Marshal(writable(map[string]float64{"mse": math.NaN(), "ppl": math.Inf(1), "top1": 0.5}))
+	if want := `{"mse":null,"ppl":1.7976931348623157e+308,"top1":0.5}`; err != nil || string(b) != want {
+		t.Errorf("%s, %v; want %s", b, err, want)
 	}
 }
