@@ -164,7 +164,7 @@ func weightFormats(list []weightJSON) map[string]int {
 	return sum
 }
 
-// count adds up nodes and parameters over all graphs.
+// count adds up nodes and parameters over all graphs. Exporters write weights as Constant nodes too.
 func count(g *graph.Model, r *inspectJSON) {
 	for n := range everyNode(g) {
 		r.Nodes++
@@ -173,12 +173,23 @@ func count(g *graph.Model, r *inspectJSON) {
 			r.Unknown = append(r.Unknown, name)
 		}
 	}
+	add := func(t *tensor.Tensor) {
+		r.Parameters += t.Len()
+		r.Types[t.DType.String()] += t.Len()
+	}
 	for s := range g.Graph.Graphs() {
 		for _, c := range s.Consts() {
 			if c.Tensor != nil {
-				r.Parameters += c.Tensor.Len()
-				r.Types[c.Tensor.DType.String()] += c.Tensor.Len()
+				add(c.Tensor)
 			}
+		}
+	}
+	for n := range everyNode(g) {
+		if graph.CanonicalDomain(n.Domain) != "" || n.Op != "Constant" {
+			continue
+		}
+		if out, err := op.EvalConstant(n, g.Opset(""), nil); err == nil && out[0].Kind == tensor.Dense {
+			add(out[0])
 		}
 	}
 }
