@@ -74,7 +74,7 @@ func (c *converter) half(n *graph.Node) error {
 	for i, name := range n.In {
 		switch {
 		case !c.isFloat(name):
-		case plan.Halves(n, opset, i):
+		case plan.Halves(n, opset, i, c.to):
 			s, err := c.shorten(name)
 			if err != nil {
 				return err
@@ -86,7 +86,7 @@ func (c *converter) half(n *graph.Node) error {
 	}
 	c.nodes = append(c.nodes, n)
 	for i, name := range n.Out {
-		if !c.isFloat(name) || !plan.HalvesOut(n, opset, i) {
+		if !c.isFloat(name) || !plan.HalvesOut(n, opset, i, c.to) {
 			continue
 		}
 		if c.m.Graph.Output(name) == nil {
