@@ -161,7 +161,7 @@ func (a *app) printCompare(c *compareJSON) error {
 			if l.Alone != nil {
 				alone = fmt.Sprintf("%.1f", *l.Alone)
 			}
-			t.row(l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), report.Largest(l.MaxAbs), report.Range(l.RangeA), report.Range(l.RangeB), spark(l.Hist.Before), spark(l.Hist.After), alone)
+			t.row(l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), report.Largest(l.MaxAbs), report.Range(l.RangeA, l.Hist.Before), report.Range(l.RangeB, l.Hist.After), spark(l.Hist.Before), spark(l.Hist.After), alone)
 		}
 		if err := t.print(); err != nil {
 			return err

@@ -202,7 +202,7 @@ func (r *quantizeJSON) section() (*report.Section, error) {
 	for _, l := range noisy {
 		names, sqnr = append(names, l.Name), append(sqnr, *l.SQNR)
 	}
-	plot, err := report.Bars("Weights with the most noise", "SQNR dB", names, sqnr)
+	plot, err := report.Ratios("Weights with the most noise", "SQNR dB", names, sqnr)
 	if err != nil {
 		return nil, err
 	}
