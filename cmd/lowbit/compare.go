@@ -80,12 +80,12 @@ type outputJSON struct {
 
 // String sums up how the outputs differ.
 func (c *compareJSON) String() string {
-	text := fmt.Sprintf("outputs over %d samples: %.2f dB, cosine %.6f, max abs %s, same top class %.1f %%", c.Samples, c.SQNR, c.Cosine, report.Largest(c.MaxAbs), 100*c.Agree)
+	text := fmt.Sprintf("outputs over %s: %.2f dB, cosine %.6f, max abs %s, same top class %s", report.Count(c.Samples, "sample"), c.SQNR, c.Cosine, report.Largest(c.MaxAbs), report.Percent(c.Agree))
 	if len(c.Outputs) > 1 {
 		text += "; the worst " + c.worst()
 	}
 	if c.Apart > 0 {
-		text += fmt.Sprintf("; %d outputs of other sizes are not compared", c.Apart)
+		text += fmt.Sprintf("; not compared for other sizes: %s", report.Count(c.Apart, "output"))
 	}
 	return text
 }

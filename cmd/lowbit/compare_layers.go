@@ -141,6 +141,6 @@ func compareSections(heading string, c *compareJSON) ([]report.Section, error) {
 		rows = append(rows, report.LayerRow{Name: l.Name, SQNR: l.SQNR, Cosine: l.Cosine, MaxAbs: l.MaxAbs, Before: l.RangeA, After: l.RangeB, Hist: l.Hist,
 			Alone: l.Alone, Weights: l.Weights, Input: l.Acts})
 	}
-	text := fmt.Sprintf("Outputs over %d samples: %.2f dB, cosine %.6f, largest difference %s, the same top class on %.1f %%.", c.Samples, c.SQNR, c.Cosine, report.Largest(c.MaxAbs), 100*c.Agree)
+	text := fmt.Sprintf("Outputs over %s: %.2f dB, cosine %.6f, largest difference %s, the same top class on %s.", report.Count(c.Samples, "sample"), c.SQNR, c.Cosine, report.Largest(c.MaxAbs), report.Percent(c.Agree))
 	return report.Layers(heading, text, rows)
 }

@@ -13,6 +13,7 @@ import (
 	"lowbit/internal/atomicfile"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
+	"lowbit/internal/report"
 )
 
 type doctorFlags struct {
@@ -283,9 +284,9 @@ func (a *app) printDoctor(d *doctorJSON) error {
 	if !d.Healthy {
 		state = "not healthy"
 	}
-	line := fmt.Sprintf("%s: the outputs keep %.1f dB on %d samples", state, d.SQNR, d.Few)
+	line := fmt.Sprintf("%s: the outputs keep %.1f dB on %s", state, d.SQNR, report.Count(d.Few, "sample"))
 	if d.Metric != nil {
-		line += fmt.Sprintf(", %s %.4g, in float %.4g, on %d samples", d.Metric.Name, d.Metric.Quantized, d.Metric.Float, d.Samples)
+		line += fmt.Sprintf(", %s %.4g, in float %.4g, on %s", d.Metric.Name, d.Metric.Quantized, d.Metric.Float, report.Count(d.Samples, "sample"))
 	}
 	if d.Fixed != nil {
 		line += fmt.Sprintf("; mended %.1f dB", d.Fixed.SQNR)

@@ -13,6 +13,7 @@ import (
 	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
+	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 )
 
@@ -114,7 +115,7 @@ func (a *app) printEval(list []*metric, g *grades) error {
 		if a.json {
 			continue
 		}
-		if err := a.printf("%s %.6g on %d samples\n", m.name, g.means[i], g.samples); err != nil {
+		if err := a.printf("%s %.6g on %s\n", m.name, g.means[i], report.Count(g.samples, "sample")); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
+	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
@@ -84,7 +85,7 @@ func (a *app) inspect(path string) error {
 func (a *app) printInspection(path string, r *inspectJSON) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: IR %d, opsets %s, made by %q, %d bytes\n", path, r.IR, opsets(r.Opsets), r.Producer, r.Bytes)
-	fmt.Fprintf(&b, "%d nodes, %d parameters (%s)\n", r.Nodes, r.Parameters, counts(r.Types))
+	fmt.Fprintf(&b, "%s, %s (%s)\n", report.Count(r.Nodes, "node"), report.Count(r.Parameters, "parameter"), counts(r.Types))
 	if len(r.Weights) > 0 {
 		fmt.Fprintf(&b, "weights of few bits: %s\n", counts(weightFormats(r.Weights)))
 	}

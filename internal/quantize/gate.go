@@ -44,7 +44,7 @@ func (g *Gate) warnings() (list []string) {
 		}
 	}
 	if g.SQNR < poorSQNR {
-		list = append(list, fmt.Sprintf("the quantized network differs much from the float one: %.1f dB, the same top class on %.0f %% of %d samples", g.SQNR, 100*g.Agree, g.Samples))
+		list = append(list, fmt.Sprintf("the quantized network differs much from the float one: %.1f dB, the same top class on %s of %s", g.SQNR, report.Percent(g.Agree), report.Count(g.Samples, "sample")))
 	}
 	return list
 }
