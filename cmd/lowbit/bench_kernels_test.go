@@ -44,3 +44,16 @@ func TestLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestLatency holds the figures of a few runs: the median of an even number lies between two, and 95 % of twenty are nineteen.
+func TestLatency(t *testing.T) {
+	for n, want := range map[int]latencyJSON{1: {1, 1, 1}, 2: {1, 1.5, 2}, 3: {1, 2, 3}, 20: {1, 10.5, 19}, 100: {1, 50.5, 95}} {
+		var times []time.Duration
+		for i := range n {
+			times = append(times, time.Duration(n-i)*time.Millisecond)
+		}
+		if got := latencyOf(times); got != want {
+			t.Errorf("%d runs: %v, not %v", n, got, want)
+		}
+	}
+}
