@@ -17,6 +17,7 @@ type progress struct {
 	stage string
 	ended bool // the stage has come to its end, and may begin again
 	start time.Time
+	from  int       // what was done at the start: the rate is of what came since
 	last  time.Time // of an update that was shown, whatever its stage
 }
 
@@ -38,7 +39,7 @@ func (p *progress) update(stage string, done, total int) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	if stage != p.stage || p.ended && done < total {
-		p.stage, p.start = stage, now
+		p.stage, p.start, p.from = stage, now, done
 	}
 	if p.ended = done == total; p.last.IsZero() {
 		p.last = now
@@ -51,27 +52,33 @@ func (p *progress) update(stage string, done, total int) {
 		return
 	}
 	p.last = now
-	rate := float64(done) / max(now.Sub(p.start).Seconds(), 1e-3)
-	left := time.Duration(float64(total-done) / max(rate, 1e-9) * float64(time.Second)).Round(time.Second)
+	known := now.Sub(p.start) >= rateAfter && done > p.from
+	rate := float64(done-p.from) / max(now.Sub(p.start).Seconds(), 1e-3)
+	left := time.Duration(float64(total-done) / max(rate, 1e-3) * float64(time.Second)).Round(time.Second)
 	if p.bar {
-		p.draw(stage, done, total, rate, left)
+		pace := ""
+		if known {
+			pace = fmt.Sprintf("  %.1f/s  %v left", rate, left)
+		}
+		p.draw(stage, done, total, pace)
 		return
 	}
 	text := fmt.Sprintf("%s: %d of %d", stage, done, total)
-	if now.Sub(p.start) >= rateAfter {
+	told := map[string]any{"stage": stage, "done": done, "total": total}
+	if known {
 		text += fmt.Sprintf(", %.1f/s, %v left", rate, left)
+		told["per_second"], told["seconds_left"] = rate, left.Seconds()
 	}
-	p.a.line("progress", text,
-		map[string]any{"stage": stage, "done": done, "total": total, "per_second": rate, "seconds_left": left.Seconds()})
+	p.a.line("progress", text, told)
 }
 
-// barLine is a bar and what it tells, in one line of a terminal of so many columns, or of 80 where that is 0.
-func barLine(columns int, stage string, done, total int, rate float64, left time.Duration) string {
+// barLine is a bar and what it tells, the pace last, in one line of a terminal of so many columns, or of 80 where that is 0.
+func barLine(columns int, stage string, done, total int, pace string) string {
 	head := fmt.Sprintf("%-10s ", stage)
-	tail := fmt.Sprintf(" %d/%d  %.1f/s  %v left ", done, total, rate, left)
+	tail := fmt.Sprintf(" %d/%d%s ", done, total, pace)
 	width := min(30, cmp.Or(columns, 80)-1-len("[]")-len(head)-len(tail))
 	if width < 5 { // a line that is wrapped cannot be taken away
-		text := fmt.Sprintf("%s%d/%d  %v left ", head, done, total, left)
+		text := fmt.Sprintf("%s%d/%d%s ", head, done, total, pace)
 		return text[:min(len(text), max(columns-1, 0))]
 	}
 	full := width * done / total
@@ -89,9 +96,9 @@ func (a *app) clearBar() {
 }
 
 // draw replaces the bar on the terminal's last line, and removes it when the work is done.
-func (p *progress) draw(stage string, done, total int, rate float64, left time.Duration) {
+func (p *progress) draw(stage string, done, total int, pace string) {
 	p.a.drawn.Store(done < total)
-	fmt.Fprint(p.a.err, "\r", barLine(columns(p.a.err), stage, done, total, rate, left))
+	fmt.Fprint(p.a.err, "\r", barLine(columns(p.a.err), stage, done, total, pace))
 	if done == total {
 		fmt.Fprint(p.a.err, clearLine)
 	}
