@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +56,17 @@ func TestLatency(t *testing.T) {
 		}
 		if got := latencyOf(times); got != want {
 			t.Errorf("%d runs: %v, not %v", n, got, want)
+		}
+	}
+}
+
+// TestWinogradIsExplained says of kernels in Winograd's form, and of no others, that they may pass the limit.
+func TestWinogradIsExplained(t *testing.T) {
+	for kernel, want := range map[string]bool{"f32 Winograd conv 3x3": true, "f32 conv 3x3": false} {
+		var b bytes.Buffer
+		r := &benchJSON{Kernels: []kernelJSON{{Kernel: kernel, Micros: 1, GOPS: 150, Limit: 1.5}}}
+		if err := r.printProfile(&app{out: &stdout{w: &b}}); err != nil || strings.Contains(b.String(), winogradPasses) != want {
+			t.Errorf("%s: %s (%v)", kernel, &b, err)
 		}
 	}
 }
