@@ -18,10 +18,10 @@ type CompareOptions struct {
 type Comparison struct {
 	Samples int
 	SQNR    float64 // signal of the first model to its distance from the second, in dB; 999 where nothing differs
-	Cosine  float64
-	MaxAbs  float64 // greatest difference of two elements
+	Cosine  float64 // 0 where an element is not finite in one model alone
+	MaxAbs  float64 // greatest difference of two elements; math.MaxFloat64 where one of two is not finite
 	Outputs []OutputComparison
-	Agree   float64 // share of samples, from 0 to 1, with the same largest element of the first output
+	Agree   float64 // share of samples, from 0 to 1, with the same largest element of the first output, or the same whole numbers where none is floats
 	Apart   int     // outputs of other sizes, which are not compared
 }
 

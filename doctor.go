@@ -28,6 +28,7 @@ type DiagnoseOptions struct {
 type Diagnosis struct {
 	Healthy  bool
 	SQNR     float64     // of the outputs, dB
+	Samples  int         // that SQNR, Causes and Layers are of; scores are of all samples
 	Score    *[2]float64 // of the float model and of the quantized one; nil without DiagnoseOptions.Score
 	Causes   []Cause     // the worst first
 	Layers   []Layer     // in the order of the network
@@ -82,7 +83,7 @@ func Diagnose(ctx context.Context, float, quantized *Model, o DiagnoseOptions) (
 	if err != nil {
 		return nil, fault.At(quantized.path, err)
 	}
-	out := &Diagnosis{Healthy: d.Healthy, SQNR: d.SQNR, Score: d.Score, Causes: d.Causes, Layers: d.Layers, Warnings: d.Warnings}
+	out := &Diagnosis{Healthy: d.Healthy, SQNR: d.SQNR, Samples: len(j.Samples), Score: d.Score, Causes: d.Causes, Layers: d.Layers, Warnings: d.Warnings}
 	if f := d.Fixed; f != nil {
 		out.Fixed = &Fixed{Model: madeFrom(f.Model, quantized.path, float, quantized), SQNR: f.SQNR, Score: f.Score, Made: f.Made}
 	}

@@ -15,6 +15,7 @@ import (
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
+	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 )
 
@@ -141,12 +142,12 @@ func (a *app) feed(m *lowbit.Model, b *benchFlags) (feed, error) {
 	return b.inputs(inputs, types, a.seed)
 }
 
-// latencyOf sums up the times of runs in milliseconds.
+// latencyOf sums up the times of runs in milliseconds: 95 of 100 take no longer than the last figure.
 func latencyOf(times []time.Duration) latencyJSON {
 	slices.Sort(times)
 	ms := func(i int) float64 { return float64(times[i].Nanoseconds()) / 1e6 }
 	n := len(times)
-	return latencyJSON{ms(0), ms(n / 2), ms(n * 95 / 100)}
+	return latencyJSON{ms(0), (ms((n-1)/2) + ms(n/2)) / 2, ms((95*n+99)/100 - 1)}
 }
 
 // measure runs the model for the warm-up and then for the duration, at least once.
@@ -172,8 +173,8 @@ func (a *app) printBench(path string, r *benchJSON, kernels bool) error {
 			return err
 		}
 	}
-	return a.printf("%s: median %.3f ms, min %.3f, p95 %.3f over %d runs; %.1f per second, %d threads, %.1f ms from opening to the first answer, peak memory %.1f MB\n",
-		path, r.Latency.Median, r.Latency.Min, r.Latency.P95, r.Runs, r.Throughput, r.Threads, r.Load, float64(r.PeakRSS)/1e6)
+	return a.printf("%s: median %.3f ms, min %.3f, p95 %.3f over %s; %.1f per second, %s, %.1f ms from opening to the first answer, peak memory %.1f MB\n",
+		path, r.Latency.Median, r.Latency.Min, r.Latency.P95, report.Count(r.Runs, "run"), r.Throughput, report.Count(r.Threads, "thread"), r.Load, float64(r.PeakRSS)/1e6)
 }
 
 // types are those of the inputs to measure with. It sets the batch to what the model fixes, or a

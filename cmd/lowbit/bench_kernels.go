@@ -164,8 +164,16 @@ func (r *benchJSON) printProfile(a *app) error {
 			}
 		}
 	}
+	if slices.ContainsFunc(r.Kernels, func(k kernelJSON) bool { return k.Limit > 0 && strings.Contains(k.Kernel, "Winograd") }) {
+		if err := a.printf("%s\n", winogradPasses); err != nil {
+			return err
+		}
+	}
 	return r.printSlower(a, total)
 }
+
+// winogradPasses says why a kernel may seem faster than its instruction.
+const winogradPasses = "Winograd's form multiplies less than GOP/s counts, and may pass the limit"
 
 // limited lists the limits that some kernel is held against.
 func (r *benchJSON) limited() []string {

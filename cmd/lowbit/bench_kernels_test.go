@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +43,30 @@ func TestLimit(t *testing.T) {
 	for ms, want := range map[float64]int{1: 100, 5: 50, 1000: 3} {
 		if n := b.profileRuns(ms); n != want {
 			t.Errorf("%d runs of %g ms, not %d", n, ms, want)
+		}
+	}
+}
+
+// TestLatency holds the figures of a few runs: the median of an even number lies between two, and 95 % of twenty are nineteen.
+func TestLatency(t *testing.T) {
+	for n, want := range map[int]latencyJSON{1: {1, 1, 1}, 2: {1, 1.5, 2}, 3: {1, 2, 3}, 20: {1, 10.5, 19}, 100: {1, 50.5, 95}} {
+		var times []time.Duration
+		for i := range n {
+			times = append(times, time.Duration(n-i)*time.Millisecond)
+		}
+		if got := latencyOf(times); got != want {
+			t.Errorf("%d runs: %v, not %v", n, got, want)
+		}
+	}
+}
+
+// TestWinogradIsExplained says of kernels in Winograd's form, and of no others, that they may pass the limit.
+func TestWinogradIsExplained(t *testing.T) {
+	for kernel, want := range map[string]bool{"f32 Winograd conv 3x3": true, "f32 conv 3x3": false} {
+		var b bytes.Buffer
+		r := &benchJSON{Kernels: []kernelJSON{{Kernel: kernel, Micros: 1, GOPS: 150, Limit: 1.5}}}
+		if err := r.printProfile(&app{out: &stdout{w: &b}}); err != nil || strings.Contains(b.String(), winogradPasses) != want {
+			t.Errorf("%s: %s (%v)", kernel, &b, err)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func compareCmd(a *app) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.compare(cmd, args[0], args[1], c) },
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.layers, "per-layer", false, "compare every value that both models compute: noise, ranges, histograms, and the sensitivity of each layer")
+	f.BoolVar(&c.layers, "per-layer", false, "compare every value that both models compute: noise, ranges, histograms, and, on 16 samples at most, the sensitivity of each layer")
 	f.StringVar(&c.page, "report", "", "with --per-layer: write a page with plots to this file, such as report.html")
 	f.Var(&c.minSQNR, "min-sqnr", "fail unless the outputs reach this ratio, such as 30dB")
 	c.backend.add(cmd)
@@ -80,12 +80,12 @@ type outputJSON struct {
 
 // String sums up how the outputs differ.
 func (c *compareJSON) String() string {
-	text := fmt.Sprintf("outputs over %d samples: %.2f dB, cosine %.6f, max abs %.4g, same top class %.1f %%", c.Samples, c.SQNR, c.Cosine, c.MaxAbs, 100*c.Agree)
+	text := fmt.Sprintf("outputs over %s: %.2f dB, cosine %.6f, max abs %s, same top class %s", report.Count(c.Samples, "sample"), c.SQNR, c.Cosine, report.Largest(c.MaxAbs), report.Percent(c.Agree))
 	if len(c.Outputs) > 1 {
 		text += "; the worst " + c.worst()
 	}
 	if c.Apart > 0 {
-		text += fmt.Sprintf("; %d outputs of other sizes are not compared", c.Apart)
+		text += fmt.Sprintf("; not compared for other sizes: %s", report.Count(c.Apart, "output"))
 	}
 	return text
 }
@@ -161,7 +161,7 @@ func (a *app) printCompare(c *compareJSON) error {
 			if l.Alone != nil {
 				alone = fmt.Sprintf("%.1f", *l.Alone)
 			}
-			t.row(l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), fmt.Sprintf("%.4g", l.MaxAbs), report.Range(l.RangeA), report.Range(l.RangeB), spark(l.Hist.Before), spark(l.Hist.After), alone)
+			t.row(l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), report.Largest(l.MaxAbs), report.Range(l.RangeA, l.Hist.Before), report.Range(l.RangeB, l.Hist.After), spark(l.Hist.Before), spark(l.Hist.After), alone)
 		}
 		if err := t.print(); err != nil {
 			return err

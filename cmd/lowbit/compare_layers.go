@@ -46,15 +46,20 @@ func (s *spans) see(name string, x, y []float32) {
 // histBins is how finely histograms are told.
 const histBins = 48
 
-// fill writes what was seen of a layer.
+// fill writes what was seen of a layer. A model in which no value was finite has a range of zeros and counts none.
 func (s *spans) fill(l *layerDifJSON) {
+	l.Hist = report.Hist{Before: []uint64{}, After: []uint64{}}
 	p := s.by[l.Name]
-	if p == nil || !p[0].Seen() || !p[1].Seen() {
+	if p == nil || !p[0].Seen() && !p[1].Seen() {
 		return
 	}
-	l.RangeA = [2]float64{float64(p[0].Min), float64(p[0].Max)}
-	l.RangeB = [2]float64{float64(p[1].Min), float64(p[1].Max)}
-	lo, hi := min(l.RangeA[0], l.RangeB[0]), max(l.RangeA[1], l.RangeB[1])
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for i, r := range []*[2]float64{&l.RangeA, &l.RangeB} {
+		if p[i].Seen() {
+			*r = [2]float64{float64(p[i].Min), float64(p[i].Max)}
+			lo, hi = min(lo, r[0]), max(hi, r[1])
+		}
+	}
 	if hi <= lo {
 		hi = lo + max(1e-6, math.Abs(lo)) // a constant
 	}
@@ -136,6 +141,6 @@ func compareSections(heading string, c *compareJSON) ([]report.Section, error) {
 		rows = append(rows, report.LayerRow{Name: l.Name, SQNR: l.SQNR, Cosine: l.Cosine, MaxAbs: l.MaxAbs, Before: l.RangeA, After: l.RangeB, Hist: l.Hist,
 			Alone: l.Alone, Weights: l.Weights, Input: l.Acts})
 	}
-	text := fmt.Sprintf("Outputs over %d samples: %.2f dB, cosine %.6f, largest difference %.4g, the same top class on %.1f %%.", c.Samples, c.SQNR, c.Cosine, c.MaxAbs, 100*c.Agree)
+	text := fmt.Sprintf("Outputs over %s: %.2f dB, cosine %.6f, largest difference %s, the same top class on %s.", report.Count(c.Samples, "sample"), c.SQNR, c.Cosine, report.Largest(c.MaxAbs), report.Percent(c.Agree))
 	return report.Layers(heading, text, rows)
 }

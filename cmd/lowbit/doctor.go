@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 
@@ -13,6 +14,7 @@ import (
 	"lowbit/internal/atomicfile"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
+	"lowbit/internal/report"
 )
 
 type doctorFlags struct {
@@ -49,6 +51,7 @@ type doctorJSON struct {
 	Healthy bool        `json:"healthy"`
 	Samples int         `json:"samples"`
 	SQNR    float64     `json:"sqnr_db"`
+	Few     int         `json:"sqnr_samples"` // that it and all ratios are of: some of the samples
 	Metric  *metricJSON `json:"metric,omitempty"`
 	Causes  []causeJSON `json:"causes"`
 	Layers  []lossJSON  `json:"layers"`
@@ -220,16 +223,17 @@ func (a *app) scoreBy(src *dataset.Source, m *metric, offset int) func(ctx conte
 
 // diagnosed is a diagnosis as it is printed.
 func diagnosed(d *lowbit.Diagnosis, m *metric, samples int) *doctorJSON {
-	out := &doctorJSON{Schema: doctorSchema, Healthy: d.Healthy, Samples: samples, SQNR: d.SQNR, Causes: []causeJSON{}, Layers: []lossJSON{}, Notes: []string{}}
+	out := &doctorJSON{Schema: doctorSchema, Healthy: d.Healthy, Samples: samples, SQNR: d.SQNR, Few: d.Samples, Causes: []causeJSON{}, Layers: []lossJSON{}, Notes: []string{}}
 	out.Notes = append(out.Notes, d.Warnings...)
 	if d.Score != nil {
-		out.Metric = &metricJSON{m.name, d.Score[0], d.Score[1]}
+		out.Metric = &metricJSON{m.name, finite(d.Score[0]), finite(d.Score[1])}
 	}
 	for _, c := range d.Causes {
 		j := causeJSON{Name: c.Name, Op: c.Op, Value: c.Value, Cause: c.Cause, Evidence: c.Evidence, Fix: c.Fix, Alone: c.Alone, Without: c.Without}
 		j.Effect = fmt.Sprintf("alone it leaves %.1f dB of the outputs; without it they reach %.1f dB, with it %.1f dB", c.Alone, c.Without, d.SQNR)
 		if c.Scores != nil {
-			j.Metric, j.MetricWO = &c.Scores[0], &c.Scores[1]
+			alone, without := finite(c.Scores[0]), finite(c.Scores[1])
+			j.Metric, j.MetricWO = &alone, &without
 			j.Effect = fmt.Sprintf("alone it takes %s from %.4g to %.4g, without it %s is %.4g; %s", m.name, d.Score[0], c.Scores[0], m.name, c.Scores[1], j.Effect)
 		}
 		out.Causes = append(out.Causes, j)
@@ -240,10 +244,19 @@ func diagnosed(d *lowbit.Diagnosis, m *metric, samples int) *doctorJSON {
 	if f := d.Fixed; f != nil {
 		out.Fixed = &fixedJSON{SQNR: f.SQNR, Made: f.Made}
 		if d.Score != nil {
-			out.Fixed.Metric = &f.Score
+			score := finite(f.Score)
+			out.Fixed.Metric = &score
 		}
 	}
 	return out
+}
+
+// finite is a score as JSON can have it: what is none, or has no bound, is the largest number.
+func finite(score float64) float64 {
+	if score != score {
+		return math.MaxFloat64
+	}
+	return max(-math.MaxFloat64, min(score, math.MaxFloat64))
 }
 
 // applyDoctor writes the mended model and its report where that is asked for.
@@ -282,9 +295,9 @@ func (a *app) printDoctor(d *doctorJSON) error {
 	if !d.Healthy {
 		state = "not healthy"
 	}
-	line := fmt.Sprintf("%s: the outputs keep %.1f dB", state, d.SQNR)
+	line := fmt.Sprintf("%s: the outputs keep %.1f dB on %s", state, d.SQNR, report.Count(d.Few, "sample"))
 	if d.Metric != nil {
-		line += fmt.Sprintf(", %s %.4g, in float %.4g, on %d samples", d.Metric.Name, d.Metric.Quantized, d.Metric.Float, d.Samples)
+		line += fmt.Sprintf(", %s %.4g, in float %.4g, on %s", d.Metric.Name, d.Metric.Quantized, d.Metric.Float, report.Count(d.Samples, "sample"))
 	}
 	if d.Fixed != nil {
 		line += fmt.Sprintf("; mended %.1f dB", d.Fixed.SQNR)

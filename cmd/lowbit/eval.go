@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/fault"
+	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 )
 
@@ -113,14 +115,25 @@ func (a *app) printEval(list []*metric, g *grades) error {
 		if a.json {
 			continue
 		}
-		if err := a.printf("%s %.6g on %d samples\n", m.name, g.means[i], g.samples); err != nil {
+		if err := a.printf("%s %.6g on %s\n", m.name, g.means[i], report.Count(g.samples, "sample")); err != nil {
 			return err
 		}
 	}
 	if a.json {
-		return a.printJSON(map[string]any{"schema": "lowbit.eval/v1", "samples": g.samples, "metrics": named})
+		return a.printJSON(map[string]any{"schema": "lowbit.eval/v1", "samples": g.samples, "metrics": writable(named)})
 	}
 	return nil
+}
+
+// writable has metrics as JSON can: the largest numbers for infinities, as of a perplexity that has no bound, and null for what is none.
+func writable(metrics map[string]float64) map[string]any {
+	list := map[string]any{}
+	for name, v := range metrics {
+		if list[name] = max(-math.MaxFloat64, min(v, math.MaxFloat64)); v != v {
+			list[name] = nil
+		}
+	}
+	return list
 }
 
 // judge holds the first metric against --min and --max.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"lowbit/internal/op"
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
+	"lowbit/internal/report"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
 )
@@ -84,7 +86,7 @@ func (a *app) inspect(path string) error {
 func (a *app) printInspection(path string, r *inspectJSON) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: IR %d, opsets %s, made by %q, %d bytes\n", path, r.IR, opsets(r.Opsets), r.Producer, r.Bytes)
-	fmt.Fprintf(&b, "%d nodes, %d parameters (%s)\n", r.Nodes, r.Parameters, counts(r.Types))
+	fmt.Fprintf(&b, "%s, %s (%s)\n", report.Count(r.Nodes, "node"), report.Count(r.Parameters, "parameter"), counts(r.Types))
 	if len(r.Weights) > 0 {
 		fmt.Fprintf(&b, "weights of few bits: %s\n", counts(weightFormats(r.Weights)))
 	}
@@ -164,7 +166,7 @@ func weightFormats(list []weightJSON) map[string]int {
 	return sum
 }
 
-// count adds up nodes and parameters over all graphs.
+// count adds up nodes and parameters over all graphs. Exporters write weights as Constant nodes too.
 func count(g *graph.Model, r *inspectJSON) {
 	for n := range everyNode(g) {
 		r.Nodes++
@@ -172,14 +174,25 @@ func count(g *graph.Model, r *inspectJSON) {
 		if r.Ops[name]++; r.Ops[name] == 1 && op.Lookup(n.Domain, n.Op) == nil && g.Function(n.Domain, n.Op, n.Overload) == nil {
 			r.Unknown = append(r.Unknown, name)
 		}
+		if name != "Constant" {
+			continue
+		}
+		if out, err := op.EvalConstant(n, g.Opset(""), nil, math.MaxInt); err == nil && out[0].Kind == tensor.Dense {
+			r.holds(out[0])
+		}
 	}
 	for s := range g.Graph.Graphs() {
 		for _, c := range s.Consts() {
-			if c.Tensor != nil {
-				r.Parameters += c.Tensor.Len()
-				r.Types[c.Tensor.DType.String()] += c.Tensor.Len()
-			}
+			r.holds(c.Tensor)
 		}
+	}
+}
+
+// holds counts the elements of a constant, if there is one.
+func (r *inspectJSON) holds(t *tensor.Tensor) {
+	if t != nil {
+		r.Parameters += t.Len()
+		r.Types[t.DType.String()] += t.Len()
 	}
 }
 

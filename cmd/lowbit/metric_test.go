@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
+	"lowbit"
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/graph"
 	"lowbit/internal/recipe"
@@ -49,5 +51,23 @@ func TestSurprise(t *testing.T) {
 	flat := map[string]*tensor.Tensor{"logits": tensor.Float32s(make([]float32, 8), 1, 8)}
 	if _, _, err := surprise(outs, flat, s, 0); err == nil || !strings.Contains(err.Error(), "logits") {
 		t.Errorf("a classifier: %v", err)
+	}
+}
+
+// TestMetricsInJSON writes metrics that no JSON number holds.
+func TestMetricsInJSON(t *testing.T) {
+	b, err := json.Marshal(writable(map[string]float64{"mse": math.NaN(), "ppl": math.Inf(1), "top1": 0.5}))
+	if want := `{"mse":null,"ppl":1.7976931348623157e+308,"top1":0.5}`; err != nil || string(b) != want {
+		t.Errorf("%s, %v; want %s", b, err, want)
+	}
+}
+
+// TestDoctorInJSON writes a diagnosis by scores that no JSON number holds.
+func TestDoctorInJSON(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	d := &lowbit.Diagnosis{Score: &[2]float64{0.5, nan}, Causes: []lowbit.Cause{{Scores: &[2]float64{inf, nan}}}, Fixed: &lowbit.Fixed{Score: inf}}
+	out := diagnosed(d, &metricTable[2], 1)
+	if _, err := json.Marshal(out); err != nil || out.Metric.Float != 0.5 || out.Metric.Quantized != math.MaxFloat64 || *out.Causes[0].Metric != math.MaxFloat64 || *out.Fixed.Metric != math.MaxFloat64 {
+		t.Errorf("%+v: %v", out, err)
 	}
 }

@@ -17,7 +17,7 @@ type progress struct {
 	stage string
 	ended bool // the stage has come to its end, and may begin again
 	start time.Time
-	from  int       // what was done of the stage then
+	from  int       // what was done at the start: the rate is of what came since
 	last  time.Time // of an update that was shown, whatever its stage, or of the beginning
 }
 
@@ -52,43 +52,33 @@ func (p *progress) update(stage string, done, total int) {
 		return
 	}
 	p.last = now
-	rate, left := p.pace(done, total, now)
+	known := now.Sub(p.start) >= rateAfter && done > p.from
+	rate := float64(done-p.from) / max(now.Sub(p.start).Seconds(), 1e-3)
+	left := time.Duration(float64(total-done) / max(rate, 1e-3) * float64(time.Second)).Round(time.Second)
 	if p.bar {
-		p.draw(stage, done, total, rate, left)
+		pace := ""
+		if known {
+			pace = fmt.Sprintf("  %.1f/s  %v left", rate, left)
+		}
+		p.draw(stage, done, total, pace)
 		return
 	}
 	text := fmt.Sprintf("%s: %d of %d", stage, done, total)
-	about := map[string]any{"stage": stage, "done": done, "total": total}
-	if rate > 0 && now.Sub(p.start) >= rateAfter {
+	told := map[string]any{"stage": stage, "done": done, "total": total}
+	if known {
 		text += fmt.Sprintf(", %.1f/s, %v left", rate, left)
-		about["per_second"], about["seconds_left"] = rate, left.Seconds()
+		told["per_second"], told["seconds_left"] = rate, left.Seconds()
 	}
-	p.a.line("progress", text, about)
+	p.a.line("progress", text, told)
 }
 
-// pace is how much of the stage is done in a second, and what is left at that; zero where nothing was done since its first
-// update, which may come with the end of a first part that nobody has timed.
-func (p *progress) pace(done, total int, now time.Time) (rate float64, left time.Duration) {
-	if done <= p.from {
-		return 0, 0
-	}
-	rate = float64(done-p.from) / max(now.Sub(p.start).Seconds(), 1e-3)
-	return rate, time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
-}
-
-// barLine is a bar and what it tells, in one line of a terminal of so many columns, or of 80 where that is 0.
-func barLine(columns int, stage string, done, total int, rate float64, left time.Duration) string {
+// barLine is a bar and what it tells, the pace last, in one line of a terminal of so many columns, or of 80 where that is 0.
+func barLine(columns int, stage string, done, total int, pace string) string {
 	head := fmt.Sprintf("%-10s ", stage)
-	tail := fmt.Sprintf(" %d/%d ", done, total)
-	if rate > 0 {
-		tail = fmt.Sprintf(" %d/%d  %.1f/s  %v left ", done, total, rate, left)
-	}
+	tail := fmt.Sprintf(" %d/%d%s ", done, total, pace)
 	width := min(30, cmp.Or(columns, 80)-1-len("[]")-len(head)-len(tail))
 	if width < 5 { // a line that is wrapped cannot be taken away
-		text := fmt.Sprintf("%s%d/%d ", head, done, total)
-		if rate > 0 {
-			text += fmt.Sprintf(" %v left ", left)
-		}
+		text := fmt.Sprintf("%s%d/%d%s ", head, done, total, pace)
 		return text[:min(len(text), max(columns-1, 0))]
 	}
 	full := width * done / total
@@ -106,9 +96,9 @@ func (a *app) clearBar() {
 }
 
 // draw replaces the bar on the terminal's last line, and removes it when the work is done.
-func (p *progress) draw(stage string, done, total int, rate float64, left time.Duration) {
+func (p *progress) draw(stage string, done, total int, pace string) {
 	p.a.drawn.Store(done < total)
-	fmt.Fprint(p.a.err, "\r", barLine(columns(p.a.err), stage, done, total, rate, left))
+	fmt.Fprint(p.a.err, "\r", barLine(columns(p.a.err), stage, done, total, pace))
 	if done == total {
 		fmt.Fprint(p.a.err, clearLine)
 	}

@@ -41,7 +41,7 @@ func TestProgress(t *testing.T) {
 		t.Errorf("a bar: %q", got)
 	}
 	for _, columns := range []int{1, 2, 20, 40, 60, 80, 200} {
-		line := barLine(columns, "calibrate", 1234, 5000, 1234.5, 90*time.Second)
+		line := barLine(columns, "calibrate", 1234, 5000, "  1234.5/s  1m30s left")
 		if len(line) >= columns || columns >= 40 && !strings.Contains(line, "1234/5000") || columns >= 60 != strings.Contains(line, "[=") {
 			t.Errorf("a bar in %d columns: %q", columns, line)
 		}
@@ -98,5 +98,25 @@ func TestProgressOfShortStages(t *testing.T) {
 	p.update("calibrate", 4, 40) // three of them in these thirty seconds: the first began before anybody looked
 	if got := b.String(); got != "calibrate: 4 of 40, 0.1/s, 6m0s left\n" {
 		t.Errorf("a stage whose first part was not timed: %q", got)
+	}
+}
+
+// TestProgressOfLongSteps holds the rate of a stage to what was done since it began, whatever was done before, as of work that is
+// taken up again, and the time left to that.
+func TestProgressOfLongSteps(t *testing.T) {
+	for _, bar := range []bool{false, true} {
+		var b bytes.Buffer
+		p := late(&app{err: &b, log: "text"}, bar)
+		p.stage = ""
+		p.update("trial", 100, 120)
+		if strings.Contains(b.String(), "/s") {
+			t.Errorf("bar %v, nothing done yet: %q", bar, &b)
+		}
+		b.Reset()
+		p.start, p.last = p.start.Add(-2*lineEvery), p.start.Add(-2*lineEvery)
+		p.update("trial", 110, 120)
+		if got := b.String(); !strings.Contains(got, "0.5/s") || !strings.Contains(got, "20s left") {
+			t.Errorf("bar %v, ten in twenty seconds: %q", bar, got)
+		}
 	}
 }

@@ -61,11 +61,7 @@ func (a *app) report(dir, out string) error {
 		return a.printJSON(map[string]any{"schema": "lowbit.report/v1", "models": len(list), "output": out})
 	}
 	a.next("bench", filepath.Join(dir, list[0].row()[0]))
-	models := "models"
-	if len(list) == 1 {
-		models = "model"
-	}
-	return a.printf("%s: %d %s\n", out, len(list), models)
+	return a.printf("%s: %s\n", out, report.Count(len(list), "model"))
 }
 
 // inFolder lists the files in a folder whose names end so, or are that without the dot, by name.
@@ -172,7 +168,7 @@ func (d *doctorJSON) row() []string {
 // section lists what doctor found wrong with the model that it mended.
 func (d *doctorJSON) section() (*report.Section, error) {
 	sec := &report.Section{Heading: d.Fixed.Output, Header: []string{"cause", "node", "operator", "evidence", "effect", "fix"}}
-	sec.Text = fmt.Sprintf("Mended by doctor: %.2f → %.2f dB at the outputs over %d samples. %s", d.SQNR, d.Fixed.SQNR, d.Samples, strings.Join(d.Fixed.Made, "; "))
+	sec.Text = fmt.Sprintf("Mended by doctor: %.2f → %.2f dB at the outputs over %s. %s", d.SQNR, d.Fixed.SQNR, report.Count(cmp.Or(d.Few, d.Samples), "sample"), strings.Join(d.Fixed.Made, "; "))
 	for _, c := range d.Causes {
 		sec.Rows = append(sec.Rows, []string{c.Cause, c.Name, c.Op, c.Evidence, c.Effect, c.Fix})
 	}
@@ -202,7 +198,7 @@ func (r *quantizeJSON) section() (*report.Section, error) {
 	for _, l := range noisy {
 		names, sqnr = append(names, l.Name), append(sqnr, *l.SQNR)
 	}
-	plot, err := report.Bars("Weights with the most noise", "SQNR dB", names, sqnr)
+	plot, err := report.Ratios("Weights with the most noise", "SQNR dB", names, sqnr)
 	if err != nil {
 		return nil, err
 	}

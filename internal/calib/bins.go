@@ -1,24 +1,40 @@
 package calib
 
-// Bins counts the finite values in n bins of equal width over [lo, hi]; those of one bin of the histogram
-// lie in its middle, values beyond an end in the bin there.
+import "math"
+
+// Bins counts the finite values in n bins of equal width over [lo, hi], values beyond an end in the bin there. Where one bin of
+// the histogram lies across several of these, its values are taken to lie evenly over the part that has any.
 func (s *Stats) Bins(lo, hi float64, n int) []uint64 {
 	h := make([]uint64, n)
 	if s.Neg == nil || n == 0 || !(hi > lo) {
 		return h
 	}
-	add := func(v float64, count uint64) {
-		h[max(0, min(n-1, int((v-lo)/(hi-lo)*float64(n))))] += count
+	at := func(v float64) float64 {
+		v = max(float64(s.Min), min(v, float64(s.Max)))
+		return max(0, min(float64(n), (v-lo)/(hi-lo)*float64(n)))
 	}
-	add(0, s.Zeros)
+	spread(h, at(0), at(0), s.Zeros)
 	for i := range s.Neg {
-		v := (float64(i) + 0.5) * s.width()
+		from, to := float64(i)*s.width(), float64(i+1)*s.width()
 		if s.Neg[i] > 0 {
-			add(-v, s.Neg[i])
+			spread(h, at(-to), at(-from), s.Neg[i])
 		}
 		if s.Pos[i] > 0 {
-			add(v, s.Pos[i])
+			spread(h, at(from), at(to), s.Pos[i])
 		}
 	}
 	return h
+}
+
+// spread adds so many values that lie evenly between two places, in bins from the first.
+func spread(h []uint64, from, to float64, count uint64) {
+	first := min(int(from), len(h)-1)
+	last := max(first, min(int(math.Ceil(to))-1, len(h)-1))
+	done := uint64(0)
+	for i := first; i < last; i++ {
+		upTo := uint64(math.Round(float64(count) * (float64(i+1) - from) / (to - from)))
+		h[i] += upTo - done
+		done = upTo
+	}
+	h[last] += count - done
 }

@@ -21,3 +21,30 @@ func TestBins(t *testing.T) {
 		t.Errorf("without a histogram: %v", got)
 	}
 }
+
+// TestBinsFarFromZero counts values where they are when these are close together, a long way from zero or nearly zero: there the
+// bins of the histogram are wider than those asked for.
+func TestBinsFarFromZero(t *testing.T) {
+	level, err := kernel.Best()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ lo, hi float32 }{{1000, 1001}, {-1001, -1000}, {0.9956, 0.9987}, {-1e-41, 3e-41}, {-3, 1000}} {
+		const n, count = 40, 4000
+		x, want := make([]float32, count), make([]uint64, n)
+		for i := range x {
+			x[i] = c.lo + (c.hi-c.lo)*float32(i)/(count-1)
+			want[min(n-1, int((float64(x[i])-float64(c.lo))/(float64(c.hi)-float64(c.lo))*n))]++
+		}
+		s := NewStats(true)
+		s.Add(level, x)
+		got, moved, sum := s.Bins(float64(s.Min), float64(s.Max), n), 0, uint64(0)
+		for i, v := range got {
+			sum += v
+			moved += max(0, int(v)-int(want[i]))
+		}
+		if sum != count || moved > count/20 {
+			t.Errorf("from %g to %g: %d values, %d in other bins: %v", c.lo, c.hi, sum, moved, got)
+		}
+	}
+}

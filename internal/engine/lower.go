@@ -58,7 +58,7 @@ func (lw *lowerer) lower() (*program, error) {
 			if lw.parts[v].slot == nil {
 				delete(lw.placed, v) // it was not written there
 			}
-			if v != nil && slices.Contains(lw.net.watch, v) {
+			if v != nil && v.konst == nil && slices.Contains(lw.net.watch, v) { // constants were shown early
 				lw.watch(v)
 			}
 		}

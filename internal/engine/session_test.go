@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"lowbit/internal/fault"
+	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
@@ -215,6 +216,31 @@ func TestWatch(t *testing.T) {
 	})
 	if err != nil || !slices.Equal(seen, names) {
 		t.Errorf("watched %v, not %v; %v", seen, names, err)
+	}
+}
+
+// TestWatchConstants shows values that are the same in every run once each, whatever computes them.
+func TestWatchConstants(t *testing.T) {
+	for _, d := range []tensor.DType{tensor.Float32, tensor.Float16} {
+		k := newMaker(4)
+		half := func(name string, to tensor.DType) string { return k.node("Cast", []string{name}, "to", int64(to)) }
+		x := half(k.input(k.floats(2, 4)), d)
+		rows := k.node("Gather", []string{k.node("Shape", []string{x}), k.constant(tensor.Vector(0))})
+		table, err := format.FromFloats(d, make([]float64, 32), false, 8, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := k.node("Slice", []string{k.constant(table), k.constant(tensor.Vector(0)), rows, k.constant(tensor.Vector(0))})
+		deep := k.node("Neg", []string{part})
+		k.output(half(k.node("Add", []string{x, deep}), tensor.Float32))
+		shown := map[string]int{}
+		s := k.compile(t, Options{Watch: []string{part, deep}})
+		if _, err := s.RunWatch(context.Background(), k.in, func(name string, _ *tensor.Tensor) { shown[name]++ }); err != nil {
+			t.Fatal(err)
+		}
+		if shown[part] != 1 || shown[deep] != 1 {
+			t.Errorf("%s: shown %v", d, shown)
+		}
 	}
 }
 

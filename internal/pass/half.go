@@ -71,7 +71,7 @@ func (c *converter) half(n *graph.Node) {
 	for i, name := range n.In {
 		switch {
 		case !c.isFloat(name):
-		case plan.Halves(n, opset, i):
+		case plan.Halves(n, opset, i, c.to):
 			n.In[i] = c.shorten(name)
 		default:
 			n.In[i] = c.lengthen(name)
@@ -79,7 +79,7 @@ func (c *converter) half(n *graph.Node) {
 	}
 	c.nodes = append(c.nodes, n)
 	for i, name := range n.Out {
-		if !c.isFloat(name) || !plan.HalvesOut(n, opset, i) {
+		if !c.isFloat(name) || !plan.HalvesOut(n, opset, i, c.to) {
 			continue
 		}
 		if c.m.Graph.Output(name) == nil {

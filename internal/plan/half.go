@@ -100,7 +100,7 @@ func (h *halver) node(n *graph.Node) {
 	row.Quantized, row.Reason = true, "computes in "+h.f.Name
 	for i, name := range n.In {
 		row.Inputs = append(row.Inputs, "")
-		if h.isFloat(name) && Halves(n, h.model.Opset(n.Domain), i) {
+		if h.isFloat(name) && Halves(n, h.model.Opset(n.Domain), i, h.f.Elem) {
 			row.Inputs[i] = h.value(n, name)
 		}
 	}
@@ -141,7 +141,7 @@ func (h *halver) obstacle(n *graph.Node) string {
 	}
 	converted := false
 	for i, name := range n.In {
-		if !h.isFloat(name) || !Halves(n, h.model.Opset(n.Domain), i) {
+		if !h.isFloat(name) || !Halves(n, h.model.Opset(n.Domain), i, h.f.Elem) {
 			continue
 		}
 		converted = true
@@ -154,7 +154,7 @@ func (h *halver) obstacle(n *graph.Node) string {
 		}
 	}
 	if !converted {
-		return "no operand of it may be " + h.f.Elem.String()
+		return fmt.Sprintf("no operand of it may be %s in opset %d", h.f.Elem, h.model.Opset(n.Domain))
 	}
 	for _, name := range n.Out {
 		if why := h.leaves(name); h.isFloat(name) && why != "" {
@@ -191,10 +191,10 @@ func (h *halver) untyped(n *graph.Node) string {
 	opset := h.model.Opset(n.Domain)
 	for i, name := range n.Out {
 		s := signature(n, opset)
-		if !h.isFloat(name) || s == nil || HalvesOut(n, opset, i) {
+		if !h.isFloat(name) || s == nil || HalvesOut(n, opset, i, h.f.Elem) {
 			continue
 		}
-		if p, ok := op.Operand(s.Out, i); ok && s.Allows(p, tensor.Float16) && s.Allows(p, tensor.Float32) {
+		if p, ok := op.Operand(s.Out, i); ok && s.Allows(p, h.f.Elem) && s.Allows(p, tensor.Float32) {
 			return fmt.Sprintf("no operand says what type its result %q has", name)
 		}
 	}
@@ -241,25 +241,26 @@ func (h *halver) leaves(name string) string {
 	return ""
 }
 
-// Halves says whether input i of a float32 node may be a 16-bit float instead, as its signature says.
-func Halves(n *graph.Node, opset, i int) bool {
+// Halves says whether input i of a float32 node may be a 16-bit float of type d instead, as its signature says: many
+// operators take bfloat16 in later opsets only.
+func Halves(n *graph.Node, opset, i int, d tensor.DType) bool {
 	s := signature(n, opset)
 	if s == nil {
 		return false
 	}
 	p, ok := op.Operand(s.In, i)
-	return ok && s.Allows(p, tensor.Float16) && s.Allows(p, tensor.Float32)
+	return ok && s.Allows(p, d) && s.Allows(p, tensor.Float32)
 }
 
-// HalvesOut says whether output i of a node becomes a 16-bit float where the inputs that may do: it
+// HalvesOut says whether output i of a node becomes a 16-bit float of type d where the inputs that may do: it
 // shares its type with one of them.
-func HalvesOut(n *graph.Node, opset, i int) bool {
+func HalvesOut(n *graph.Node, opset, i int, d tensor.DType) bool {
 	s := signature(n, opset)
 	if s == nil {
 		return false
 	}
 	p, ok := op.Operand(s.Out, i)
-	if !ok || !s.Allows(p, tensor.Float16) {
+	if !ok || !s.Allows(p, d) {
 		return false
 	}
 	return slices.ContainsFunc(s.In[:min(len(s.In), len(n.In))], func(q op.Param) bool { return q.Type == p.Type })

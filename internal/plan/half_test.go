@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"testing"
 
 	"lowbit/internal/format"
@@ -64,6 +65,33 @@ g (float[4,4,4] x) => (float[4,4,4] y) <float[4,4] w> {
 		p := Halve(m, facts, Settings{Target: &Target{}, Weights: Scheme{Format: format.Lookup("fp16")}}, nil)
 		if p.Nodes[0].Quantized != want || !p.Nodes[1].Quantized {
 			t.Errorf("[%s]: %+v, %+v", perm, p.Nodes[0], p.Nodes[1])
+		}
+	}
+}
+
+// TestHalvesByOpset converts what an opset lets be the type: convolutions take bfloat16 from opset 22 on, products of matrices before.
+func TestHalvesByOpset(t *testing.T) {
+	for _, c := range []struct {
+		format       string
+		opset        int
+		conv, matmul bool
+	}{{"fp16", 13, true, true}, {"bf16", 13, false, true}, {"bf16", 22, true, true}} {
+		m, err := graph.ParseText(fmt.Sprintf(`<ir_version: 10, opset_import: ["" : %d]>
+g (float[1,2,4,4] x) => (float[1,1,4,4] y) <float[1,2,1,1] w = {1, 2}, float[4,4] v> {
+  a = Conv (x, w)
+  y = MatMul (a, v)
+}`, c.opset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Graph.SetConst("v", tensor.Float32s(make([]float32, 16), 4, 4))
+		facts, err := op.Infer(m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := Halve(m, facts, Settings{Target: &Target{}, Weights: Scheme{Format: format.Lookup(c.format)}}, nil)
+		if p.Nodes[0].Quantized != c.conv || p.Nodes[1].Quantized != c.matmul {
+			t.Errorf("%s in opset %d: %+v, %+v", c.format, c.opset, p.Nodes[0], p.Nodes[1])
 		}
 	}
 }

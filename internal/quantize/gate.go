@@ -44,7 +44,7 @@ func (g *Gate) warnings() (list []string) {
 		}
 	}
 	if g.SQNR < poorSQNR {
-		list = append(list, fmt.Sprintf("the quantized network differs much from the float one: %.1f dB, the same top class on %.0f %% of %d samples", g.SQNR, 100*g.Agree, g.Samples))
+		list = append(list, fmt.Sprintf("the quantized network differs much from the float one: %.1f dB, the same top class on %s of %s", g.SQNR, report.Percent(g.Agree), report.Count(g.Samples, "sample")))
 	}
 	return list
 }
@@ -82,7 +82,7 @@ func newGate(each []report.Diffs, same int) *Gate {
 		d.Merge(each[i])
 	}
 	g := &Gate{Samples: len(each), SQNR: d.SQNR(), Cosine: d.Cosine(), Agree: float64(same) / float64(len(each)), each: each, all: d}
-	without, mean, sum := make([]float64, len(each)), 0.0, 0.0
+	without := make([]float64, len(each))
 	for i := range each {
 		var rest report.Diffs
 		for k := range each {
@@ -91,15 +91,40 @@ func newGate(each []report.Diffs, same int) *Gate {
 			}
 		}
 		without[i] = rest.SQNR()
-		mean += without[i] / float64(len(each))
+	}
+	g.Error = standardError(g.SQNR, without)
+	return g
+}
+
+// standardError is that of a ratio in dB, by the ratios without each sample in turn: 0 for a single one, and where all are equal or
+// the ratio is that of values that are not finite. Where one sample makes all the noise there is no ratio without it, and the error
+// of the noise tells instead.
+func standardError(db float64, without []float64) float64 {
+	switch {
+	case len(without) < 2 || math.Abs(db) >= report.Exact:
+		return 0
+	case slices.Max(without) < report.Exact:
+		return jackknife(without)
+	}
+	noise := make([]float64, len(without)) // as a part of that with all samples
+	for i, v := range without {
+		if v < report.Exact {
+			noise[i] = math.Pow(10, (db-v)/10)
+		}
+	}
+	return 10 / math.Ln10 * jackknife(noise)
+}
+
+// jackknife is the standard error of a figure, by what it is without each sample in turn.
+func jackknife(without []float64) float64 {
+	n, mean, sum := float64(len(without)), 0.0, 0.0
+	for _, v := range without {
+		mean += v / n
 	}
 	for _, v := range without {
 		sum += (v - mean) * (v - mean)
 	}
-	if n := float64(len(each)); n > 1 {
-		g.Error = math.Sqrt(sum * (n - 1) / n)
-	}
-	return g
+	return math.Sqrt(sum * (n - 1) / n)
 }
 
 // gain is by how many dB each sample comes nearer to the float network in g than in before, on average,

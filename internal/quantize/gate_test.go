@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -33,6 +34,37 @@ func TestGateOfOtherSizes(t *testing.T) {
 		}
 		if g.SQNR >= wantSQNR != c.good || g.incomparable() == c.good {
 			t.Errorf("%v: %v", c.sizes, g)
+		}
+	}
+}
+
+// TestGateError holds the standard error of the ratio against a calculation by hand, and at its ends.
+func TestGateError(t *testing.T) {
+	outs := []*graph.Value{{Name: "y"}}
+	gate := func(noise ...float32) *Gate {
+		var list []report.Diffs
+		for _, v := range noise {
+			var d report.Diffs
+			d.Add(outs, map[string]*tensor.Tensor{"y": tensor.Float32s([]float32{10}, 1)}, map[string]*tensor.Tensor{"y": tensor.Float32s([]float32{10 + v}, 1)})
+			list = append(list, d)
+		}
+		return newGate(list, 0)
+	}
+	nan, few := float32(math.NaN()), make([]float32, 20)
+	few[7] = 1
+	for _, c := range []struct {
+		noise []float32
+		want  string
+	}{
+		{[]float32{1}, "20.0 dB"},
+		{[]float32{1, 2}, "16.0 ± 3.0 dB"}, // without each sample 14.0 and 20.0
+		{[]float32{0, 0, 0, 0, 0, 0, 0}, "999.0 dB"},
+		{make([]float32, 20), "999.0 dB"},
+		{few, "33.0 ± 4.3 dB"}, // noise to signal is 0 without that sample and 20/19 of it without another, a standard error of 1
+		{[]float32{1, nan, 1, 1}, "-999.0 dB"},
+	} {
+		if got := gate(c.noise...).String(); got != c.want {
+			t.Errorf("%v: %s, not %s", c.noise, got, c.want)
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 	"lowbit/internal/repair"
+	"lowbit/internal/report"
 	"lowbit/internal/weight"
 )
 
@@ -423,7 +424,7 @@ func (q *quantization) tellSluggish() {
 func (q *quantization) lastWord(judged *Gate) (*Gate, error) {
 	if len(q.fresh.numbers) == 0 {
 		if n := judged.Samples; !q.opt.picking && !q.drawn() {
-			q.warnings = append(q.warnings, fmt.Sprintf("with %d samples the same ones calibrate, choose and judge, so others may come out worse than %v: give %d or more", n, judged, 4*heldLeast))
+			q.warnings = append(q.warnings, fmt.Sprintf("with %s the same ones calibrate, choose and judge, so others may come out worse than %v: give %d or more", report.Count(n, "sample"), judged, 4*heldLeast))
 		}
 		return judged, nil
 	}

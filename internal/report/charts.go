@@ -36,16 +36,10 @@ func Line(title, unit string, names []string, values []float64, marked int) (str
 	p.Y.Label.Text = unit
 	p.X.Label.Text = "layer"
 	p.X.Min, p.X.Max = 0, float64(len(values))+1
+	p.X.Label.TextStyle.Font.Size = vg.Points(10) // names are long
 	points := make(plotter.XYs, len(values))
-	top := math.Inf(-1)
-	for i, v := range values {
-		if v < Exact {
-			top = max(top, v)
-		}
+	for i, v := range drawn(values) {
 		points[i] = plotter.XY{X: float64(i + 1), Y: v}
-	}
-	for i := range points { // equal values have no finite ratio
-		points[i].Y = max(-30, min(points[i].Y, max(top, 0)))
 	}
 	l, err := plotter.NewLine(points)
 	if err != nil {
@@ -56,19 +50,48 @@ func Line(title, unit string, names []string, values []float64, marked int) (str
 	grid.Vertical.Width = 0
 	grid.Horizontal.Color = color.Gray{Y: 0xe6}
 	p.Add(grid, l)
-	if err := mark(p, points, names, marked); err != nil {
+	if err := mark(p, points, values, names, marked); err != nil {
 		return "", fmt.Errorf("plot %q: %w", title, err)
 	}
 	return svg(p, wideChart, lowChart)
 }
 
-// mark names the lowest points, each at its place.
-func mark(p *plot.Plot, points plotter.XYs, names []string, marked int) error {
+// The lowest ratio in dB that a chart has room for, and what stands for that of equal values where there is no other.
+const (
+	leastDrawn = -30
+	equalDrawn = 100
+)
+
+// drawn are ratios in dB as charts have room for them: those of equal values, which are not finite, are as high as the others go.
+func drawn(values []float64) []float64 {
+	top := math.Inf(-1)
+	for _, v := range values {
+		if v < Exact {
+			top = max(top, v)
+		}
+	}
+	if math.IsInf(top, -1) {
+		top = equalDrawn
+	}
+	list := make([]float64, len(values))
+	for i, v := range values {
+		list[i] = max(leastDrawn, min(v, max(top, 0)))
+	}
+	return list
+}
+
+// Ratios draws a bar for each ratio in dB.
+func Ratios(title, unit string, labels []string, values []float64) (string, error) {
+	return Bars(title, unit, labels, drawn(values))
+}
+
+// mark names the lowest points with their values, each at its place.
+func mark(p *plot.Plot, points plotter.XYs, values []float64, names []string, marked int) error {
 	order := make([]int, len(points))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(points[a].Y, points[b].Y) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
 	order = order[:min(marked, len(order))]
 	low := make(plotter.XYs, len(order))
 	for k, i := range order {
@@ -82,7 +105,7 @@ func mark(p *plot.Plot, points plotter.XYs, names []string, marked int) error {
 	p.Add(dots)
 	var words []string
 	for _, i := range order {
-		words = append(words, fmt.Sprintf("%d %s (%.1f dB)", i+1, short(names[i]), points[i].Y))
+		words = append(words, fmt.Sprintf("%d %s (%.1f dB)", i+1, short(names[i], nameMost), values[i]))
 	}
 	p.X.Label.Text = "layer; lowest: " + strings.Join(words, ", ")
 	numbers := make([]string, len(order))
@@ -100,16 +123,20 @@ func mark(p *plot.Plot, points plotter.XYs, names []string, marked int) error {
 	return nil
 }
 
-// nameMost is how much of a name a chart shows.
-const nameMost = 30
+// How many characters of a name charts show: of one among others in a line, beside a bar and above a chart.
+const (
+	nameMost  = 30
+	labelMost = 45
+	titleMost = 45
+)
 
 // short leaves the middle of a long name out.
-func short(name string) string {
+func short(name string, most int) string {
 	r := []rune(name)
-	if len(r) <= nameMost {
+	if len(r) <= most {
 		return name
 	}
-	return string(r[:nameMost/2-1]) + "…" + string(r[len(r)-nameMost/2:])
+	return string(r[:most/2-1]) + "…" + string(r[len(r)-most/2:])
 }
 
 // Ranges draws for each layer the interval of its values before, and that after.

@@ -16,7 +16,7 @@ type Runner interface {
 // A Comparison gathers how two networks differ over samples: at their outputs, and at every value
 // that both show under one name.
 type Comparison struct {
-	Samples, Agree int // samples, and those where the first output has its largest element at the same place
+	Samples, Agree int // samples, and those where the first output agrees, as in Diffs.Add
 	Outputs        Diffs
 	Layers         map[string]*Diff
 }

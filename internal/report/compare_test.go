@@ -110,3 +110,49 @@ func TestPage(t *testing.T) {
 		}
 	}
 }
+
+// TestChartsOfLongNames leaves room beside names that are longer than a chart is wide.
+func TestChartsOfLongNames(t *testing.T) {
+	long := "model/" + strings.Repeat("very_long/", 300) + "Conv:0"
+	rows := []LayerRow{{Name: long, SQNR: 20, Hist: Hist{Hi: 1, Before: []uint64{1}, After: []uint64{1}}, Alone: new(float64)}}
+	sections, err := Layers("h", "", rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	charts := 0
+	for _, s := range sections {
+		for _, chart := range append(s.Plots, s.Small...) {
+			if charts++; strings.Contains(string(chart), strings.Repeat("very_long/", 10)) {
+				t.Errorf("a chart of %q shows the whole name", s.Heading)
+			}
+		}
+	}
+	if last := sections[len(sections)-1]; charts != 4 || last.Rows[0][0] != long {
+		t.Errorf("%d charts; the table has %q", charts, last.Rows[0][0])
+	}
+}
+
+// TestChartsOfEqualValues draws ratios of equal values as high as the others go, and names the true ones.
+func TestChartsOfEqualValues(t *testing.T) {
+	if got := drawn([]float64{40, Exact, -Exact, 12}); !slices.Equal(got, []float64{40, 40, leastDrawn, 12}) {
+		t.Errorf("drawn %v", got)
+	}
+	if got := drawn([]float64{Exact, Exact}); !slices.Equal(got, []float64{equalDrawn, equalDrawn}) {
+		t.Errorf("drawn %v", got)
+	}
+	chart, err := Line("l", "dB", []string{"good", "broken"}, []float64{40, -Exact}, 1)
+	if err != nil || !strings.Contains(chart, "broken (-999.0 dB)") {
+		t.Errorf("the lowest ratio is not told (%v)", err)
+	}
+}
+
+func TestRange(t *testing.T) {
+	if got := Range([2]float64{-1, 2.5}, []uint64{0, 3}); got != "-1 … 2.5" {
+		t.Error(got)
+	}
+	for _, none := range [][]uint64{nil, {0, 0}} {
+		if got := Range([2]float64{}, none); got != "none finite" {
+			t.Error(got)
+		}
+	}
+}

@@ -92,8 +92,12 @@ func (d *Diff) SQNR() float64 {
 	return max(-Exact, min(Exact, 10*math.Log10(d.signal/d.noise)))
 }
 
-// Cosine is the cosine of the angle between the two, 1 where both are zero.
+// Cosine is the cosine of the angle between the two: 1 where both are zero, and 0, as of vectors without likeness, where an element is
+// not finite in one alone or all tensors have other sizes than their counterparts.
 func (d *Diff) Cosine() float64 {
+	if d.broken > 0 || d.n == 0 && d.apart > 0 {
+		return 0
+	}
 	if d.signal == 0 || d.other == 0 {
 		if d.signal == d.other {
 			return 1
@@ -103,8 +107,24 @@ func (d *Diff) Cosine() float64 {
 	return d.dot / math.Sqrt(d.signal*d.other)
 }
 
+// Unbounded is the largest difference where one of two elements is not finite: JSON has no infinity.
+const Unbounded = math.MaxFloat64
+
 // MaxAbs is the largest absolute difference.
-func (d *Diff) MaxAbs() float64 { return d.maxAbs }
+func (d *Diff) MaxAbs() float64 {
+	if d.broken > 0 {
+		return Unbounded
+	}
+	return d.maxAbs
+}
+
+// Largest writes a largest difference.
+func Largest(v float64) string {
+	if v == Unbounded {
+		return "infinite"
+	}
+	return fmt.Sprintf("%.4g", v)
+}
 
 // Noise is the squared difference, Σ(x−y)².
 func (d *Diff) Noise() float64 { return d.noise }
@@ -143,13 +163,18 @@ func Floats(t *tensor.Tensor) []float32 {
 		if err != nil {
 			return nil
 		}
-		y := make([]float32, len(x))
-		for i, v := range x {
-			y[i] = float32(v)
-		}
-		return y
+		return narrowed(x)
 	}
 	return nil
+}
+
+// narrowed rounds numbers to float32.
+func narrowed(x []float64) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(v)
+	}
+	return y
 }
 
 // InTop says whether element i is among the k largest of x; of equal elements the first counts as

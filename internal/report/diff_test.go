@@ -32,9 +32,9 @@ func TestDiff(t *testing.T) {
 		{"the same infinities", []float32{inf, -inf, 1}, []float32{inf, -inf, 1}, Exact, 1, 0, 0},
 		{"the same infinities, and noise", []float32{inf, 10}, []float32{inf, 9}, 20, 1, 1, 0},
 		{"NaN in both", []float32{nan, 1}, []float32{nan, 1}, Exact, 1, 0, 0},
-		{"NaN in one", []float32{1, 1}, []float32{nan, 1}, -Exact, 1, 0, 1},
-		{"infinity in one", []float32{inf, 1}, []float32{3, 1}, -Exact, 1, 0, 1},
-		{"infinities of both signs", []float32{inf, 1}, []float32{-inf, 1}, -Exact, 1, 0, 1},
+		{"NaN in one", []float32{1, 1}, []float32{nan, 1}, -Exact, 0, Unbounded, 1},
+		{"infinity in one", []float32{inf, 1}, []float32{3, 1}, -Exact, 0, Unbounded, 1},
+		{"infinities of both signs", []float32{inf, 1}, []float32{-inf, 1}, -Exact, 0, Unbounded, 1},
 		{"minus zero", []float32{0, 1}, []float32{float32(math.Copysign(0, -1)), 1}, Exact, 1, 0, 0},
 		{"the largest numbers", []float32{math.MaxFloat32}, []float32{-math.MaxFloat32}, 10 * math.Log10(0.25), -1, 2 * math.MaxFloat32, 0},
 	} {
@@ -42,6 +42,14 @@ func TestDiff(t *testing.T) {
 		d.Add(c.x, c.y)
 		if math.Abs(d.SQNR()-c.sqnr) > 1e-9 || math.Abs(d.Cosine()-c.cosine) > 1e-12 || d.MaxAbs() != c.maxAbs || d.broken != c.broken || d.Len() != len(c.x) {
 			t.Errorf("%s: %v dB, cosine %v, largest difference %v, %d broken", c.name, d.SQNR(), d.Cosine(), d.MaxAbs(), d.broken)
+		}
+	}
+}
+
+func TestLargest(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 12.34567: "12.35", Unbounded: "infinite"} {
+		if got := Largest(v); got != want {
+			t.Errorf("%g is written %q, not %q", v, got, want)
 		}
 	}
 }

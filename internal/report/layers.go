@@ -69,13 +69,18 @@ func Layers(heading, text string, list []LayerRow) ([]Section, error) {
 		if l.Alone != nil {
 			last = fmt.Sprintf("%.1f", *l.Alone)
 		}
-		table.Rows = append(table.Rows, []string{l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), fmt.Sprintf("%.4g", l.MaxAbs), Range(l.Before), Range(l.After), last})
+		table.Rows = append(table.Rows, []string{l.Name, fmt.Sprintf("%.2f", l.SQNR), fmt.Sprintf("%.6f", l.Cosine), Largest(l.MaxAbs), Range(l.Before, l.Hist.Before), Range(l.After, l.Hist.After), last})
 	}
 	return append(append([]Section{sec}, alone...), hists, table), nil
 }
 
-// Range writes an interval.
-func Range(r [2]float64) string { return fmt.Sprintf("%.4g … %.4g", r[0], r[1]) }
+// Range writes the interval of the values that were counted, which are the finite ones.
+func Range(r [2]float64, counts []uint64) string {
+	if !slices.ContainsFunc(counts, func(n uint64) bool { return n > 0 }) {
+		return "none finite"
+	}
+	return fmt.Sprintf("%.4g … %.4g", r[0], r[1])
+}
 
 // sensitivity plots the layers that cost the outputs most when they alone are quantized.
 func sensitivity(list []LayerRow) ([]Section, error) {
@@ -87,7 +92,7 @@ func sensitivity(list []LayerRow) ([]Section, error) {
 	list = list[:min(len(list), shownAlone)]
 	var names []string
 	var alone []float64
-	s := Section{Heading: "Sensitivity", Text: "What is left of the outputs when a layer alone is quantized, the most sensitive first; and what is left of the layer's own result when its weights alone are, or its input alone.",
+	s := Section{Heading: "Sensitivity", Text: "What is left of the outputs, on 16 samples at most, when a layer alone is quantized, the most sensitive first; and what is left of the layer's own result when its weights alone are, or its input alone.",
 		Header: []string{"layer", "outputs, alone dB", "result by weights dB", "result by input dB"}}
 	for _, l := range list {
 		names, alone = append(names, l.Name), append(alone, *l.Alone)
@@ -101,7 +106,7 @@ func sensitivity(list []LayerRow) ([]Section, error) {
 		}
 		s.Rows = append(s.Rows, row)
 	}
-	chart, err := Bars("SQNR of the outputs with one layer quantized: short bars are sensitive", "dB", names, alone)
+	chart, err := Ratios("SQNR of the outputs with one layer quantized: short bars are sensitive", "dB", names, alone)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +123,7 @@ func worstHists(list []LayerRow) (Section, error) {
 		if len(l.Hist.Before) == 0 {
 			continue
 		}
-		chart, err := Histogram(fmt.Sprintf("%s, %.1f dB", l.Name, l.SQNR), l.Hist)
+		chart, err := Histogram(fmt.Sprintf("%s, %.1f dB", short(l.Name, titleMost), l.SQNR), l.Hist)
 		if err != nil {
 			return s, err
 		}

@@ -1,24 +1,31 @@
 package report
 
 import (
+	"slices"
+
+	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
-// Diffs are the differences of a network's outputs, each by itself and in their order; those that are no floats have none.
+// Diffs are the differences of a network's outputs, each by itself and in their order; those that are no floats have none, unless none is.
 // Together they are worth what the worst of them is: numbers of pixels beside probabilities would leave these no say.
 type Diffs []Diff
 
-// Add compares the outputs of two runs and returns 1 if the first float output has its largest element at the same place in both,
-// else 0. Outputs of other sizes are left out: those of a network that computes them from its values, such as the durations of
-// speech, may come out longer or shorter.
+// Add compares the outputs of two runs and returns 1 if the first that is compared agrees in both, else 0: of floats the largest
+// element is at the same place, of whole numbers, such as classes, all are equal. Outputs of other sizes are left out: those of a
+// network that computes them from its values, such as the durations of speech, may come out longer or shorter.
 func (d *Diffs) Add(outs []*graph.Value, a, b map[string]*tensor.Tensor) int {
 	if *d == nil {
 		*d = make(Diffs, len(outs))
 	}
+	read, agrees := Floats, sameClass
+	if !slices.ContainsFunc(outs, func(v *graph.Value) bool { return Floats(a[v.Name]) != nil && Floats(b[v.Name]) != nil }) {
+		read, agrees = whole, slices.Equal[[]float32]
+	}
 	agree, first := 1, true
 	for i, v := range outs {
-		x, y := Floats(a[v.Name]), Floats(b[v.Name])
+		x, y := read(a[v.Name]), read(b[v.Name])
 		switch {
 		case x == nil || y == nil:
 			continue
@@ -27,12 +34,27 @@ func (d *Diffs) Add(outs []*graph.Value, a, b map[string]*tensor.Tensor) int {
 		default:
 			(*d)[i].Add(x, y)
 		}
-		if first && (len(x) != len(y) || ArgMax(x) != ArgMax(y)) {
+		if first && (len(x) != len(y) || !agrees(x, y)) {
 			agree = 0
 		}
 		first = false
 	}
 	return agree
+}
+
+// sameClass says whether the largest elements are at the same place.
+func sameClass(x, y []float32) bool { return ArgMax(x) == ArgMax(y) }
+
+// whole returns whole numbers or truth values in float32, and nil for any other type.
+func whole(t *tensor.Tensor) []float32 {
+	if t == nil || t.Kind != tensor.Dense || !t.DType.IsInt() && t.DType != tensor.Bool {
+		return nil
+	}
+	x, err := format.Floats(t)
+	if err != nil {
+		return nil
+	}
+	return narrowed(x)
 }
 
 // Merge adds what o gathered of the same outputs.
@@ -90,17 +112,22 @@ func (d Diffs) Within(all Diffs) float64 {
 	return worst
 }
 
-// Cosine is the lowest of the outputs' cosines.
+// Cosine is the lowest of the cosines of the outputs that could be compared, 0 where none could for their sizes.
 func (d Diffs) Cosine() float64 {
 	least := 1.0
+	if all := d.sum(); all.n == 0 {
+		return all.Cosine()
+	}
 	for _, x := range d {
-		least = min(least, x.Cosine())
+		if x.n > 0 {
+			least = min(least, x.Cosine())
+		}
 	}
 	return least
 }
 
 // MaxAbs is the largest absolute difference.
-func (d Diffs) MaxAbs() float64 { all := d.sum(); return all.maxAbs }
+func (d Diffs) MaxAbs() float64 { all := d.sum(); return all.MaxAbs() }
 
 // Apart is how many outputs could not be compared, for their sizes differ.
 func (d Diffs) Apart() int { all := d.sum(); return all.apart }

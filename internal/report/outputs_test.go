@@ -31,6 +31,26 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
+// TestWholeOutputs compares numbers that are no floats where a network has no others, such as classes or the bytes of an image.
+func TestWholeOutputs(t *testing.T) {
+	outs := []*graph.Value{{Name: "class"}, {Name: "odd"}}
+	sample := func(class int64, odd bool) map[string]*tensor.Tensor {
+		return map[string]*tensor.Tensor{"class": tensor.Vector(class), "odd": tensor.Wrap(tensor.Bool, []bool{odd}, 1)}
+	}
+	var d Diffs
+	if d.Add(outs, sample(3, true), sample(3, true)) != 1 || d.SQNR() != Exact || d.Len() != 2 {
+		t.Errorf("equal: %.1f dB of %d elements", d.SQNR(), d.Len())
+	}
+	if d.Add(outs, sample(4, true), sample(3, true)) != 0 || math.Abs(d.SQNR()-10*math.Log10(25)) > 1e-9 || d.MaxAbs() != 1 {
+		t.Errorf("another class: %.3f dB, largest difference %v", d.SQNR(), d.MaxAbs())
+	}
+	var text Diffs
+	words := map[string]*tensor.Tensor{"class": tensor.Strings([]string{"cat"}, 1)}
+	if text.Add(outs[:1], words, words); text.Len() != 0 {
+		t.Errorf("%d words are compared as numbers", text.Len())
+	}
+}
+
 // TestSmallOutputs holds what pixels and probabilities come to together: neither hides the other.
 func TestSmallOutputs(t *testing.T) {
 	outs := []*graph.Value{{Name: "boxes"}, {Name: "scores"}, {Name: "empty"}}
@@ -68,12 +88,12 @@ func TestOutputsApart(t *testing.T) {
 	outs := []*graph.Value{{Name: "y"}, {Name: "z"}}
 	long, short := tensor.Float32s([]float32{1, 2, 3}, 3), tensor.Float32s([]float32{1, 2}, 2)
 	var d Diffs
-	if d.Add(outs, map[string]*tensor.Tensor{"y": long}, map[string]*tensor.Tensor{"y": short}) != 0 || d.Apart() != 1 || d.SQNR() != -Exact {
-		t.Errorf("%d apart, %.1f dB", d.Apart(), d.SQNR())
+	if d.Add(outs, map[string]*tensor.Tensor{"y": long}, map[string]*tensor.Tensor{"y": short}) != 0 || d.Apart() != 1 || d.SQNR() != -Exact || d.Cosine() != 0 {
+		t.Errorf("%d apart, %.1f dB, cosine %v", d.Apart(), d.SQNR(), d.Cosine())
 	}
 	var both Diffs
 	both.Add(outs, map[string]*tensor.Tensor{"y": long, "z": short}, map[string]*tensor.Tensor{"y": short, "z": short})
-	if both.Merge(d); both.Apart() != 2 || both.Len() != 2 || both.SQNR() != Exact {
-		t.Errorf("%d apart, %d elements, %.1f dB", both.Apart(), both.Len(), both.SQNR())
+	if both.Merge(d); both.Apart() != 2 || both.Len() != 2 || both.SQNR() != Exact || both.Cosine() != 1 {
+		t.Errorf("%d apart, %d elements, %.1f dB, cosine %v", both.Apart(), both.Len(), both.SQNR(), both.Cosine())
 	}
 }

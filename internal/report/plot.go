@@ -25,7 +25,7 @@ func Bars(title, unit string, labels []string, values []float64) (string, error)
 	v := make(plotter.Values, len(values))
 	names := make([]string, len(values))
 	for i := range values { // charts count upwards, people read downwards
-		v[len(v)-1-i], names[len(v)-1-i] = values[i], labels[i]
+		v[len(v)-1-i], names[len(v)-1-i] = values[i], short(labels[i], labelMost)
 	}
 	bars, err := plotter.NewBarChart(v, vg.Points(14))
 	if err != nil {
