@@ -84,7 +84,11 @@ func (a *app) inspect(path string) error {
 func (a *app) printInspection(path string, r *inspectJSON) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: IR %d, opsets %s, made by %q, %d bytes\n", path, r.IR, opsets(r.Opsets), r.Producer, r.Bytes)
-	fmt.Fprintf(&b, "%d nodes, %d parameters (%s)\n", r.Nodes, r.Parameters, counts(r.Types))
+	fmt.Fprintf(&b, "%d nodes, %d parameters", r.Nodes, r.Parameters)
+	if len(r.Types) > 0 {
+		fmt.Fprintf(&b, " (%s)", counts(r.Types))
+	}
+	b.WriteByte('\n')
 	if len(r.Weights) > 0 {
 		fmt.Fprintf(&b, "weights of few bits: %s\n", counts(weightFormats(r.Weights)))
 	}
@@ -164,10 +168,13 @@ func weightFormats(list []weightJSON) map[string]int {
 	return sum
 }
 
-// count adds up nodes and parameters over all graphs.
+// count adds up nodes and parameters over all graphs, those that Constant nodes hold among them.
 func count(g *graph.Model, r *inspectJSON) {
 	for n := range everyNode(g) {
 		r.Nodes++
+		if n.Op == "Constant" {
+			r.holds(n.Tensor("value"))
+		}
 		name := op.QualifiedName(n)
 		if r.Ops[name]++; r.Ops[name] == 1 && op.Lookup(n.Domain, n.Op) == nil && g.Function(n.Domain, n.Op, n.Overload) == nil {
 			r.Unknown = append(r.Unknown, name)
@@ -175,11 +182,16 @@ func count(g *graph.Model, r *inspectJSON) {
 	}
 	for s := range g.Graph.Graphs() {
 		for _, c := range s.Consts() {
-			if c.Tensor != nil {
-				r.Parameters += c.Tensor.Len()
-				r.Types[c.Tensor.DType.String()] += c.Tensor.Len()
-			}
+			r.holds(c.Tensor)
 		}
+	}
+}
+
+// holds counts the elements of a constant, if there is one.
+func (r *inspectJSON) holds(t *tensor.Tensor) {
+	if t != nil {
+		r.Parameters += t.Len()
+		r.Types[t.DType.String()] += t.Len()
 	}
 }
 
