@@ -86,7 +86,11 @@ func (a *app) inspect(path string) error {
 func (a *app) printInspection(path string, r *inspectJSON) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: IR %d, opsets %s, made by %q, %d bytes\n", path, r.IR, opsets(r.Opsets), r.Producer, r.Bytes)
-	fmt.Fprintf(&b, "%s, %s (%s)\n", report.Count(r.Nodes, "node"), report.Count(r.Parameters, "parameter"), counts(r.Types))
+	fmt.Fprintf(&b, "%s, %s", report.Count(r.Nodes, "node"), report.Count(r.Parameters, "parameter"))
+	if len(r.Types) > 0 {
+		fmt.Fprintf(&b, " (%s)", counts(r.Types))
+	}
+	b.WriteByte('\n')
 	if len(r.Weights) > 0 {
 		fmt.Fprintf(&b, "weights of few bits: %s\n", counts(weightFormats(r.Weights)))
 	}

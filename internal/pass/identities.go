@@ -4,17 +4,20 @@ import (
 	"slices"
 
 	"lowbit/internal/graph"
+	"lowbit/internal/op"
 	"lowbit/internal/tensor"
 )
 
-// Identities removes nodes that pass their input on: Identity, Clip without bounds, and Dropout outside training.
+// Identities removes nodes that pass their input on: Identity, Clip without bounds, Casts to the type that is there, and Dropout
+// outside training.
 var Identities = &Pass{
-	Name: "identities", Doc: "remove Identity, Clip without bounds and inference-time Dropout",
+	Name: "identities", Doc: "remove Identity, Clip without bounds, Casts to the same type and inference-time Dropout",
 	Run: func(m *graph.Model) error {
+		same := sameCasts(m)
 		for g := range m.Graph.Graphs() {
 			var rest []*graph.Node
 			for _, n := range g.Nodes {
-				if !passesOn(g, n) || !bypass(g, n) {
+				if !same[n] && !passesOn(g, n) || !bypass(g, n) {
 					rest = append(rest, n)
 				}
 			}
@@ -22,6 +25,29 @@ var Identities = &Pass{
 		}
 		return nil
 	},
+}
+
+// sameCasts returns the Casts of tensors to the type that they have.
+func sameCasts(m *graph.Model) map[*graph.Node]bool {
+	var casts []*graph.Node
+	for _, n := range m.Graph.AllNodes() {
+		if n.Op == "Cast" && graph.CanonicalDomain(n.Domain) == "" && len(n.In) == 1 && len(n.Out) == 1 {
+			casts = append(casts, n)
+		}
+	}
+	if len(casts) == 0 {
+		return nil
+	}
+	facts, err := op.Infer(m, nil)
+	if err != nil {
+		return nil // what does not fit is told where it matters
+	}
+	same := map[*graph.Node]bool{}
+	for _, n := range casts {
+		f := facts[n.In[0]]
+		same[n] = f.IsTensor() && f.DType != 0 && f.DType == tensor.DType(n.Int("to", 0))
+	}
+	return same
 }
 
 // passesOn says whether output 0 of n is its input 0 and nothing else is asked of it.

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"testing"
+
+	"lowbit/internal/graph"
+)
+
+// TestCountConstants has a parameter in each place that may hold one.
+func TestCountConstants(t *testing.T) {
+	m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]>
+	g (float[2] x) => (float[2] y) <float[2] w = {1, 2}> {
+		k = Constant <value: tensor = float[1] {3}> ()
+		i = Constant <value_int = 1> ()
+		a = Add (x, k)
+		y = Mul (a, w)
+	}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &inspectJSON{Ops: map[string]int{}, Types: map[string]int{}}
+	if count(m, r); r.Nodes != 4 || r.Parameters != 3 || r.Types["float"] != 3 {
+		t.Errorf("%d nodes, %d parameters, %v", r.Nodes, r.Parameters, r.Types)
+	}
+}
