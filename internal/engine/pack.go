@@ -113,7 +113,7 @@ func (lw *lowerer) packAll() error {
 	return st.all(nil, nil)
 }
 
-// weightPack tells what is to be packed for n: a matrix of few bits, or floats as the model has them. Others, which passes have
+// weightPack tells what is to be packed for n: a matrix of few bits or of 16-bit floats, or floats as the model has them. Others, which passes have
 // computed, are packed one after the other, so that those that are done with make room.
 func (lw *lowerer) weightPack(n *node) (weightPack, bool) {
 	switch s := n.spec.(type) {
@@ -128,7 +128,7 @@ func (lw *lowerer) weightPack(n *node) (weightPack, bool) {
 				}
 			}}, true
 		}
-		if !lw.net.bf16[n.onnx] && lw.packs.holds(s.weight) {
+		if !lw.mayTile(n, s.k, s.n) && (s.stored != nil || lw.packs.holds(s.weight)) {
 			return weightPack{s.n * s.k, func() { lw.packGemm(n, s) }}, true
 		}
 	case *convSpec:
