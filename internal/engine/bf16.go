@@ -19,7 +19,7 @@ const (
 // bf16Weight returns the bits of weight w where n is to multiply as bfloat16: where the file's operands
 // are of that type, the level has tiles for it, and w, which passes may have scaled, still holds such numbers.
 func (lw *lowerer) bf16Weight(n *node, w *tensor.Tensor, sum, columns int) ([]uint16, bool) {
-	if !lw.net.bf16[n.onnx] || !lw.level.TilesBF16() || sum < bf16Sum || columns < bf16Columns {
+	if !lw.mayTile(n, sum, columns) {
 		return nil, false
 	}
 	bits := make([]uint16, w.Len())
@@ -31,6 +31,11 @@ func (lw *lowerer) bf16Weight(n *node, w *tensor.Tensor, sum, columns int) ([]ui
 		bits[i] = uint16(b >> 16)
 	}
 	return bits, true
+}
+
+// mayTile says whether tiles multiply the bfloat16 numbers of n, if its weight holds such.
+func (lw *lowerer) mayTile(n *node, sum, columns int) bool {
+	return lw.net.bf16[n.onnx] && lw.level.TilesBF16() && sum >= bf16Sum && columns >= bf16Columns
 }
 
 // narrowed emits the step that rounds a slot of floats to bfloat16.
@@ -88,7 +93,9 @@ type productForm struct {
 
 // gemmOf packs the weight of a product whose left side is x.
 func (lw *lowerer) gemmOf(n *node, s *gemmSpec, x *slot) (floatProduct, productForm) {
-	s.dense()
+	if lw.mayTile(n, s.k, s.n) {
+		s.dense()
+	}
 	if bits, ok := lw.bf16Weight(n, s.weight, s.k, s.n); ok {
 		w := packed(lw.packs, packKey{n.out[0].name, "gemm bf16"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedBF16 {
 			return lw.level.PackBF16(bits, s.n, s.k, 1, s.order)
@@ -100,9 +107,26 @@ func (lw *lowerer) gemmOf(n *node, s *gemmSpec, x *slot) (floatProduct, productF
 
 // packGemm packs the weight of a product for float32.
 func (lw *lowerer) packGemm(n *node, s *gemmSpec) *kernel.PackedF32 {
-	return packed(lw.packs, packKey{n.out[0].name, "gemm f32"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedF32 {
+	return packed(lw.packs, packKey{n.out[0].name, "gemm f32"}, s.source(), func() *kernel.PackedF32 {
+		if s.weight == nil && s.stored.halves != nil {
+			return lw.packHalves(s)
+		}
+		s.dense()
 		return lw.level.PackF32(tensor.Of[float32](s.weight), s.n, s.k, 1, s.order)
 	})
+}
+
+// packHalves packs a weight that is stored in 16-bit floats, without all of it in float32 besides.
+func (lw *lowerer) packHalves(s *gemmSpec) *kernel.PackedF32 {
+	t, o := s.stored.halves, s.order
+	switch {
+	case s.stored.turned && o.N == 1:
+		o = kernel.Order{N: s.k, K: 1}
+	case s.stored.turned:
+		o = kernel.Order{N: 1, K: s.n}
+	}
+	bits := tensor.Of[uint16](t)
+	return lw.level.PackReadF32(s.n, s.k, o, func(dst []float32, i int) { decodeHalf(lw.level, t.DType, dst, bits[i:][:len(dst)]) })
 }
 
 // groupsOf packs the weight of each group of a convolution whose image is x.

@@ -7,14 +7,16 @@ import (
 	"lowbit/internal/weight"
 )
 
-// gemmOfBnb4 takes a matrix of four-bit codes, with its scales by blocks, as the floats that it means.
+// gemmOfBnb4 takes a matrix of four-bit codes, with its scales by blocks, which is read when it is packed.
 func gemmOfBnb4(n *node) (*gemmSpec, bool) {
-	c := weight.ReadProduct(operandsOf(n), n.onnx)
-	if c == nil {
+	src := operandsOf(n)
+	if !weight.HoldsBnb4(src, n.onnx) {
 		return nil, false
 	}
-	w := c.Decode()
-	return &gemmSpec{weight: w, k: w.Shape[1], n: w.Shape[0], order: kernel.Order{N: w.Shape[1], K: 1}, few: fewBitsOf(c, 0)}, true
+	s := &gemmSpec{k: n.onnx.Int("K", 0), n: n.onnx.Int("N", 0), stored: n.storedMatrix()}
+	s.order = kernel.Order{N: s.k, K: 1}
+	s.stored.dense = func() *tensor.Tensor { return weight.ReadProduct(src, n.onnx).Decode() }
+	return s, true
 }
 
 // operands are the constants that a node reads, by their names in the file.

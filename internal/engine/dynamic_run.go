@@ -101,9 +101,7 @@ func (t *dynamicOut) step(n *node, name string, macs int64, x *slot) *step {
 func lowerDynamicGemm(lw *lowerer, n *node) bool {
 	s := n.spec.(*dynamicGemm)
 	x := lw.use(n.in[0], rowMajor)
-	w := packed(lw.packs, packKey{n.out[0].name, "gemm u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedU8S8 {
-		return lw.level.PackU8S8(tensor.Of[int8](s.weight), s.n, s.k, 1, s.order)
-	})
+	w := lw.packDynamicGemm(n, s)
 	size := n.out[0].elems()
 	im := image{1, n.in[0].elems(), size, size / s.n}
 	to := lw.dynamicOut(n, &s.dynamicScale, w.ColumnSums(), im, rowMajor)
@@ -167,6 +165,13 @@ func lowerDynamicConv(lw *lowerer, n *node) bool {
 	s.weight = nil
 	lw.emit(st)
 	return true
+}
+
+// packDynamicGemm packs the matrix of a product of codes whose scale is found in each run.
+func (lw *lowerer) packDynamicGemm(n *node, s *dynamicGemm) *kernel.PackedU8S8 {
+	return packed(lw.packs, packKey{n.out[0].name, "gemm u8s8"}, []*tensor.Tensor{s.weight}, func() *kernel.PackedU8S8 {
+		return lw.level.PackU8S8(tensor.Of[int8](s.weight), s.n, s.k, 1, s.order)
+	})
 }
 
 func (lw *lowerer) dynamicDepthwise(n *node, s *dynamicConv) {

@@ -31,19 +31,44 @@ func noteFewBits(g *net) {
 		}
 		if d := w.dequantizer(); d != nil {
 			w.few, w.fewTurned = &fewStored{from: &oneNode{operandsOf(d), d.onnx}}, turned
+		} else if d := w.widener(); d != nil {
+			w.few, w.fewTurned = fewHalves(d.in[0].konst), turned
 		} else if c := readFew(weight.Read(known{g}, name)); c != nil {
 			w.few, w.fewTurned = c, turned
 		}
 	}
 }
 
+// maker is the node that makes v, or what v is the transpose of; nil where there is none.
+func (v *value) maker() *node {
+	if v.def != nil && turnedMatrix(v) {
+		return v.def.in[0].def
+	}
+	return v.def
+}
+
+// widener is the node that makes float32 of stored 16-bit floats for a matrix, or for one of which v is the transpose; nil where
+// there is none.
+func (v *value) widener() *node {
+	if d := v.maker(); v.is(tensor.Float32) && widens(d) {
+		return d
+	}
+	return nil
+}
+
+// widens says whether n makes float32 of a stored matrix of 16-bit floats that is worth keeping in them.
+func widens(n *node) bool {
+	if n == nil || n.kind != "Cast" || !n.static() || !n.out[0].is(tensor.Float32) {
+		return false
+	}
+	x := n.in[0]
+	return x.konst != nil && isHalf(x) && len(x.shape) == 2 && x.elems() >= fewLeast
+}
+
 // dequantizer is the node that gives the codes of a matrix of float32, or of one of which v is the transpose, their meaning:
 // whole numbers that are stored with parameters as the operator wants them; nil where there is none.
 func (v *value) dequantizer() *node {
-	d := v.def
-	if d != nil && turnedMatrix(v) {
-		d = d.in[0].def
-	}
+	d := v.maker()
 	if d == nil || d.kind != "DequantizeLinear" || !d.static() || !v.is(tensor.Float32) {
 		return nil
 	}
@@ -75,11 +100,11 @@ func scalesFit(d *node) bool {
 	return block > 0 && sameShape(scale, want)
 }
 
-// keepStored makes products with stored matrices "gemm" nodes before these become floats, which take four to eight times as
-// much room as their codes. The codes are read when they are packed, which is once for all input shapes.
+// keepStored makes products with stored matrices "gemm" nodes before these become float32, which takes two to eight times as
+// much room. The codes are read when they are packed, which is once for all input shapes.
 func keepStored(g *net) {
 	for _, n := range g.nodes {
-		if n.kind != "MatMul" && n.kind != "Gemm" || n.in[1] == nil || n.in[1].few == nil || n.in[1].few.from == nil || n.in[1].dequantizer() == nil {
+		if n.kind != "MatMul" && n.kind != "Gemm" || n.in[1] == nil || n.in[1].konst != nil || len(n.in[1].shape) != 2 || !n.in[1].isStored() {
 			continue
 		}
 		if s, ok := constantGemm(n); ok {
@@ -89,23 +114,41 @@ func keepStored(g *net) {
 	g.sweep()
 }
 
-// stored is the matrix of v, whose axis columns holds the output columns, as its dequantizer has it.
+// isStored says whether a node gives the matrix v, or its transpose, that is to be read when it is packed.
+func (v *value) isStored() bool {
+	return v.few != nil && v.few.from != nil && v.dequantizer() != nil || v.widener() != nil
+}
+
+// stored is the matrix of v, whose axis columns holds the output columns, as a node has it, which is gone when it is read.
 func (v *value) stored(columns int) *storedMatrix {
-	m, d, in := &storedMatrix{}, v.dequantizer(), make([]*tensor.Tensor, 0, 3)
+	m, d := &storedMatrix{turned: turnedMatrix(v)}, v.maker()
 	for _, x := range d.in {
-		if x == nil {
-			continue
+		if x != nil {
+			m.parts = append(m.parts, x.konst)
 		}
-		in = append(in, x.konst)
 	}
-	m.parts = in
-	m.few = func() *fewBits { return v.fewBits(columns) }
-	m.dense = func() *tensor.Tensor { return v.numbers(d, in) }
+	if v.few != nil {
+		m.few = func() *fewBits { return v.fewBits(columns) }
+	}
+	numbers := func() *tensor.Tensor { return numbersOf(d, m.parts) }
+	if widens(d) {
+		m.halves = m.parts[0]
+		numbers = func() *tensor.Tensor { return widened(m.halves) }
+	}
+	m.dense = func() *tensor.Tensor {
+		y := numbers()
+		if y == nil || !m.turned {
+			return y
+		}
+		t := tensor.New(tensor.Float32, v.shape...)
+		flipped(tensor.Of[float32](t), tensor.Of[float32](y), v.shape[1], v.shape[0])
+		return t
+	}
 	return m
 }
 
-// numbers computes what v is by its dequantizer d, whose operands fit.
-func (v *value) numbers(d *node, in []*tensor.Tensor) *tensor.Tensor {
+// numbersOf computes what d gives, whose operands fit.
+func numbersOf(d *node, in []*tensor.Tensor) *tensor.Tensor {
 	o, err := op.Resolve(d.onnx, d.version)
 	if err != nil {
 		return nil
@@ -114,12 +157,7 @@ func (v *value) numbers(d *node, in []*tensor.Tensor) *tensor.Tensor {
 	if err != nil {
 		return nil
 	}
-	if !v.fewTurned {
-		return y[0]
-	}
-	t := tensor.New(tensor.Float32, v.shape...)
-	flipped(tensor.Of[float32](t), tensor.Of[float32](y[0]), v.shape[1], v.shape[0])
-	return t
+	return y[0]
 }
 
 // multipliesCodes says whether n becomes a product of integers: codes of eight bits by codes with one

@@ -29,8 +29,22 @@ func fewOf(s *weight.Stored) *fewStored {
 	if s == nil {
 		return nil
 	}
-	w := kernel.BlockWeight{N: s.Shape[0], K: s.Shape[1], Block: s.Shape[1], Codes: s.Raw, CodeBits: s.Format.Bits, Flip: s.Flip, Pitch: s.Pitch}
-	return &fewStored{bits: fewBits{BlockWeight: w, bits: s.Format.Bits, low: s.Format.Lo}, coded: &s.Coded}
+	b := fewBits{BlockWeight: kernel.BlockWeight{N: s.Shape[0], K: s.Shape[1], Block: s.Shape[1], Codes: s.Raw, CodeBits: s.Format.Bits, Flip: s.Flip, Pitch: s.Pitch}}
+	if len(s.Format.Marks) > 0 {
+		b.marks(s.Format)
+	} else {
+		b.bits, b.low = s.Format.Bits, s.Format.Lo
+	}
+	return &fewStored{bits: b, coded: &s.Coded}
+}
+
+// fewHalves takes a matrix of float16 that stays where the file has it; nil for bfloat16, which has no kernels.
+func fewHalves(t *tensor.Tensor) *fewStored {
+	if t.DType != tensor.Float16 || t.Rank() != 2 {
+		return nil
+	}
+	b := fewBits{BlockWeight: kernel.BlockWeight{N: t.Shape[0], K: t.Shape[1], Block: t.Shape[1], Kind: kernel.KindF16, Halves: tensor.Of[uint16](t)}}
+	return &fewStored{bits: b, coded: &weight.Coded{Format: format.ByElem(t.DType), Shape: t.Shape}}
 }
 
 // readFew returns nil for forms that have no kernels.
@@ -138,21 +152,26 @@ func readWhole(b *fewBits, c *weight.Coded) bool {
 
 // readMarks takes up to sixteen marks.
 func readMarks(b *fewBits, c *weight.Coded) bool {
-	b.Kind = kernel.KindMarks4
-	if c.Format.Bits <= 2 {
-		b.Kind = kernel.KindMarks2
-	}
-	for _, m := range c.Format.Marks {
-		if m != m {
-			m = 0
-		}
-		b.Marks = append(b.Marks, m)
-	}
+	b.marks(c.Format)
 	b.Codes = make([]uint8, len(c.Codes))
 	for i, v := range c.Codes {
 		b.Codes[i] = uint8(v)
 	}
 	return len(b.Marks) <= 16 && len(c.Codes) == b.N*b.K
+}
+
+// marks sets what codes of a format of up to four bits mean.
+func (b *fewBits) marks(f *format.Format) {
+	b.Kind = kernel.KindMarks4
+	if f.Bits <= 2 {
+		b.Kind = kernel.KindMarks2
+	}
+	for _, m := range f.Marks {
+		if m != m {
+			m = 0
+		}
+		b.Marks = append(b.Marks, m)
+	}
 }
 
 // readFloat8 takes finite codes: their magnitudes are below the one that is none.

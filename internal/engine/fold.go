@@ -58,9 +58,11 @@ func (g *net) constantResults(n *node) []*tensor.Tensor {
 	if !g.foldable(n, size) {
 		return nil
 	}
-	if y := dequantizedConstant(n); y != nil {
-		out[0] = y
-		return out
+	for _, quick := range []func(*node) *tensor.Tensor{dequantizedConstant, widenedConstant} {
+		if y := quick(n); y != nil {
+			out[0] = y
+			return out
+		}
 	}
 	e, err := g.evaluator(n, 0)
 	if err != nil || e.op == nil || e.op.Random || e.hosted != nil && len(n.in) == 0 {

@@ -22,9 +22,11 @@ type gemmSpec struct {
 
 // A storedMatrix is a matrix that an operator holds in codes. It is read when it is packed, not for each set of input shapes.
 type storedMatrix struct {
-	parts []*tensor.Tensor // what the operator holds of it
-	few   func() *fewBits
-	dense func() *tensor.Tensor
+	parts  []*tensor.Tensor // what the operator holds of it
+	few    func() *fewBits  // nil: it is not in few bits
+	dense  func() *tensor.Tensor
+	halves *tensor.Tensor // the same in 16-bit floats; nil: it is not in them
+	turned bool           // halves are its transpose
 }
 
 // dense makes the weight as numbers.
@@ -35,7 +37,7 @@ func (s *gemmSpec) dense() {
 }
 
 // inFewBits says whether the weight is to be had in few bits.
-func (s *gemmSpec) inFewBits() bool { return s.few != nil || s.stored != nil }
+func (s *gemmSpec) inFewBits() bool { return s.few != nil || s.stored != nil && s.stored.few != nil }
 
 // source tells the weight from others.
 func (s *gemmSpec) source() []*tensor.Tensor {
@@ -48,7 +50,7 @@ func (s *gemmSpec) source() []*tensor.Tensor {
 // fewBits is the weight in few bits, nil where there are no kernels for it.
 func (s *gemmSpec) fewBits() *fewBits {
 	b := s.few
-	if s.stored != nil {
+	if s.stored != nil && s.stored.few != nil {
 		b = s.stored.few()
 	}
 	if b == nil || b.K != s.k || b.N != s.n {
@@ -74,7 +76,7 @@ func (s *gemmSpec) channelAxis(rank int) int { return rank - 1 }
 func (s *gemmSpec) scale(by []float32) {
 	if s.stored != nil {
 		s.dense()
-		s.few, s.stored = s.stored.few(), nil
+		s.few, s.stored = s.fewBits(), nil
 	}
 	s.weight = scaledBy(s.weight, func(i int) float32 { return by[i/s.order.N%s.n] })
 	if s.few != nil {

@@ -7,7 +7,6 @@ import (
 	"lowbit/internal/kernel"
 	"lowbit/internal/op"
 	"lowbit/internal/tensor"
-	"lowbit/internal/weight"
 )
 
 // A half is what a "narrow" or a "widen" node converts to, or from. An explicit one stands where the
@@ -24,7 +23,7 @@ func isHalf(v *value) bool {
 // findHalves lets nodes on 16-bit floats compute in float32. From one such node to the next values
 // stay in float32: their rounding in between, which the file's types would have, is left out.
 func findHalves(g *net) {
-	h := &halves{net: g, wide: map[*value]*value{}}
+	h := &halves{net: g, wide: map[*value]*value{}, stored: map[*value]*value{}}
 	for _, n := range slices.Clone(g.nodes) {
 		switch {
 		case n.kind == "Cast":
@@ -51,7 +50,8 @@ func (v *value) fromBF16() bool {
 
 type halves struct {
 	*net
-	wide map[*value]*value // the float32 form of 16-bit values
+	wide   map[*value]*value // the float32 form of 16-bit values
+	stored map[*value]*value // that of matrices that stay as they are until they are packed
 }
 
 // cast turns conversions between float32 and a 16-bit float into nodes of the engine's own. What codes stand for is not
@@ -83,6 +83,9 @@ func (h *halves) computes(n *node) bool {
 	if n.kind == "QuantizeLinear" || n.kind == "DequantizeLinear" {
 		return n.in[1].konst != nil && !n.onnx.Has("precision") && (n.kind == "QuantizeLinear" || !n.onnx.Has("output_dtype"))
 	}
+	if n.kind == "Gather" && n.in[0].konst != nil && n.in[0].elems() >= fewLeast {
+		return false // rows of a table are few: they are made float32 behind it
+	}
 	o := op.Lookup(n.onnx.Domain, n.onnx.Op)
 	return o != nil && !o.Random && (!o.Quantized() || blockwise[n.kind]) && n.onnx.Attr("dtype") == nil && n.onnx.Op != "CastLike"
 }
@@ -99,7 +102,11 @@ func (h *halves) widen(n *node) {
 	}
 	kept := keptBy(n)
 	for i, v := range in {
-		if isHalf(v) && v.known && !slices.Contains(kept, v) {
+		switch {
+		case !isHalf(v) || !v.known || slices.Contains(kept, v):
+		case i == 1 && (n.kind == "MatMul" || n.kind == "Gemm") && h.stays(v):
+			in[i] = h.storedLong(v, n)
+		default:
 			in[i] = h.long(v, n)
 		}
 	}
@@ -132,16 +139,50 @@ func (h *halves) long(v *value, n *node) *value {
 	}
 	var w *value
 	if v.konst != nil {
-		t := tensor.New(tensor.Float32, v.shape...)
-		decodeHalf(kernel.Generic, v.dtype, tensor.Of[float32](t), tensor.Of[uint16](v.konst))
-		w = h.constant(v.name+"·f32", t)
-		w.few = readFew(weight.Halves(v.konst))
+		w = h.constant(v.name+"·f32", widened(v.konst))
+		w.few = fewHalves(v.konst)
 	} else {
 		w = h.newValue(v, tensor.Float32, v.shape)
 		h.insert(newNode("widen", n, half{dtype: v.dtype}, []*value{v}, []*value{w}), n)
 	}
 	h.wide[v] = w
 	return w
+}
+
+// stays says whether v is a matrix whose float32 form is made when it is packed, if at all.
+func (h *halves) stays(v *value) bool {
+	return v.konst != nil && len(v.shape) == 2 && v.elems() >= fewLeast && h.wide[v] == nil
+}
+
+// storedLong returns the float32 form of a constant matrix that node n multiplies by, as the result of a Cast.
+func (h *halves) storedLong(v *value, n *node) *value {
+	if w := h.stored[v]; w != nil {
+		return w
+	}
+	w := h.newValue(v, tensor.Float32, v.shape)
+	h.insertOp(n, "Cast", n.version, []*graph.Attr{{Name: "to", Value: int64(tensor.Float32)}}, []*value{v}, w)
+	w.few = fewHalves(v.konst)
+	h.stored[v] = w
+	return w
+}
+
+// widened is a tensor of 16-bit floats in float32.
+func widened(t *tensor.Tensor) *tensor.Tensor {
+	level, err := kernel.Best()
+	if err != nil {
+		level = kernel.Generic
+	}
+	y := tensor.New(tensor.Float32, t.Shape...)
+	decodeHalf(level, t.DType, tensor.Of[float32](y), tensor.Of[uint16](t))
+	return y
+}
+
+// widenedConstant is the float32 that a Cast makes of constant 16-bit floats; nil for other nodes.
+func widenedConstant(n *node) *tensor.Tensor {
+	if n.kind != "Cast" || !isHalf(n.in[0]) || n.in[0].konst == nil || !n.out[0].is(tensor.Float32) {
+		return nil
+	}
+	return widened(n.in[0].konst)
 }
 
 func decodeHalf(l kernel.Level, d tensor.DType, dst []float32, src []uint16) {

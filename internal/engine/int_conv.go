@@ -237,6 +237,25 @@ var codeEnds = map[string]func(n *node) uint8{
 	"log codes": func(n *node) uint8 { return mostLogCode(n.spec.(*[kernel.Exponents]float32)) },
 }
 
+// packIntGemm packs the matrix of a product of codes.
+func (lw *lowerer) packIntGemm(n *node, s *intGemm) packedU8 {
+	return packed(lw.packs, packKey{n.out[0].name, "gemm u8s8"}, []*tensor.Tensor{s.weight}, func() packedU8 {
+		return packU8(lw.level, tensor.Of[int8](s.weight), s.n, s.k, 1, s.order, mostCode(n.in[0]))
+	})
+}
+
+// packIntConv packs the weight of a convolution of codes in Winograd's form where it has that, else for dense products.
+func (lw *lowerer) packIntConv(n *node, s *intConv) {
+	if lw.packWinogradU8S8(n, &s.convShape, s.weight) == nil {
+		lw.packGroupsU8(n, s)
+	}
+}
+
+// dense says whether a convolution of codes has one of these forms, whatever the layout of its image.
+func (s *intConv) dense(lw *lowerer) bool {
+	return !s.depthwise() && s.o > mostPlanesOutU8 && !s.fewChannels() && !lw.rowsPay(s)
+}
+
 // lowerIntGemm emits an integer product with a constant matrix.
 func lowerIntGemm(lw *lowerer, n *node) bool {
 	s := n.spec.(*intGemm)
@@ -245,10 +264,7 @@ func lowerIntGemm(lw *lowerer, n *node) bool {
 		s.weight = nil
 		return true
 	}
-	x := lw.use(n.in[0], rowMajor)
-	w := packed(lw.packs, packKey{n.out[0].name, "gemm u8s8"}, []*tensor.Tensor{s.weight}, func() packedU8 {
-		return packU8(lw.level, tensor.Of[int8](s.weight), s.n, s.k, 1, s.order, mostCode(n.in[0]))
-	})
+	x, w := lw.use(n.in[0], rowMajor), lw.packIntGemm(n, s)
 	size := n.out[0].elems()
 	im, to := image{1, n.in[0].elems(), size, size / s.n}, s.store(w.ColumnSums())
 	dst := lw.make(n.out[0], rowMajor)

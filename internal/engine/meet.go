@@ -220,9 +220,9 @@ func clampedInto(v *value) (q *node, clamp function, ok bool) {
 // rearranged lists the operators that give constants another shape or order.
 var rearranged = map[string]bool{"Transpose": true, "Reshape": true, "Squeeze": true, "Unsqueeze": true, "Flatten": true}
 
-// storesMeaning says whether n gives stored codes their meaning, or another order or shape to what does.
+// storesMeaning says whether n gives stored codes or 16-bit floats their meaning, or another order or shape to what does.
 func storesMeaning(n *node) bool {
-	return n != nil && (n.kind == "DequantizeLinear" || rearranged[n.kind] && n.in[0] != nil && storesMeaning(n.in[0].def))
+	return n != nil && (n.kind == "DequantizeLinear" || widens(n) || rearranged[n.kind] && n.in[0] != nil && storesMeaning(n.in[0].def))
 }
 
 // rearrangeStored gives stored codes another order or shape in place of the numbers that they stand for, so that products

@@ -113,7 +113,7 @@ func (lw *lowerer) packAll() error {
 	return st.all(nil, nil)
 }
 
-// weightPack tells what is to be packed for n: a matrix of few bits, or floats as the model has them. Others, which passes have
+// weightPack tells what is to be packed for n: a matrix of few bits or of 16-bit floats, or floats and int8 codes as the model has them. Others, which passes have
 // computed, are packed one after the other, so that those that are done with make room.
 func (lw *lowerer) weightPack(n *node) (weightPack, bool) {
 	switch s := n.spec.(type) {
@@ -128,7 +128,7 @@ func (lw *lowerer) weightPack(n *node) (weightPack, bool) {
 				}
 			}}, true
 		}
-		if !lw.net.bf16[n.onnx] && lw.packs.holds(s.weight) {
+		if !lw.mayTile(n, s.k, s.n) && (s.stored != nil || lw.packs.holds(s.weight)) {
 			return weightPack{s.n * s.k, func() { lw.packGemm(n, s) }}, true
 		}
 	case *convSpec:
@@ -137,6 +137,22 @@ func (lw *lowerer) weightPack(n *node) (weightPack, bool) {
 		}
 		if f := lw.convForm(n, s, false); f.pack != nil {
 			return weightPack{s.weight.Len(), func() { f.pack(lw, n, s) }}, true
+		}
+	case *intGemm:
+		if n.kind == "int gemm" && lw.packs.holds(s.weight) && !isSigns(n.in[0]) {
+			return weightPack{s.n * s.k, func() { lw.packIntGemm(n, s) }}, true
+		}
+	case *dynamicGemm:
+		if n.kind == "dynamic gemm" && lw.packs.holds(s.weight) {
+			return weightPack{s.n * s.k, func() { lw.packDynamicGemm(n, s) }}, true
+		}
+	case *intConv:
+		if n.kind == "int conv" && lw.packs.holds(s.weight) && !isSigns(n.in[0]) && s.dense(lw) {
+			return weightPack{s.weight.Len(), func() { lw.packIntConv(n, s) }}, true
+		}
+	case *dynamicConv:
+		if c := (&intConv{convShape: s.convShape, weight: s.weight}); n.kind == "dynamic conv" && lw.packs.holds(s.weight) && c.dense(lw) {
+			return weightPack{s.weight.Len(), func() { lw.packIntConv(n, c) }}, true
 		}
 	}
 	return weightPack{}, false

@@ -11,6 +11,7 @@ import (
 
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
 
@@ -75,6 +76,61 @@ func TestPackedForms(t *testing.T) {
 		s := k.compile(t, Options{Threads: 2, Level: &l})
 		if len(s.packs.rows) != len(convs)+2 {
 			t.Errorf("%s: %d convolutions and two products have %d packed weights: %v", l, len(convs), len(s.packs.rows), slices.Collect(maps.Keys(s.packs.rows)))
+		}
+	}
+}
+
+// codedProducts are convolutions and a product of codes, of which each has an int8 weight, by scales that are known or found in
+// each run.
+func codedProducts(dynamic bool) (k *maker, weights int) {
+	convs := []struct {
+		out, in, window, group, stride int
+	}{{16, 3, 3, 1, 1}, {64, 16, 1, 1, 1}, {64, 64, 3, 1, 1}, {64, 64, 3, 1, 2}, {64, 1, 3, 64, 1}, {64, 8, 3, 8, 1}, {128, 64, 5, 1, 1}, {16, 128, 3, 1, 1}, {4, 16, 1, 1, 1}}
+	k = newMaker(13)
+	coded := func(x string) string {
+		if dynamic {
+			return x
+		}
+		return k.quantized(x, 0.05, 120, tensor.Uint8)
+	}
+	x := k.input(k.floats(1, 3, 32, 32))
+	product := func(op string, attrs []any, axis int, shape ...int) {
+		if dynamic {
+			k.n++
+			q, s, z := k.name(), k.name(), k.name()
+			k.m.Graph.Nodes = append(k.m.Graph.Nodes, &graph.Node{Op: "DynamicQuantizeLinear", In: []string{x}, Out: []string{q, s, z}})
+			sums := k.node(op+"Integer", []string{q, k.constant(k.codes(tensor.Int8, -100, 100, shape...)), z}, attrs...)
+			x = k.node("Mul", []string{k.node("Cast", []string{sums}, "to", int64(tensor.Float32)), k.node("Mul", []string{s, k.scalar(0.001)})})
+			return
+		}
+		w, _ := k.weight(axis, true, shape...)
+		x = k.node(op, []string{coded(x), w}, attrs...)
+	}
+	for _, c := range convs {
+		p := int64(c.window / 2)
+		attrs := []any{"group", int64(c.group), "strides", []int64{int64(c.stride), int64(c.stride)}, "pads", []int64{p, p, p, p}}
+		product("Conv", attrs, 0, c.out, c.in, c.window, c.window)
+	}
+	x = k.node("Flatten", []string{x})
+	product("MatMul", nil, 1, 1024, 70)
+	k.output(coded(x))
+	return k, len(convs) + 1
+}
+
+// TestPackedCodes packs each weight of codes in the one form that its product or convolution then takes, and tells of one that cannot
+// be read.
+func TestPackedCodes(t *testing.T) {
+	for _, dynamic := range []bool{false, true} {
+		k, weights := codedProducts(dynamic)
+		for _, l := range levels() {
+			s := k.compile(t, Options{Threads: 2, Level: &l})
+			if len(s.packs.rows) != weights {
+				t.Errorf("%s: %d products have %d packed weights: %v", l, weights, len(s.packs.rows), slices.Collect(maps.Keys(s.packs.rows)))
+			}
+		}
+		_, err := Compile(k.m, Options{Threads: 2, Release: func([]byte) { panic("the file is gone") }})
+		if fault.KindOf(err) != fault.Internal {
+			t.Errorf("error is %v", err)
 		}
 	}
 }

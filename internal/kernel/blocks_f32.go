@@ -1,6 +1,9 @@
 package kernel
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // A PackedBlocksF32 is a weight of few bits, for products with float32. It is decoded as it is used, so
 // that memory is read in the bits that are stored. It is read-only and may be shared.
@@ -84,6 +87,9 @@ func (p *PackedBlocksF32) fill(w *BlockWeight) {
 			TransposePitch(p.level, p.codes[n*p.rows:], codes, len(codes)/p.k, p.k, p.width, p.k)
 		})
 	default:
+		if p.fillDwords(w, bits) {
+			return
+		}
 		w.codes(p.level, func(n int, codes []uint8) {
 			panel := p.codes[n/p.width*p.width*p.rows*bits/8:][n%p.width*4:]
 			for ; len(codes) > 0; codes = codes[min(32/bits, len(codes)):] {
@@ -92,6 +98,31 @@ func (p *PackedBlocksF32) fill(w *BlockWeight) {
 			}
 		})
 	}
+}
+
+// fillDwords stores codes whose columns are stored as whole dwords already; false where they are not.
+func (p *PackedBlocksF32) fillDwords(w *BlockWeight, bits int) bool {
+	per := 32 / bits
+	if w.Turned || w.codeBits() != bits || w.K%per != 0 || w.pitch()*bits%8 != 0 {
+		return false
+	}
+	each := w.K / per
+	words := make([]uint32, p.width*each)
+	lines := unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(words))), 4*len(words))
+	flip := uint32(w.Flip) * ((1<<32 - 1) / (1<<bits - 1))
+	for n := 0; n < p.n; n += p.width {
+		count := min(p.width, p.n-n)
+		for i := range count {
+			copy(lines[4*i*each:][:4*each], w.Codes[(n+i)*w.pitch()*bits/8:])
+		}
+		if flip != 0 {
+			for i := range words {
+				words[i] ^= flip
+			}
+		}
+		TransposePitch(p.level, dwords(p.codes, 4)[n*p.rows/per:], words, count, each, p.width, each)
+	}
+	return true
 }
 
 // dwordOf is a dword of the first codes of a list.

@@ -219,6 +219,7 @@ func vectors[T any](v []T, n0, n1, width int, buf []T) unsafe.Pointer {
 func aligned[T any](n int) []T {
 	size := int(unsafe.Sizeof(*new(T)))
 	b := make([]T, n+64/size)
+	inLargePages(unsafe.Pointer(&b[0]), len(b)*size)
 	skip := int(-uintptr(unsafe.Pointer(&b[0]))&63) / size
 	return b[skip:][:n:n]
 }

@@ -24,6 +24,37 @@ type PackedF32 struct {
 
 // PackF32 arranges the weight w(n, tap, k) for products under this level.
 func (l Level) PackF32(w []float32, n, k, taps int, o Order) *PackedF32 {
+	p := l.emptyF32(n, k, taps)
+	w, o = byTaps(l, w, &p.shape, o)
+	p.Repack(w, o)
+	return p
+}
+
+// PackReadF32 arranges a matrix that is read piece by piece, by rows or by columns: read sets dst to its numbers from i on.
+func (l Level) PackReadF32(n, k int, o Order, read func(dst []float32, i int)) *PackedF32 {
+	p := l.emptyF32(n, k, 1)
+	if o.K != 1 {
+		row := make([]float32, n)
+		for i := range k {
+			read(row, i*o.K)
+			for _, pn := range p.panels {
+				copy(p.data[pn.off+i*pn.nv*p.lanes:], row[pn.n0:pn.n1])
+			}
+		}
+		return p
+	}
+	columns := make([]float32, p.widest()*k)
+	for _, pn := range p.panels {
+		for j := range pn.n1 - pn.n0 {
+			read(columns[j*k:][:k], (pn.n0+j)*o.N)
+		}
+		TransposePitch(l, p.data[pn.off:], columns, pn.n1-pn.n0, k, pn.nv*p.lanes, k)
+	}
+	return p
+}
+
+// emptyF32 is a weight of zeros.
+func (l Level) emptyF32(n, k, taps int) *PackedF32 {
 	if k == 0 {
 		l = Generic // an empty sum is no work for assembly
 	}
@@ -32,8 +63,6 @@ func (l Level) PackF32(w []float32, n, k, taps int, o Order) *PackedF32 {
 	p.lanes, widths = l.tilingF32(taps, k)
 	p.data = aligned[float32](p.cut(widths))
 	p.zeros = make([]float32, k)
-	w, o = byTaps(l, w, &p.shape, o)
-	p.Repack(w, o)
 	return p
 }
 

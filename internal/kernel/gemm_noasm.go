@@ -2,6 +2,8 @@
 
 package kernel
 
+import "unsafe"
+
 func (l Level) tilingF32(taps, k int) (lanes int, widths func(int) []int) {
 	return genericLanes, single(1)
 }
@@ -43,6 +45,10 @@ type (
 // microSet is the choice of assembly: none.
 type microSet struct{}
 
-func aligned[T any](n int) []T { return make([]T, n) }
+func aligned[T any](n int) []T {
+	b := make([]T, n)
+	inLargePages(unsafe.Pointer(unsafe.SliceData(b)), n*int(unsafe.Sizeof(*new(T))))
+	return b
+}
 
 func (l Level) packDiagonal(w []int8, n, k, in, out, taps int, o Order) *PackedU8S8 { return nil }

@@ -34,11 +34,11 @@ func (p *PackedU8S8) pack(w []int8, o Order) {
 	case l.use(VNNI):
 		p.lanes, p.per, p.kd, p.set = 16, 4, (p.k+3)/4, &microVNNI
 		p.data = aligned[int8](p.cut(widthsZ))
-		packBytes(p.data, w, &p.shape, o)
+		packBytes(p.level, p.data, w, &p.shape, o)
 	case l.use(AVXVNNI):
 		p.lanes, p.per, p.kd, p.set = 8, 4, (p.k+3)/4, &microAVXVNNI
 		p.data = aligned[int8](p.cut(widthsY))
-		packBytes(p.data, w, &p.shape, o)
+		packBytes(p.level, p.data, w, &p.shape, o)
 	case l.use(AVX2):
 		p.packAVX2(w, o)
 	default:
@@ -51,7 +51,7 @@ func (p *PackedU8S8) pack(w []int8, o Order) {
 func (p *PackedU8S8) packAVX2(w []int8, o Order) {
 	p.lanes, p.per, p.kd, p.set = 8, 4, (p.k+3)/4, &microBytes
 	p.data = aligned[int8](p.cut(widthsY))
-	packBytes(p.data, w, &p.shape, o)
+	packBytes(p.level, p.data, w, &p.shape, o)
 	wide := p.shape
 	wide.panels = nil
 	size := 0

@@ -16,6 +16,6 @@ func (l Level) packSpan(w []int8, n, k, taps int, o Order, span int) *PackedNarr
 	w, o = byTaps(l, w, &p.shape, o)
 	p.sums = columnSums(w, n, k, taps, o)
 	p.data = aligned[int8](p.cut(widthsY))
-	packBytes(p.data, w, &p.shape, o)
+	packBytes(p.level, p.data, w, &p.shape, o)
 	return &PackedNarrow{PackedU8S8: p, fits: make([]bool, len(p.panels))}
 }

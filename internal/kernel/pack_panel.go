@@ -184,32 +184,48 @@ func byTaps[T Elem](l Level, w []T, s *shape, o Order) ([]T, Order) {
 	return r, Order{N: s.taps * s.k, Tap: s.k, K: 1}
 }
 
-// packBytes is packPanels for four bytes to a dword; where these lie side by
-// side it moves them as one.
-func packBytes(dst, w []int8, s *shape, o Order) {
-	if o.K != 1 {
+// byteSpan is the number of k taken at a time where four are a dword: a cache line.
+const byteSpan = 4 * packSpan
+
+// packBytes is packPanels for four bytes to a dword: what a panel has of a span is brought into order by columns, whose
+// dwords are then transposed. dst is zero where the weight has no element.
+func packBytes(l Level, dst, w []int8, s *shape, o Order) {
+	if o.K != 1 && o.N != 1 {
 		packPanels(dst, w, s, o)
 		return
 	}
+	words := make([]uint32, s.widest()*packSpan)
+	lines := unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(words))), 4*len(words))
+	to := dwords(dst, 4)
 	for _, p := range s.panels {
-		width := p.nv * s.lanes * 4
+		columns, width := p.n1-p.n0, p.nv*s.lanes
 		for tap := range s.taps {
-			for k := 0; k < s.k; k += 4 * packSpan {
-				d := dst[p.off+(tap*s.kd+k/4)*width:]
-				for i := range p.n1 - p.n0 {
-					src := w[(p.n0+i)*o.N+tap*o.Tap+k:][:min(4*packSpan, s.k-k)]
-					to := i * 4
-					for ; len(src) >= 4; src = src[4:] {
-						*(*[4]int8)(d[to:]) = [4]int8(src)
-						to += width
-					}
-					if len(src) > 0 {
-						copy(d[to:], src)
-					}
+			for k := 0; k < s.k; k += byteSpan {
+				span := min(byteSpan, s.k-k)
+				if span%4 != 0 {
+					clear(words)
 				}
+				src := w[p.n0*o.N+tap*o.Tap+k*o.K:]
+				if o.K == 1 {
+					for i := range columns {
+						copy(lines[i*byteSpan:][:span], src[i*o.N:])
+					}
+				} else {
+					TransposePitch(l, lines, src, span, columns, byteSpan, o.K)
+				}
+				TransposePitch(l, to[p.off/4+(tap*s.kd+k/4)*width:], words, columns, (span+3)/4, width, packSpan)
 			}
 		}
 	}
+}
+
+// widest is the number of columns of the widest panel.
+func (s *shape) widest() int {
+	most := 0
+	for _, p := range s.panels {
+		most = max(most, p.n1-p.n0)
+	}
+	return most
 }
 
 // dwords returns the whole dwords of x, per elements each.

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"slices"
 	"testing"
@@ -164,6 +165,17 @@ func TestInts(t *testing.T) {
 		if got, err := bad.Ints(); err == nil {
 			t.Errorf("%v is read as %v", bad, got)
 		}
+	}
+}
+
+// TestOfShares holds that numbers at odd addresses, as files have them, are read where they lie.
+func TestOfShares(t *testing.T) {
+	raw := Aligned[byte](64)
+	x := &Tensor{DType: Float32, Shape: []int{4}, Raw: raw[3:19]}
+	v := Of[float32](x)
+	binary.LittleEndian.PutUint32(raw[7:], math.Float32bits(2.5))
+	if anywhere && v[1] != 2.5 || !anywhere && v[1] != 0 {
+		t.Errorf("%v, sharing memory is %v", v, anywhere)
 	}
 }
 

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"unsafe"
 )
@@ -12,8 +13,11 @@ type Element interface {
 		~uint8 | ~uint16 | ~uint32 | ~uint64 | ~bool | ~complex64 | ~complex128
 }
 
-// Of returns t's elements as a slice of T, sharing memory with t where the bytes are aligned
-// for T and copied where they are not (bytes inside a mapped file may lie anywhere).
+// anywhere says whether the processor reads numbers at any address, as compiled code and assembly then do.
+const anywhere = runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64"
+
+// Of returns t's elements as a slice of T, sharing memory with t where the processor can read numbers there,
+// and copied where it cannot (bytes inside a mapped file may lie anywhere).
 // T must have the size of t's element type; a tensor made by New is always aligned.
 func Of[T Element](t *Tensor) []T {
 	var z T
@@ -25,7 +29,7 @@ func Of[T Element](t *Tensor) []T {
 	if n == 0 {
 		return nil
 	}
-	if uintptr(unsafe.Pointer(&t.Raw[0]))%unsafe.Alignof(z) != 0 {
+	if !anywhere && uintptr(unsafe.Pointer(&t.Raw[0]))%unsafe.Alignof(z) != 0 {
 		raw := alignedBytes(len(t.Raw))
 		copy(raw, t.Raw)
 		return unsafe.Slice((*T)(unsafe.Pointer(&raw[0])), n)
@@ -33,7 +37,7 @@ func Of[T Element](t *Tensor) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(&t.Raw[0])), n)
 }
 
-// Align returns t, or a copy where its bytes do not lie on an address that [Of] can share.
+// Align returns t, or a copy where its bytes do not lie on an address that suits every element type.
 func (t *Tensor) Align() *Tensor {
 	if len(t.Raw) == 0 || uintptr(unsafe.Pointer(&t.Raw[0]))%8 == 0 {
 		return t

@@ -1,6 +1,8 @@
 package weight
 
 import (
+	"math/bits"
+
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
@@ -137,10 +139,6 @@ func ReadProduct(src Source, n *graph.Node) *Coded {
 	if s := ReadStoredProduct(src, n); s != nil {
 		return s.codes()
 	}
-	r := &reader{src: src}
-	if l, ok := r.product(n); ok && n.Op == "MatMulBnb4" {
-		return r.bnb4(n, l)
-	}
 	return nil
 }
 
@@ -187,21 +185,35 @@ func unpack(row []byte, bits, i int) int32 {
 	return int32(row[i/per] >> (i % per * bits) & byte(1<<bits-1))
 }
 
-func (r *reader) bnb4(n *graph.Node, l layout) *Coded {
-	raw := r.constant(n, 1).Raw
-	list, err := format.Floats(r.constant(n, 2))
-	if err != nil || !n.Bool("transB", true) || l.k%l.size != 0 || len(list) != l.n*l.blocks || len(raw) != (l.n*l.k+1)/2 {
+// HoldsBnb4 says whether n is a MatMulBnb4 whose matrix [ReadStoredProduct] reads.
+func HoldsBnb4(src Source, n *graph.Node) bool {
+	r := &reader{src: src}
+	l, ok := r.product(n)
+	return ok && n.Op == "MatMulBnb4" && r.fitsBnb4(n, l)
+}
+
+// fitsBnb4 says whether the operands of a MatMulBnb4 hold a whole matrix.
+func (r *reader) fitsBnb4(n *graph.Node, l layout) bool {
+	codes, scale := r.constant(n, 1), r.constant(n, 2)
+	return scale.DType.IsFloat() && n.Bool("transB", true) && l.k%l.size == 0 && scale.Len() == l.n*l.blocks && len(codes.Raw) == (l.n*l.k+1)/2
+}
+
+// bnb4 reads a matrix whose codes stand in the other order in their bytes.
+func (r *reader) bnb4(n *graph.Node, l layout) *Stored {
+	if !r.fitsBnb4(n, l) {
 		return nil
 	}
-	c := &Coded{Format: fp4, Block: format.Block{Kind: format.Group, Axis: 1, Size: l.size}, Shape: []int{l.n, l.k}}
+	p, err := plainParams(r.constant(n, 2))
+	if err != nil {
+		return nil
+	}
+	s := &Stored{Raw: make([]byte, (l.n*l.k+1)/2), Pitch: l.k}
+	s.Coded = Coded{Format: fp4, Block: format.Block{Kind: format.Group, Axis: 1, Size: l.size}, Shape: []int{l.n, l.k}, Params: p}
 	if n.Int("quant_type", 0) == 1 {
-		c.Format = format.NF4Plain
+		s.Format = format.NF4Plain
 	}
-	for _, v := range list {
-		c.Params = append(c.Params, format.Params{Scale: float32(v)})
+	for i, b := range r.constant(n, 1).Raw {
+		s.Raw[i] = bits.RotateLeft8(b, 4)
 	}
-	for i := range l.n * l.k {
-		c.Codes = append(c.Codes, int32(raw[i/2]>>(4-i%2*4)&15))
-	}
-	return c
+	return s
 }

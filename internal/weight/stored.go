@@ -36,14 +36,15 @@ func ReadStored(src Source, name string) *Stored {
 	return s
 }
 
-// ReadStoredProduct is [ReadProduct] for MatMulNBits; nil for other nodes.
+// ReadStoredProduct is [ReadProduct] without a number for each code.
 func ReadStoredProduct(src Source, n *graph.Node) *Stored {
-	if n.Op != "MatMulNBits" {
-		return nil
-	}
 	r := &reader{src: src}
-	if l, ok := r.product(n); ok {
+	l, ok := r.product(n)
+	switch {
+	case ok && n.Op == "MatMulNBits":
 		return r.nbits(n, l)
+	case ok && n.Op == "MatMulBnb4":
+		return r.bnb4(n, l)
 	}
 	return nil
 }
