@@ -19,13 +19,13 @@ func (d *Diffs) Add(outs []*graph.Value, a, b map[string]*tensor.Tensor) int {
 	if *d == nil {
 		*d = make(Diffs, len(outs))
 	}
-	read, agrees := Floats, sameClass
+	read, agrees := floats, sameClass
 	if !slices.ContainsFunc(outs, func(v *graph.Value) bool { return Floats(a[v.Name]) != nil && Floats(b[v.Name]) != nil }) {
 		read, agrees = whole, slices.Equal[[]float32]
 	}
 	agree, first := 1, true
 	for i, v := range outs {
-		x, y := read(a[v.Name]), read(b[v.Name])
+		x, y := read(a[v.Name], b[v.Name])
 		switch {
 		case x == nil || y == nil:
 			continue
@@ -45,8 +45,25 @@ func (d *Diffs) Add(outs []*graph.Value, a, b map[string]*tensor.Tensor) int {
 // sameClass says whether the largest elements are at the same place.
 func sameClass(x, y []float32) bool { return ArgMax(x) == ArgMax(y) }
 
-// whole returns whole numbers or truth values in float32, and nil for any other type.
-func whole(t *tensor.Tensor) []float32 {
+func floats(a, b *tensor.Tensor) (x, y []float32) { return Floats(a), Floats(b) }
+
+// whole returns the whole numbers or truth values of two tensors to be compared, nil of any other type. What codes hold, such as
+// the bytes of an image, are quantities; other whole numbers, such as classes, are right or wrong, one or zero beside a one.
+func whole(a, b *tensor.Tensor) (x, y []float32) {
+	if x, y = wholeNumbers(a), wholeNumbers(b); x == nil || y == nil || len(x) != len(y) || a.DType != tensor.Bool && a.DType.Bits() <= 16 {
+		return x, y
+	}
+	for i := range x {
+		if x[i] == y[i] {
+			x[i], y[i] = 1, 1
+		} else {
+			x[i], y[i] = 1, 0
+		}
+	}
+	return x, y
+}
+
+func wholeNumbers(t *tensor.Tensor) []float32 {
 	if t == nil || t.Kind != tensor.Dense || !t.DType.IsInt() && t.DType != tensor.Bool {
 		return nil
 	}
