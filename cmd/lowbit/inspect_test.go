@@ -19,7 +19,7 @@ func TestCountConstants(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &inspectJSON{Ops: map[string]int{}, Types: map[string]int{}}
-	if count(m, r); r.Nodes != 4 || r.Parameters != 3 || r.Types["float"] != 3 {
+	if count(m, r); r.Nodes != 4 || r.Parameters != 4 || r.Types["float"] != 3 || r.Types["int64"] != 1 {
 		t.Errorf("%d nodes, %d parameters, %v", r.Nodes, r.Parameters, r.Types)
 	}
 }

@@ -54,23 +54,15 @@ func (p *Plan) shorten(fitted []*Value, byAs map[string]*Value) {
 // there: some round before they add the zero point, some after. With the scale of the sum an odd number
 // of units and those of its operands whole numbers of them, no quotient ends in one half. The last sums
 // come first: what flows from one to the next is a result and an operand, and best an odd number of the
-// next one's units. A scale that would grow by more than a quarter stays, and so do the ties; but what only sums
-// read, as biases behind products, grows to half the sum's scale too, beside whose steps its own count for little.
+// next one's units. A scale that would grow by more than a quarter stays, and so do the ties.
 func (p *Plan) untie(fitted []*Value, byAs map[string]*Value) {
-	free, sums, others := map[*Value]bool{}, map[*Value]bool{}, map[*Value]bool{}
+	free, sums := map[*Value]bool{}, map[*Value]bool{}
 	for _, v := range fitted {
 		free[v] = v.Role != RoleWeight && v.eightBits()
 	}
 	for _, n := range p.Nodes {
-		out := source(byAs, n.output)
 		if n.sum {
-			sums[out] = true
-			continue
-		}
-		for _, as := range n.Inputs {
-			if v := source(byAs, as); v != out {
-				others[v] = true
-			}
+			sums[source(byAs, n.output)] = true
 		}
 	}
 	settled := map[*Value]bool{}
@@ -81,7 +73,7 @@ func (p *Plan) untie(fitted []*Value, byAs map[string]*Value) {
 		}
 		if s := &out.Params[0].Scale; !settled[out] {
 			_, exp := math.Frexp(float64(*s))
-			*s = wholeUnits(*s, math.Ldexp(1, exp-shortBits), true, *s*1.25)
+			*s = wholeUnits(*s, math.Ldexp(1, exp-shortBits), true)
 		}
 		_, exp := whole(out.Params[0].Scale)
 		for _, as := range n.Inputs {
@@ -89,12 +81,7 @@ func (p *Plan) untie(fitted []*Value, byAs map[string]*Value) {
 			if v == nil || !free[v] {
 				continue
 			}
-			s := &v.Params[0].Scale
-			most := *s * 1.25
-			if !others[v] {
-				most = max(most, out.Params[0].Scale/2)
-			}
-			*s, settled[v] = wholeUnits(*s, math.Ldexp(1, exp), sums[v], most), true
+			v.Params[0].Scale, settled[v] = wholeUnits(v.Params[0].Scale, math.Ldexp(1, exp), sums[v]), true
 		}
 	}
 }
@@ -123,9 +110,9 @@ func evenZero(zero int32, f *format.Format) int32 {
 
 // wholeUnits returns the least whole number of units of shortBits that is not below a scale, with odd the
 // least odd one, of however many bits, where there is one in reach; the scale itself where that is more
-// than most.
-func wholeUnits(scale float32, unit float64, odd bool, most float32) float32 {
-	n := math.Ceil(float64(scale) / unit)
+// than a quarter above it.
+func wholeUnits(scale float32, unit float64, odd bool) float32 {
+	n, most := math.Ceil(float64(scale)/unit), scale*1.25
 	if k := n + 1 - math.Mod(n, 2); odd && float32(k*unit) <= most {
 		return float32(k * unit)
 	}
