@@ -55,8 +55,25 @@ func floatBetween(g *graph.Graph, x *graph.Index, n *graph.Node) bool {
 	if !shielded[n.Op] || source(x, n) == nil {
 		return false
 	}
-	t := g.ConstTensor(n.In[1])
-	return t != nil && t.DType == tensor.Float32 && requantized(x, n)
+	return foldsToFloat(g, x, n.In[1]) && requantized(x, n)
+}
+
+// foldsToFloat says whether a value is a constant in float32 once the optimizer has computed what is made of constants, but for
+// what a DequantizeLinear makes, which it leaves.
+func foldsToFloat(g *graph.Graph, x *graph.Index, name string) bool {
+	if t := g.ConstTensor(name); t != nil {
+		return t.DType == tensor.Float32
+	}
+	d := x.Producer(name)
+	if d == nil || d.Op == "DequantizeLinear" || len(d.In) == 0 || len(d.Subgraphs()) > 0 {
+		return false
+	}
+	for _, in := range d.In {
+		if in != "" && g.ConstTensor(in) == nil && !foldsToFloat(g, x, in) {
+			return false
+		}
+	}
+	return true
 }
 
 // source is the DequantizeLinear whose numbers a shielded layer or a MatMul reads; nil where there is none.

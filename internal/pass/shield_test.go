@@ -27,14 +27,23 @@ func TestFloatBetween(t *testing.T) {
 		{"a sum in between", `[c] b = Conv (a, w)
   r = Add (b, b)
   e = QuantizeLinear (r, s)`, nil},
-		{"a weight that is computed", `v = Relu (w)
+		{"a weight that is computed from constants", `u = Cast <to = 1> (q)
+  v = Mul (u, s)
+  [c] b = Conv (a, v)
+  e = QuantizeLinear (b, s)`, []string{"c"}},
+		{"a weight in codes", `v = DequantizeLinear (q, s)
+  [c] b = Conv (a, v)
+  e = QuantizeLinear (b, s)`, nil},
+		{"a weight that is computed from what flows", `t = DequantizeLinear (x, s)
+  u = ReduceMean <axes = [0, 2, 3]> (t)
+  v = Mul (w, u)
   [c] b = Conv (a, v)
   e = QuantizeLinear (b, s)`, nil},
 		{"behind a Clip", `k = Clip (a)
   [c] b = Conv (k, w)
   e = QuantizeLinear (b, s)`, nil},
 	} {
-		m := parseModel(t, fmt.Sprintf(`g (uint8[1,2,4,4] x) => (uint8[1,2,M,N] e) <float s = {0.5}, float[2,2,1,1] w = {1, 2, 3, 4}> {
+		m := parseModel(t, fmt.Sprintf(`g (uint8[1,2,4,4] x) => (uint8[1,2,M,N] e) <float s = {0.5}, float[2,2,1,1] w = {1, 2, 3, 4}, int8[2,2,1,1] q = {1, 2, 3, 4}> {
   a = DequantizeLinear (x, s)
   %s
 }`, c.nodes))
