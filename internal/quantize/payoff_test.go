@@ -30,7 +30,7 @@ func TestLeave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := &quantization{ctx: t.Context(), in: m, opt: Options{Settings: settingsFor(t, plan.Dynamic), Threads: 1}}
+	q := &quantization{ctx: t.Context(), in: m, opt: Options{Settings: settingsFor(t, plan.Dynamic), Threads: 1, Progress: func(string, int, int) {}}}
 	if err := q.prepare(); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestStayFloat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := &quantization{ctx: t.Context(), in: m, opt: Options{Settings: settingsFor(t, plan.Dynamic), Threads: 1}}
+	q := &quantization{ctx: t.Context(), in: m, opt: Options{Settings: settingsFor(t, plan.Dynamic), Threads: 1, Progress: func(string, int, int) {}}}
 	if err := q.prepare(); err != nil {
 		t.Fatal(err)
 	}
