@@ -7,6 +7,7 @@ import (
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
+	"lowbit/internal/op"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
@@ -90,11 +91,13 @@ type weaver struct {
 	front []*graph.Node            // to stand before all nodes: of constants, inputs and captures
 	after map[string][]*graph.Node // to stand behind the producer of a value
 	own   weight.Writer            // into this graph
+
+	looked map[string]bool // values that are decoded behind a Gather of codes
 }
 
 // weave puts the Q and DQ nodes of the plan into one graph.
 func (q *qdq) weave(g *graph.Graph) error {
-	w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}, own: q.writes(g)}
+	w := &weaver{qdq: q, g: g, back: map[string]string{}, after: map[string][]*graph.Node{}, own: q.writes(g), looked: map[string]bool{}}
 	return w.run()
 }
 
@@ -121,6 +124,12 @@ func (w *weaver) run() error {
 		}
 		for i, as := range rows[at].Inputs {
 			if as == "" || i >= len(n.In) {
+				continue
+			}
+			if v := w.values[as]; v != nil && v.Role == plan.RoleWeight && op.QualifiedName(n) == "Gather" {
+				if err := w.lookUp(n, v); err != nil {
+					return fault.At(n.Label(), err)
+				}
 				continue
 			}
 			back, err := w.read(as)
@@ -197,24 +206,23 @@ func (w *weaver) captured(v *plan.Value) (string, error) {
 }
 
 func (w *weaver) produces(name string) bool {
-	for _, n := range w.g.Nodes {
-		for _, o := range n.Out {
-			if o == name {
-				return true
-			}
-		}
-	}
-	return false
+	return w.looked[name] || slices.ContainsFunc(w.g.Nodes, func(n *graph.Node) bool { return slices.Contains(n.Out, name) })
 }
 
 // assemble puts the new nodes in their places.
 func (w *weaver) assemble() {
 	list := w.front
-	for _, n := range w.g.Nodes {
+	var put func(n *graph.Node)
+	put = func(n *graph.Node) {
 		list = append(list, n)
 		for _, name := range n.Out {
-			list = append(list, w.after[name]...)
+			for _, next := range w.after[name] {
+				put(next)
+			}
 		}
+	}
+	for _, n := range w.g.Nodes {
+		put(n)
 	}
 	w.g.Nodes = list
 }

@@ -74,6 +74,8 @@ func (d *decider) graph(g *graph.Graph) {
 			d.commit(n, q, row)
 		case d.set.Light[row.Name]:
 			d.store(n, q, row)
+		default:
+			d.table(n, row)
 		}
 	}
 }

@@ -237,6 +237,49 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// TestDecideTable stores the tables that rows are looked up in, in every mode, unless they are small, kept in float or read as floats too.
+func TestDecideTable(t *testing.T) {
+	network := func(rows int, more string) *graph.Model {
+		m := parse(t, fmt.Sprintf(`g (int64[N] i) => (float[N,64] y) <float[%d,64] e, float[64,64] w> {
+			[look] x = Gather (e, i)
+			[a] z = MatMul (x, w)
+			%s
+		}`, rows, more))
+		m.Graph.SetConst("e", tensor.New(tensor.Float32, rows, 64))
+		m.Graph.SetConst("w", tensor.New(tensor.Float32, 64, 64))
+		return m
+	}
+	keep, err := ParsePattern("look")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const plain = "[b] y = Identity (z)"
+	for _, c := range []struct {
+		name string
+		m    *graph.Model
+		set  func(s *Settings)
+		want bool
+	}{
+		{"static", network(512, plain), func(*Settings) {}, true},
+		{"dynamic", network(512, plain), func(s *Settings) { s.Mode = Dynamic }, true},
+		{"weights of four bits", network(512, plain), func(s *Settings) { s.Mode, s.Weights.Format = Weights, format.Int4 }, true},
+		{"8-bit floats", network(512, plain), func(s *Settings) { s.Weights.Format = format.Lookup("fp8-e4m3") }, false},
+		{"small", network(511, plain), func(*Settings) {}, false},
+		{"kept", network(512, plain), func(s *Settings) { s.Keep = []Pattern{keep} }, false},
+		{"left", network(512, plain), func(s *Settings) { s.Leave = map[string]string{"look": "why not"} }, false},
+		{"read as floats", network(512, "s = ReduceSum <keepdims = 0> (e)\n[b] y = Add (z, s)"), func(*Settings) {}, false},
+		{"multiplied in codes too", network(512, "[q] q = MatMul (e, w)\nk = Gather (q, i)\n[b] y = Add (z, k)"), func(*Settings) {}, true},
+	} {
+		set := settings(t, "W8A8")
+		c.set(&set)
+		p := decide(t, c.m, set)
+		v := p.Value("e")
+		if got := v != nil && v.Role == RoleWeight && v.Format == "int8" && v.Block.String() == "channel" && v.Block.Axis == 0; got != c.want {
+			t.Errorf("%s: %s, %s", c.name, lines(p), summary(p))
+		}
+	}
+}
+
 // TestDecideCoarseBias leaves a bias in float where one product of codes is as large as it: rounded to such steps it
 // would be lost, and sums that are ties would come out in every runtime as its rounding has it.
 func TestDecideCoarseBias(t *testing.T) {
