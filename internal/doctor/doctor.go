@@ -312,7 +312,7 @@ func (e *exam) tell(list []*finding) {
 	}
 	for _, u := range e.layers() {
 		if l := e.screening.layers[u]; l != nil {
-			e.d.Layers = append(e.d.Layers, Layer{Name: u.name, Op: u.node.Op, Result: u.node.Out[0], Weights: l.weights.SQNR(), Acts: l.acts.SQNR()})
+			e.d.Layers = append(e.d.Layers, Layer{Name: u.name, Op: u.node.Op, Result: u.last().Out[0], Weights: l.weights.SQNR(), Acts: l.acts.SQNR()})
 		}
 	}
 }

@@ -87,9 +87,14 @@ func (e *exam) beforeLayers() map[*graph.Node]bool {
 	return before
 }
 
+// isLayer says whether a unit multiplies by constant weights, or adds the bias of one that does.
+func (e *exam) isLayer(u *unit) bool {
+	return slices.ContainsFunc(e.layers(), func(l *unit) bool { return l == u || l.last() == u.node })
+}
+
 // isBias says whether a unit only adds a constant to a layer's result.
 func (e *exam) isBias(u *unit) bool {
-	return u.node.Op == "Add" && slices.ContainsFunc(u.in, func(s *site) bool { return s != nil && s.kind == weights }) ||
+	return e.isLayer(u) || u.node.Op == "Add" && slices.ContainsFunc(u.in, func(s *site) bool { return s != nil && s.kind == weights }) ||
 		u.node.Op == "Add" && slices.ContainsFunc(u.node.In, func(name string) bool { return e.m.Graph.ConstTensor(name) != nil })
 }
 
@@ -113,7 +118,7 @@ func (e *exam) unfused() (list []*finding) {
 	list = e.unclamped()
 	for _, u := range e.nodes {
 		s := u.out
-		if s == nil || u.weights == nil || len(s.reads) == 0 || e.screening.acts[s] == nil {
+		if s == nil || !e.isLayer(u) || len(s.reads) == 0 || e.screening.acts[s] == nil {
 			continue
 		}
 		if !slices.ContainsFunc(s.reads, func(r use) bool { return !isClamp(r.unit.node) }) {
