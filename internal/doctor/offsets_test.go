@@ -1,11 +1,13 @@
 package doctor
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/graph"
 	"lowbit/internal/tensor"
 )
@@ -221,6 +223,43 @@ func TestProductsWithMovedBiases(t *testing.T) {
 	for _, k := range m.Graph.Nodes {
 		if k.Name == "a1" && !slices.Equal(tensor.Of[float32](m.Graph.ConstTensor(k.In[1])), tensor.Of[float32](b)) {
 			t.Error("with weights in float the bias is still moved")
+		}
+	}
+}
+
+// TestBodiesAreNotExamined holds that what is quantized in a branch alone is said to be there.
+func TestBodiesAreNotExamined(t *testing.T) {
+	const text = `<ir_version: 8, opset_import: ["" : 17]>
+g (float[2,6,16] x, bool c) => (float[2,6,32] y) {
+  [if] y = If (c) <then_branch = t () => (float[2,6,32] a) { w = WEIGHT [mm] a = MatMul (x, w) }, else_branch = e () => (float[2,6,32] b) { [me] b = MatMul (x, w1) }>
+}`
+	const codes = "DequantizeLinear <axis = 1> (w1_q, w1_s)"
+	for _, float := range []bool{true, false} {
+		read := func(weight string) *graph.Model {
+			m, err := graph.ParseText(strings.Replace(text, "WEIGHT", weight, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		f, q := read("Identity (w1)"), read(codes)
+		if float {
+			q = read("Identity (w1)")
+		}
+		for _, g := range []*graph.Graph{f.Graph, q.Graph} {
+			g.SetConst("w1", tensor.Float32s(draw(1, 16*32, 0.25), 16, 32))
+			g.SetConst("b1", tensor.Float32s(draw(2, 32, 1), 32))
+		}
+		encodeProduct(f.Graph, q.Graph, "w1", "b1", 1)
+		j := job(t, f, q).seen()
+		see := j.Samples[0]
+		j.Samples = []calib.Inputs{func() map[string]*tensor.Tensor {
+			in := see()
+			in["c"] = tensor.Wrap(tensor.Bool, []bool{true})
+			return in
+		}}
+		if _, err := Examine(context.Background(), j); err == nil || strings.Contains(err.Error(), `If "if"`) == float {
+			t.Errorf("%v", err)
 		}
 	}
 }

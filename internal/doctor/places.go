@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"lowbit/internal/graph"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 )
 
@@ -128,4 +129,18 @@ func (e *exam) unfused() (list []*finding) {
 		}
 	}
 	return list
+}
+
+// within names an operator in whose bodies values are quantized, which are not examined; "" where there is none.
+func (n *net) within() string {
+	for _, node := range n.m.Graph.Nodes {
+		for _, body := range node.Subgraphs() {
+			for g := range body.Graphs() {
+				if slices.ContainsFunc(g.Nodes, pass.IsQuantized) {
+					return fmt.Sprintf("%s %q", node.Op, nameOf(node))
+				}
+			}
+		}
+	}
+	return ""
 }
