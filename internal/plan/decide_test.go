@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -430,6 +431,34 @@ func TestFitBias(t *testing.T) {
 	for i, s := range p.Value("d").Params {
 		if s.Scale < 0x1p-126 {
 			t.Errorf("scale %d of a bias of tiny weights is %v", i, s.Scale)
+		}
+	}
+}
+
+// TestFitMasks holds that a mask behind a product stays in float where it would raise the one scale of all weights, and raises that of
+// its own channel.
+func TestFitMasks(t *testing.T) {
+	for block, stored := range map[format.BlockKind]bool{format.Whole: false, format.Channel: true} {
+		m := parse(t, `g (float[2,2] x) => (float[2,2] y, float[2,2] z) <float[2,2] w = {0.5, 1, -1, 0.25}, float[2] b = {-1e9, 0.5}, float[2] c = {1, 0.5}> {
+			[a] t = MatMul (x, w)
+			[masked] y = Add (b, t)
+			[k] u = MatMul (x, w)
+			[plain] z = Add (u, c)
+		}`)
+		set := settings(t, "W8A8")
+		set.Weights.Block = format.Block{Kind: block}
+		p := decide(t, m, set)
+		if err := p.Fit(m, map[string]*calib.Stats{"x": seen(0, 1), "t": seen(0, 1), "u": seen(0, 1)}, set, 1); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range p.Nodes {
+			if want := map[string]string{"masked": "b", "plain": "c"}[n.Name]; n.Op == "Add" && slices.Contains(n.Inputs, want) != (stored || want == "c") {
+				t.Errorf("%v: %s reads %q", block, n.Name, n.Inputs)
+			}
+		}
+		scales := p.Value("w").Params
+		if (p.Value("b") != nil) != stored || scales[len(scales)-1].Scale != float32(1.0/127) {
+			t.Errorf("%v: bias %v, scales %v", block, p.Value("b"), scales)
 		}
 	}
 }
