@@ -32,7 +32,7 @@ func (n *net) biases() {
 // addedBehind takes the Add behind a product as part of its layer, where that adds a constant to each channel.
 func (n *net) addedBehind(u *unit, byNode map[*graph.Node]*unit) {
 	sum := n.x.OnlyUse(u.node.Out[0])
-	if sum == nil || sum.Op != "Add" || len(u.weights.coded.Shape) < 2 {
+	if sum == nil || sum.Op != "Add" && sum.Op != "Sum" || len(sum.In) != 2 || len(u.weights.coded.Shape) < 2 {
 		return
 	}
 	i := 1 - slices.Index(sum.In, u.node.Out[0])

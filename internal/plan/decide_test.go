@@ -238,7 +238,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestDecideCoarseBias leaves a bias in float where one product of codes is as large as it: rounded to such steps it
+// TestDecideCoarseBias leaves a bias in float where sums are in no whole steps, or one product of codes is as large as it: rounded to such steps it
 // would be lost, and sums that are ties would come out in every runtime as its rounding has it.
 func TestDecideCoarseBias(t *testing.T) {
 	for _, c := range []struct {
@@ -246,6 +246,7 @@ func TestDecideCoarseBias(t *testing.T) {
 		want          bool
 	}{
 		{format.Int8, format.Uint8, true}, {format.Binary, format.Uint8, true}, {format.Binary, format.Binary, false}, {format.Int2, format.Binary, false},
+		{format.Lookup("fp8-e4m3"), format.Lookup("fp8-e4m3"), false},
 	} {
 		set := settings(t, "W8A8")
 		set.Weights.Format, set.Acts.Format = c.weights, c.acts
@@ -253,6 +254,14 @@ func TestDecideCoarseBias(t *testing.T) {
 			[a] y = Gemm (x, w, b)
 		}`), set)
 		if got := p.Value("b") != nil; got != c.want {
+			t.Errorf("%s by %s: %s", c.weights.Name, c.acts.Name, lines(p))
+		}
+		p = decide(t, parse(t, `g (float[2,2] x) => (float[2,2] y) <`+weights22+`> {
+			[a] t = MatMul (x, w)
+			[b] s = Add (b, t)
+			[c] y = MatMul (s, w)
+		}`), set) // an Add behind a product likewise, and nothing between the two is rounded
+		if got := p.Value("b") != nil; got != c.want || p.Value("t") != nil || p.Value("s") == nil {
 			t.Errorf("%s by %s: %s", c.weights.Name, c.acts.Name, lines(p))
 		}
 	}
