@@ -55,10 +55,11 @@ func (n *net) alignUnit(u *unit, factors map[string][]float64) {
 	}
 	u.unmoved = nil
 	if u.weights != nil && u.weights.off != nil && u.bias == nil {
-		u.unmoved = n.unmovedBias(u, f, factors[u.node.Out[0]])
+		u.unmoved = n.unmovedBias(u, factors[u.node.Out[0]])
 	}
 	if u.bias != nil {
-		u.bias.off = scaledBy(n.floatOf(u.bias, f, operandOf(u, u.bias)), factors[u.node.Out[0]])
+		beside, at := n.biasBeside(u)
+		u.bias.off = scaledBy(n.floatOf(u.bias, beside, at), factors[u.node.Out[0]])
 	}
 	for i, s := range u.in {
 		if s != nil && s.kind == weights {
@@ -70,15 +71,19 @@ func (n *net) alignUnit(u *unit, factors map[string][]float64) {
 	}
 }
 
-// biasAt is the operand at which layers read a bias.
+// biasAt is the operand at which layers read a bias of their own.
 const biasAt = 2
 
 // unmovedBias is what a bias in float is in the float network, times the factors of its channels; nil where that is the same.
-func (n *net) unmovedBias(u *unit, f *graph.Node, s []float64) *tensor.Tensor {
-	if f == nil || len(f.In) <= biasAt || len(u.node.In) <= biasAt || op.Lookup(u.node.Domain, u.node.Op).Quant.Role(biasAt) != op.Bias {
+func (n *net) unmovedBias(u *unit, s []float64) *tensor.Tensor {
+	if u.adder == nil {
 		return nil
 	}
-	ours, theirs := n.m.Graph.ConstTensor(u.node.In[biasAt]), n.float.Graph.ConstTensor(f.In[biasAt])
+	f, at := n.biasBeside(u)
+	if at < 0 {
+		return nil
+	}
+	ours, theirs := n.m.Graph.ConstTensor(u.adder.In[u.added]), n.float.Graph.ConstTensor(f.In[at])
 	if ours == nil || theirs == nil || ours.DType != tensor.Float32 || theirs.DType != tensor.Float32 || !slices.Equal(ours.Shape, theirs.Shape) {
 		return nil
 	}
@@ -232,7 +237,7 @@ func product(a, b []float64) []float64 {
 }
 
 // homogeneous lists operators besides clamps and moves that hand factors of channels on.
-var homogeneous = []string{"Add", "Sub", "AveragePool", "GlobalAveragePool", "LeakyRelu", "Flatten", "Reshape", "Squeeze", "Resize"}
+var homogeneous = []string{"Add", "Sum", "Sub", "AveragePool", "GlobalAveragePool", "LeakyRelu", "Flatten", "Reshape", "Squeeze", "Resize"}
 
 // rescale looks for factors of the output channels with which the float weights of a unit come nearer to
 // its codes, given those of its input, applies both and returns them. Where they are not to be believed, it applies

@@ -63,7 +63,7 @@ func (n *net) rebias(c changes) changes {
 		}
 		_, weights := d[u.weights]
 		_, input := d[u.in[0]]
-		if weights || input {
+		if _, behind := d.behind(u); weights || input || behind {
 			d[u.bias] = change{bias: n.biasOf(u)}
 		}
 	}

@@ -55,6 +55,16 @@ func (c changes) with(more changes) changes {
 	return d
 }
 
+// behind returns the change by which a unit reads codes in place of what a clamp makes of them.
+func (c changes) behind(u *unit) (change, bool) {
+	for s, v := range c {
+		if v.behind && slices.ContainsFunc(s.reads, func(r use) bool { return r.unit.node.Out[0] == u.node.In[0] }) {
+			return v, true
+		}
+	}
+	return change{}, false
+}
+
 // off takes sites out. A bias goes with its weights: its scale is the product of theirs.
 func off(list ...*site) changes {
 	c := changes{}

@@ -112,8 +112,8 @@ func Examine(ctx context.Context, j *Job) (*Diagnosis, error) {
 	if err := e.compareAll(ctx); err != nil {
 		return nil, err
 	}
-	if len(n.sites) == 0 {
-		return nil, fault.Unsupportedf("model", "it holds nothing quantized that can be taken out")
+	if err := e.lookedAt(); err != nil {
+		return nil, err
 	}
 	if err := e.screen(ctx); err != nil {
 		return nil, err
@@ -127,6 +127,20 @@ func Examine(ctx context.Context, j *Job) (*Diagnosis, error) {
 		return nil, err
 	}
 	return e.d, e.tellOfRest(ctx)
+}
+
+// lookedAt says what of the network is not examined, and fails where that is all that is quantized.
+func (e *exam) lookedAt() error {
+	body := e.within()
+	switch {
+	case body != "" && len(e.sites) == 0:
+		return fault.Unsupportedf("model", "all that it holds quantized is in the bodies of operators such as %s, which are not examined", body)
+	case len(e.sites) == 0:
+		return fault.Unsupportedf("model", "it holds nothing quantized that can be taken out")
+	case body != "":
+		e.warn("what is quantized in the bodies of operators such as %s is not examined", body)
+	}
+	return nil
 }
 
 // compareAll runs the float network, the quantized one and the one with all sites out.
@@ -312,7 +326,7 @@ func (e *exam) tell(list []*finding) {
 	}
 	for _, u := range e.layers() {
 		if l := e.screening.layers[u]; l != nil {
-			e.d.Layers = append(e.d.Layers, Layer{Name: u.name, Op: u.node.Op, Result: u.node.Out[0], Weights: l.weights.SQNR(), Acts: l.acts.SQNR()})
+			e.d.Layers = append(e.d.Layers, Layer{Name: u.name, Op: u.node.Op, Result: u.last().Out[0], Weights: l.weights.SQNR(), Acts: l.acts.SQNR()})
 		}
 	}
 }

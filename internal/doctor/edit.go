@@ -36,12 +36,12 @@ func (b *builder) change(s *site, v change) error {
 
 // unmove gives a layer whose weights change the bias that it has without their rounding.
 func (b *builder) unmove(u *unit) {
-	name := b.fresh(u.node.In[biasAt] + "_unmoved")
+	name := b.fresh(u.adder.In[u.added] + "_unmoved")
 	b.out.Graph.SetConst(name, u.unmoved)
-	b.replace(u.node, func(n *graph.Node) *graph.Node {
+	b.replace(u.adder, func(n *graph.Node) *graph.Node {
 		c := *n
 		c.In = slices.Clone(n.In)
-		c.In[biasAt] = name
+		c.In[u.added] = name
 		return &c
 	})
 }
@@ -205,16 +205,12 @@ func (b *builder) bias(s *site, x []float32) {
 
 // biasScale is the product of the scales of a unit's input and weights, nil where one is in float.
 func (b *builder) biasScale(u *unit) []float32 {
-	x := u.in[0]
-	if x == nil || x.kind != acts || x.dynamic || u.weights == nil {
+	if u.weights == nil {
 		return nil
 	}
-	p, coded := x.params, u.weights.coded
-	if v, ok := b.c[x]; ok {
-		if v.off || v.format.Bits > 8 {
-			return nil
-		}
-		p = v.params
+	p, coded := b.inputParams(u), u.weights.coded
+	if p == nil {
+		return nil
 	}
 	if v, ok := b.c[u.weights]; ok {
 		if v.off {
@@ -233,6 +229,24 @@ func (b *builder) biasScale(u *unit) []float32 {
 		}
 	}
 	return list
+}
+
+// inputParams are the parameters that the codes of eight bits have which a unit reads now, nil where it reads none.
+func (b *builder) inputParams(u *unit) *format.Params {
+	x := u.in[0]
+	v, ok := b.c[x]
+	switch {
+	case x == nil:
+		v, ok = b.c.behind(u)
+	case x.kind != acts || x.dynamic:
+		return nil
+	case !ok:
+		return &x.params
+	}
+	if !ok || v.off || v.format.Bits > 8 {
+		return nil
+	}
+	return &v.params
 }
 
 // recode stores weights in other codes. Whole numbers of eight bits keep their zero points, which

@@ -76,8 +76,10 @@ type unit struct {
 	name    string
 	weights *site // nil where it has none
 	bias    *site
-	in      []*site // activations by operand; nil where one is not quantized
-	out     *site   // nil where the result is not quantized
+	in      []*site     // activations by operand; nil where one is not quantized
+	out     *site       // nil where the result is not quantized
+	adder   *graph.Node // of a layer: what adds its bias, the node itself or an Add behind it; nil where it has none
+	added   int         // and at which operand
 	// unmoved is what the bias of a layer with weights of few bits is without them, where it is in float and was moved to make
 	// up for their rounding; nil where it was not.
 	unmoved *tensor.Tensor
@@ -183,6 +185,7 @@ func (n *net) find() {
 			n.nodes = append(n.nodes, u)
 		}
 	}
+	n.biases()
 	n.own()
 }
 

@@ -53,9 +53,9 @@ func (n *net) beforeClamps(q, f *graph.Node) *graph.Node {
 }
 
 // sameOp says whether two nodes compute alike: dynamic quantization writes Gemm as MatMul and Add, and ONNX Runtime's
-// optimizer these as Gemm.
+// optimizer these as Gemm, and static quantization some Adds of two products as Sum.
 func sameOp(q, f *graph.Node) bool {
-	return q.Op == f.Op || q.Op == "MatMul" && f.Op == "Gemm" || q.Op == "Gemm" && f.Op == "MatMul"
+	return q.Op == f.Op || q.Op == "Sum" && f.Op == "Add" && len(q.In) == 2 || q.Op == "MatMul" && f.Op == "Gemm" || q.Op == "Gemm" && f.Op == "MatMul"
 }
 
 // plain lists the nodes of a graph that neither make codes nor read them.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"lowbit/internal/graph"
+	"lowbit/internal/pass"
 	"lowbit/internal/plan"
 )
 
@@ -87,9 +88,14 @@ func (e *exam) beforeLayers() map[*graph.Node]bool {
 	return before
 }
 
+// isLayer says whether a unit multiplies by constant weights, or adds the bias of one that does.
+func (e *exam) isLayer(u *unit) bool {
+	return slices.ContainsFunc(e.layers(), func(l *unit) bool { return l == u || l.last() == u.node })
+}
+
 // isBias says whether a unit only adds a constant to a layer's result.
 func (e *exam) isBias(u *unit) bool {
-	return u.node.Op == "Add" && slices.ContainsFunc(u.in, func(s *site) bool { return s != nil && s.kind == weights }) ||
+	return e.isLayer(u) || u.node.Op == "Add" && slices.ContainsFunc(u.in, func(s *site) bool { return s != nil && s.kind == weights }) ||
 		u.node.Op == "Add" && slices.ContainsFunc(u.node.In, func(name string) bool { return e.m.Graph.ConstTensor(name) != nil })
 }
 
@@ -113,7 +119,7 @@ func (e *exam) unfused() (list []*finding) {
 	list = e.unclamped()
 	for _, u := range e.nodes {
 		s := u.out
-		if s == nil || u.weights == nil || len(s.reads) == 0 || e.screening.acts[s] == nil {
+		if s == nil || !e.isLayer(u) || len(s.reads) == 0 || e.screening.acts[s] == nil {
 			continue
 		}
 		if !slices.ContainsFunc(s.reads, func(r use) bool { return !isClamp(r.unit.node) }) {
@@ -123,4 +129,18 @@ func (e *exam) unfused() (list []*finding) {
 		}
 	}
 	return list
+}
+
+// within names an operator in whose bodies values are quantized, which are not examined; "" where there is none.
+func (n *net) within() string {
+	for _, node := range n.m.Graph.Nodes {
+		for _, body := range node.Subgraphs() {
+			for g := range body.Graphs() {
+				if slices.ContainsFunc(g.Nodes, pass.IsQuantized) {
+					return fmt.Sprintf("%s %q", node.Op, nameOf(node))
+				}
+			}
+		}
+	}
+	return ""
 }

@@ -67,10 +67,10 @@ func (e *exam) probe() (*probe, error) {
 	return p, nil
 }
 
-// layerOf is the unit with weights whose copy a node is, nil where there is none.
+// layerOf is the unit with weights whose result a node makes, nil where there is none.
 func (e *exam) layerOf(n *graph.Node) *unit {
 	for _, u := range e.nodes {
-		if u.weights != nil && u.weights.off != nil && len(n.Out) > 0 && n.Out[0] == u.node.Out[0] {
+		if u.weights != nil && u.weights.off != nil && len(n.Out) > 0 && n.Out[0] == u.last().Out[0] {
 			return u
 		}
 	}
@@ -80,44 +80,54 @@ func (e *exam) layerOf(n *graph.Node) *unit {
 // joins says whether a unit joins several branches in one result.
 func joins(u *unit) bool { return u.node.Op == "Concat" || u.node.Op == "Add" || u.node.Op == "Sub" }
 
-// beside makes the branches of a layer: one with quantized weights and bias, one with quantized input.
+// beside makes the branches of a layer that ends in n: one with quantized weights and bias, one with quantized input.
 func (p *probe) beside(b *builder, u *unit, n *graph.Node) []*graph.Node {
 	p.results[n.Out[0]] = u
-	return append([]*graph.Node{p.coded(b, u, n)}, p.rounded(b, u, n)...)
+	layer := []*graph.Node{n}
+	if u.last() != u.node {
+		at := slices.IndexFunc(b.out.Graph.Nodes, func(k *graph.Node) bool { return len(k.Out) > 0 && k.Out[0] == u.node.Out[0] })
+		layer = []*graph.Node{b.out.Graph.Nodes[at], n}
+	}
+	return append(p.coded(b, u, layer), p.rounded(b, u, layer)...)
 }
 
-// branch returns a copy of a layer whose result is measured as that of a branch.
-func (p *probe) branch(b *builder, n *graph.Node, what string, of branch) *graph.Node {
-	c := *n
-	c.Name, c.Out, c.In = b.fresh(n.Name+what), []string{b.fresh(n.Out[0] + what)}, slices.Clone(n.In)
-	p.branches[c.Out[0]] = of
-	return &c
+// branch returns a copy of a layer, a node and where there is one the Add behind it, whose result is measured as that of a branch.
+func (p *probe) branch(b *builder, layer []*graph.Node, what string, of branch) []*graph.Node {
+	var list []*graph.Node
+	for i, n := range layer {
+		c := *n
+		c.Name, c.Out, c.In = b.fresh(n.Name+what), []string{b.fresh(n.Out[0] + what)}, slices.Clone(n.In)
+		if i > 0 {
+			c.In[slices.Index(c.In, layer[i-1].Out[0])] = list[i-1].Out[0]
+		}
+		list = append(list, &c)
+	}
+	p.branches[list[len(list)-1].Out[0]] = of
+	return list
 }
 
 // coded is a layer with the weights and the bias that its codes stand for.
-func (p *probe) coded(b *builder, u *unit, n *graph.Node) *graph.Node {
-	c := p.branch(b, n, "_weights", branch{u, true})
-	if u.unmoved != nil {
-		c.In[biasAt] = u.node.In[biasAt]
-	}
-	for _, s := range []*site{u.weights, u.bias} {
-		if s == nil {
-			continue
-		}
+func (p *probe) coded(b *builder, u *unit, layer []*graph.Node) []*graph.Node {
+	list := p.branch(b, layer, "_weights", branch{u, true})
+	constant := func(s *site, t *tensor.Tensor) string {
 		name := b.fresh(s.name + "_decoded")
-		if s.kind == weights {
-			b.out.Graph.SetConst(name, s.coded.Decode())
-		} else {
-			b.out.Graph.SetConst(name, tensor.Float32s(b.biasOf(u), s.codes.Shape...))
-		}
-		c.In[operandOf(u, s)] = name
+		b.out.Graph.SetConst(name, t)
+		return name
 	}
-	return c
+	list[0].In[operandOf(u, u.weights)] = constant(u.weights, u.weights.coded.Decode())
+	adder := list[len(list)-1]
+	if u.unmoved != nil {
+		adder.In[u.added] = u.adder.In[u.added]
+	}
+	if u.bias != nil {
+		adder.In[u.added] = constant(u.bias, tensor.Float32s(b.biasOf(u), u.bias.codes.Shape...))
+	}
+	return list
 }
 
 // rounded is a layer behind copies of the nodes that quantize its input; nil where none does.
-func (p *probe) rounded(b *builder, u *unit, n *graph.Node) (list []*graph.Node) {
-	in := slices.Clone(n.In)
+func (p *probe) rounded(b *builder, u *unit, layer []*graph.Node) (list []*graph.Node) {
+	in := slices.Clone(layer[0].In)
 	for i, s := range u.in {
 		if s == nil || s.kind != acts {
 			continue
@@ -125,7 +135,7 @@ func (p *probe) rounded(b *builder, u *unit, n *graph.Node) (list []*graph.Node)
 		q, d := *s.q, *b.x.Producer(s.to[0])
 		q.Name, d.Name = b.fresh(q.Name), b.fresh(d.Name)
 		q.In, q.Out, d.In = slices.Clone(q.In), slices.Clone(q.Out), slices.Clone(d.In)
-		q.In[0] = n.In[i]
+		q.In[0] = layer[0].In[i]
 		for k, name := range s.q.Out {
 			q.Out[k] = b.fresh(name)
 			if at := slices.Index(d.In, name); at >= 0 {
@@ -139,9 +149,9 @@ func (p *probe) rounded(b *builder, u *unit, n *graph.Node) (list []*graph.Node)
 	if list == nil {
 		return nil
 	}
-	c := p.branch(b, n, "_acts", branch{u, false})
-	c.In = in
-	return append(list, c)
+	c := p.branch(b, layer, "_acts", branch{u, false})
+	c[0].In = in
+	return append(list, c...)
 }
 
 // see measures a value of one sample.

@@ -97,7 +97,7 @@ func (e *exam) spread() (list []*finding) {
 // spreadOn adds to a finding what the layer writes, where its channels lie as far apart and one scale loses them.
 func (e *exam) spreadOn(f *finding) {
 	e.eachAct(func(s *site, r *reading) {
-		if db, what := e.left(s, r); db < lowSQNR && e.origin(s.from) == f.unit.node {
+		if db, what := e.left(s, r); db < lowSQNR && e.origin(s.from) == f.unit.last() {
 			f.sites = append(f.sites, s)
 			f.local = max(f.local, noise(db))
 			f.evidence += fmt.Sprintf("; on the one scale of %s %.1f dB of %s are left", s, db, what)

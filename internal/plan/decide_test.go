@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -280,7 +281,7 @@ func TestDecideTable(t *testing.T) {
 	}
 }
 
-// TestDecideCoarseBias leaves a bias in float where one product of codes is as large as it: rounded to such steps it
+// TestDecideCoarseBias leaves a bias in float where sums are in no whole steps, or one product of codes is as large as it: rounded to such steps it
 // would be lost, and sums that are ties would come out in every runtime as its rounding has it.
 func TestDecideCoarseBias(t *testing.T) {
 	for _, c := range []struct {
@@ -288,6 +289,7 @@ func TestDecideCoarseBias(t *testing.T) {
 		want          bool
 	}{
 		{format.Int8, format.Uint8, true}, {format.Binary, format.Uint8, true}, {format.Binary, format.Binary, false}, {format.Int2, format.Binary, false},
+		{format.Lookup("fp8-e4m3"), format.Lookup("fp8-e4m3"), false},
 	} {
 		set := settings(t, "W8A8")
 		set.Weights.Format, set.Acts.Format = c.weights, c.acts
@@ -295,6 +297,14 @@ func TestDecideCoarseBias(t *testing.T) {
 			[a] y = Gemm (x, w, b)
 		}`), set)
 		if got := p.Value("b") != nil; got != c.want {
+			t.Errorf("%s by %s: %s", c.weights.Name, c.acts.Name, lines(p))
+		}
+		p = decide(t, parse(t, `g (float[2,2] x) => (float[2,2] y) <`+weights22+`> {
+			[a] t = MatMul (x, w)
+			[b] s = Add (b, t)
+			[c] y = MatMul (s, w)
+		}`), set) // an Add behind a product likewise, and nothing between the two is rounded
+		if got := p.Value("b") != nil; got != c.want || p.Value("t") != nil || p.Value("s") == nil {
 			t.Errorf("%s by %s: %s", c.weights.Name, c.acts.Name, lines(p))
 		}
 	}
@@ -473,6 +483,34 @@ func TestFitBias(t *testing.T) {
 	for i, s := range p.Value("d").Params {
 		if s.Scale < 0x1p-126 {
 			t.Errorf("scale %d of a bias of tiny weights is %v", i, s.Scale)
+		}
+	}
+}
+
+// TestFitMasks holds that a mask behind a product stays in float where it would raise the one scale of all weights, and raises that of
+// its own channel.
+func TestFitMasks(t *testing.T) {
+	for block, stored := range map[format.BlockKind]bool{format.Whole: false, format.Channel: true} {
+		m := parse(t, `g (float[2,2] x) => (float[2,2] y, float[2,2] z) <float[2,2] w = {0.5, 1, -1, 0.25}, float[2] b = {-1e9, 0.5}, float[2] c = {1, 0.5}> {
+			[a] t = MatMul (x, w)
+			[masked] y = Add (b, t)
+			[k] u = MatMul (x, w)
+			[plain] z = Add (u, c)
+		}`)
+		set := settings(t, "W8A8")
+		set.Weights.Block = format.Block{Kind: block}
+		p := decide(t, m, set)
+		if err := p.Fit(m, map[string]*calib.Stats{"x": seen(0, 1), "t": seen(0, 1), "u": seen(0, 1)}, set, 1); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range p.Nodes {
+			if want := map[string]string{"masked": "b", "plain": "c"}[n.Name]; n.Op == "Add" && slices.Contains(n.Inputs, want) != (stored || want == "c") {
+				t.Errorf("%v: %s reads %q", block, n.Name, n.Inputs)
+			}
+		}
+		scales := p.Value("w").Params
+		if (p.Value("b") != nil) != stored || scales[len(scales)-1].Scale != float32(1.0/127) {
+			t.Errorf("%v: bias %v, scales %v", block, p.Value("b"), scales)
 		}
 	}
 }

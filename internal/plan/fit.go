@@ -58,6 +58,7 @@ func (p *Plan) FitTold(m *graph.Model, stats map[string]*calib.Stats, set Settin
 		}
 		v.Params = from.Params
 	}
+	p.spare(consts, byAs)
 	for i := range 2 * len(p.Values) { // a weight scale that one bias raises changes every bias that shares it
 		if v := p.Values[i%len(p.Values)]; v.Role == RoleBias {
 			if err := v.fitBias(consts[v.Name], byAs[v.Input], byAs[v.Weight]); err != nil {
@@ -236,6 +237,11 @@ const biasMargin = 1.0001 * 2 / (1<<32 - 2)
 // leastScale is the smallest normal float32: no scale may be below.
 const leastScale = 0x1p-126
 
+// leastFor is the smallest scale of weights at which an element of a bias fits into 32 bits, behind an input of scale sx.
+func leastFor(e float32, sx float64) float64 {
+	return math.Max(biasMargin*math.Abs(float64(e)), leastScale) / sx
+}
+
 // fitBias gives a bias the product of the two scales. Where an element would not fit into int32 at
 // that scale, or the product is too small for a scale, the weight's scale is raised until it does.
 func (v *Value) fitBias(t *tensor.Tensor, in, w *Value) error {
@@ -249,7 +255,7 @@ func (v *Value) fitBias(t *tensor.Tensor, in, w *Value) error {
 	sx := float64(in.Params[0].Scale)
 	for i, e := range b {
 		k := min(i, len(w.Params)-1)
-		least := math.Max(biasMargin*math.Abs(float64(e)), leastScale) / sx
+		least := leastFor(e, sx)
 		if least > float64(w.Params[k].Scale) {
 			w.Params[k].Scale = math.Nextafter32(float32(least), float32(math.Inf(1)))
 			w.Reason += fmt.Sprintf("; scale %d raised so that bias %q fits 32 bits", k, v.Name)

@@ -133,7 +133,7 @@ func (q *quantization) restore(s state) {
 }
 
 // units names for each constant, and for each value of the plan, the node that a change to it belongs
-// to: the first one that reads it.
+// to: the first one that reads it. A bias in codes belongs to the layer whose weights' scale is in its own, though an Add may read it.
 func units(s state) (consts, values map[string]string) {
 	consts, values = map[string]string{}, map[string]string{}
 	for _, n := range s.float.Graph.Nodes {
@@ -148,6 +148,11 @@ func units(s state) (consts, values map[string]string) {
 			if _, known := values[as]; !known {
 				values[as] = n.Name
 			}
+		}
+	}
+	for _, v := range s.plan.Values {
+		if layer := values[v.Weight]; v.Role == plan.RoleBias && layer != "" {
+			consts[v.Name], values[v.As] = layer, layer
 		}
 	}
 	return consts, values

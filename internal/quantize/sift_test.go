@@ -12,6 +12,7 @@ import (
 	"lowbit/internal/calib/dataset"
 	"lowbit/internal/demo"
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/onnx"
 	"lowbit/internal/plan"
 	"lowbit/internal/repair"
@@ -255,6 +256,73 @@ func TestMixed(t *testing.T) {
 		}
 		if got := changed(some, with); len(got)+len(want) != len(all) {
 			t.Errorf("of %q, %q are taken and %q are not", all, want, got)
+		}
+	}
+}
+
+// TestMixedBiases holds that biases behind products keep to the scales of these, whichever of the changed layers are taken.
+func TestMixedBiases(t *testing.T) {
+	m, err := graph.ParseText(`<ir_version: 8, opset_import: ["" : 17]>
+g (float[12,16] x) => (float[12,8] y) {
+  [m1] a = MatMul (x, w1)
+  [a1] s = Add (a, b1)
+  [r1] r = Relu (s)
+  [m2] b = MatMul (r, w2)
+  [a2] y = Add (b2, b)
+}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	normal := func(shape ...int) *tensor.Tensor {
+		x := make([]float32, tensor.Elements(shape))
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		return tensor.Float32s(x, shape...)
+	}
+	m.Graph.SetConst("w1", normal(16, 32))
+	m.Graph.SetConst("b1", normal(32))
+	m.Graph.SetConst("w2", normal(32, 8))
+	m.Graph.SetConst("b2", normal(8))
+	samples := make([]*dataset.Sample, 64)
+	for i := range samples {
+		samples[i] = &dataset.Sample{Inputs: map[string]*tensor.Tensor{"x": normal(12, 16)}}
+	}
+	set, err := plan.Default("W4A8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := dataset.New(dataset.Info{Total: len(samples)}, func(i int) (*dataset.Sample, error) { return samples[i], nil })
+	q := &quantization{ctx: t.Context(), in: m, opt: Options{Settings: set, Data: data, Threads: 1, Fix: []string{"none"}, Progress: func(string, int, int) {}}}
+	if err := q.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.decide(); err != nil {
+		t.Fatal(err)
+	}
+	was := q.state()
+	for _, name := range []*repair.Repair{repair.AWQClip, repair.AdaRound, repair.Bias} {
+		if _, err := q.amend(&wish{Repair: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	with := q.state()
+	if all := changed(was, with); fmt.Sprint(all) != "[m1 m2]" {
+		t.Fatalf("%q changed", all)
+	}
+	for _, keep := range []string{"m1", "m2"} {
+		some := mixed(was, with, map[string]bool{keep: true}).plan
+		for _, v := range some.Values {
+			if v.Role != plan.RoleBias {
+				continue
+			}
+			in, w := some.Value(v.Input).Params[0].Scale, some.Value(v.Weight).Params
+			for i, p := range v.Params {
+				if want := float32(float64(in) * float64(w[i].Scale)); p.Scale != want {
+					t.Fatalf("with %s taken, step %d of %s is %g, not %g", keep, i, v.Name, p.Scale, want)
+				}
+			}
 		}
 	}
 }

@@ -109,9 +109,9 @@ func (r *rounder) piece(ctx context.Context, p *piece, l *layer, want []seen) ([
 			inputs[i] = nil
 			return
 		}
-		out := t.Shape[2:]
-		if win.matrix {
-			out = nil
+		var out []int
+		if !win.matrix {
+			out = t.Shape[2:]
 		}
 		per := len(want[i].x) / r.channels(l)
 		at := picks(t.Len()/r.channels(l), per)

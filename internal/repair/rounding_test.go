@@ -327,6 +327,43 @@ func TestReroundProducts(t *testing.T) {
 	}
 }
 
+// TestRepairsOfVectors makes each repair of weights and biases on products of single vectors.
+func TestRepairsOfVectors(t *testing.T) {
+	const text = header + `g (float[16] x) => (float[6] y) <float[16,32] w, float[32] b, float[32,6] u, float[6] c> {
+  [first] a = MatMul (x, w)
+  s = Add (a, b)
+  r = Relu (s)
+  [second] h = MatMul (r, u)
+  y = Add (c, h)
+}`
+	for _, r := range All {
+		t.Run(r.Name, func(t *testing.T) {
+			m := parse(t, text)
+			rnd := rand.New(rand.NewPCG(43, 44))
+			one := func(int) float64 { return 1 }
+			fill(m, rnd, "w", one, 16, 32)
+			fill(m, rnd, "b", one, 32)
+			fill(m, rnd, "u", one, 32, 6)
+			fill(m, rnd, "c", one, 6)
+			float, samples := pass.Clone(m), images(rnd, m, 160)
+			set := w8a8(t)
+			set.Weights.Format = format.Int4
+			j := jobFor(t, m, set, samples[:96], samples[96:128])
+			j.calibrate(t)
+			before := sqnr(t, float, j.quantized(t), samples[128:])
+			if _, err := r.Run(context.Background(), j); err != nil {
+				t.Fatal(err)
+			}
+			if r.Stage == Before {
+				j.calibrate(t)
+			}
+			if after := sqnr(t, float, j.quantized(t), samples[128:]); after < before-0.1 {
+				t.Errorf("%.1f dB before, %.1f after", before, after)
+			}
+		})
+	}
+}
+
 // blended makes samples whose columns are mixed from six others.
 func blended(r *rand.Rand, n int) []calib.Inputs {
 	mix := normals(r, 6*16, 1)
