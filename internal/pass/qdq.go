@@ -26,6 +26,7 @@ func QDQ(m *graph.Model, p *plan.Plan) error {
 		if err := apart(m); err != nil {
 			return err
 		}
+		loosen(m)
 	}
 	Shield(m)
 	dropUnusedConsts(m.Graph)
