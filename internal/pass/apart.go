@@ -7,13 +7,14 @@ import (
 )
 
 // apart has Sum do what Add does behind products of codes, where the two are matrices: ONNX Runtime (1.32) makes one operator of a
-// product of matrices and an Add, which computes on codes only if a bias of 32 bits is added. Sums of recurrent cells are such.
+// product of matrices and an Add, which computes on codes only if a bias is added: one of 32 bits where both matrices are codes. Sums of
+// recurrent cells are such.
 func apart(m *graph.Model) error {
 	var adds []*graph.Node
 	for g := range m.Graph.Graphs() {
 		x := g.Index()
 		for _, n := range g.Nodes {
-			if op.QualifiedName(n) == "Add" && (addsTo(x, n, 0) || addsTo(x, n, 1)) {
+			if op.QualifiedName(n) == "Add" && (addsTo(m, g, x, n, 0) || addsTo(m, g, x, n, 1)) {
 				adds = append(adds, n)
 			}
 		}
@@ -42,7 +43,7 @@ func loosen(m *graph.Model) {
 		x := g.Index()
 		var list []*graph.Node
 		for _, n := range g.Nodes {
-			if clampsFloats(x, n) {
+			if clampsFloats(m, g, x, n) {
 				to := used.added(n.In[0] + "_apart")
 				list = append(list, &graph.Node{Op: "Sum", Name: used.added(n.In[0] + "_Apart"), In: []string{n.In[0]}, Out: []string{to}})
 				n.In[0] = to
@@ -54,7 +55,7 @@ func loosen(m *graph.Model) {
 }
 
 // clampsFloats says whether n is a Relu or Clip of what a product of codes gives, with or without a bias, and is read as floats.
-func clampsFloats(x *graph.Index, n *graph.Node) bool {
+func clampsFloats(m *graph.Model, g *graph.Graph, x *graph.Index, n *graph.Node) bool {
 	if name := op.QualifiedName(n); name != "Relu" && name != "Clip" || len(x.Uses(n.Out[0])) == 0 {
 		return false
 	}
@@ -64,7 +65,7 @@ func clampsFloats(x *graph.Index, n *graph.Node) bool {
 	p := x.Producer(n.In[0])
 	if p != nil && op.QualifiedName(p) == "Add" {
 		for i, name := range p.In {
-			if decoded(x, p.In[1-i]) && x.OnlyUse(name) == p {
+			if (decoded(x, p.In[1-i]) || constantOf(m, g, p.In[1-i]) != nil) && x.OnlyUse(name) == p {
 				p = x.Producer(name)
 				break
 			}
@@ -73,16 +74,19 @@ func clampsFloats(x *graph.Index, n *graph.Node) bool {
 	if p == nil || p.Op != "Gemm" && p.Op != "MatMul" || graph.CanonicalDomain(p.Domain) != "" {
 		return false
 	}
-	return decoded(x, p.In[0]) && decoded(x, p.In[1])
+	return decoded(x, p.In[1])
 }
 
 // addsTo says whether operand i of an Add is the result of a product of codes that it alone reads, and the other no bias.
-func addsTo(x *graph.Index, n *graph.Node, i int) bool {
+func addsTo(m *graph.Model, g *graph.Graph, x *graph.Index, n *graph.Node, i int) bool {
 	p := x.Producer(n.In[i])
-	if p == nil || op.QualifiedName(p) != "MatMul" || x.OnlyUse(n.In[i]) != n {
+	if p == nil || op.QualifiedName(p) != "MatMul" || x.OnlyUse(n.In[i]) != n || !decoded(x, p.In[1]) {
 		return false
 	}
-	return decoded(x, p.In[0]) && decoded(x, p.In[1]) && !decoded(x, n.In[1-i])
+	if t := constantOf(m, g, n.In[1-i]); t != nil && t.Rank() == 1 && !decoded(x, p.In[0]) {
+		return false
+	}
+	return !decoded(x, n.In[1-i])
 }
 
 // decoded says whether a DequantizeLinear makes a value.
