@@ -8,13 +8,18 @@ import (
 )
 
 // Affine folds products and sums with a constant for each channel, or for all, into the weights of the Conv, ConvTranspose or
-// Gemm before them, or into the BatchNormalization: what stays an operator of its own is rounded to codes once more.
+// Gemm before them, or into the BatchNormalization: what stays an operator of its own is rounded to codes once more. So it does with
+// Gemm's alpha and beta, beside which runtimes have no product of codes.
 var Affine = &Pass{
-	Name: "affine", Doc: "fold Mul, Div, Add and Sub of constants into the weights before them",
+	Name: "affine", Doc: "fold Mul, Div, Add and Sub of constants into the weights before them, and factors of Gemm",
 	Run: func(m *graph.Model) error {
 		used := namesOf(m)
 		for g := range m.Graph.Graphs() {
 			x := g.Index()
+			for _, n := range g.Nodes {
+				foldFactors(g, x, used, n)
+			}
+			x = g.Index()
 			for _, n := range slices.Clone(g.Nodes) {
 				if foldLinear(g, x, used, n) {
 					g.Nodes = slices.DeleteFunc(g.Nodes, func(m *graph.Node) bool { return m == n })

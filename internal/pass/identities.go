@@ -8,10 +8,10 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// Identities removes nodes that pass their input on: Identity, Clip without bounds, Casts to the type that is there, and Dropout
-// outside training.
+// Identities removes nodes that pass their input on: Identity, Clip without bounds, Sum of one operand, Casts to the type that is
+// there, and Dropout outside training.
 var Identities = &Pass{
-	Name: "identities", Doc: "remove Identity, Clip without bounds, Casts to the same type and inference-time Dropout",
+	Name: "identities", Doc: "remove Identity, Clip without bounds, Sum of one operand, Casts to the same type and inference-time Dropout",
 	Run: func(m *graph.Model) error {
 		same := sameCasts(m)
 		for g := range m.Graph.Graphs() {
@@ -58,6 +58,8 @@ func passesOn(g *graph.Graph, n *graph.Node) bool {
 	switch n.Op {
 	case "Identity":
 		return true
+	case "Sum":
+		return len(n.In) == 1
 	case "Clip":
 		return len(n.Attrs) == 0 && !slices.ContainsFunc(n.In[1:], func(bound string) bool { return bound != "" })
 	case "Dropout":
