@@ -25,6 +25,7 @@ type QuantizeOptions struct {
 	Data            *Data   // samples; nil opens what Recipe.Data.Calib names, if anything
 	AllowRequantize bool    // take a model that is quantized already
 	Threads         int     // 0 means one for each processor; results do not depend on it
+	Scratch         string  // folder for a file without a name that holds the constants of a large Model until m is closed; "" has them in memory
 
 	// Progress, if set, is called with the stage at work and how much of it is done, from one goroutine at a time.
 	Progress func(stage string, done, total int)
@@ -222,6 +223,9 @@ func Quantize(ctx context.Context, m *Model, o QuantizeOptions) (*Result, error)
 		r = o.Recipe
 	}
 	q := quantize.Options{Plan: o.Plan, Data: o.Data, AllowRequantize: o.AllowRequantize, Threads: o.Threads, Progress: o.Progress, Tell: o.Tell, Journal: o.Journal}
+	if m != nil && m.file != nil && o.Scratch != "" {
+		q.Shelve = m.file.Shelf(o.Scratch)
+	}
 	said, err := follow(r, &q)
 	if err != nil {
 		return nil, err

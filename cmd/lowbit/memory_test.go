@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"math"
+	"os"
+	"runtime"
 	"testing"
 
 	"lowbit"
@@ -52,7 +55,7 @@ g (float[256] x) => (float[256] y) {
 }
 
 // TestAdmitRepairs asks static quantization for less memory where nothing is repaired, and no copy of the float network stands
-// beside the file.
+// beside the file, and quantization without data for what its largest tensor takes.
 func TestAdmitRepairs(t *testing.T) {
 	g := &graph.Graph{Name: "g"}
 	g.In = []*graph.Value{{Name: "x", Type: graph.Of(tensor.Float32, 1, 2048)}}
@@ -65,6 +68,13 @@ func TestAdmitRepairs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
+	q := &quantizing{app: &app{threads: 1}, model: m, recipe: &recipe.Recipe{}, set: plan.Settings{Mode: plan.Weights}}
+	for memory, ok := range map[int64]bool{3*16<<20 + memoryFloor: true, 3*16<<20 + memoryFloor - 1: false} {
+		q.memory = size(memory)
+		if err := q.admit(); runtime.GOOS == "linux" && (err == nil) != ok {
+			t.Errorf("without data, with %d bytes: %v", memory, err)
+		}
+	}
 	for _, c := range []struct {
 		fix    []string
 		copies int64
@@ -94,6 +104,13 @@ func TestNeed(t *testing.T) {
 	if err := (&app{}).need("x", math.MaxInt64); err != nil {
 		t.Errorf("without a limit: %v", err)
 	}
+}
+
+// heldMain is lowbit, which says in the end how many bytes it held at most.
+func heldMain() {
+	code := Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	fmt.Println(peakMemory())
+	os.Exit(code)
 }
 
 // TestMemoryIsKnown wants figures that a test process cannot be without.

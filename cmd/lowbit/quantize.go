@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -225,7 +227,7 @@ func (q *quantizing) options() error {
 	q.opt.Recipe, q.opt.Threads = q.recipe, q.threads
 	q.opt.Tell = func(text string) { q.say("%s", text) }
 	if !q.flags.dry {
-		q.opt.Journal = q.openJournal
+		q.opt.Journal, q.opt.Scratch = q.openJournal, filepath.Dir(q.flags.out)
 	}
 	q.opt.AllowRequantize, q.opt.Progress = q.flags.again, q.newProgress().update
 	c := q.recipe.Calibration
@@ -263,6 +265,9 @@ const (
 func (q *quantizing) admit() error {
 	l := load{workers: 1, copies: 2}
 	d := q.opt.Data
+	if d == nil && runtime.GOOS == "linux" && !(q.set.Target != nil && q.set.Target.Timed) { // nothing is run, and large constants wait in a file
+		return q.need(q.model.Path(), times(3, largestConstant(q.model)))
+	}
 	if d == nil {
 		return q.app.admit(q.model, l)
 	}
@@ -283,6 +288,18 @@ func (q *quantizing) admit() error {
 			min(keptBytes, times(2*sample, int64(min(keptSamples, d.Len())))))
 	}
 	return q.app.admit(q.model, l)
+}
+
+// largestConstant is what the largest constant of a model takes in float32.
+func largestConstant(m *lowbit.Model) (most int64) {
+	for g := range m.Graph().Graph.Graphs() {
+		for _, c := range g.Consts() {
+			if c.Tensor != nil {
+				most = max(most, times(4, int64(c.Tensor.Len())))
+			}
+		}
+	}
+	return most
 }
 
 // plainly says whether nothing is repaired.

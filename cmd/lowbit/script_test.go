@@ -26,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lowbit": main, "lowbit-die": dieMain})
+	testscript.Main(m, map[string]func(){"lowbit": main, "lowbit-die": dieMain, "lowbit-held": heldMain})
 }
 
 // TestScripts runs every verb as a user does. Beside the commands of testscript there are those

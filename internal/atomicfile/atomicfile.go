@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -89,6 +90,28 @@ func Check(path string, o Options) error {
 	return nil
 }
 
+// Free returns how many bytes the disk that a folder is on has left, false where that is not known.
+func Free(dir string) (int64, bool) {
+	free, ok := freeBytes(dir)
+	return int64(min(free, math.MaxInt64)), ok
+}
+
+// Scratch makes a file in a folder that has no name any more, to read and to write: it is gone once it is neither open
+// nor mapped. It is not for systems that keep the names of open files.
+func Scratch(dir string) (*os.File, error) {
+	path := filepath.Join(dir, "scratch")
+	removeStale(path)
+	f, err := create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // checkFolder refuses folders in which no file can be made.
 func checkFolder(path, dir string) error {
 	_, err := os.Stat(dir)
@@ -154,7 +177,7 @@ func create(path string) (*os.File, error) {
 	dir, name := filepath.Split(path)
 	for range 100 {
 		temp := filepath.Join(dir, fmt.Sprintf("%s%d-%08x", tempPrefix(name), os.Getpid(), rand.Uint32()))
-		f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, 0o644)
+		f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o644)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}

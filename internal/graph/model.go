@@ -21,6 +21,7 @@ type Model struct {
 	Functions       []*Function
 	Meta            []Prop
 	Unknown         []byte // protobuf fields that lowbit does not know, as they stood
+	Backing         Backing
 }
 
 // An Opset names the version of one operator domain.

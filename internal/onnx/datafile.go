@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lowbit/internal/fault"
@@ -208,11 +209,18 @@ func (x *external) mapData(f *os.File) (mapping, error) {
 	return contents(f, int(info.Size()))
 }
 
+// hashChunk is how much of a file is in memory for its checksum.
+const hashChunk = 16 << 20
+
 // verify compares the file's content with a checksum.
 func (f *dataFile) verify(want string) {
 	if f.sum == "" {
-		sum := sha1.Sum(f.bytes)
-		f.sum = hex.EncodeToString(sum[:])
+		sum := sha1.New()
+		for b := range slices.Chunk(f.bytes, hashChunk) {
+			sum.Write(b)
+			f.forget(b)
+		}
+		f.sum = hex.EncodeToString(sum.Sum(nil))
 	}
 	if f.sum != want {
 		f.err = fault.Invalidf("", "the external data file %q is not the one that the model was written with: its checksum is %s, not %q",

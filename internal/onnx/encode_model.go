@@ -32,6 +32,7 @@ type encoder struct {
 func encodeModel(m *graph.Model, out *layout) (*message, error) {
 	e := &encoder{out: out}
 	msg := e.model(m)
+	msg.done = m.Backing.Forget
 	return msg, e.errs.Err()
 }
 

@@ -18,12 +18,13 @@ type layout struct {
 	tensors  []*tensor.Tensor
 	offsets  map[*tensor.Tensor]int64
 	size     int64
+	done     func(t *tensor.Tensor) // is told of each tensor that was written
 }
 
 // layOut places the initializers and the tensors in attributes that have at least min bytes, those
 // of subgraphs included.
 func layOut(m *graph.Model, min int) *layout {
-	l := &layout{offsets: map[*tensor.Tensor]int64{}}
+	l := &layout{offsets: map[*tensor.Tensor]int64{}, done: m.Forget}
 	for g := range m.Graph.Graphs() {
 		for _, c := range g.Consts() {
 			if c.Sparse == nil {
@@ -83,6 +84,7 @@ func (l *layout) write(w io.Writer) error {
 		if _, err := w.Write(t.Raw); err != nil {
 			return err
 		}
+		l.done(t)
 		at = l.offsets[t] + int64(len(t.Raw))
 	}
 	return nil

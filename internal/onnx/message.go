@@ -13,7 +13,8 @@ import (
 type message struct {
 	buf    []byte
 	splice []splice
-	extra  int64 // bytes of all splices
+	extra  int64          // bytes of all splices
+	done   func(b []byte) // is told of data that was written; may be nil
 }
 
 // A splice is data that goes in front of buf[at:].
@@ -103,6 +104,9 @@ func (m *message) WriteTo(w io.Writer) (int64, error) {
 		}
 		if err := put(s.data); err != nil {
 			return total, err
+		}
+		if m.done != nil {
+			m.done(s.data)
 		}
 		at = s.at
 	}

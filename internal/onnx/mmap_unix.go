@@ -24,6 +24,12 @@ func mapFile(f *os.File, size int) (mapping, error) {
 	return mapping{bytes: b, mapped: true}, nil
 }
 
+// mapPart maps the bytes of f from an offset on for reading. The offset is a multiple of dataAlign.
+func mapPart(f *os.File, at int64, size int) (mapping, error) {
+	b, err := syscall.Mmap(int(f.Fd()), at, size, syscall.PROT_READ, syscall.MAP_SHARED)
+	return mapping{bytes: b, mapped: err == nil}, err
+}
+
 func (m *mapping) unmap() error {
 	if !m.mapped {
 		return nil

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
+	"sync"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/graph"
@@ -20,6 +22,9 @@ type File struct {
 	path string
 	maps []*mapping
 	ext  *external
+
+	mapped  sync.RWMutex // held while the mappings change
+	scratch []*os.File   // of shelves
 }
 
 // A mapping is the content of a file, mapped or read.
@@ -53,7 +58,9 @@ func (f *File) parse(b []byte, lim Limits) error {
 	f.ext = newExternal(f.path, d.lim)
 	d.ext = f.ext
 	var err error
-	f.Model, err = d.open(b)
+	if f.Model, err = d.open(b); f.Model != nil {
+		f.Model.Backing.Forget = f.Forget
+	}
 	if cerr := f.ext.closeRoots(); err == nil && cerr != nil {
 		err = fault.IOf(f.path, cerr)
 	}
@@ -62,28 +69,38 @@ func (f *File) parse(b []byte, lim Limits) error {
 
 // Close unmaps the files. The model's tensors must not be used any more.
 func (f *File) Close() error {
+	f.mapped.Lock()
+	defer f.mapped.Unlock()
 	var errs []error
-	maps := f.maps
-	if f.ext != nil {
-		maps = append(maps, f.ext.mappings()...)
-	}
-	for _, m := range maps {
+	for _, m := range f.mappings() {
 		errs = append(errs, m.unmap())
 	}
-	f.Model, f.maps, f.ext = nil, nil, nil
+	for _, s := range f.scratch {
+		errs = append(errs, s.Close())
+	}
+	f.Model, f.maps, f.ext, f.scratch = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
 // Forget lets the system take back the memory of b, a part of one of the files, until it is read again.
 // Other bytes are left alone.
 func (f *File) Forget(b []byte) {
-	maps := f.maps
-	if f.ext != nil {
-		maps = append(maps[:len(maps):len(maps)], f.ext.mappings()...)
+	if len(b) < os.Getpagesize() {
+		return
 	}
-	for _, m := range maps {
+	f.mapped.RLock()
+	defer f.mapped.RUnlock()
+	for _, m := range f.mappings() {
 		m.forget(b)
 	}
+}
+
+// mappings are those of all files.
+func (f *File) mappings() []*mapping {
+	if f.ext == nil {
+		return f.maps
+	}
+	return slices.Concat(f.maps, f.ext.mappings())
 }
 
 // Paths returns the files that the model is made of, its own first. They are not to be written to

@@ -1,10 +1,12 @@
 package pass
 
 import (
+	"errors"
 	"fmt"
 
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 	"lowbit/internal/weight"
@@ -15,7 +17,7 @@ func (q *qdq) store(v *plan.Value) (operand, error) {
 	if ops, ok := q.stored[v.As]; ok {
 		return ops, nil
 	}
-	ops, err := q.spelt(v, q.m.Graph.SetConst)
+	ops, err := q.spelt(v, q.setter(q.m.Graph))
 	if err == nil {
 		q.stored[v.As] = ops
 	}
@@ -37,9 +39,9 @@ func (q *qdq) spelt(v *plan.Value, set func(name string, t *tensor.Tensor)) (ope
 	}
 	if v.Role != plan.RoleActivation {
 		t := q.find(v.Name)
-		codes, err := Encode(t, v)
+		codes, err := q.codesOf(v)
 		if err != nil {
-			return operand{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+			return operand{}, err
 		}
 		ops.codes = q.used.added(v.As + "_q")
 		set(ops.codes, codes)
@@ -63,18 +65,44 @@ func (q *qdq) spelt(v *plan.Value, set func(name string, t *tensor.Tensor)) (ope
 	return ops, nil
 }
 
-// coded returns a constant in the format of its line.
-func coded(t *tensor.Tensor, v *plan.Value) (*weight.Coded, error) {
-	if !isFloat(t) {
-		return nil, fmt.Errorf("is not a float constant of the model")
-	}
-	return weight.Encode(t, format.Lookup(v.Format), v.Block, v.Params)
+// setter returns what adds initializers to a graph of the model.
+func (q *qdq) setter(g *graph.Graph) func(name string, t *tensor.Tensor) {
+	return func(name string, t *tensor.Tensor) { g.SetConst(name, q.m.Shelved(t)) }
 }
+
+// inFormat returns a constant in the format of its line.
+func (q *qdq) inFormat(v *plan.Value) (*weight.Coded, error) {
+	t := q.find(v.Name)
+	if !isFloat(t) {
+		return nil, unfit(v, errNoFloat)
+	}
+	defer q.m.Forget(t)
+	c, err := weight.Encode(t, format.Lookup(v.Format), v.Block, v.Params)
+	return c, unfit(v, err)
+}
+
+// codesOf is [Encode] of the constant of v.
+func (q *qdq) codesOf(v *plan.Value) (*tensor.Tensor, error) {
+	t := q.find(v.Name)
+	defer q.m.Forget(t)
+	codes, err := Encode(t, v)
+	return codes, unfit(v, err)
+}
+
+// unfit says which value a constant is not right for.
+func unfit(v *plan.Value, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+}
+
+var errNoFloat = errors.New("is not a float constant of the model")
 
 // Encode returns the codes of a float constant as the network of plan value v stores them.
 func Encode(t *tensor.Tensor, v *plan.Value) (*tensor.Tensor, error) {
 	if !isFloat(t) {
-		return nil, fmt.Errorf("is not a float constant of the model")
+		return nil, errNoFloat
 	}
 	if n := tensor.Elements(v.Block.ParamShape(t.Shape)); n != len(v.Params) {
 		return nil, fmt.Errorf("has %d parameters, %s by %s needs %d", len(v.Params), t, v.Block, n)

@@ -132,7 +132,7 @@ func (f *folder) node(s *scope, n *graph.Node) bool {
 			continue
 		}
 		delete(s.own, name)
-		s.g.SetConst(name, out[i])
+		s.g.SetConst(name, f.m.Shelved(out[i]))
 		if s.outer != nil {
 			f.made = append(f.made, folded{s.g, name})
 		}
@@ -157,6 +157,9 @@ func (f *folder) results(s *scope, n *graph.Node) []*tensor.Tensor {
 		most += in[i].Bytes()
 	}
 	out, err := op.EvalConstant(n, f.m.Opset(n.Domain), in, most)
+	for _, t := range in {
+		f.m.Forget(t)
+	}
 	if err != nil || len(out) < len(n.Out) {
 		return nil
 	}

@@ -43,7 +43,7 @@ func (q *qdq) product(n *graph.Node, row *plan.Node) bool {
 	if v.Role != plan.RoleWeight || t == nil || t.Rank() != 2 {
 		return false
 	}
-	c, err := coded(t, v)
+	c, err := q.inFormat(v)
 	if err != nil {
 		return false
 	}

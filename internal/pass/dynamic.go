@@ -196,9 +196,9 @@ func (d *dynamic) weight(p *product) (operand, error) {
 	if ops, ok := d.weights[key]; ok {
 		return ops, nil
 	}
-	codes, err := Encode(t, v)
+	codes, err := d.codesOf(v)
 	if err != nil {
-		return operand{}, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+		return operand{}, err
 	}
 	zero, err := format.FromInts(codes.DType, []int64{int64(v.Params[0].Zero)})
 	if err != nil {
@@ -236,7 +236,7 @@ func unsigned(t *tensor.Tensor) *tensor.Tensor {
 // constant adds an initializer to the main graph and returns its name.
 func (q *qdq) constant(name string, t *tensor.Tensor) string {
 	name = q.used.added(name)
-	q.m.Graph.SetConst(name, t)
+	q.setter(q.m.Graph)(name, t)
 	return name
 }
 

@@ -1,8 +1,6 @@
 package pass
 
 import (
-	"fmt"
-
 	"lowbit/internal/fault"
 	"lowbit/internal/format"
 	"lowbit/internal/graph"
@@ -49,9 +47,9 @@ func (q *qdq) lstm(n *graph.Node) (bool, error) {
 	}
 	for i := 1; i <= 2; i++ {
 		v := q.values[row.Inputs[i]]
-		codes, err := Encode(q.find(v.Name), v)
+		codes, err := q.codesOf(v)
 		if err != nil {
-			return false, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+			return false, err
 		}
 		scale, zero, err := gateParams(codes, v)
 		if err != nil {

@@ -129,7 +129,8 @@ func (c *converter) shorten(name string) string {
 		c.cast(name, s, c.to)
 		return s
 	}
-	c.m.Graph.SetConst(s, format.Halves(c.to, tensor.Of[float32](t), t.Shape...))
+	c.setter(c.m.Graph)(s, format.Halves(c.to, tensor.Of[float32](t), t.Shape...))
+	c.m.Forget(t)
 	return s
 }
 

@@ -1,7 +1,6 @@
 package pass
 
 import (
-	"fmt"
 	"slices"
 
 	"lowbit/internal/fault"
@@ -71,7 +70,7 @@ func decodes(m *graph.Model, g *graph.Graph, n *graph.Node, i int) bool {
 
 // writes returns what writes constants into a graph.
 func (q *qdq) writes(g *graph.Graph) weight.Writer {
-	return weight.Writer{Fresh: q.used.added, Const: func(name string, t *tensor.Tensor) { g.SetConst(name, t) }}
+	return weight.Writer{Fresh: q.used.added, Const: q.setter(g)}
 }
 
 type qdq struct {
@@ -277,9 +276,9 @@ func (w *weaver) clip(v *plan.Value, f *format.Format, from string) *graph.Node 
 func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
 	light := v.Role == plan.RoleWeight && !w.coded[v.As]
 	if f := format.Lookup(v.Format); f != nil && (light || f.Lo == f.Hi || v.Role == plan.RoleWeight && (f.Bits < 8 || v.Block.Flat)) {
-		c, err := coded(w.find(v.Name), v)
+		c, err := w.inFormat(v)
 		if err != nil {
-			return nil, fault.Invalidf(fmt.Sprintf("value %q", v.As), "%v", err)
+			return nil, err
 		}
 		if light {
 			return w.home(v).WritePlain(c, v.As, to)

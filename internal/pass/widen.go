@@ -28,7 +28,7 @@ func Widen(m *graph.Model) (bool, error) {
 	}
 	used := namesOf(m)
 	for g := range m.Graph.Graphs() {
-		widenGraph(g)
+		widenGraph(m, g)
 		if g != m.Graph {
 			widenTypes(g.In)
 			widenTypes(g.Out)
@@ -95,10 +95,12 @@ func widens(m *graph.Model) bool {
 }
 
 // widenGraph widens the constants, the attributes and the stated types of one graph.
-func widenGraph(g *graph.Graph) {
+func widenGraph(m *graph.Model, g *graph.Graph) {
 	for _, c := range g.Consts() {
 		if c.Tensor != nil && isHalf(c.Tensor.DType) {
-			c.Tensor = format.FromHalves(c.Tensor)
+			was := c.Tensor
+			c.Tensor = m.Shelved(format.FromHalves(was))
+			m.Forget(was)
 		}
 	}
 	widenTypes(g.Info)

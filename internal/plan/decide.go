@@ -214,6 +214,7 @@ func (d *decider) finite(name string, t *tensor.Tensor) bool {
 	known, ok := d.finites[name]
 	if !ok {
 		known = !slices.ContainsFunc(tensor.Of[float32](t), func(v float32) bool { return v-v != 0 })
+		d.model.Forget(t)
 		d.finites[name] = known
 	}
 	return known

@@ -37,6 +37,7 @@ func (p *Plan) FitTold(m *graph.Model, stats map[string]*calib.Stats, set Settin
 	total := len(open) + len(p.Values)
 	err := each(open, threads, func(v *Value) error {
 		defer func() { tell(int(done.Add(1)), total) }()
+		defer m.Forget(consts[v.Name])
 		return v.fit(consts[v.Name], stats[v.Name], set)
 	})
 	if err != nil {
@@ -68,6 +69,7 @@ func (p *Plan) FitTold(m *graph.Model, stats map[string]*calib.Stats, set Settin
 	}
 	return each(p.Values, threads, func(v *Value) error {
 		v.measure(consts[v.Name])
+		m.Forget(consts[v.Name])
 		tell(int(done.Add(1)), total)
 		return nil
 	})

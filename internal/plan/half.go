@@ -204,16 +204,14 @@ func (h *halver) untyped(n *graph.Node) string {
 // unfit says why a constant cannot be written in the format.
 func (h *halver) unfit(name string, t *tensor.Tensor) string {
 	x := tensor.Of[float32](t)
+	defer h.model.Forget(t)
 	_, top := h.f.Range(format.Params{Scale: 1})
 	for _, v := range x {
 		if v > top || v < -top {
 			return fmt.Sprintf("constant %q holds %g, beyond %g", name, v, top)
 		}
 	}
-	codes, y := make([]int32, len(x)), make([]float32, len(x))
-	h.f.Encode(codes, x, format.Params{Scale: 1})
-	h.f.Decode(y, codes, format.Params{Scale: 1})
-	if db := format.SQNR(x, y); db < leastHalfSQNR && slices.ContainsFunc(x, func(v float32) bool { return v != 0 }) {
+	if db, err := h.f.TensorSQNR(t, format.Block{}, []format.Params{{Scale: 1}}); err == nil && db < leastHalfSQNR && slices.ContainsFunc(x, func(v float32) bool { return v != 0 }) {
 		return fmt.Sprintf("constant %q is too small for the format", name)
 	}
 	return ""

@@ -50,6 +50,7 @@ func (d *decider) largestSum(s Scheme, t *tensor.Tensor, block format.Block, cha
 	if err != nil {
 		return 0 // it shows where the weight is fitted
 	}
+	defer d.model.Forget(t)
 	codes, err := s.Format.QuantizeCodes(t, block, p)
 	if err != nil {
 		return 0

@@ -38,6 +38,8 @@ type Options struct {
 	AllowRequantize bool
 	// Release, if set, is told the bytes of each constant that was copied: they are seldom read again.
 	Release func(b []byte)
+	// Shelve, if set, moves the bytes of large constants that are computed out of memory, where they are seldom read: see [graph.Backing].
+	Shelve func(b []byte) []byte
 	// Tell is called with what people may want to know before long work begins.
 	Tell func(text string)
 	// Journal opens what keeps the steps of the work that is named, so that a later run takes them up; nil keeps none.
@@ -142,6 +144,9 @@ func (q *quantization) prepare() error {
 			WithHint("quantize the float model it came from, or `allow-requantize`")
 	}
 	q.float = pass.Clone(q.in)
+	if q.opt.Data == nil && !q.timed() { // else networks are made by trial, and run
+		q.float.Backing.Shelve = q.opt.Shelve
+	}
 	prepare := func(m *graph.Model) (err error) {
 		q.norms, err = pass.PrepareNorms(m)
 		return err

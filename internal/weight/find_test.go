@@ -86,6 +86,7 @@ func TestFindMemory(t *testing.T) {
 	g.SetConst("i", tensor.New(tensor.Int8, 1024, 1024))
 	g.SetConst("q", tensor.New(tensor.Uint8, 1024, 32, 16))
 	g.SetConst("s", tensor.New(tensor.Float32, 1024*32))
+	g.SetConst("e", tensor.New(tensor.Float32, 1024, 1024)) // an embedding, no table of marks
 	q := &graph.Node{Op: "MatMulNBits", Domain: Microsoft, In: []string{"x", "q", "s"}, Out: []string{"w"}}
 	for name, v := range map[string]int{"K": 1024, "N": 1024, "bits": 4, "block_size": 32} {
 		q.SetAttr(name, int64(v))
@@ -94,6 +95,9 @@ func TestFindMemory(t *testing.T) {
 		{Op: "MatMul", In: []string{"x", "h"}, Out: []string{"u"}},
 		{Op: "MatMulInteger", In: []string{"y", "i"}, Out: []string{"v"}},
 		q,
+		{Op: "Gather", In: []string{"e", "k"}, Out: []string{"r"}},
+		{Op: "Mul", In: []string{"r", "g"}, Out: []string{"t"}},
+		{Op: "MatMul", In: []string{"t", "z"}, Out: []string{"p"}},
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -8,6 +8,9 @@ import (
 	"lowbit/internal/tensor"
 )
 
+// mostMarks is the length from which a table is an embedding.
+const mostMarks = 1 << 16
+
 // picked are codes and what they mean.
 type picked struct {
 	codes []int32
@@ -23,7 +26,7 @@ func (r *reader) marks(name string) *picked {
 		return nil
 	}
 	t := in.constant(n, 0)
-	if t == nil || t.Len() == 0 {
+	if t == nil || t.Len() == 0 || t.Len() > mostMarks {
 		return nil
 	}
 	worth, err := format.Floats(t)
