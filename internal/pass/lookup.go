@@ -33,10 +33,10 @@ func (w *weaver) lookUp(n *graph.Node, v *plan.Value) error {
 		w.stored[v.As] = ops
 	}
 	out := n.Out[0]
-	picked, each := w.used.added(out+"_q"), w.used.added(out+"_scale")
-	rows := &graph.Node{Op: "Gather", Name: w.used.added(out + "_Scale"), In: []string{ops.scale, n.In[1]}, Out: []string{each}}
+	picked, each := w.used.added(out+"_rows"), w.used.added(out+"_row_scale")
+	rows := &graph.Node{Op: "Gather", Name: w.used.added(out + "_RowScale"), In: []string{ops.scale, n.In[1]}, Out: []string{each}}
 	rows.SetAttr("axis", int64(0))
-	cast := &graph.Node{Op: "Cast", Name: w.used.added(out + "_Cast"), In: []string{picked}, Out: []string{w.used.added(out + "_codes")}}
+	cast := &graph.Node{Op: "Cast", Name: w.used.added(out + "_Cast"), In: []string{picked}, Out: []string{w.used.added(out + "_row_codes")}}
 	cast.SetAttr("to", int64(tensor.Float32))
 	n.In[0], n.Out[0], w.looked[out] = ops.codes, picked, true
 	w.after[picked] = []*graph.Node{rows, cast, {Op: "Mul", Name: w.used.added(out + "_Mul"), In: []string{cast.Out[0], each}, Out: []string{out}}}
