@@ -42,6 +42,7 @@ func (n *net) align() {
 		}
 		if u != nil {
 			n.alignUnit(u, factors)
+			n.alignResult(u, units)
 		}
 	}
 }
@@ -66,8 +67,20 @@ func (n *net) alignUnit(u *unit, factors map[string][]float64) {
 			s.off = n.floatOf(s, f, i)
 		}
 	}
-	if f != nil && u.out != nil {
-		u.out.clamps = n.lostClamps(u, f)
+}
+
+// alignResult finds the clamps that the codes of a unit's result took over: behind its counterpart, or, where it is one of the
+// Reshapes that ONNX Runtime's optimizer puts around Gemm, behind that of the node whose numbers it moves.
+func (n *net) alignResult(u *unit, units map[*graph.Node]*unit) {
+	if u.out == nil {
+		return
+	}
+	from := u
+	if n.twin[u.node] == nil {
+		from = units[n.origin(u.out.from)]
+	}
+	if from != nil && n.twin[from.node] != nil {
+		u.out.clamps = n.lostClamps(from, n.twin[from.node])
 	}
 }
 
