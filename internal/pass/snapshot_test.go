@@ -87,6 +87,7 @@ var rewrites = map[string]struct {
 		_, err := pass.Unquantize(m)
 		return err
 	}, 15},
+	"upright":    {func(_ *testing.T, m *graph.Model, _ string) error { pass.Upright(m); return nil }, 120},
 	"dequantize": {func(_ *testing.T, m *graph.Model, _ string) error { return pass.Dequantize(m) }, 15},
 	"formats": {func(t *testing.T, m *graph.Model, arg string) error {
 		return quantizeCase(t, m, "mode: weights, weights: {"+arg+"}", "qdq")

@@ -169,6 +169,9 @@ func (q *quantization) prepare() error {
 	if err := q.lower(); err != nil {
 		return err
 	}
+	if q.opt.Settings.Mode == plan.Weights {
+		pass.Upright(q.float)
+	}
 	var err error
 	q.facts, err = op.Infer(q.float, nil)
 	return err
