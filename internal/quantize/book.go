@@ -106,28 +106,29 @@ func (b *book) hashModel(h hash.Hash, m *graph.Model) {
 	for g := range m.Graph.Graphs() {
 		for _, c := range g.Consts() {
 			if fmt.Fprintf(h, "%q ", c.Name); c.Tensor != nil {
-				b.hashTensor(h, c.Tensor)
+				b.hashTensor(h, m, c.Tensor)
 			}
 		}
 		for _, n := range g.Nodes {
 			for _, a := range n.Attrs {
 				if t, ok := a.Value.(*tensor.Tensor); ok {
-					b.hashTensor(h, t)
+					b.hashTensor(h, m, t)
 				}
 			}
 		}
 	}
 }
 
-// hashTensor writes the hash of a tensor's bytes, which trials share and nothing changes: it is made once, and does not keep
+// hashTensor writes the hash of the bytes of a tensor of m, which trials share and nothing changes: it is made once, and does not keep
 // the tensor.
-func (b *book) hashTensor(h hash.Hash, t *tensor.Tensor) {
+func (b *book) hashTensor(h hash.Hash, m *graph.Model, t *tensor.Tensor) {
 	key := weak.Make(t)
 	b.mu.Lock()
 	sum, known := b.sums[key]
 	b.mu.Unlock()
 	if !known {
 		sum = sha256.Sum256(t.Raw)
+		m.Forget(t)
 		b.mu.Lock()
 		if b.sums == nil {
 			b.sums = map[weak.Pointer[tensor.Tensor]][sha256.Size]byte{}

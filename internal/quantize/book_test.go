@@ -242,3 +242,23 @@ func TestHashModel(t *testing.T) {
 		t.Error("two networks have one hash")
 	}
 }
+
+// TestBookForgets gives the memory of constants back once they are hashed, which is done once.
+func TestBookForgets(t *testing.T) {
+	w := tensor.New(tensor.Float32, 64, 64)
+	g := &graph.Graph{Name: "g"}
+	g.SetConst("w", w)
+	forgotten := 0
+	m := &graph.Model{Graph: g, Backing: graph.Backing{Forget: func(b []byte) {
+		if &b[0] == &w.Raw[0] {
+			forgotten++
+		}
+	}}}
+	b := &book{}
+	for range 2 {
+		b.hashModel(sha256.New(), m)
+	}
+	if forgotten != 1 {
+		t.Errorf("what was hashed was given back %d times, want once", forgotten)
+	}
+}
