@@ -74,6 +74,9 @@ func clampsFloats(m *graph.Model, g *graph.Graph, x *graph.Index, n *graph.Node)
 	if p == nil || p.Op != "Gemm" && p.Op != "MatMul" || graph.CanonicalDomain(p.Domain) != "" {
 		return false
 	}
+	if d := x.Producer(p.In[0]); d != nil && d.Op == "DequantizeLinear" && wide(g, x, d.In[0]) {
+		return false // the product would make eight bits of sixteen
+	}
 	return decoded(x, p.In[1])
 }
 
