@@ -18,10 +18,15 @@ var Halves = &Pass{
 
 // decode stores the constants of few bits, of the formats that want picks, as the floats that they mean.
 func decode(m *graph.Model, want func(f *format.Format) bool) {
-	values := map[string]*tensor.Tensor{}
+	values, made := map[string]*tensor.Tensor{}, map[string]bool{}
+	for _, n := range m.Graph.AllNodes() {
+		for _, name := range n.Out {
+			made[name] = true
+		}
+	}
 	for _, c := range weight.Find(m) {
-		if want(c.Format) && graph.CanonicalDomain(c.Node.Domain) == "" && values[c.Name] == nil {
-			values[c.Name] = c.Load().Decode()
+		if want(c.Format) && graph.CanonicalDomain(c.Node.Domain) == "" && made[c.Name] && values[c.Name] == nil {
+			values[c.Name] = m.Shelved(c.Load().Decode())
 		}
 	}
 	for g := range m.Graph.Graphs() {

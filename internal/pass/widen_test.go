@@ -2,6 +2,7 @@ package pass_test
 
 import (
 	"math"
+	"runtime"
 	"testing"
 
 	"lowbit/internal/format"
@@ -72,5 +73,20 @@ g (float16[2,2] x) => (int16[2,2] y) <float16[2,2] w = {1, 2, 3, 4}> {
 		if ok, err := pass.Widen(m); ok || err != nil {
 			t.Errorf("%v %v of %s", ok, err, text)
 		}
+	}
+}
+
+// TestHalvesReadAsTheyAre makes no floats of 16-bit constants that no Cast reads.
+func TestHalvesReadAsTheyAre(t *testing.T) {
+	m := parseModel(t, `<ir_version: 8, opset_import: ["" : 17]> g (float16[N,1024] x) => (float16[N,1024] y) { y = MatMul (x, w) }`)
+	m.Graph.SetConst("w", tensor.New(tensor.Float16, 1024, 1024))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := pass.Halves.Run(m); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<19 {
+		t.Errorf("a million constants took %d bytes", n)
 	}
 }
