@@ -46,8 +46,8 @@ func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
 	for g := range m.Graph.Graphs() {
 		for _, n := range g.Nodes {
 			if row := q.nodes[plan.NodeName(n)]; row != nil {
-				for i, as := range row.Inputs {
-					q.coded[as] = q.coded[as] || row.Quantized && q.fixed || !q.fixed && decodes(m, g, n, i)
+				for _, as := range row.Inputs {
+					q.coded[as] = q.coded[as] || row.Quantized || !q.fixed
 					if !slices.Contains(q.within[as], g) {
 						q.within[as] = append(q.within[as], g)
 					}
@@ -56,16 +56,6 @@ func newQDQ(m *graph.Model, p *plan.Plan) *qdq {
 		}
 	}
 	return q
-}
-
-// decodes says whether runtimes have an operator that multiplies floats by the codes of operand i of n: a matrix to the right of them,
-// which stands as it is multiplied.
-func decodes(m *graph.Model, g *graph.Graph, n *graph.Node, i int) bool {
-	if name := op.QualifiedName(n); i != 1 || name != "MatMul" && (name != "Gemm" || !plainGemm(n) || transB(n)) {
-		return false
-	}
-	t := constantOf(m, g, n.In[i])
-	return t != nil && t.Rank() == 2
 }
 
 // writes returns what writes constants into a graph.
@@ -82,7 +72,7 @@ type qdq struct {
 	outer  map[string]string      // by As: dequantized constants of the main graph, which subgraphs may read
 	within map[string][]*graph.Graph
 	fixed  bool            // activations have parameters: the operators on codes have to see both DequantizeLinear
-	coded  map[string]bool // by As: operators on codes read it, or such that decode it themselves
+	coded  map[string]bool // by As: operators on codes read it, or what was asked for is no more than weights in codes
 	writer weight.Writer
 }
 
@@ -271,7 +261,7 @@ func (w *weaver) clip(v *plan.Value, f *format.Format, from string) *graph.Node 
 
 // constant makes the nodes behind a constant's codes: a DequantizeLinear with its zero point where
 // the codes are whole numbers of eight bits or more, as integer operators want it, else those that
-// spell the format; of weights that no operator reads in codes, those that are computed once. The codes of a weight that one subgraph alone reads stand in it: ONNX Runtime refuses to load products
+// spell the format; of a static plan's weights that products of floats alone read, those that are computed once. The codes of a weight that one subgraph alone reads stand in it: ONNX Runtime refuses to load products
 // there whose codes are outside (1.32, TransposeDQWeightsForMatMulNBits).
 func (w *weaver) constant(v *plan.Value, to string) ([]*graph.Node, error) {
 	light := v.Role == plan.RoleWeight && !w.coded[v.As]
