@@ -17,9 +17,9 @@ func (w *weaver) lookUp(n *graph.Node, v *plan.Value) error {
 	}
 	ops, stored := w.stored[v.As]
 	if !stored {
-		codes, err := Encode(t, v)
+		codes, err := w.codesOf(v)
 		if err != nil {
-			return fault.Invalidf("", "%v", err)
+			return err
 		}
 		scale := make([]float32, len(v.Params))
 		for i, p := range v.Params {
@@ -28,8 +28,9 @@ func (w *weaver) lookUp(n *graph.Node, v *plan.Value) error {
 		shape := slices.Repeat([]int{1}, t.Rank())
 		shape[0] = len(scale)
 		ops = operand{codes: w.used.added(v.As + "_q"), scale: w.used.added(v.As + "_scale")}
-		w.g.SetConst(ops.codes, codes)
-		w.g.SetConst(ops.scale, tensor.Float32s(scale, shape...))
+		set := w.setter(w.g)
+		set(ops.codes, codes)
+		set(ops.scale, tensor.Float32s(scale, shape...))
 		w.stored[v.As] = ops
 	}
 	out := n.Out[0]

@@ -21,7 +21,8 @@ func Upright(m *graph.Model) {
 				continue
 			}
 			name := used.fresh(n.In[1] + "_upright")
-			g.SetConst(name, turned(w))
+			g.SetConst(name, m.Shelved(turned(w)))
+			m.Forget(w)
 			n.In[1] = name
 			n.SetAttr("transB", int64(0))
 		}
