@@ -129,13 +129,7 @@ func (d *decider) consider(n *graph.Node) {
 	if q == nil || len(q.In) == 0 {
 		return
 	}
-	for _, k := range d.set.Keep {
-		if k.Match(n) {
-			d.why[n] = fmt.Sprintf("kept in float by %q", k)
-			return
-		}
-	}
-	if why, ok := d.set.Leave[NodeName(n)]; ok {
+	if why, ok := d.kept(n); ok {
 		d.why[n] = why
 		return
 	}
@@ -155,6 +149,17 @@ func (d *decider) consider(n *graph.Node) {
 	if d.set.Mode != Static {
 		d.why[n] = "constant weight"
 	}
+}
+
+// kept says whether the user, or what was measured, wants n in float, and why.
+func (d *decider) kept(n *graph.Node) (why string, ok bool) {
+	for _, k := range d.set.Keep {
+		if k.Match(n) {
+			return fmt.Sprintf("kept in float by %q", k), true
+		}
+	}
+	why, ok = d.set.Leave[NodeName(n)]
+	return why, ok
 }
 
 // obstacle says what keeps a node from computing on quantized values; "" is nothing.

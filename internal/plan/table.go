@@ -13,7 +13,7 @@ const leastTable = 1 << 15
 // table lets a Gather of rows, as of embeddings, read its constant from codes of eight bits with a scale for each row. What it
 // gives is in float: only the rows that are looked up are decoded.
 func (d *decider) table(n *graph.Node, row *Node) {
-	if !d.looksUp(n) || d.kept(n) || d.set.Weights.Format == nil || d.set.Mode == Convert {
+	if _, kept := d.kept(n); kept || !d.looksUp(n) || d.set.Weights.Format == nil || d.set.Mode == Convert {
 		return
 	}
 	t := d.g.ConstTensor(n.In[0])
@@ -37,17 +37,4 @@ func (d *decider) looksUp(n *graph.Node) bool {
 	}
 	t := d.g.ConstTensor(n.In[0])
 	return t != nil && t.DType == tensor.Float32 && t.Rank() >= 2
-}
-
-// kept says whether the user, or what was measured, wants n in float.
-func (d *decider) kept(n *graph.Node) bool {
-	if _, left := d.set.Leave[NodeName(n)]; left {
-		return true
-	}
-	for _, k := range d.set.Keep {
-		if k.Match(n) {
-			return true
-		}
-	}
-	return false
 }
