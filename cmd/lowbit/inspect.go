@@ -161,11 +161,14 @@ func opsets(m map[string]int) string {
 	return strings.Join(list, ", ")
 }
 
-// weightFormats adds the weights up by format and block.
+// weightFormats adds the weights up by format and block, one that several nodes read once.
 func weightFormats(list []weightJSON) map[string]int {
-	sum := map[string]int{}
+	sum, seen := map[string]int{}, map[string]bool{}
 	for _, w := range list {
-		sum[w.Format+":"+w.Block] += tensor.Elements(w.Shape)
+		if !seen[w.Name] {
+			sum[w.Format+":"+w.Block] += tensor.Elements(w.Shape)
+		}
+		seen[w.Name] = true
 	}
 	return sum
 }

@@ -23,3 +23,11 @@ func TestCountConstants(t *testing.T) {
 		t.Errorf("%d nodes, %d parameters, %v", r.Nodes, r.Parameters, r.Types)
 	}
 }
+
+// TestWeightFormats counts a weight that two nodes read once.
+func TestWeightFormats(t *testing.T) {
+	list := []weightJSON{{Name: "w", Format: "int8", Block: "channel", Shape: []int{2, 3}}, {Name: "w", Format: "int8", Block: "channel", Shape: []int{2, 3}}, {Name: "v", Format: "int4", Block: "group=32", Shape: []int{64}}}
+	if got := weightFormats(list); len(got) != 2 || got["int8:channel"] != 6 || got["int4:group=32"] != 64 {
+		t.Error(got)
+	}
+}
