@@ -4,6 +4,11 @@
 
 package kernel
 
+// gemmAMXHeld16 multiplies rows by blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmAMXHeld16(t *amxArgs)
+
 // gemmAMX16 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
@@ -13,6 +18,11 @@ func gemmAMX16(t *amxArgs)
 //
 //go:noescape
 func gemmAMXFar16(t *amxArgs)
+
+// gemmAMXHeld32 multiplies rows by blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmAMXHeld32(t *amxArgs)
 
 // gemmAMX32 multiplies rows by blocks of 16 columns.
 //
@@ -24,6 +34,11 @@ func gemmAMX32(t *amxArgs)
 //go:noescape
 func gemmAMXFar32(t *amxArgs)
 
+// gemmAMXHeld48 multiplies rows by blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmAMXHeld48(t *amxArgs)
+
 // gemmAMX48 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
@@ -33,6 +48,11 @@ func gemmAMX48(t *amxArgs)
 //
 //go:noescape
 func gemmAMXFar48(t *amxArgs)
+
+// gemmAMXHeld64 multiplies rows by blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmAMXHeld64(t *amxArgs)
 
 // gemmAMX64 multiplies rows by blocks of 16 columns.
 //
@@ -44,6 +64,11 @@ func gemmAMX64(t *amxArgs)
 //go:noescape
 func gemmAMXFar64(t *amxArgs)
 
+// gemmAMXHeld16x32 multiplies rows by pairs of blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmAMXHeld16x32(t *amxArgs)
+
 // gemmAMX16x32 multiplies rows by pairs of blocks of 16 columns.
 //
 //go:noescape
@@ -53,6 +78,11 @@ func gemmAMX16x32(t *amxArgs)
 //
 //go:noescape
 func gemmAMXFar16x32(t *amxArgs)
+
+// gemmAMXHeld32x32 multiplies rows by pairs of blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmAMXHeld32x32(t *amxArgs)
 
 // gemmAMX32x32 multiplies rows by pairs of blocks of 16 columns.
 //
@@ -64,6 +94,11 @@ func gemmAMX32x32(t *amxArgs)
 //go:noescape
 func gemmAMXFar32x32(t *amxArgs)
 
+// gemmBF16AMXHeld16 multiplies rows by blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmBF16AMXHeld16(t *amxArgs)
+
 // gemmBF16AMX16 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
@@ -73,6 +108,11 @@ func gemmBF16AMX16(t *amxArgs)
 //
 //go:noescape
 func gemmBF16AMXFar16(t *amxArgs)
+
+// gemmBF16AMXHeld32 multiplies rows by blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmBF16AMXHeld32(t *amxArgs)
 
 // gemmBF16AMX32 multiplies rows by blocks of 16 columns.
 //
@@ -84,6 +124,11 @@ func gemmBF16AMX32(t *amxArgs)
 //go:noescape
 func gemmBF16AMXFar32(t *amxArgs)
 
+// gemmBF16AMXHeld48 multiplies rows by blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmBF16AMXHeld48(t *amxArgs)
+
 // gemmBF16AMX48 multiplies rows by blocks of 16 columns.
 //
 //go:noescape
@@ -93,6 +138,11 @@ func gemmBF16AMX48(t *amxArgs)
 //
 //go:noescape
 func gemmBF16AMXFar48(t *amxArgs)
+
+// gemmBF16AMXHeld64 multiplies rows by blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmBF16AMXHeld64(t *amxArgs)
 
 // gemmBF16AMX64 multiplies rows by blocks of 16 columns.
 //
@@ -104,6 +154,11 @@ func gemmBF16AMX64(t *amxArgs)
 //go:noescape
 func gemmBF16AMXFar64(t *amxArgs)
 
+// gemmBF16AMXHeld16x32 multiplies rows by pairs of blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmBF16AMXHeld16x32(t *amxArgs)
+
 // gemmBF16AMX16x32 multiplies rows by pairs of blocks of 16 columns.
 //
 //go:noescape
@@ -113,6 +168,11 @@ func gemmBF16AMX16x32(t *amxArgs)
 //
 //go:noescape
 func gemmBF16AMXFar16x32(t *amxArgs)
+
+// gemmBF16AMXHeld32x32 multiplies rows by pairs of blocks of 16 columns that lie in the first cache.
+//
+//go:noescape
+func gemmBF16AMXHeld32x32(t *amxArgs)
 
 // gemmBF16AMX32x32 multiplies rows by pairs of blocks of 16 columns.
 //

@@ -80,23 +80,28 @@ const (
 	// amxBudget bounds the bytes of B that take their turn with all rows: half of
 	// a second cache, which one call reads within 100 µs.
 	amxBudget = 1 << 20
+
+	// amxHeld bounds the bytes of B that stay in a first cache of 48 KB beside some rows.
+	amxHeld = 16 << 10
 )
 
 // amxBodies holds kernels: those that take one block of columns in a turn, for one to
 // four tiles of rows, and those that take two, for one and two.
 type amxBodies [2][]func(*amxArgs)
 
-// amxSet holds the kernels that find B in the second cache and leave the first to the
-// rows, and those that fetch it ahead.
-type amxSet struct{ near, far amxBodies }
+// amxSet holds the kernels that find B in the first cache beside the rows, those that find it
+// in the second and leave the first to the rows, and those that fetch it ahead.
+type amxSet struct{ held, near, far amxBodies }
 
 // The kernels of a level; tests put Go in their place.
 var (
 	amxKernels = amxSet{
+		held: amxBodies{{gemmAMXHeld16, gemmAMXHeld32, gemmAMXHeld48, gemmAMXHeld64}, {gemmAMXHeld16x32, gemmAMXHeld32x32}},
 		near: amxBodies{{gemmAMX16, gemmAMX32, gemmAMX48, gemmAMX64}, {gemmAMX16x32, gemmAMX32x32}},
 		far:  amxBodies{{gemmAMXFar16, gemmAMXFar32, gemmAMXFar48, gemmAMXFar64}, {gemmAMXFar16x32, gemmAMXFar32x32}},
 	}
 	amxKernelsBF16 = amxSet{
+		held: amxBodies{{gemmBF16AMXHeld16, gemmBF16AMXHeld32, gemmBF16AMXHeld48, gemmBF16AMXHeld64}, {gemmBF16AMXHeld16x32, gemmBF16AMXHeld32x32}},
 		near: amxBodies{{gemmBF16AMX16, gemmBF16AMX32, gemmBF16AMX48, gemmBF16AMX64}, {gemmBF16AMX16x32, gemmBF16AMX32x32}},
 		far:  amxBodies{{gemmBF16AMXFar16, gemmBF16AMXFar32, gemmBF16AMXFar48, gemmBF16AMXFar64}, {gemmBF16AMXFar16x32, gemmBF16AMXFar32x32}},
 	}
@@ -151,6 +156,10 @@ func runTiles[T uint8 | uint16](s *scratch, sh *shape, a *rows[T], r Range, kern
 	}
 	for p0 := r.P0; p0 < r.P1; p0 += most {
 		p1, from, groups := min(r.P1, p0+most), &kernels.far, 1
+		again := &kernels.near
+		if (p1-p0)*t.bStep <= amxHeld {
+			again = &kernels.held
+		}
 		for m := r.M0; m < r.M1; m += t.groups * t.rows {
 			tiles := l.take(m, r.M1, groups)
 			for _, c := range turnsOf(p0, p1, paired) {
@@ -162,7 +171,7 @@ func runTiles[T uint8 | uint16](s *scratch, sh *shape, a *rows[T], r Range, kern
 					from[c.width-1][tiles-1](t)
 				}
 			}
-			from, groups = &kernels.near, sh.groupsOf(tiles*(p1-p0))
+			from, groups = again, sh.groupsOf(tiles*(p1-p0))
 		}
 	}
 	s.amx = amxArgs{}

@@ -91,7 +91,7 @@ func bodiesInGo(body func(t *amxArgs, tiles, width int)) amxSet {
 			b[w] = append(b[w], func(t *amxArgs) { body(t, i+1, w+1) })
 		}
 	}
-	return amxSet{near: b, far: b}
+	return amxSet{held: b, near: b, far: b}
 }
 
 // withTiles runs f with AMX as the machine has it, or with Go in the place of

@@ -59,7 +59,7 @@ func init() {
 func eachTiles(name string, k tiles) {
 	for _, shape := range []tile{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {1, 2}, {2, 2}} {
 		k.mt, k.nt = shape.mr, shape.nv
-		for _, k.far = range []bool{false, true} {
+		for _, k.from = range []distance{held, near, far} {
 			k.emit(name)
 		}
 	}
@@ -79,13 +79,22 @@ func eachTiles(name string, k tiles) {
 type tiles struct {
 	*file
 	mt, nt int
-	far    bool // B is not in the second cache
+	from   distance
 	dot    func(c, a, b byte)
 	load   func(*tiles) // loads constants, once
 	start  func(*tiles) // fills the sums of a turn
 	next   func(*tiles) // loads the factors of the blocks that finish
 	finish func(*tiles) // from sums at DX to memory at DI, finishRows rows
 }
+
+// distance says where B is.
+type distance int
+
+const (
+	held distance = iota // in the first cache, with the rows
+	near                 // in the second cache
+	far
+)
 
 const (
 	mostTiles    = 4
@@ -145,7 +154,10 @@ func (k *tiles) emit(name string) {
 	if k.nt > 1 {
 		doc = "multiplies rows by pairs of blocks of 16 columns"
 	}
-	if k.far {
+	switch k.from {
+	case held:
+		name, doc = name+"Held", doc+" that lie in the first cache"
+	case far:
 		name, doc = name+"Far", doc+" that it fetches ahead"
 	}
 	name = fmt.Sprintf("%s%d", name, k.mt*16)
@@ -327,11 +339,14 @@ func (k *tiles) loadB(u int) {
 		k.p("MOVQ %d(R13), AX", amxBStep)
 		k.p("ADDQ BX, AX")
 	}
-	if !k.far {
+	if k.from == near {
 		k.tileStream(k.columnsOf(u), from, "R10", 0)
 		return
 	}
 	k.tileLoad(k.columnsOf(u), from, "R10", 0)
+	if k.from == held {
+		return
+	}
 	for line := 0; line < tileBytes; line += 64 {
 		k.p("PREFETCHT0 %d(%s)", aheadB+line, from)
 	}
