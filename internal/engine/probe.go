@@ -150,8 +150,9 @@ func padded(n *node) *node {
 // numbered returns a tensor whose elements are numbered from 1 in memory order.
 func numbered(level kernel.Level, shape []int, l layout) *tensor.Tensor {
 	t := tensor.New(tensor.Float32, l.physical(shape)...)
-	for i := range tensor.Of[float32](t) {
-		tensor.Of[float32](t)[i] = float32(i + 1)
+	numbers := tensor.Of[float32](t)
+	for i := range numbers {
+		numbers[i] = float32(i + 1)
 	}
 	if l == rowMajor || neutral(shape) {
 		return t.Reshape(shape...)
@@ -204,7 +205,16 @@ func gridBetween(from []int32, src, dst pixels, c int, shape []int) *gridMove {
 		if s <= 0 {
 			return nil
 		}
-		list[i] = src.at(s-1, c)
+		list[i] = s - 1
+	}
+	if src.pitch != c {
+		for i, s := range list {
+			list[i] = src.at(s, c)
+		}
+	} else if src.off != 0 {
+		for i := range list {
+			list[i] += int32(src.off)
+		}
 	}
 	last := len(shape) - 1
 	to := denseStrides(shape)
