@@ -203,6 +203,13 @@ func (k *maker) reference(t *testing.T) map[string]*tensor.Tensor {
 	return want
 }
 
+// stepsBelow returns the steps of the model under the best level below l, whose own form is another one.
+func (k *maker) stepsBelow(t *testing.T, l kernel.Level) []StepTime {
+	t.Helper()
+	_, steps := k.evaluate(t, runs{min(best(), l-1), 2}, nil)
+	return steps
+}
+
 // checkFloat holds all runs against the reference within rounding, and those that differ in threads
 // against each other bit by bit. It returns the steps of the last.
 func (k *maker) checkFloat(t *testing.T) []StepTime {
