@@ -29,7 +29,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from latency import machine
 
-ROUNDS, SECONDS = 10, 0.05
+ROUNDS, SECONDS = 10, 0.1
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 F, U8, I32 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT32
 

@@ -3,11 +3,15 @@
     pip install nncf onnxruntime onnx numpy pillow             # for ort and nncf
     pip install neural-compressor==2.6 "onnx<1.17" "numpy<2"   # for nc, best in an environment of its own
     python bench/peers.py ./lowbit MODEL.onnx CALIB/ EVAL/ [--labels FILE | --labels classes] [--side 224] [--peers lowbit,ort,nncf] [--calib 100] [--eval 500] [--tensor]
+    python bench/peers.py ./lowbit MODEL.onnx IMAGES/ IMAGES/ --folds 8 --eval 2000 ...
 
 Each tool is a process of its own, whose wall time is that of a user's command. All files
 are then run by ONNX Runtime on the evaluation images: change in top-1 against float, share of images with float's
 top class, and signal to noise of the outputs. Pre-processing is ImageNet's, of another --side without the crop; images of
 a folder are those that come first by name. --labels classes: the folders of images are the classes.
+
+A tenth of a point is a few images that fall to one side or the other by chance. --folds N calibrates N times, on every Nth
+image, evaluates on all others, and prints the means, with the standard error of the drop.
 """
 import argparse
 import os
@@ -80,14 +84,20 @@ def run_lowbit(args, out):
 RUNNERS = {"lowbit": run_lowbit, "ort": peer_ort, "nncf": peer_nncf, "nc": peer_nc}
 
 
-def make(args, name, out):
-    """Runs one tool in a process of its own: its seconds."""
+def make(args, name, out, calib):
+    """Runs one tool in a process of its own, on the images of calib where there are any: its seconds."""
+    more = ["--only", name, "--out", out]
+    if calib:
+        few = tempfile.mkdtemp()
+        for k, f in enumerate(calib):
+            os.symlink(os.path.abspath(f), os.path.join(few, f"{k:05}-" + os.path.basename(f)))
+        more += ["--images", few, "--calib", str(len(calib))]
     before = time.time()
     pid = os.fork()
     if pid == 0:
         quiet = os.open(out + ".log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(quiet, 1), os.dup2(quiet, 2)
-        os.execv(sys.executable, [sys.executable, os.path.abspath(__file__)] + sys.argv[1:] + ["--only", name, "--out", out])
+        os.execv(sys.executable, [sys.executable, os.path.abspath(__file__)] + sys.argv[1:] + more)
     _, status, _ = os.wait4(pid, 0)
     if status:
         raise RuntimeError(open(out + ".log").read()[-400:])
@@ -112,8 +122,10 @@ def main():
     p.add_argument("--calib-count", "--calib", dest="calib_count", type=int, default=100)
     p.add_argument("--eval-count", type=int, default=500)
     p.add_argument("--tensor", action="store_true", help="one scale for all weights of a layer (lowbit only)")
-    p.add_argument("--only"), p.add_argument("--out")
+    p.add_argument("--folds", type=int, default=0)
+    p.add_argument("--only"), p.add_argument("--out"), p.add_argument("--images")
     args = p.parse_args()
+    args.calib = args.images or args.calib
     if args.only:
         RUNNERS[args.only](args, args.out)
         return
@@ -127,19 +139,32 @@ def main():
         table = dict(line.replace(",", " ").split()[:2] for line in open(args.labels) if len(line.split()) > 1)
         labels = np.array([int(table[os.path.basename(f)]) for f in files])
     want = answers(args.model, images)
-    print(f"{'':10} {'drop pt':>8} {'as float %':>11} {'SQNR dB':>8} {'seconds':>8}")
+    print(f"{'':10} {'drop pt':>15} {'as float %':>11} {'SQNR dB':>8} {'seconds':>8}")
     for name in args.peers.split(","):
-        out = os.path.join(tempfile.mkdtemp(), name + ".onnx")
-        try:
-            seconds = make(args, name, out)
-            got = answers(out, images)
-        except Exception as e:  # a tool that fails is a line of the table
-            print(f"{name:10} failed: {str(e).strip().splitlines()[-1][:150]}", flush=True)
-            continue
-        top, was = got.argmax(1), want.argmax(1)
-        drop = f"{100 * ((was == labels).mean() - (top == labels).mean()):8.2f}" if labels is not None else "        "
-        noise = ((got.astype(np.float64) - want) ** 2).sum()
-        print(f"{name:10} {drop} {100 * (top == was).mean():11.1f} {10 * np.log10((want.astype(np.float64) ** 2).sum() / noise):8.1f} {seconds:8.1f}", flush=True)
+        rows = []
+        for fold in range(args.folds or 1):
+            rest = np.array([not args.folds or i % args.folds != fold for i in range(len(files))])
+            calib = [f for f, r in zip(files, rest) if not r]
+            out = os.path.join(tempfile.mkdtemp(), name + ".onnx")
+            try:
+                seconds = make(args, name, out, calib)
+                got = answers(out, [x for x, r in zip(images, rest) if r])
+            except Exception as e:  # a tool that fails is a line of the table
+                print(f"{name:10} failed: {str(e).strip().splitlines()[-1][:150]}", flush=True)
+                break
+            rows.append((*judge(want[rest], got, None if labels is None else labels[rest]), seconds))
+        else:
+            drop, alike, sqnr, seconds = np.mean(rows, 0)
+            error = f" ± {np.std([r[0] for r in rows], ddof=1) / len(rows) ** 0.5:.2f}" if args.folds else ""
+            print(f"{name:10} {'' if labels is None else f'{drop:.2f}{error}':>15} {alike:11.1f} {sqnr:8.1f} {seconds:8.1f}", flush=True)
+
+
+def judge(want, got, labels):
+    """Points of top-1 lost, per cent of images with float's top class, and decibels."""
+    top, was = got.argmax(1), want.argmax(1)
+    drop = 0 if labels is None else 100 * ((was == labels).mean() - (top == labels).mean())
+    noise = ((got.astype(np.float64) - want) ** 2).sum()
+    return drop, 100 * (top == was).mean(), 10 * np.log10((want.astype(np.float64) ** 2).sum() / noise)
 
 
 if __name__ == "__main__":

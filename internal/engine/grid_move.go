@@ -251,9 +251,11 @@ func repetitions(t []int32) int {
 	if len(t)%r != 0 {
 		return 1
 	}
-	for i, v := range t {
-		if v != t[0]+int32(i/r) {
-			return 1
+	for i, want := 0, t[0]; i < len(t); i, want = i+r, want+1 {
+		for _, v := range t[i : i+r] {
+			if v != want {
+				return 1
+			}
 		}
 	}
 	return r

@@ -58,21 +58,24 @@ func lowerProbe(lw *lowerer, n *node) bool {
 	if from == nil {
 		return false
 	}
-	runs := movesOf(from)
-	long := len(runs)*4 <= len(from)
+	long := countMoves(from)*4 <= len(from)
 	var src, dst *slot
+	var runs []moveRun
 	if long && l == channelsLast {
 		p, q := lw.pixelsOf(x), lw.pixelsFor(y)
 		if m := gridBetween(from, p, q, x.shape[1], l.physical(y.shape)); m != nil {
 			lw.emitGrid(n, "move", q.slot, p.slot, m)
 			return true
 		}
-		src, dst, runs = p.slot, q.slot, runsBetween(runs, p, q, x.shape[1], y.shape[1])
+		src, dst, runs = p.slot, q.slot, runsBetween(movesOf(from), p, q, x.shape[1], y.shape[1])
 	} else {
 		src, dst = lw.use(x, l), lw.make(y, l)
 		if m := gridBetween(from, pixels{src, 0, 1}, pixels{dst, 0, 1}, 1, append(slices.Clone(dst.shape), 1)); m != nil {
 			lw.emitGrid(n, "move", dst, src, m)
 			return true
+		}
+		if long {
+			runs = movesOf(from)
 		}
 	}
 	pad := padValue(n)
@@ -180,19 +183,29 @@ func padValue(n *node) []byte {
 // A moveRun copies n elements; a source before the first says what to fill with instead.
 type moveRun struct{ dst, src, n int32 }
 
+// follows says whether an element from s can be copied with the one before it, from before.
+func follows(before, s int32) bool { return before > 0 && s == before+1 || s <= 0 && s == before }
+
+// countMoves is the number of runs that movesOf makes.
+func countMoves(from []int32) int {
+	n := 1
+	for i, s := range from[1:] {
+		if !follows(from[i], s) {
+			n++
+		}
+	}
+	return n
+}
+
 // movesOf joins the elements whose sources follow each other.
 func movesOf(from []int32) []moveRun {
-	var runs []moveRun
+	runs := make([]moveRun, 0, countMoves(from))
 	for i, s := range from {
-		s--
-		if k := len(runs) - 1; k >= 0 {
-			r := &runs[k]
-			if s >= 0 && r.src >= 0 && s == r.src+r.n || s < 0 && s == r.src {
-				r.n++
-				continue
-			}
+		if i > 0 && follows(from[i-1], s) {
+			runs[len(runs)-1].n++
+		} else {
+			runs = append(runs, moveRun{int32(i), s - 1, 1})
 		}
-		runs = append(runs, moveRun{int32(i), s, 1})
 	}
 	return runs
 }
