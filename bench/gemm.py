@@ -4,7 +4,7 @@
     python bench/gemm.py [--ort-without-amx] [MxNxK ...]
 
 ONNX Runtime's MatMul, MatMulInteger and QLinearMatMul, lowbit's kernels (go test -bench, with B packed
-beforehand on both sides) and the instructions alone run in turns; the figures are the best of the rounds in GOP/s,
+beforehand and random numbers on both sides: a core multiplies zeros at a higher clock) and the instructions alone run in turns; the figures are the best of the rounds in GOP/s,
 2·M·N·K operations for one product. The limit is what the instruction reaches on registers of zeros, and in
 brackets on random numbers, which some cores' tiles multiply more slowly. Two bests may come from different clocks of a core:
 the second share is the median of those of single calls in the limit just before and after them. LOWBIT_CPU caps the instruction set of lowbit's. ONNX Runtime has no such switch,
@@ -42,7 +42,8 @@ def product(op, m, n, k, kind, out, names, **constants):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     o = ort.SessionOptions()
     o.intra_op_num_threads = 1
-    a = np.ones((m, k), np.float32 if kind == F else np.uint8)
+    rng = np.random.default_rng(1)
+    a = rng.standard_normal((m, k), np.float32) if kind == F else rng.integers(0, 256, (m, k), np.uint8)
     return ort.InferenceSession(model.SerializeToString(), o, providers=["CPUExecutionProvider"]), {"a": a}
 
 

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -49,8 +50,8 @@ func BenchmarkGemmF32(b *testing.B) {
 		for _, s := range benchShapes {
 			m, n, k := s[0], s[1], s[2]
 			b.Run(fmt.Sprintf("%v/%dx%dx%d", l, m, n, k), func(b *testing.B) {
-				a, w := make([]float32, m*k), make([]float32, n*k)
-				fill(a, 1)
+				r := rand.New(rand.NewPCG(1, 2))
+				a, w := randFloats(r, m*k), randFloats(r, n*k)
 				p := l.PackF32(w, n, k, 1, Order{N: 1, K: n})
 				out := &OutF32{C: make([]float32, m*n), Ldc: n, Bias: make([]float32, n), Min: 0, Max: 6}
 				gopsOf(b, l.PeakF32, m, n, k, func() {
@@ -78,8 +79,8 @@ func benchU8S8(b *testing.B, outFor func(m, n int) *OutU8S8) {
 		for _, s := range benchShapes {
 			m, n, k := s[0], s[1], s[2]
 			b.Run(fmt.Sprintf("%v/%dx%dx%d", l, m, n, k), func(b *testing.B) {
-				a, w, out := make([]uint8, m*k), make([]int8, n*k), outFor(m, n)
-				fill(w, 127) // no way for small weights
+				r := rand.New(rand.NewPCG(1, 2)) // weights that are too large for the way of small ones
+				a, w, out := randU8(r, m*k), randS8(r, n*k), outFor(m, n)
 				p := l.PackU8S8(w, n, k, 1, Order{N: 1, K: n})
 				gopsOf(b, l.PeakU8S8, m, n, k, func() {
 					p.Gemm(a, k, out, p.All(m))
@@ -97,7 +98,8 @@ func BenchmarkGemmBF16(b *testing.B) {
 			}
 			m, n, k := s[0], s[1], s[2]
 			b.Run(fmt.Sprintf("%v/%dx%dx%d", l, m, n, k), func(b *testing.B) {
-				a, w := make([]uint16, m*k), make([]uint16, n*k)
+				r := rand.New(rand.NewPCG(1, 2))
+				a, w := randBF16(r, m*k), randBF16(r, n*k)
 				p := l.PackBF16(w, n, k, 1, Order{N: 1, K: n})
 				out := &OutF32{C: make([]float32, m*n), Ldc: n}
 				gopsOf(b, l.PeakBF16, m, n, k, func() { p.Gemm(a, k, out, p.All(m)) })
