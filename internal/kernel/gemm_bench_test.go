@@ -53,7 +53,7 @@ func BenchmarkGemmF32(b *testing.B) {
 				r := rand.New(rand.NewPCG(1, 2))
 				a, w := randFloats(r, m*k), randFloats(r, n*k)
 				p := l.PackF32(w, n, k, 1, Order{N: 1, K: n})
-				out := &OutF32{C: make([]float32, m*n), Ldc: n, Bias: make([]float32, n), Min: 0, Max: 6}
+				out := &OutF32{C: make([]float32, m*n), Ldc: n}
 				gopsOf(b, l.PeakF32, m, n, k, func() {
 					p.Gemm(a, k, out, p.All(m))
 				})

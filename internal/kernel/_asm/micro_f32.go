@@ -32,7 +32,7 @@ func (f *file) microF32(width, mr, nv int) {
 	m.emit(fmt.Sprintf("makes tiles of %d rows by %d columns.", mr, nv*width/4))
 }
 
-// finishF32Z adds the residual, clamps and stores under masks. The smaller
+// finishF32Z adds the residual, clamps where there are bounds, and stores under masks. The smaller
 // operand comes first in VMAXPS, so that a NaN in the sum survives.
 func finishF32Z(m *micro) {
 	m.masks()
@@ -46,16 +46,24 @@ func finishF32Z(m *micro) {
 		}
 	})
 	lo, hi := m.bv(0), m.av(0)
+	m.p("MOVQ $0x7f800000ff800000, AX") // no bounds
+	m.p("CMPQ AX, %d(DI)", argLo)
+	m.p("JEQ free")
 	m.p("VBROADCASTSS %d(DI), %s", argLo, lo)
 	m.p("VBROADCASTSS %d(DI), %s", argHi, hi)
-	m.p("MOVQ %s, SI", curC)
-	m.p("MOVQ %d(DI), R8", argLdc)
-	m.eachRow("SI", "R8", "stored", func(r int) {
+	for r := range m.mr {
 		for v := range m.nv {
 			a := m.acc(r, v)
 			m.p("VMAXPS %s, %s, %s", a, lo, a)
 			m.p("VMINPS %s, %s, %s", a, hi, a)
-			m.p("VMOVUPS %s, K%d, %d(SI)", a, v+1, v*64)
+		}
+	}
+	m.p("free:")
+	m.p("MOVQ %s, SI", curC)
+	m.p("MOVQ %d(DI), R8", argLdc)
+	m.eachRow("SI", "R8", "stored", func(r int) {
+		for v := range m.nv {
+			m.p("VMOVUPS %s, K%d, %d(SI)", m.acc(r, v), v+1, v*64)
 		}
 	})
 }
