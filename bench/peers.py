@@ -68,10 +68,16 @@ def peer_nc(args, out):
     q.save(out)
 
 
-def run_lowbit(args, out):
+def linked(files):
+    """A folder of the files, in this order by name."""
     few = tempfile.mkdtemp()
-    for k, f in enumerate(folder(args.calib)[: args.calib_count]):
+    for k, f in enumerate(files):
         os.symlink(os.path.abspath(f), os.path.join(few, f"{k:05}-" + os.path.basename(f)))
+    return few
+
+
+def run_lowbit(args, out):
+    few = linked(folder(args.calib)[: args.calib_count])
     preprocess = "imagenet"
     if args.side != 224:
         preprocess = os.path.join(tempfile.mkdtemp(), "preprocess.yaml")
@@ -88,10 +94,7 @@ def make(args, name, out, calib):
     """Runs one tool in a process of its own, on the images of calib where there are any: its seconds."""
     more = ["--only", name, "--out", out]
     if calib:
-        few = tempfile.mkdtemp()
-        for k, f in enumerate(calib):
-            os.symlink(os.path.abspath(f), os.path.join(few, f"{k:05}-" + os.path.basename(f)))
-        more += ["--images", few, "--calib", str(len(calib))]
+        more += ["--images", linked(calib), "--calib", str(len(calib))]
     before = time.time()
     pid = os.fork()
     if pid == 0:
@@ -126,6 +129,8 @@ def main():
     p.add_argument("--only"), p.add_argument("--out"), p.add_argument("--images")
     args = p.parse_args()
     args.calib = args.images or args.calib
+    if args.folds == 1:
+        p.error("--folds 1 leaves no image to evaluate")
     if args.only:
         RUNNERS[args.only](args, args.out)
         return
