@@ -39,20 +39,24 @@ func TransposePitch[T Elem](l Level, dst, src []T, rows, cols, ldd, lds int) {
 		splitPixels(l, dst, src, rows, ldd, size)
 		return
 	}
-	for _, v := range transposeAsm[size] {
+	all := transposeAsm[size]
+	for _, v := range all {
 		k := v.fn
 		if !l.use(v.level) || rows < k.rows || cols < k.cols {
 			continue
 		}
-		r, c := rows-rows%k.rows, cols-cols%k.cols
-		// Strips of columns as wide as a cache line read each line once.
-		spans(c, 64/size, func(i, n int) {
+		// Strips of columns as wide as a cache line read each line once. The last columns are done
+		// with some before them again, as are the last rows.
+		r := rows - rows%k.rows
+		strip := func(i, n int) {
 			k.fn(unsafe.Pointer(&dst[i*ldd]), unsafe.Pointer(&src[i]), ldd*size, lds*size, r, n)
-		})
-		if c < cols {
-			TransposePitch(l, dst[c*ldd:], src[c:], r, cols-c, ldd, lds)
+		}
+		spans(cols-cols%k.cols, 64/size, strip)
+		if cols%k.cols != 0 {
+			strip(cols-k.cols, k.cols)
 		}
 		if r < rows {
+			r = min(r, rows-all[len(all)-1].fn.rows)
 			TransposePitch(l, dst[r:], src[r*lds:], rows-r, cols, ldd, lds)
 		}
 		return

@@ -25,3 +25,8 @@ func transpose32AVX2(dst, src unsafe.Pointer, ldd, lds, rows, cols int)
 //
 //go:noescape
 func transpose32AVX512(dst, src unsafe.Pointer, ldd, lds, rows, cols int)
+
+// transpose8AVX512 transposes in tiles of 64 rows and 16 columns, of which there are whole ones.
+//
+//go:noescape
+func transpose8AVX512(dst, src unsafe.Pointer, ldd, lds, rows, cols int)

@@ -6,7 +6,7 @@ func BenchmarkTranspose(b *testing.B) {
 	for _, c := range []struct {
 		name       string
 		rows, cols int
-	}{{"64x3136", 64, 3136}, {"1280x49", 1280, 49}, {"3x50176", 3, 50176}, {"50176x3", 50176, 3}} {
+	}{{"64x3136", 64, 3136}, {"3136x256", 3136, 256}, {"1024x196", 1024, 196}, {"1280x49", 1280, 49}, {"3x50176", 3, 50176}, {"50176x3", 50176, 3}} {
 		n := c.rows * c.cols
 		x, y := make([]float32, n), make([]float32, n)
 		u, v := make([]uint8, n), make([]uint8, n)

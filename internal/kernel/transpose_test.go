@@ -16,7 +16,7 @@ func numbers[T Elem](n int, f func(i int) T) []T {
 
 func testTranspose[T Elem](t *testing.T, l Level, f func(i int) T, mark T) {
 	t.Helper()
-	for _, rows := range []int{0, 1, 2, 3, 4, 8, 15, 16, 17, 31, 32, 33, 50, 100} {
+	for _, rows := range []int{0, 1, 2, 3, 4, 8, 15, 16, 17, 31, 32, 33, 50, 64, 65, 100, 130} {
 		for _, cols := range []int{0, 1, 3, 7, 8, 9, 16, 23, 24, 49, 64, 70, 131} {
 			const batch = 2
 			src := numbers(batch*rows*cols, f)

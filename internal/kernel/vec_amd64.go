@@ -153,7 +153,7 @@ var (
 
 // transposeAsm is indexed by the size of an element.
 var transposeAsm = [9]variants[transposeBody]{
-	1: {{AVX2, 1, transposeBody{16, 8, transpose8AVX2}}},
+	1: {{AVX512, 1, transposeBody{64, 16, transpose8AVX512}}, {AVX2, 1, transposeBody{16, 8, transpose8AVX2}}},
 	2: {{AVX2, 1, transposeBody{8, 8, transpose16AVX2}}},
 	4: {{AVX512, 1, transposeBody{16, 16, transpose32AVX512}}, {AVX2, 1, transposeBody{8, 8, transpose32AVX2}}},
 }

@@ -25,6 +25,7 @@ func emitTranspose(f *file) {
 		k.t.file = f
 		k.t.emit(k.name)
 	}
+	emitTransposeLines(f)
 }
 
 // Registers: every fourth source row and every fourth target row, and their pitches times 1 and 3.
@@ -118,8 +119,7 @@ func (t *square) interleave() {
 	if t.size == 2 {
 		low, high = "VPUNPCKLWD", "VPUNPCKHWD"
 	}
-	var x []int // registers of the rows at hand, those of one column group together
-	groups := 1
+	var x []int      // registers of the rows at hand
 	if t.size == 1 { // rows of 8 bytes: the first step joins two in one register
 		for i := range 8 {
 			t.p("VMOVQ %s, X%d", t.src(i), i)
@@ -133,16 +133,23 @@ func (t *square) interleave() {
 			x = append(x, i)
 		}
 	}
-	free := 8
-	for ; groups < 8; groups *= 2 {
-		n := 8 / groups // rows in each group
+	x = t.interleaved("X", low, high, x, 8)
+	for j, r := range x {
+		t.p("VMOVDQU X%d, %s", r, t.dst(j))
+	}
+}
+
+// interleaved interleaves the elements of the registers i and i+n/2 of the n that x lists, then i and i+n/4
+// of each half, and so on until each has those of one column, and lists them. The register free is used too.
+func (f *file) interleaved(width, low, high string, x []int, free int) []int {
+	for n := len(x); n > 1; n /= 2 {
 		var y []int
-		for g := range groups {
+		for g := 0; g < len(x); g += n {
 			var lows, highs []int
 			for i := range n / 2 {
-				a, b := x[g*n+i], x[g*n+i+n/2]
-				t.p("%s X%d, X%d, X%d", low, b, a, free)
-				t.p("%s X%d, X%d, X%d", high, b, a, a)
+				a, b := x[g+i], x[g+i+n/2]
+				f.p("%s %s%d, %s%d, %s%d", low, width, b, width, a, width, free)
+				f.p("%s %s%d, %s%d, %s%d", high, width, b, width, a, width, a)
 				lows, highs = append(lows, free), append(highs, a)
 				free = b
 			}
@@ -150,7 +157,69 @@ func (t *square) interleave() {
 		}
 		x = y
 	}
-	for j, r := range x {
-		t.p("VMOVDQU X%d, %s", r, t.dst(j))
+	return x
+}
+
+// prefetchTarget is PREFETCHW of the line behind the one at DI, DI+AX, DI+2·AX and DI+CX, which Go's assembler lacks.
+var prefetchTarget = [4][]byte{{0x0f, 0x0d, 0x4f, 64}, {0x0f, 0x0d, 0x4c, 0x07, 64}, {0x0f, 0x0d, 0x4c, 0x47, 64}, {0x0f, 0x0d, 0x4c, 0x0f, 64}}
+
+// emitTransposeLines writes the transposition of bytes by whole cache lines of the target: a vector
+// has 16 columns of rows i, i+16, i+32 and i+48, so that a 16×16 transpose within its 128-bit parts
+// gives 64 rows of one column. The lines that the next rows and columns need are fetched ahead.
+func emitTransposeLines(f *file) {
+	const rows, cols = 64, 16
+	f.text(fmt.Sprintf("transposes in tiles of %d rows and %d columns, of which there are whole ones.", rows, cols),
+		"transpose8AVX512", "dst, src unsafe.Pointer, ldd, lds, rows, cols int", 0, 48)
+	parts := [4]string{"SI", "R10", "R11", "R12"} // the rows of each 128-bit part, of which 4 are in reach
+	f.p("MOVQ lds+24(FP), R8")
+	f.p("LEAQ (R8)(R8*2), R9")
+	f.p("MOVQ ldd+16(FP), AX")
+	f.p("LEAQ (AX)(AX*2), CX")
+	f.p("MOVQ R8, BX")
+	f.p("SHLQ $4, BX")
+	f.p("LEAQ -%d(BX), R13", cols)
+	f.p("outer:")
+	f.p("MOVQ src+8(FP), SI")
+	f.p("MOVQ dst+0(FP), DI")
+	f.p("LEAQ (SI)(BX*1), R10")
+	f.p("LEAQ (SI)(BX*2), R11")
+	f.p("LEAQ (R10)(BX*2), R12")
+	f.p("LEAQ 64(SI), DX")
+	f.p("MOVQ cols+40(FP), R15")
+	f.p("inner:")
+	for i := range 16 {
+		at := pitched(i, "R8", "R9")
+		f.p("VMOVDQU (SI)%s, X%d", at, i)
+		for q := 1; q < 4; q++ {
+			f.p("VINSERTI32X4 $%d, (%s)%s, Z%d, Z%d", q, parts[q], at, i, i)
+		}
+		f.p("PREFETCHT0 (DX)%s", at)
+		if i%4 == 3 {
+			for _, r := range append(parts[:], "DX") {
+				f.p("LEAQ (%s)(R8*4), %s", r, r)
+			}
+		}
 	}
+	for _, r := range parts {
+		f.p("SUBQ R13, %s", r)
+	}
+	x := make([]int, 16)
+	for i := range x {
+		x[i] = i
+	}
+	for j, r := range f.interleaved("Z", "VPUNPCKLBW", "VPUNPCKHBW", x, 16) {
+		f.p("VMOVDQU64 Z%d, (DI)%s", r, pitched(j, "AX", "CX"))
+		f.raw(prefetchTarget[j%4]...)
+		if j%4 == 3 {
+			f.p("LEAQ (DI)(AX*4), DI")
+		}
+	}
+	f.p("SUBQ $%d, R15", cols)
+	f.p("JNE inner")
+	f.p("LEAQ (BX*4), DX")
+	f.p("ADDQ DX, src+8(FP)")
+	f.p("ADDQ $%d, dst+0(FP)", rows)
+	f.p("SUBQ $%d, rows+32(FP)", rows)
+	f.p("JNE outer")
+	f.ret()
 }
