@@ -19,7 +19,7 @@ const walkMost = 24
 // the ones of the layers that come next are kept, which take wantBytes.
 const (
 	sampleBytes = 64 << 20
-	wantBytes   = 16 << 20
+	wantBytes   = 8 << 20
 )
 
 // head returns the first n of a list, or all.
@@ -33,6 +33,9 @@ type track struct {
 	origin    *graph.Model // the float network as it was
 	fit, held []calib.Inputs
 	walk      *walk
+	plain     *walk                  // of the float network
+	place     map[string]int         // the piece of it that a layer ends
+	known     int                    // pieces of walk whose layers' results in float were kept
 	layers    map[*graph.Node]*layer // by the node of the quantized network
 	want      []map[string]seen      // by sample and layer; of the layers that come next
 	per, most int                    // elements of each channel kept of each sample; no more than most, unless it is 0
@@ -82,6 +85,23 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 	}
 	if c.per = c.most; c.per == 0 {
 		c.per = max(8, sampleBytes/(4*max(1, channels*len(samples))))
+	}
+	c.plain, c.place = newWalk(j, c.origin, samples), map[string]int{}
+	c.plain.most = c.bytes
+	ends := map[string]*layer{}
+	for _, l := range c.layers {
+		ends[l.name] = l
+	}
+	c.plain.cut(func(n *graph.Node) string {
+		if ends[plan.NodeName(n)] == nil {
+			return ""
+		}
+		return n.Out[0]
+	})
+	for i, p := range c.plain.pieces {
+		if p.layer != nil {
+			c.place[plan.NodeName(p.layer)] = i
+		}
 	}
 	c.walk = newWalk(j, quant, samples)
 	c.walk.most = c.bytes
@@ -152,43 +172,58 @@ func (c *track) recorder(p *piece) *recorder {
 	return &recorder{job: c.job, out: c.out, walk: c.walk, counts: []*int{&c.few, &c.fallen}, node: func(*layer) *graph.Node { return p.layer }}
 }
 
-// float runs the float network, unless the results of the layer of piece k are known, and keeps the
-// elements that are compared of that layer and of those around it, as many as may be kept.
+// float runs the float network as far as the layer of piece k, unless it did so before, and keeps the elements that are
+// compared of that layer and of those around it, as many as may be kept.
 func (c *track) float(ctx context.Context, k int) error {
-	if _, known := c.want[0][c.layers[c.walk.pieces[k].layer].name]; known {
-		return nil
-	}
-	from, to := around(k, len(c.walk.pieces), c.bytes, func(i int) int {
-		if l := c.layers[c.walk.pieces[i].layer]; l != nil {
-			return 4 * c.per * c.channels(l) * len(c.want)
+	for c.known <= k {
+		from, to := around(c.known, len(c.walk.pieces), c.bytes, func(i int) int {
+			if l := c.layers[c.walk.pieces[i].layer]; l != nil {
+				return 4 * c.per * c.channels(l) * len(c.want)
+			}
+			return 0
+		})
+		if err := c.floats(ctx, c.walk.pieces[from:to], k < to); err != nil {
+			return err
 		}
-		return 0
-	})
+		c.known = to
+	}
+	return nil
+}
+
+// floats runs the part of the float network that ends with the layers of some pieces, and keeps elements of these if
+// they are wanted. Which values are watched, and where the network is cut, may change the last bits of what it yields: so
+// that is the same wherever work was taken up.
+func (c *track) floats(ctx context.Context, pieces []*piece, keep bool) error {
 	byValue := map[string]*layer{}
 	var watch []string
-	for _, p := range c.walk.pieces[from:to] {
-		if l := c.layers[p.layer]; l != nil {
-			watch = append(watch, l.node.Out[0])
-			byValue[l.node.Out[0]] = l
+	last := -1
+	for _, p := range pieces {
+		l := c.layers[p.layer]
+		if l == nil {
+			continue
+		}
+		watch = append(watch, l.node.Out[0])
+		byValue[l.node.Out[0]] = l
+		if last = max(last, c.place[l.name]); c.place[l.name] < c.plain.done { // it comes before those of earlier pieces
+			c.plain.restart()
 		}
 	}
-	r, err := c.job.Compile(c.origin, watch)
-	if err != nil {
-		return err
+	if last < 0 {
+		return nil
 	}
-	return calib.Each(ctx, len(c.want), c.job.Threads, func(ctx context.Context, i int) error {
-		_, err := r.RunWatch(ctx, c.walk.samples[i](), func(value string, t *tensor.Tensor) {
-			if l := byValue[value]; l != nil {
-				c.want[i][l.name] = seen{slices.Clone(t.Shape), spread(t, l.axis, c.per)}
-			}
-		})
-		return err
+	p := c.plain.from(last)
+	p.again = 0
+	left, err := c.plain.run(ctx, p, watch, func(i int, value string, t *tensor.Tensor) {
+		if l := byValue[value]; l != nil && keep {
+			c.want[i][l.name] = seen{slices.Clone(t.Shape), spread(t, l.axis, c.per)}
+		}
 	})
+	c.plain.leave(last, left)
+	return err
 }
 
 // around returns the run of numbers below n around k when these are split, from the first on, into runs whose sizes add
-// up to no more than most. The last bits of what a network yields may depend on which values are watched: so what is watched
-// together must not depend on where work was taken up.
+// up to no more than most.
 func around(k, n, most int, size func(i int) int) (from, to int) {
 	for to <= k {
 		from = to

@@ -303,3 +303,11 @@ func (w *walk) leave(k int, left []map[string]*tensor.Tensor) {
 		}
 	}
 }
+
+// restart forgets what the pieces left.
+func (w *walk) restart() {
+	w.done = 0
+	for i := range w.values {
+		w.values[i] = map[string]*tensor.Tensor{}
+	}
+}
