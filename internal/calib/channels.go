@@ -51,13 +51,25 @@ func (s *Channels) At(c int) Channel {
 	return r
 }
 
+// NewChannels keeps the channels along an axis, of some samples.
+func NewChannels(axis, samples int) *Channels {
+	return &Channels{Axis: axis, samples: make([]channelSample, samples)}
+}
+
+// add takes in what sample i shows. Values of other types are left out.
+func (s *Channels) add(l kernel.Level, i int, t *tensor.Tensor) {
+	if s != nil && t.DType == tensor.Float32 && t.Kind == tensor.Dense && s.Axis < t.Rank() {
+		s.samples[i] = channelsOf(l, tensor.Of[float32](t), t.Shape, s.Axis)
+	}
+}
+
 // CollectChannels runs the samples of feed through r and returns the statistics of each channel
-// of the named values, whose channels lie along the given axes. Values of other types, and those
-// that r never showed, are left out.
+// of the named values, whose channels lie along the given axes, axis 1 also where r shows values
+// as matrices of pixels and channels. Values of other types, and those that r never showed, are left out.
 func CollectChannels(ctx context.Context, r Runner, feed Feed, axes map[string]int, opt Options) (map[string]*Channels, error) {
 	all := map[string]*Channels{}
 	for name, axis := range axes {
-		all[name] = &Channels{Axis: axis, samples: make([]channelSample, feed.N)}
+		all[name] = NewChannels(axis, feed.N)
 	}
 	var mu sync.Mutex
 	done := 0
@@ -66,11 +78,7 @@ func CollectChannels(ctx context.Context, r Runner, feed Feed, axes map[string]i
 		if err != nil {
 			return err
 		}
-		watch := func(value string, t *tensor.Tensor) {
-			if s := all[value]; s != nil && t.DType == tensor.Float32 && t.Kind == tensor.Dense && s.Axis < t.Rank() {
-				s.samples[i] = channelsOf(opt.Level, tensor.Of[float32](t), t.Shape, s.Axis)
-			}
-		}
+		watch := func(value string, t *tensor.Tensor) { all[value].add(opt.Level, i, t) }
 		for _, value := range slices.Sorted(maps.Keys(in)) {
 			watch(value, in[value])
 		}
@@ -95,16 +103,18 @@ func channelsOf(l kernel.Level, x []float32, shape []int, axis int) channelSampl
 	if len(x) == 0 {
 		return r
 	}
+	if inner == 1 {
+		if r, ok := columnsOf(l, x, n); ok {
+			return r
+		}
+	}
 	r.min, r.max = make([]float32, n), make([]float32, n)
 	sum, square := make([]float64, n), make([]float64, n)
 	outer := len(x) / (n * inner)
 	for o := range outer {
 		for c := range n {
 			v := x[(o*n+c)*inner:][:inner]
-			lo, hi := v[0], v[0]
-			if inner > 1 {
-				lo, hi = l.MinMax(v)
-			}
+			lo, hi := l.MinMax(v)
 			if o == 0 {
 				r.min[c], r.max[c] = lo, hi
 			}
@@ -113,12 +123,69 @@ func channelsOf(l kernel.Level, x []float32, shape []int, axis int) channelSampl
 			square[c] += float64(l.Reduce(kernel.ReduceSumSquare, v, 0))
 		}
 	}
-	r.mean, r.square = make([]float32, n), make([]float32, n)
-	for c := range n {
-		r.mean[c] = float32(sum[c] / float64(outer*inner))
-		r.square[c] = float32(square[c] / float64(outer*inner))
-	}
+	r.means(sum, square, outer*inner)
 	return r
+}
+
+// means sets the means over some elements of each channel.
+func (r *channelSample) means(sum, square []float64, elements int) {
+	r.mean, r.square = make([]float32, len(sum)), make([]float32, len(sum))
+	for c := range sum {
+		r.mean[c] = float32(sum[c] / float64(elements))
+		r.square[c] = float32(square[c] / float64(elements))
+	}
+}
+
+const (
+	columnsWide = 512 // elements of the rows that are taken at a time
+	columnsDeep = 32  // so many are added in float32
+)
+
+// columnsOf sums up the columns of a matrix of n columns, several rows at a time. It returns false where
+// one holds NaN, which extremes pass over.
+func columnsOf(l kernel.Level, x []float32, n int) (r channelSample, ok bool) {
+	wide := max(1, columnsWide/n) * n
+	wide = min(wide, len(x))
+	lo, hi := slices.Clone(x[:wide]), slices.Clone(x[:wide])
+	part, parts, own := make([]float32, wide), make([]float32, wide), make([]float32, wide)
+	sum, square := make([]float64, n), make([]float64, n)
+	flush := func() {
+		for i := 0; i < wide; i += n {
+			a, b := part[i:][:n], parts[i:][:n]
+			for c := range n {
+				sum[c] += float64(a[c])
+				square[c] += float64(b[c])
+			}
+		}
+		clear(part)
+		clear(parts)
+	}
+	for i := 0; i < len(x); i += wide {
+		v := x[i:min(i+wide, len(x))]
+		k := len(v)
+		l.Binary(kernel.Min, lo[:k], lo[:k], v)
+		l.Binary(kernel.Max, hi[:k], hi[:k], v)
+		l.Binary(kernel.Add, part[:k], part[:k], v)
+		l.Binary(kernel.Mul, own[:k], v, v)
+		l.Binary(kernel.Add, parts[:k], parts[:k], own[:k])
+		if i/wide%columnsDeep == columnsDeep-1 {
+			flush()
+		}
+	}
+	flush()
+	r.min, r.max = lo[:n:n], hi[:n:n]
+	for i := n; i < wide; i += n {
+		l.Binary(kernel.Min, r.min, r.min, lo[i:][:n])
+		l.Binary(kernel.Max, r.max, r.max, hi[i:][:n])
+	}
+	for c := range n {
+		if r.min[c] != r.min[c] {
+			return r, false
+		}
+		r.min[c], r.max[c] = r.min[c]+0, r.max[c]+0 // zeros are +0
+	}
+	r.means(sum, square, len(x)/n)
+	return r, true
 }
 
 // Len is the number of channels; 0 where nothing was seen.

@@ -37,6 +37,8 @@ type Options struct {
 	Workers int
 	Level   kernel.Level
 	Done    func(samples int) // progress; called from one goroutine at a time
+
+	Channels map[string]*Channels // what Collect shows of these values is added to them
 }
 
 // Collect runs every sample of feed through r and returns the statistics of the values that r
@@ -174,10 +176,12 @@ func (c *collector) sample(ctx context.Context, stats *table, i int) (err error)
 			}
 		}
 		add(value, t)
+		c.opt.Channels[value].add(c.opt.Level, i, t)
 	}
 	watch := func(value string, t *tensor.Tensor) {
 		if _, fed := in[value]; !fed { // that was added
 			add(value, t)
+			c.opt.Channels[value].add(c.opt.Level, i, t)
 		}
 	}
 	if _, err := c.r.RunWatch(ctx, in, watch); err != nil {

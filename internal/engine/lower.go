@@ -332,9 +332,14 @@ func (lw *lowerer) watch(v *value) {
 	}
 	s := lw.use(v, l)
 	lw.emit(&step{kernel: "watch", in: []*slot{s}, run: func(f *frame, _ int) error {
-		if f.watch != nil {
-			f.watch(v.name, f.vals[s.id])
+		if f.watch == nil {
+			return nil
 		}
+		t := f.vals[s.id]
+		if l == channelsLast {
+			t = t.Reshape(v.shape[0]*tensor.Elements(v.shape[2:]), v.shape[1])
+		}
+		f.watch(v.name, t)
 		return nil
 	}})
 }

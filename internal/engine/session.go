@@ -23,7 +23,7 @@ type Options struct {
 	Threads   int           // how many threads one run may use; 0 means one for each CPU
 	Level     *kernel.Level // greatest instruction set to use; nil means the best this machine has
 	Watch     []string      // values that [Session.RunWatch] shows; fusion leaves them observable
-	AnyOrder  bool          // show their elements in whatever order they lie in memory, which costs no transposition
+	AnyOrder  bool          // show a value whose channels lie last as a matrix (N·space,C), which costs no transposition
 	Seed      uint64        // of the random operators
 	MaxMemory int64         // most bytes that the values of one run may take; 0 means 32 GiB
 	Direct    bool          // compute float convolutions by their sums alone, not in Winograd's form: what other forms are measured against
@@ -246,7 +246,7 @@ func (s *Session) RunInto(ctx context.Context, in, into map[string]*tensor.Tenso
 }
 
 // RunWatch is [Session.Run] that also shows each value of Options.Watch, as soon as it exists, with the
-// shape and element order that ONNX gives it, or those of memory with Options.AnyOrder. A shown tensor is valid until watch returns.
+// shape and element order that ONNX gives it, or as a matrix with Options.AnyOrder. A shown tensor is valid until watch returns.
 func (s *Session) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, watch func(name string, t *tensor.Tensor)) (map[string]*tensor.Tensor, error) {
 	return s.runFor(ctx, in, func(f *frame) { f.watch = watch }, watch)
 }

@@ -254,6 +254,9 @@ func TestWatchAnyOrder(t *testing.T) {
 		s := k.compile(t, Options{Watch: []string{x}, AnyOrder: any})
 		if _, err := s.RunWatch(context.Background(), k.in, func(_ string, v *tensor.Tensor) {
 			seen[any] = slices.Clone(tensor.Of[float32](v))
+			if any && !slices.Equal(v.Shape, []int{64, 12}) {
+				t.Errorf("the shape is %v", v.Shape)
+			}
 		}); err != nil {
 			t.Fatal(err)
 		}

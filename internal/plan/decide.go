@@ -218,11 +218,26 @@ func (d *decider) flows(n *graph.Node, q *op.Quant) bool {
 func (d *decider) finite(name string, t *tensor.Tensor) bool {
 	known, ok := d.finites[name]
 	if !ok {
-		known = !slices.ContainsFunc(tensor.Of[float32](t), func(v float32) bool { return v-v != 0 })
+		known = allFinite(tensor.Of[float32](t))
 		d.model.Forget(t)
 		d.finites[name] = known
 	}
 	return known
+}
+
+// allFinite says whether all of x are numbers.
+func allFinite(x []float32) bool {
+	var none [4]float32 // 0 as long as they are; four sums do not wait for one another
+	for ; len(x) >= 4; x = x[4:] {
+		none[0] += x[0] - x[0]
+		none[1] += x[1] - x[1]
+		none[2] += x[2] - x[2]
+		none[3] += x[3] - x[3]
+	}
+	for _, v := range x {
+		none[0] += v - v
+	}
+	return none == [4]float32{}
 }
 
 // isAnchor says whether n multiplies by weights: the operators that quantization is for.

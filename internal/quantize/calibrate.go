@@ -3,6 +3,7 @@ package quantize
 import (
 	"fmt"
 	"hash"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -148,7 +149,7 @@ func (q *quantization) calibrate(values []string, samples []int) (map[string]*ca
 		q.opt.Progress("calibrate", done, done)
 		return all, nil
 	}
-	more, err := q.observe(values, rest, feedOf(q.opt.Data, rest), q.histograms(), func(n int) { q.opt.Progress("calibrate", done+n, len(samples)) })
+	more, err := q.observe(values, rest, feedOf(q.opt.Data, rest), looks{hist: q.histograms()}, func(n int) { q.opt.Progress("calibrate", done+n, len(samples)) })
 	merge(all, more)
 	return all, err
 }
@@ -170,7 +171,7 @@ func (q *quantization) lookAround(stats map[string]*calib.Stats) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	more, err := q.observe(missing, q.sampled, feedOf(q.opt.Data, q.sampled), q.histograms(), func(n int) { q.opt.Progress("calibrate", n, len(q.sampled)) })
+	more, err := q.observe(missing, q.sampled, feedOf(q.opt.Data, q.sampled), looks{hist: q.histograms()}, func(n int) { q.opt.Progress("calibrate", n, len(q.sampled)) })
 	for _, name := range missing {
 		if more[name] != nil {
 			stats[name] = more[name]
@@ -194,27 +195,33 @@ func (q *quantization) histograms() bool {
 // observeStep is how many samples are observed between two records in the journal.
 const observeStep = 64
 
+// looks is what is looked at besides the extremes of values.
+type looks struct {
+	hist     bool
+	channels map[string]*calib.Channels // filled, unless what an earlier run saw is taken from the journal
+}
+
 // observe runs samples through the float network and returns what is seen of the named values and of its inputs. feed
 // gives the samples of those numbers.
-func (q *quantization) observe(values []string, numbers []int, feed calib.Feed, hist bool, done func(int)) (map[string]*calib.Stats, error) {
+func (q *quantization) observe(values []string, numbers []int, feed calib.Feed, look looks, done func(int)) (map[string]*calib.Stats, error) {
 	level, err := kernel.Best()
 	if err != nil {
 		return nil, fault.Invalidf("", "%v", err)
 	}
 	kept, err := q.book.chapter("observe", func(h hash.Hash) error {
 		q.book.hashModel(h, q.float)
-		_, err := fmt.Fprintf(h, "%q %v %v", values, numbers, hist)
+		_, err := fmt.Fprintf(h, "%q %v %v", values, numbers, look.hist)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	step := observeStep
-	if kept == nil {
+	if kept == nil || look.channels != nil {
 		step = max(1, feed.N)
 	}
 	compile := sync.OnceValues(func() (*engine.Session, error) {
-		return engine.Compile(q.float, engine.Options{Threads: 1, Watch: values, AnyOrder: true, Reference: q.nested(values), Release: q.opt.Release})
+		return q.compile(q.float, values, !slices.ContainsFunc(slices.Collect(maps.Values(look.channels)), func(c *calib.Channels) bool { return c.Axis != 1 }))
 	})
 	all := map[string]*calib.Stats{}
 	for from := 0; from == 0 || from < feed.N; from += step {
@@ -224,7 +231,7 @@ func (q *quantization) observe(values []string, numbers []int, feed calib.Feed, 
 			if err != nil {
 				return nil, err
 			}
-			return calib.Collect(q.ctx, s, part, calib.Options{Hist: hist, Workers: q.opt.Threads, Level: level, Done: func(n int) { done(from + n) }})
+			return calib.Collect(q.ctx, s, part, calib.Options{Hist: look.hist, Workers: q.opt.Threads, Level: level, Done: func(n int) { done(from + n) }, Channels: look.channels})
 		})
 		if err != nil {
 			return nil, err

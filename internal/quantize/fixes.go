@@ -191,9 +191,10 @@ func places(changes []repair.Change) []string {
 	return list
 }
 
-// compile prepares a network of this quantization to show values.
-func (q *quantization) compile(m *graph.Model, watch []string) (calib.Runner, error) {
-	return engine.Compile(m, engine.Options{Threads: 1, Watch: watch, Reference: q.nested(watch), Release: q.opt.Release})
+// compile prepares a network of this quantization to show values, as matrices of pixels and channels where they lie so if
+// that is allowed.
+func (q *quantization) compile(m *graph.Model, watch []string, matrices bool) (*engine.Session, error) {
+	return engine.Compile(m, engine.Options{Threads: 1, Watch: watch, AnyOrder: matrices, Reference: q.nested(watch), Release: q.opt.Release})
 }
 
 // hold reads the samples that repairs work on, unless it did so before.
@@ -210,7 +211,8 @@ func (q *quantization) hold() (err error) {
 func (q *quantization) job(r *repair.Repair) *repair.Job {
 	level, _ := kernel.Best() // an error showed when the first network was compiled
 	j := &repair.Job{Net: q.float, Facts: q.facts, Norms: maps.Clone(q.norms), Settings: q.opt.Settings, Plan: q.plan, Fit: q.fitted, Level: level, Threads: q.opt.Threads,
-		Compile:  func(m *graph.Model, watch []string) (calib.Runner, error) { return q.compile(m, watch) },
+		Compile:  func(m *graph.Model, watch []string) (calib.Runner, error) { return q.compile(m, watch, false) },
+		Matrices: func(m *graph.Model, watch []string) (calib.Runner, error) { return q.compile(m, watch, true) },
 		Progress: func(done, total int) { q.opt.Progress(r.Name, done, total) }}
 	if q.judge != nil {
 		j.Held = q.judge.inputs()

@@ -32,7 +32,7 @@ func (q *quantization) splitOutliers() error {
 			}
 		}
 	}
-	s, err := q.compile(q.float, watch)
+	s, err := q.compile(q.float, watch, false)
 	if err != nil {
 		return err
 	}

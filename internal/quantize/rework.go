@@ -3,6 +3,7 @@ package quantize
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"lowbit/internal/calib"
@@ -21,14 +22,17 @@ func (q *quantization) rework(w *wish) (fix Fix, err error) {
 	fix.Name = w.Name
 	was := q.state()
 	var base *Gate
+	var channels map[string]*calib.Channels
 	if measured {
-		if base, err = q.trial(false); err != nil {
+		channels = q.toSee(w.Repair)
+		if base, err = q.trial(false, channels); err != nil {
 			return fix, err
 		}
 		fix.Before = base.SQNR
 	}
 	q.float = pass.Clone(was.float)
 	job := q.job(w.Repair)
+	job.Channels = channels
 	if job.Journal, err = q.journal(w.Repair, job); err != nil {
 		return fix, err
 	}
@@ -36,6 +40,7 @@ func (q *quantization) rework(w *wish) (fix Fix, err error) {
 	if err != nil {
 		return fix, err
 	}
+	job.Channels, channels = nil, nil // they take room
 	if w.keep != nil && out.Redo != nil {
 		out, job = q.redo(w, was, out, func(p string) bool { return slices.Contains(w.keep, p) })
 	}
@@ -48,7 +53,7 @@ func (q *quantization) rework(w *wish) (fix Fix, err error) {
 		return fix, err
 	}
 	q.norms = job.Norms
-	after, err := q.trial(true)
+	after, err := q.trial(true, nil)
 	if err != nil {
 		return fix, err
 	}
@@ -69,6 +74,18 @@ func (q *quantization) rework(w *wish) (fix Fix, err error) {
 		fix.Note = undone(base, after)
 	}
 	return fix, nil
+}
+
+// toSee returns what the channels that a repair starts from are to be written to, nil where it starts from none.
+func (q *quantization) toSee(r *repair.Repair) map[string]*calib.Channels {
+	if r.Channels == nil || len(q.fitted) == 0 {
+		return nil
+	}
+	channels := map[string]*calib.Channels{}
+	for name, axis := range r.Channels(q.job(r)) {
+		channels[name] = calib.NewChannels(axis, len(q.fitted))
+	}
+	return channels
 }
 
 // redo makes the changes of a rewrite at some places only.
@@ -95,7 +112,7 @@ func (q *quantization) siftBefore(w *wish, fix Fix, was state, base, after *Gate
 		q.norms = job.Norms
 		changes[q.float] = some.Changes
 		st := q.state()
-		g, err := q.trial(false)
+		g, err := q.trial(false, nil)
 		return st, g, err
 	}
 	var err error
@@ -133,7 +150,8 @@ func (q *quantization) same(fix *Fix) error {
 
 // trial quantizes the float network with the ranges of a few samples and compares it on those
 // that judge; where the observer is left open, with the one of two that does better at first. Where the network is likely the one to be calibrated, it looks at them as calibration does.
-func (q *quantization) trial(likely bool) (*Gate, error) {
+// It fills channels, unless these are nil.
+func (q *quantization) trial(likely bool, channels map[string]*calib.Channels) (*Gate, error) {
 	set := q.opt.Settings
 	free := set.Observer == nil || set.Observer.Hist
 	if free {
@@ -145,11 +163,16 @@ func (q *quantization) trial(likely bool) (*Gate, error) {
 	var stats map[string]*calib.Stats
 	if names := q.plan.Observed(); len(names) > 0 {
 		hist := needHist(set)
+		for _, name := range slices.Sorted(maps.Keys(channels)) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
 		if likely {
 			names, hist = q.watched(), q.histograms()
 		}
 		var err error
-		if stats, err = q.observe(names, q.fittedOf, calib.FeedOf(q.fitted), hist, func(int) {}); err != nil {
+		if stats, err = q.observe(names, q.fittedOf, calib.FeedOf(q.fitted), looks{hist, channels}, func(int) {}); err != nil {
 			return nil, err
 		}
 		if likely {

@@ -90,7 +90,7 @@ func normsOf(ctx context.Context, j *Job, axes map[string]int) (map[string]pass.
 		return nil, nil
 	}
 	return Once(j.Journal, "norms", func() (map[string]pass.Norm, error) {
-		stats, err := channelsOf(ctx, j, axes)
+		stats, err := j.channels(ctx, axes)
 		norms := map[string]pass.Norm{}
 		for name, s := range stats {
 			norms[name] = normOf(s)
@@ -99,8 +99,17 @@ func normsOf(ctx context.Context, j *Job, axes map[string]int) (map[string]pass.
 	})
 }
 
-// channelsOf returns the statistics of the channels of values over the job's samples.
-func channelsOf(ctx context.Context, j *Job, axes map[string]int) (map[string]*calib.Channels, error) {
+// channels returns the statistics of the channels of values over the job's samples.
+func (j *Job) channels(ctx context.Context, axes map[string]int) (map[string]*calib.Channels, error) {
+	known, first := true, true // along axis 1
+	for name, axis := range axes {
+		s := j.Channels[name]
+		known = known && s != nil && s.Axis == axis && s.Len() > 0
+		first = first && axis == 1
+	}
+	if known {
+		return j.Channels, nil
+	}
 	var watch []string
 	for _, n := range j.Net.Graph.Nodes {
 		for _, o := range n.Out {
@@ -109,7 +118,11 @@ func channelsOf(ctx context.Context, j *Job, axes map[string]int) (map[string]*c
 			}
 		}
 	}
-	r, err := j.Compile(j.Net, watch)
+	compile := j.Compile
+	if first && j.Matrices != nil {
+		compile = j.Matrices
+	}
+	r, err := compile(j.Net, watch)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"lowbit/internal/calib"
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
 )
@@ -22,19 +24,27 @@ var Analytic = &Repair{
 			return nil, err
 		}
 		out, unknown := &Outcome{}, 0
+		var list []*layer
 		for _, n := range j.Net.Graph.Nodes {
 			l := layers[plan.NodeName(n)]
-			if l == nil || l.offset() == "" {
-				continue
-			}
-			mean := means[n.In[0]]
-			if mean == nil {
+			switch {
+			case l == nil || l.offset() == "":
+			case means[n.In[0]] == nil:
 				unknown++
-				continue
+			default:
+				list = append(list, l)
 			}
-			if err := j.expectedError(l, mean, out); err != nil {
-				return nil, err
-			}
+		}
+		origin, by := j.origin(), make([][]float64, len(list))
+		err = calib.Each(ctx, len(list), j.Threads, func(_ context.Context, i int) (err error) {
+			by[i], err = j.expectedError(list[i], means[list[i].node.In[0]], origin)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for i, l := range list {
+			j.moveBias(l, by[i], out)
 		}
 		switch {
 		case len(out.Changes) > 0:
@@ -47,22 +57,21 @@ var Analytic = &Repair{
 	},
 }
 
-// expectedError moves one layer's bias.
-func (j *Job) expectedError(l *layer, mean []float64, out *Outcome) error {
+// expectedError is by how much one layer's bias has to move, for each channel; nil where that is not known.
+func (j *Job) expectedError(l *layer, mean []float64, origin *graph.Model) ([]float64, error) {
 	g := j.Net.Graph
 	w, v := g.ConstTensor(l.node.In[l.weight]), j.Plan.Value(l.stored)
 	f := format.Lookup(v.Format)
 	codes, err := f.QuantizeTensor(w, v.Block, v.Params)
 	if err != nil {
-		return fmt.Errorf("weight %q: %w", v.Name, err)
+		return nil, fmt.Errorf("weight %q: %w", v.Name, err)
 	}
 	rounded, err := f.DequantizeTensor(codes, v.Block, v.Params)
 	if err != nil {
-		return fmt.Errorf("weight %q: %w", v.Name, err)
+		return nil, fmt.Errorf("weight %q: %w", v.Name, err)
 	}
-	b := g.ConstTensor(l.offset())
-	float := j.origin().Graph.ConstTensor(l.node.In[l.weight]) // another repair may have rounded w already
-	x, y, by := tensor.Of[float32](float), tensor.Of[float32](rounded), make([]float64, b.Len())
+	float := origin.Graph.ConstTensor(l.node.In[l.weight]) // another repair may have rounded w already
+	x, y, by := tensor.Of[float32](float), tensor.Of[float32](rounded), make([]float64, g.ConstTensor(l.offset()).Len())
 	fits := true
 	known := taps(l.node, w, func(o, i, at int) {
 		if fits = fits && i < len(mean) && o < len(by); fits {
@@ -70,8 +79,13 @@ func (j *Job) expectedError(l *layer, mean []float64, out *Outcome) error {
 		}
 	})
 	if !known || !fits {
-		return nil
+		return nil, nil
 	}
+	return by, nil
+}
+
+// moveBias adds to one layer's bias, and tells of it.
+func (j *Job) moveBias(l *layer, by []float64, out *Outcome) {
 	some, most := 0, 0.0
 	for _, d := range by {
 		if d != 0 {
@@ -79,12 +93,13 @@ func (j *Job) expectedError(l *layer, mean []float64, out *Outcome) error {
 		}
 		most = max(most, d, -d)
 	}
-	if some > 0 {
-		g.SetConst(l.offset(), moved(b, by))
-		out.add(l.name, "bias of %d of %d channels moved by %.3g at most", some, len(by), most)
-		if l.addend != "" {
-			out.Changes[len(out.Changes)-1].also(l.adder)
-		}
+	if some == 0 {
+		return
 	}
-	return nil
+	g := j.Net.Graph
+	g.SetConst(l.offset(), moved(g.ConstTensor(l.offset()), by))
+	out.add(l.name, "bias of %d of %d channels moved by %.3g at most", some, len(by), most)
+	if l.addend != "" {
+		out.Changes[len(out.Changes)-1].also(l.adder)
+	}
 }

@@ -171,49 +171,73 @@ type shift struct{ by, before, after float64 }
 // bestShift tries the mean and the median error of a channel, and parts of them.
 func bestShift(l *layer, fit, held []pair, ch, channels int) shift {
 	by := 0.0
-	if errs := l.errors(fit, ch, channels); len(errs) > 0 {
+	x := l.channel(fit, ch, channels)
+	if errs := x.errors(l); len(errs) > 0 {
 		mean := 0.0
 		for _, e := range errs {
 			mean += e
 		}
 		mean /= float64(len(errs))
 		median := smallest(errs, len(errs)/2)
-		tries := []float64{0, mean / 4, mean / 2, mean, median / 2, median}
-		loss := l.losses(fit, ch, channels, tries)
-		least := loss[0]
-		for i, m := range tries {
-			if loss[i] < least {
-				by, least = m, loss[i]
+		least := x.loss(l, 0)
+		for _, m := range []float64{mean / 4, mean / 2, mean, median / 2, median} {
+			if loss := x.loss(l, m); loss < least {
+				by, least = m, loss
 			}
 		}
 	}
-	loss := l.losses(held, ch, channels, []float64{0, by})
-	if loss[1] < loss[0] {
-		return shift{by, loss[0], loss[1]}
+	y := l.channel(held, ch, channels)
+	before := y.loss(l, 0)
+	if by != 0 {
+		if after := y.loss(l, by); after < before {
+			return shift{by, before, after}
+		}
 	}
-	return shift{0, loss[0], loss[0]}
+	return shift{0, before, before}
 }
 
-// losses are the mean absolute errors of a channel behind the layer's clamps if its result is lowered
-// by each of some numbers.
-func (l *layer) losses(pairs []pair, ch, channels int, by []float64) []float64 {
-	sums := make([]float64, len(by))
+// A channel is what a channel yields in the quantized network, and in the float one behind the layer's clamps.
+type channel struct{ want, got []float64 }
+
+func (l *layer) channel(pairs []pair, ch, channels int) *channel {
 	n := 0
+	for _, p := range pairs {
+		n += len(p.want) / channels
+	}
+	x := &channel{make([]float64, 0, n), make([]float64, 0, n)}
 	for _, p := range pairs {
 		per := len(p.want) / channels
 		got := p.got[ch*per:][:per]
 		for k, v := range p.want[ch*per:][:per] {
-			want, g := l.clamp(float64(v)), float64(got[k])
-			for i, d := range by {
-				sums[i] += math.Abs(l.clamp(g-d) - want)
-			}
+			x.want, x.got = append(x.want, l.clamp(float64(v))), append(x.got, float64(got[k]))
 		}
-		n += per
 	}
-	for i := range sums {
-		sums[i] /= float64(max(1, n))
+	return x
+}
+
+// loss is the mean absolute error behind the layer's clamps if the result is lowered by a number.
+func (x *channel) loss(l *layer, by float64) float64 {
+	sum, lo, hi := 0.0, l.lo, l.hi
+	for k, g := range x.got {
+		if g -= by; g < lo {
+			g = lo
+		} else if g > hi {
+			g = hi
+		}
+		sum += math.Abs(g - x.want[k])
 	}
-	return sums
+	return sum / float64(max(1, len(x.got)))
+}
+
+// errors lists the errors behind the clamps, at the elements where moving the bias has an effect.
+func (x *channel) errors(l *layer) []float64 {
+	errs := make([]float64, 0, len(x.got))
+	for k, g := range x.got {
+		if g > l.lo && g < l.hi {
+			errs = append(errs, g-x.want[k])
+		}
+	}
+	return errs
 }
 
 // smallest returns the number that sorting would put at place k of x, whose order it changes.
@@ -241,20 +265,4 @@ func smallest(x []float64, k int) float64 {
 		}
 	}
 	return x[0]
-}
-
-// errors lists the errors of a channel behind the clamps, at the elements where moving the bias
-// has an effect.
-func (l *layer) errors(pairs []pair, ch, channels int) []float64 {
-	var errs []float64
-	for _, p := range pairs {
-		per := len(p.want) / channels
-		got := p.got[ch*per:][:per]
-		for k, v := range p.want[ch*per:][:per] {
-			if g := float64(got[k]); g > l.lo && g < l.hi {
-				errs = append(errs, g-l.clamp(float64(v)))
-			}
-		}
-	}
-	return errs
 }

@@ -2,6 +2,7 @@ package repair
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 
@@ -22,6 +23,7 @@ import (
 // Correction, 2019, section 4.1).
 var Equalize = &Repair{
 	Name: "equalize", Doc: "scale channels so that those that share a step use it alike", Stage: Before,
+	Channels: func(j *Job) map[string]int { return FindLanes(j.Net, j.Facts).told(j) },
 	Run: func(ctx context.Context, j *Job) (*Outcome, error) {
 		l := FindLanes(j.Net, j.Facts)
 		room, err := Once(j.Journal, "room", func() ([]float64, error) { return l.room(ctx, j) })
@@ -99,26 +101,26 @@ func (l *Lanes) room(ctx context.Context, j *Job) ([]float64, error) {
 	if len(j.Fit) == 0 {
 		return room, nil
 	}
-	axes := map[string]int{}
-	var watch []string
-	for _, v := range j.Plan.Values {
-		if _, axis, _, ok := l.known(v.Name); ok && v.Role == plan.RoleActivation && v.Like == "" {
-			axes[v.Name] = axis
-			watch = append(watch, v.Name)
-		}
-	}
-	r, err := j.Compile(j.Net, watch)
+	axes := l.told(j)
+	stats, err := j.channels(ctx, axes)
 	if err != nil {
 		return nil, err
 	}
-	stats, err := calib.CollectChannels(ctx, r, calib.FeedOf(j.Fit), axes, j.collecting())
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range watch {
+	for _, name := range slices.Sorted(maps.Keys(axes)) {
 		l.roomOf(name, stats[name], room)
 	}
 	return room, nil
+}
+
+// told lists the activations that have lanes, with the axis of each.
+func (l *Lanes) told(j *Job) map[string]int {
+	axes := map[string]int{}
+	for _, v := range j.Plan.Values {
+		if _, axis, _, ok := l.known(v.Name); ok && v.Role == plan.RoleActivation && v.Like == "" {
+			axes[v.Name] = axis
+		}
+	}
+	return axes
 }
 
 // roomOf takes the ranges of one value's channels into account.

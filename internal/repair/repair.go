@@ -26,6 +26,10 @@ type Repair struct {
 	Many      bool // gains by more samples than others need
 	Run       func(ctx context.Context, j *Job) (*Outcome, error)
 
+	// Channels lists the values, with the axis of each, whose channels over the samples it starts from, so that whoever
+	// runs the network over them anyway can look at these too; nil: none.
+	Channels func(j *Job) map[string]int
+
 	// With returns the repair as "name=option" asks for it, nil where there is no such option; nil: it has
 	// none. Options names them for messages.
 	With    func(option string) *Repair
@@ -110,6 +114,8 @@ type Job struct {
 	Fit      []calib.Inputs // samples to repair on; empty where there are none
 	Held     []calib.Inputs // samples to judge by
 	Compile  func(m *graph.Model, watch []string) (calib.Runner, error)
+	Matrices func(m *graph.Model, watch []string) (calib.Runner, error) // Compile where values may be shown as matrices of pixels and channels
+	Channels map[string]*calib.Channels                                 // of Net's values over the samples of Fit, as far as they are known
 	Level    kernel.Level
 	Threads  int
 	Progress func(done, total int)
