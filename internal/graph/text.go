@@ -221,9 +221,9 @@ func shapeText(shape []int) string {
 
 // quote writes a string as the syntax wants it: a backslash stands before backslashes and quotes
 // and nowhere else.
-func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
+func quote(s string) string { return `"` + escapes.Replace(s) + `"` }
+
+var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // word writes a name, in quotes unless it is an identifier that cannot be taken for a type.
 func word(s string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/graph"
@@ -109,7 +110,7 @@ type pair struct{ want, got []float32 }
 func halves(pairs []pair, channels int) (even, odd []pair) {
 	deal := func(x []float32, from int) []float32 {
 		per := len(x) / channels
-		var y []float32
+		y := make([]float32, 0, per/2*channels)
 		for ch := range channels {
 			for k := from; k < per/2*2; k += 2 {
 				y = append(y, x[ch*per+k])
@@ -170,8 +171,10 @@ type shift struct{ by, before, after float64 }
 
 // bestShift tries the mean and the median error of a channel, and parts of them.
 func bestShift(l *layer, fit, held []pair, ch, channels int) shift {
+	x := spare.Get().(*channel)
+	defer spare.Put(x)
+	x.read(l, fit, ch, channels)
 	by := 0.0
-	x := l.channel(fit, ch, channels)
 	if errs := x.errors(l); len(errs) > 0 {
 		mean := 0.0
 		for _, e := range errs {
@@ -186,10 +189,10 @@ func bestShift(l *layer, fit, held []pair, ch, channels int) shift {
 			}
 		}
 	}
-	y := l.channel(held, ch, channels)
-	before := y.loss(l, 0)
+	x.read(l, held, ch, channels)
+	before := x.loss(l, 0)
 	if by != 0 {
-		if after := y.loss(l, by); after < before {
+		if after := x.loss(l, by); after < before {
 			return shift{by, before, after}
 		}
 	}
@@ -197,14 +200,12 @@ func bestShift(l *layer, fit, held []pair, ch, channels int) shift {
 }
 
 // A channel is what a channel yields in the quantized network, and in the float one behind the layer's clamps.
-type channel struct{ want, got []float64 }
+type channel struct{ want, got, errs []float64 }
 
-func (l *layer) channel(pairs []pair, ch, channels int) *channel {
-	n := 0
-	for _, p := range pairs {
-		n += len(p.want) / channels
-	}
-	x := &channel{make([]float64, 0, n), make([]float64, 0, n)}
+var spare = sync.Pool{New: func() any { return &channel{} }}
+
+func (x *channel) read(l *layer, pairs []pair, ch, channels int) {
+	x.want, x.got = x.want[:0], x.got[:0]
 	for _, p := range pairs {
 		per := len(p.want) / channels
 		got := p.got[ch*per:][:per]
@@ -212,7 +213,6 @@ func (l *layer) channel(pairs []pair, ch, channels int) *channel {
 			x.want, x.got = append(x.want, l.clamp(float64(v))), append(x.got, float64(got[k]))
 		}
 	}
-	return x
 }
 
 // loss is the mean absolute error behind the layer's clamps if the result is lowered by a number.
@@ -231,13 +231,13 @@ func (x *channel) loss(l *layer, by float64) float64 {
 
 // errors lists the errors behind the clamps, at the elements where moving the bias has an effect.
 func (x *channel) errors(l *layer) []float64 {
-	errs := make([]float64, 0, len(x.got))
+	x.errs = x.errs[:0]
 	for k, g := range x.got {
 		if g > l.lo && g < l.hi {
-			errs = append(errs, g-x.want[k])
+			x.errs = append(x.errs, g-x.want[k])
 		}
 	}
-	return errs
+	return x.errs
 }
 
 // smallest returns the number that sorting would put at place k of x, whose order it changes.
