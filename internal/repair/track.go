@@ -16,10 +16,14 @@ import (
 const walkMost = 24
 
 // The elements of the float network's results that are compared with are as many as take sampleBytes, of all layers. Of those,
-// the ones of the layers that come next are kept, which take wantBytes.
+// the ones of the layers that come next are kept, which take wantBytes, or where the samples feed much a share of that: the
+// float network runs again for the next ones, and what its pieces and the quantized network's leave that takes more than
+// such a share is computed again too.
 const (
 	sampleBytes = 64 << 20
 	wantBytes   = 8 << 20
+	wantShare   = 4 // of what the samples feed
+	leftShare   = 2
 )
 
 // head returns the first n of a list, or all.
@@ -39,7 +43,7 @@ type track struct {
 	layers    map[*graph.Node]*layer // by the node of the quantized network
 	want      []map[string]seen      // by sample and layer; of the layers that come next
 	per, most int                    // elements of each channel kept of each sample; no more than most, unless it is 0
-	bytes     int                    // what they may take, and what a piece of the quantized network leaves
+	bytes     int                    // what they may take; 0 for as much as wantBytes and wantShare allow
 	few       int                    // layers of which too little is seen
 	fallen    int                    // layers whose solver fell back
 }
@@ -55,7 +59,7 @@ type seen struct {
 func (s *seen) like(t *tensor.Tensor) bool { return s.shape != nil && slices.Equal(s.shape, t.Shape) }
 
 func newTrack(j *Job) *track {
-	return &track{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost), bytes: wantBytes}
+	return &track{job: j, out: &Outcome{}, fit: head(j.Fit, walkMost), held: head(j.Held, walkMost)}
 }
 
 // start quantizes the network and cuts it behind the layers.
@@ -86,25 +90,16 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 	if c.per = c.most; c.per == 0 {
 		c.per = max(8, sampleBytes/(4*max(1, channels*len(samples))))
 	}
-	c.plain, c.place = newWalk(j, c.origin, samples), map[string]int{}
-	c.plain.most = c.bytes
-	ends := map[string]*layer{}
-	for _, l := range c.layers {
-		ends[l.name] = l
+	fed := 0
+	if len(samples) > 0 {
+		fed = len(samples) * int(bytesOf(samples[0]()))
 	}
-	c.plain.cut(func(n *graph.Node) string {
-		if ends[plan.NodeName(n)] == nil {
-			return ""
-		}
-		return n.Out[0]
-	})
-	for i, p := range c.plain.pieces {
-		if p.layer != nil {
-			c.place[plan.NodeName(p.layer)] = i
-		}
+	if c.bytes == 0 {
+		c.bytes = max(wantBytes, fed/wantShare)
 	}
+	c.cutPlain(samples, max(c.bytes, fed/leftShare))
 	c.walk = newWalk(j, quant, samples)
-	c.walk.most = c.bytes
+	c.walk.most = max(c.bytes, fed/leftShare)
 	c.walk.cut(func(n *graph.Node) string {
 		if c.layers[n] == nil {
 			return ""
@@ -116,6 +111,27 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 		c.want[i] = map[string]seen{}
 	}
 	return nil
+}
+
+// cutPlain cuts the float network behind the layers, to leave up to most bytes between two pieces.
+func (c *track) cutPlain(samples []calib.Inputs, most int) {
+	c.plain, c.place = newWalk(c.job, c.origin, samples), map[string]int{}
+	c.plain.most = most
+	ends := map[string]bool{}
+	for _, l := range c.layers {
+		ends[l.name] = true
+	}
+	c.plain.cut(func(n *graph.Node) string {
+		if !ends[plan.NodeName(n)] {
+			return ""
+		}
+		return n.Out[0]
+	})
+	for i, p := range c.plain.pieces {
+		if p.layer != nil {
+			c.place[plan.NodeName(p.layer)] = i
+		}
+	}
 }
 
 // each runs the pieces of the quantized network in turn. do runs one with a layer; where that
