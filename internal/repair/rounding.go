@@ -51,7 +51,7 @@ func reround(ctx context.Context, j *Job, solve solver) (*Outcome, error) {
 	if len(r.fit) == 0 {
 		return &Outcome{Note: "it needs samples"}, nil
 	}
-	r.most, r.bytes, r.fit = roundingRows, roundingBytes, j.Fit
+	r.most, r.bytes, r.fit = roundingRows, keptBytes, j.Fit
 	wide := 0
 	err := r.start(ctx, func(l *layer) bool {
 		win, ok := windowOf(l.node, j.Net.Graph.ConstTensor(l.node.In[l.weight]))
@@ -78,11 +78,12 @@ func reround(ctx context.Context, j *Job, solve solver) (*Outcome, error) {
 // are three, takes 2 GiB then, and the work grows with the cube.
 const Widest = 1 << 14
 
-// roundingRows is how many rows are kept of each sample at most, and roundingBytes what those of the
-// layers at hand take.
+// roundingRows is how many rows are kept of each sample at most, roundingBytes what those of the
+// layer at hand take, and keptBytes what is kept for the layers that come next.
 const (
 	roundingRows  = 256
 	roundingBytes = 256 << 20
+	keptBytes     = 128 << 20
 )
 
 type rounder struct {
