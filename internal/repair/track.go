@@ -16,14 +16,13 @@ import (
 const walkMost = 24
 
 // The elements of the float network's results that are compared with are as many as take sampleBytes, of all layers. Of those,
-// the ones of the layers that come next are kept, which take wantBytes, or where the samples feed much a share of that: the
-// float network runs again for the next ones, and what its pieces and the quantized network's leave that takes more than
-// such a share is computed again too.
+// the ones of the layers that come next are kept, which take wantBytes, or a share of what the samples feed where that is
+// more: the float network runs again for the next ones. What a piece of either network leaves is kept up to as much, and
+// computed again beyond that.
 const (
 	sampleBytes = 64 << 20
 	wantBytes   = 8 << 20
-	wantShare   = 4 // of what the samples feed
-	leftShare   = 2
+	fedShare    = 4
 )
 
 // head returns the first n of a list, or all.
@@ -43,7 +42,7 @@ type track struct {
 	layers    map[*graph.Node]*layer // by the node of the quantized network
 	want      []map[string]seen      // by sample and layer; of the layers that come next
 	per, most int                    // elements of each channel kept of each sample; no more than most, unless it is 0
-	bytes     int                    // what they may take; 0 for as much as wantBytes and wantShare allow
+	bytes     int                    // what they may take; 0 for as much as wantBytes and fedShare allow
 	few       int                    // layers of which too little is seen
 	fallen    int                    // layers whose solver fell back
 }
@@ -90,16 +89,15 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 	if c.per = c.most; c.per == 0 {
 		c.per = max(8, sampleBytes/(4*max(1, channels*len(samples))))
 	}
-	fed := 0
-	if len(samples) > 0 {
-		fed = len(samples) * int(bytesOf(samples[0]()))
-	}
 	if c.bytes == 0 {
-		c.bytes = max(wantBytes, fed/wantShare)
+		c.bytes = wantBytes
+		if len(samples) > 0 {
+			c.bytes = max(c.bytes, len(samples)*int(bytesOf(samples[0]()))/fedShare)
+		}
 	}
-	c.cutPlain(samples, max(c.bytes, fed/leftShare))
+	c.cutPlain(samples)
 	c.walk = newWalk(j, quant, samples)
-	c.walk.most = max(c.bytes, fed/leftShare)
+	c.walk.most = c.bytes
 	c.walk.cut(func(n *graph.Node) string {
 		if c.layers[n] == nil {
 			return ""
@@ -113,10 +111,10 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 	return nil
 }
 
-// cutPlain cuts the float network behind the layers, to leave up to most bytes between two pieces.
-func (c *track) cutPlain(samples []calib.Inputs, most int) {
+// cutPlain cuts the float network behind the layers.
+func (c *track) cutPlain(samples []calib.Inputs) {
 	c.plain, c.place = newWalk(c.job, c.origin, samples), map[string]int{}
-	c.plain.most = most
+	c.plain.most = c.bytes
 	ends := map[string]bool{}
 	for _, l := range c.layers {
 		ends[l.name] = true
