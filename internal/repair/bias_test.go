@@ -113,7 +113,8 @@ func TestBiasDeterminism(t *testing.T) {
 	}
 }
 
-// TestBiasRoom keeps nothing between the layers but what has to be, and gives the same network.
+// TestBiasRoom keeps nothing between the layers of either network but what has to be, and gives the same network, also where
+// the float one is run anew for each layer.
 func TestBiasRoom(t *testing.T) {
 	const layers = againMost + 3
 	var first []byte
@@ -123,7 +124,7 @@ func TestBiasRoom(t *testing.T) {
 		if err := c.start(t.Context(), func(l *layer) bool { return l.offset() != "" }); err != nil {
 			t.Fatal(err)
 		}
-		c.walk.most = room
+		c.walk.most, c.plain.most, c.bytes = room, room, room
 		if err := c.each(t.Context(), c.piece); err != nil {
 			t.Fatal(err)
 		}
@@ -143,6 +144,39 @@ func TestBiasRoom(t *testing.T) {
 		}
 		if c.walk.done != done || len(c.out.Changes) < layers/2 {
 			t.Errorf("%d bytes of room: %d of %d pieces are kept, not %d; changes %v", room, c.walk.done, len(c.walk.pieces), done, c.out.Changes)
+		}
+	}
+}
+
+// TestFloatsOutOfOrder asks for the results of layers behind whose pieces the float network is already.
+func TestFloatsOutOfOrder(t *testing.T) {
+	started := func() *track {
+		c := newTrack(addedLayers(t, 3))
+		if err := c.start(t.Context(), func(l *layer) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	want, got := started(), started()
+	for k := range want.walk.pieces {
+		if err := want.float(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range slices.Backward(got.walk.pieces) {
+		if err := got.floats(t.Context(), []*piece{p}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, layers := range want.want {
+		if len(layers) != 3 || len(got.want[i]) != 3 {
+			t.Fatalf("sample %d: %d and %d layers", i, len(layers), len(got.want[i]))
+		}
+		for name, w := range layers {
+			near := func(a, b float32) bool { return math.Abs(float64(a-b)) < 1e-5 } // the network is cut elsewhere
+			if g := got.want[i][name]; !slices.Equal(g.shape, w.shape) || !slices.EqualFunc(g.x, w.x, near) || len(w.x) == 0 {
+				t.Fatalf("sample %d, %s: %v, want %v", i, name, head(g.x, 8), head(w.x, 8))
+			}
 		}
 	}
 }
