@@ -198,7 +198,7 @@ const observeStep = 64
 // looks is what is looked at besides the extremes of values.
 type looks struct {
 	hist     bool
-	channels map[string]*calib.Channels // filled, unless what an earlier run saw is taken from the journal
+	channels map[string]*calib.Channels // filled; the journal does not keep them, so nothing is taken from it then
 }
 
 // observe runs samples through the float network and returns what is seen of the named values and of its inputs. feed
@@ -217,7 +217,10 @@ func (q *quantization) observe(values []string, numbers []int, feed calib.Feed, 
 		return nil, err
 	}
 	step := observeStep
-	if kept == nil || look.channels != nil {
+	if look.channels != nil {
+		kept = nil
+	}
+	if kept == nil {
 		step = max(1, feed.N)
 	}
 	compile := sync.OnceValues(func() (*engine.Session, error) {

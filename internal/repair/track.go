@@ -205,8 +205,7 @@ func (c *track) float(ctx context.Context, k int) error {
 }
 
 // floats runs the part of the float network that ends with the layers of some pieces, and keeps elements of these if
-// they are wanted. Which values are watched, and where the network is cut, may change the last bits of what it yields: so
-// that is the same wherever work was taken up.
+// they are wanted. Where the network is cut may change the last bits of what it yields too: so the parts before them run in turn.
 func (c *track) floats(ctx context.Context, pieces []*piece, keep bool) error {
 	byValue := map[string]*layer{}
 	var watch []string
@@ -237,7 +236,8 @@ func (c *track) floats(ctx context.Context, pieces []*piece, keep bool) error {
 }
 
 // around returns the run of numbers below n around k when these are split, from the first on, into runs whose sizes add
-// up to no more than most.
+// up to no more than most. The last bits of what a network yields may depend on which values are watched: so what is watched
+// together must not depend on where work was taken up.
 func around(k, n, most int, size func(i int) int) (from, to int) {
 	for to <= k {
 		from = to
