@@ -28,7 +28,7 @@ func (lw *lowerer) bitsConv(n *node, s *intConv) {
 	st := &step{node: n, kernel: "b1b1 conv " + s.sizeText() + to.text(), macs: s.macs(n.out[0])}
 	io := lw.convIO(n, st, pixels{bits, 0, s.group * size})
 	ix := lw.indirect(&s.convShape, s.group*size)
-	cuts := lw.cuts(ws[0], io.im, float64(st.macs)*bitNanos, nil)
+	cuts := lw.cuts(st, ws[0], ix, io.im, float64(st.macs)*bitNanos, nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
@@ -70,7 +70,7 @@ func (lw *lowerer) bitsGemm(n *node, s *intGemm) {
 	bits, to := lw.packBits(n, w, x, s.k, 1, rows), s.store(make([]int32, s.n))
 	dst := lw.make(n.out[0], rowMajor)
 	st := &step{node: n, kernel: "b1b1 gemm" + to.text(), macs: int64(size) * int64(s.k), in: []*slot{bits}, out: []*slot{dst}}
-	cuts := lw.cuts(w, image{1, 0, size, rows}, float64(st.macs)*bitNanos, nil)
+	cuts := lw.cuts(st, w, nil, image{1, 0, size, rows}, float64(st.macs)*bitNanos, nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		w.Gemm(f.u8(bits), to.out(f, dst, 0, size, 0, s.n), cuts[part].Range)

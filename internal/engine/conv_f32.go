@@ -158,7 +158,7 @@ func (lw *lowerer) rowTapsF32(n *node, s *convSpec) {
 	})
 	st, io := lw.convStep(n, s, "f32 conv by rows "+sizeText(s.win), pixels{x, 0, c})
 	io.im.in = s.win.PaddedLen()
-	cuts := lw.cuts(w, io.im, float64(st.macs)*f32Nanos, &s.act)
+	cuts := lw.cuts(st, w, ix, io.im, float64(st.macs)*f32Nanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
@@ -180,7 +180,7 @@ func (lw *lowerer) denseF32(n *node, s *convSpec) {
 		ix = nil
 		io.merged()
 	}
-	cuts := lw.cuts(ws[0], io.im, float64(st.macs)*form.nanos, &s.act)
+	cuts := lw.cuts(st, ws[0], ix, io.im, float64(st.macs)*form.nanos, &s.act)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]

@@ -108,15 +108,15 @@ func (lw *lowerer) planesOfCodes(n *node, s *convShape) bool {
 		return false
 	}
 	x, y, macs := n.in[0], n.out[0], s.macs(n.out[0])
-	dense := lw.u8Work(macs) * 16 / float64(s.o)
-	each := u8Nanos
+	dense, each := float64(macs)*16/float64(s.o), u8Nanos
 	switch {
 	case lw.level >= kernel.AMX:
-		dense *= 0.7 // tiles lose less where columns are missing
+		dense *= 0.7 * u8NanosAMX // tiles lose less where columns are missing
 	case !lw.level.DotsBytes():
-		dense, each = dense*3*1.3, each*3
+		each *= 3
+		dense *= 1.3 * each
 	default:
-		dense *= 1.3
+		dense *= 1.3 * each
 	}
 	planes := float64(macs) * each * 1.2
 	if s.o == 1 {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 
 	"lowbit/internal/kernel"
@@ -27,6 +28,7 @@ type splitter interface {
 	Columns(panel int) (n0, n1 int)
 	K() int
 	Taps() int
+	Grain(*kernel.Indirect) int
 }
 
 // chunkBytes is how much a product stores before functions that its store lacks go over it: what a
@@ -41,11 +43,16 @@ func (im image) chunks(act *activation) int {
 	return im.out*4/chunkBytes + 1
 }
 
-// cuts divides a product of batch images that takes some nanoseconds and ends in act, which may be nil.
-func (lw *lowerer) cuts(w splitter, im image, nanos float64, act *activation) []cut {
-	ranges := lw.ranges(w, im, nanos/float64(im.batch), lw.partsFor(nanos, 1<<20)/im.batch)
+// cuts divides the product of st, of batch images, that takes some nanoseconds and ends in act, which may be nil. ix is
+// nil for matrices.
+func (lw *lowerer) cuts(st *step, w splitter, ix *kernel.Indirect, im image, nanos float64, act *activation) []cut {
+	size, grain := st.in[0].dtype.Bits()/8, w.Grain(ix)
+	weights, sides := float64(size*elements(w)), float64(size*im.in+st.out[0].dtype.Bits()/8*im.out)
+	least, again := lw.weightNanos()
+	nanos = max(nanos/float64(im.batch), least*weights)
+	ranges := lw.ranges(w, grain, im, nanos, again*weights, otherNanos*sides, lw.partsFor(nanos*float64(im.batch), 1<<20)/im.batch)
 	if chunks := im.chunks(act); chunks > len(ranges) {
-		ranges = rangesOfRows(w, im.rows, chunks)
+		ranges = rangesOfRows(w, grain, im.rows, chunks)
 	}
 	var list []cut
 	for i := range im.batch {
@@ -57,35 +64,51 @@ func (lw *lowerer) cuts(w splitter, im image, nanos float64, act *activation) []
 }
 
 const (
-	rowGrain   = 24  // rows that fill tiles of any height
 	cutNanos   = 400 // what each further part costs
 	mostApiece = 4   // parts of a product for each thread
 
-	// What a thread pays to read an element that it would not have to read alone: of the weights, which all
-	// read where the rows are cut, and of the left side, which another thread has written, where the panels are.
-	weightNanos = 0.03
-	otherNanos  = 0.1
+	// otherNanos is what is paid for a byte of either side where the panels are cut: another thread has written the left
+	// one, and reads what stands between the lines of the result.
+	otherNanos = 0.2
+
+	// shown is the share of that which products of one thread do not have; the rest they do not hide either.
+	shown = 1.0 / 6
 )
 
-// ranges cuts the product of one image by rows or by panels, whichever lets the last thread be done sooner.
-func (lw *lowerer) ranges(w splitter, im image, nanos float64, limit int) []kernel.Range {
-	best := rangesOfRows(w, im.rows, 1)
-	least := nanos
+// ranges cuts the product of one image by rows, a multiple of grain, or by panels, whichever lets the last thread be done
+// sooner. byRows and byPanels are what it takes to read all weights, and all of both sides, from elsewhere.
+func (lw *lowerer) ranges(w splitter, grain int, im image, nanos, byRows, byPanels float64, limit int) []kernel.Range {
+	best := rangesOfRows(w, grain, im.rows, 1)
+	least := math.Inf(1)
 	others := float64(lw.threads-1) / float64(lw.threads)
-	byRows := weightNanos * others * float64(columns(w)*w.K()*w.Taps())
-	byPanels := otherNanos * others * float64(im.in)
 	consider := func(list []kernel.Range, extra float64) {
-		t := nanos*longest(w, list, lw.threads)/float64(im.rows*columns(w)) + float64(len(list))*cutNanos/float64(lw.threads) + extra
-		if t < least {
-			best, least = list, t
+		t := nanos*longest(w, list, lw.threads)/float64(im.rows*columns(w)) + float64(len(list))*cutNanos/float64(lw.threads)
+		if t+shown*others*extra < nanos && t+others*extra < least {
+			best, least = list, t+others*extra
 		}
 	}
 	for parts := lw.threads; limit > 1 && parts <= lw.threads*mostApiece; parts += lw.threads {
-		consider(rangesOfRows(w, im.rows, parts), byRows)
+		consider(rangesOfRows(w, grain, im.rows, parts), byRows)
 		consider(rangesOfPanels(w, im.rows, parts), byPanels)
 	}
 	return best
 }
+
+// weightNanos tells of a byte of the weights the least time that a product takes, and what is paid for it where
+// the rows are cut, so that all threads read it. It depends on whether the weights of the model stay in a core's cache, or
+// near.
+func (lw *lowerer) weightNanos() (least, again float64) {
+	switch {
+	case lw.weights <= 4<<20:
+		return 0.015, 0.1
+	case lw.weights <= 32<<20:
+		return 0.03, 0.1
+	}
+	return 0.03, 0.18
+}
+
+// elements is the number of weights.
+func elements(w splitter) int { return columns(w) * w.K() * w.Taps() }
 
 func columns(w splitter) int {
 	_, n := w.Columns(w.Panels() - 1)
@@ -110,12 +133,12 @@ func longest(w splitter, list []kernel.Range, threads int) float64 {
 	return float64(slices.Max(load))
 }
 
-func rangesOfRows(w splitter, rows, parts int) []kernel.Range {
-	grains := (rows + rowGrain - 1) / rowGrain
+func rangesOfRows(w splitter, grain, rows, parts int) []kernel.Range {
+	grains := (rows + grain - 1) / grain
 	parts = max(1, min(parts, grains))
 	list := make([]kernel.Range, parts)
 	for i := range list {
-		list[i] = kernel.Range{M0: grains * i / parts * rowGrain, M1: min(rows, grains*(i+1)/parts*rowGrain), P1: w.Panels()}
+		list[i] = kernel.Range{M0: grains * i / parts * grain, M1: min(rows, grains*(i+1)/parts*grain), P1: w.Panels()}
 	}
 	return list
 }

@@ -106,7 +106,7 @@ func lowerDynamicGemm(lw *lowerer, n *node) bool {
 	im := image{1, n.in[0].elems(), size, size / s.n}
 	to := lw.dynamicOut(n, &s.dynamicScale, w.ColumnSums(), im, rowMajor)
 	st := to.step(n, "gemm", int64(size)*int64(s.k), x)
-	cuts, level := lw.cuts(w, im, lw.u8Work(st.macs), &s.act), lw.level
+	cuts, level := lw.cuts(st, w, nil, im, lw.u8Work(st.macs), &s.act), lw.level
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		w.Gemm(f.u8(x), s.k, to.out(f, 0, 0), cuts[part].Range)
@@ -145,15 +145,17 @@ func lowerDynamicConv(lw *lowerer, n *node) bool {
 	im, ix, level := imageOf(n.in[0], n.out[0]), lw.indirect(&s.convShape, s.win.Pitch), lw.level
 	to := lw.dynamicOut(n, &s.dynamicScale, sums, im, channelsLast)
 	st := to.step(n, "conv "+s.sizeText(), s.macs(n.out[0]), x)
-	cuts := lw.cuts(ws[0], im, lw.u8Work(st.macs), &s.act)
-	gemm, cols := s.pointwise(), s.inputs()
+	if s.pointwise() {
+		ix = nil
+	}
+	cuts, cols := lw.cuts(st, ws[0], ix, im, lw.u8Work(st.macs), &s.act), s.inputs()
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k, zero := cuts[part], f.u8(to.zero)[0]
 		in := f.u8(x)[k.image*im.in:][:im.in]
 		for g, w := range ws {
 			at := g * w.N()
-			if gemm {
+			if ix == nil {
 				w.Gemm(in[g*each:], cols, to.out(f, k.image, at), k.Range)
 			} else {
 				w.Conv(in[g*each:], zero, ix, to.out(f, k.image, at), k.Range)

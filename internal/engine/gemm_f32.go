@@ -23,8 +23,9 @@ func lowerGemm(lw *lowerer, n *node) bool {
 		}
 	}
 	dst := lw.make(n.out[0], rowMajor)
-	cuts, level := lw.cuts(w, im, float64(st.macs)*form.nanos, &s.act), lw.level
-	st.out, st.parts = []*slot{dst}, len(cuts)
+	st.out = []*slot{dst}
+	cuts, level := lw.cuts(st, w, nil, im, float64(st.macs)*form.nanos, &s.act), lw.level
+	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		out := &kernel.OutF32{C: f.f32(dst), Ldc: s.n, Bias: s.bias, Min: s.act.lo, Max: s.act.hi}
 		if add != nil {

@@ -8,14 +8,18 @@ import (
 // Nanoseconds of one integer multiply-add, roughly.
 const (
 	u8Nanos          = 0.0024
+	u8NanosWords     = 0.013 // where bytes are widened
 	u8NanosAMX       = 0.0014
 	u8DepthwiseNanos = 0.013
 )
 
 // u8Work is the time of integer multiply-adds, roughly.
 func (lw *lowerer) u8Work(macs int64) float64 {
-	if lw.level >= kernel.AMX {
+	switch {
+	case lw.level >= kernel.AMX:
 		return float64(macs) * u8NanosAMX
+	case !lw.level.DotsBytes():
+		return float64(macs) * u8NanosWords
 	}
 	return float64(macs) * u8Nanos
 }
@@ -145,7 +149,7 @@ func (lw *lowerer) rowTapsU8(n *node, s *intConv) {
 	st, io := lw.intConvStep(n, s, to, name+sizeText(s.win), pixels{x, 0, c})
 	io.im.in = s.win.PaddedLen()
 	ix := s.win.RowTaps()
-	cuts := lw.cuts(w, io.im, lw.u8Work(st.macs), nil)
+	cuts := lw.cuts(st, w, ix, io.im, lw.u8Work(st.macs), nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
@@ -170,7 +174,7 @@ func (lw *lowerer) denseU8(n *node, s *intConv) {
 		ix = nil
 		io.merged()
 	}
-	cuts := lw.cuts(ws[0], io.im, lw.u8Work(st.macs), nil)
+	cuts := lw.cuts(st, ws[0], ix, io.im, lw.u8Work(st.macs), nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		k := cuts[part]
@@ -269,7 +273,7 @@ func lowerIntGemm(lw *lowerer, n *node) bool {
 	im, to := image{1, n.in[0].elems(), size, size / s.n}, s.store(w.ColumnSums())
 	dst := lw.make(n.out[0], rowMajor)
 	st := &step{node: n, kernel: "u8s8 gemm" + to.text(), macs: int64(size) * int64(s.k), in: []*slot{x}, out: []*slot{dst}}
-	cuts := lw.cuts(w, im, lw.u8Work(st.macs), nil)
+	cuts := lw.cuts(st, w, nil, im, lw.u8Work(st.macs), nil)
 	st.parts = len(cuts)
 	st.run = func(f *frame, part int) error {
 		w.Gemm(f.u8(x), s.k, to.out(f, dst, 0, size, 0, s.n), cuts[part].Range)

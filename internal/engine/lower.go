@@ -20,6 +20,7 @@ type lowerer struct {
 	threads int
 	seed    uint64
 	memory  int64 // most bytes of values
+	weights int   // bytes of those of the model
 	packs   *packCache
 	crew    *crew // to pack weights with; nil: one thread
 

@@ -191,12 +191,22 @@ func (s *Session) compile(types map[string]graph.Type, override []string, runs [
 	if err := g.within(limit); err != nil {
 		return nil, err
 	}
-	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, memory: limit, packs: &s.packs, crew: s.crew, anyOrder: s.opt.AnyOrder, direct: s.opt.Direct}
+	lw := &lowerer{net: g, level: s.level, threads: s.opt.Threads, seed: s.opt.Seed, memory: limit, weights: g.weightBytes(), packs: &s.packs, crew: s.crew, anyOrder: s.opt.AnyOrder, direct: s.opt.Direct}
 	p, err := lw.lower()
 	if err == nil && int64(p.arena) > limit {
 		return nil, fault.Limitf("", "a run takes %d bytes for its values, more than the %d allowed", p.arena, limit)
 	}
 	return p, err
+}
+
+// weightBytes is the size of the constants of the model.
+func (g *net) weightBytes() (total int) {
+	for _, c := range g.model.Graph.Consts() {
+		if c.Tensor != nil {
+			total += len(c.Tensor.Raw)
+		}
+	}
+	return total
 }
 
 // defaultMemory is the most bytes for the values of one run where the options say nothing.

@@ -40,7 +40,7 @@ func (lw *lowerer) winogradF32(n *node, s *convSpec) {
 	rows, cols := win.TilesF32()
 	tiles := image{io.im.batch, io.im.in, io.im.out, rows * cols}
 	nanos := float64(st.macs) * winogradNanos
-	cuts := lw.cuts(w, tiles, nanos, nil)
+	cuts := lw.cuts(st, w, nil, tiles, nanos, nil)
 	if s.act.unstored() {
 		cuts = wholeLines(lw.rowCuts(tiles, cols, nanos, &s.act), w)
 	}

@@ -75,8 +75,9 @@ const filterNanos = 0.1 // of the transform of a pixel, for each channel
 // as in [lowerer.cuts].
 func (lw *lowerer) tileCuts(w *kernel.WinogradU8S8, im image, nanos float64, act *activation) []cut {
 	list := wholeLines(lw.rowCuts(im, 1, nanos, act), w)
-	again := weightNanos * float64(columns(w)*w.K()*w.Taps())
-	if parts := min(lw.threads, len(list)/im.batch, w.Panels()); parts > 1 && again > (otherNanos+filterNanos)*float64(im.in) {
+	_, again := lw.weightNanos()
+	again *= float64(elements(w))
+	if parts := min(lw.threads, len(list)/im.batch, w.Panels()); parts > 1 && again > otherNanos*float64(im.in+im.out)+filterNanos*float64(im.in) {
 		list = list[:0]
 		for i := range im.batch {
 			for _, r := range rangesOfPanels(w, im.rows, parts) {

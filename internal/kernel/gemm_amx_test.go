@@ -171,6 +171,40 @@ func checkInsideU8S8(t *testing.T, l Level, r *rand.Rand, c, n int) {
 	}, fmt.Sprintf("%+v", w))
 }
 
+// TestGrain cuts images where Grain says: what begins there comes in groups as long as at the start.
+func TestGrain(t *testing.T) {
+	withTiles(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(35, 36))
+		for _, ow := range []int{14, 28, 31, 56} {
+			w := Window{H: 58, W: ow + 2, Pitch: 64, KH: 3, KW: 3, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, OH: 56, OW: ow}
+			p, ix := AMX.PackU8S8(randS8(r, 64*9*64), 64, 64, 9, Order{N: 9 * 64, Tap: 64, K: 1}), w.Indirect()
+			x := randU8(r, w.H*w.W*w.Pitch+4096)
+			from := func(m int) int {
+				s := new(scratch)
+				l := newLeft(s, &p.shape, &rows[uint8]{x: x, ix: ix, k: 64, taps: 9})
+				l.most = pairTiles
+				l.take(m, w.OH*w.OW, 8)
+				return s.amx.groups
+			}
+			if n := from(0); n < 8 {
+				t.Fatalf("rows of %d come in groups of %d", ow, n)
+			}
+			for line := 1; line < 20; line++ {
+				if got, want := from(line*p.Grain(ix)), from(0); got != want {
+					t.Errorf("rows of %d from line %d on come in groups of %d, not %d", ow, line, got, want)
+				}
+			}
+			if got := p.Grain(nil); got%tileHeight != 0 {
+				t.Errorf("matrices are cut at multiples of %d", got)
+			}
+		}
+	})
+	f := AVX512.PackF32(make([]float32, 64), 8, 8, 1, Order{N: 8, K: 1})
+	if got := f.Grain(nil); got != rowGrain {
+		t.Errorf("vectors are cut at multiples of %d", got)
+	}
+}
+
 func TestBF16AMX(t *testing.T) {
 	withTiles(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(33, 34))

@@ -16,6 +16,9 @@ func (b *winogradBlock) transformFast(*winogradInArgs) bool { return false }
 
 func (b *winogradBlock) gatherFast(*winogradOutArgs, int) bool { return false }
 
+// Grain is the number of rows that cuts of an output are to be multiples of.
+func (s *shape) Grain(*Indirect) int { return rowGrain }
+
 func (p *PackedU8S8) pack(w []int8, o Order) { p.packGeneric(w, o) }
 
 func (p *PackedU8S8) runFast(rows[uint8], uint8, *OutU8S8, Range) bool { return false }

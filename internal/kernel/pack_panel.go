@@ -56,7 +56,7 @@ func (s *shape) Columns(p int) (n0, n1 int) { return s.panels[p].n0, s.panels[p]
 // All is the whole output of m rows.
 func (s *shape) All(m int) Range { return Range{0, m, 0, len(s.panels)} }
 
-// rowGrain is a multiple of every tile height, so that cuts there waste no
+// rowGrain is a multiple of the heights of all tiles but AMX's, so that cuts there waste no
 // part of a tile.
 const rowGrain = 24
 
@@ -74,10 +74,11 @@ func (s *shape) Split(m, parts int) []Range {
 }
 
 func (s *shape) splitRows(m, parts int) []Range {
-	grains := (m + rowGrain - 1) / rowGrain
+	grain := s.Grain(nil)
+	grains := (m + grain - 1) / grain
 	r := make([]Range, min(parts, grains))
 	for i := range r {
-		r[i] = Range{grains * i / len(r) * rowGrain, min(m, grains*(i+1)/len(r)*rowGrain), 0, len(s.panels)}
+		r[i] = Range{grains * i / len(r) * grain, min(m, grains*(i+1)/len(r)*grain), 0, len(s.panels)}
 	}
 	return r
 }
