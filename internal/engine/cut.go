@@ -28,7 +28,8 @@ type splitter interface {
 	Columns(panel int) (n0, n1 int)
 	K() int
 	Taps() int
-	Grain(*kernel.Indirect) int
+	ByRows(ix *kernel.Indirect, m, parts int) []kernel.Range
+	ByPanels(m, parts int) []kernel.Range
 }
 
 // chunkBytes is how much a product stores before functions that its store lacks go over it: what a
@@ -46,13 +47,13 @@ func (im image) chunks(act *activation) int {
 // cuts divides the product of st, of batch images, that takes some nanoseconds and ends in act, which may be nil. ix is
 // nil for matrices.
 func (lw *lowerer) cuts(st *step, w splitter, ix *kernel.Indirect, im image, nanos float64, act *activation) []cut {
-	size, grain := st.in[0].dtype.Bits()/8, w.Grain(ix)
+	size := st.in[0].dtype.Bits() / 8
 	weights, sides := float64(size*elements(w)), float64(size*im.in+st.out[0].dtype.Bits()/8*im.out)
 	least, again := lw.weightNanos()
 	nanos = max(nanos/float64(im.batch), least*weights)
-	ranges := lw.ranges(w, grain, im, nanos, again*weights, otherNanos*sides, lw.partsFor(nanos*float64(im.batch), 1<<20)/im.batch)
+	ranges := lw.ranges(w, ix, im, nanos, again*weights, otherNanos*sides, lw.partsFor(nanos*float64(im.batch), 1<<20)/im.batch)
 	if chunks := im.chunks(act); chunks > len(ranges) {
-		ranges = rangesOfRows(w, grain, im.rows, chunks)
+		ranges = w.ByRows(ix, im.rows, chunks)
 	}
 	var list []cut
 	for i := range im.batch {
@@ -71,14 +72,14 @@ const (
 	// one, and reads what stands between the lines of the result.
 	otherNanos = 0.2
 
-	// shown is the share of that which products of one thread do not have; the rest they do not hide either.
+	// shown is how much of such costs counts where a product is held against its uncut form: they rank cuts, but
+	// most of them hides behind the arithmetic.
 	shown = 1.0 / 6
 )
 
-// ranges cuts the product of one image by rows, a multiple of grain, or by panels, whichever lets the last thread be done
-// sooner. byRows and byPanels are what it takes to read all weights, and all of both sides, from elsewhere.
-func (lw *lowerer) ranges(w splitter, grain int, im image, nanos, byRows, byPanels float64, limit int) []kernel.Range {
-	best := rangesOfRows(w, grain, im.rows, 1)
+// ranges cuts the product of one image by rows or by panels, whichever lets the last thread be done sooner. byRows and byPanels are what it takes to read all weights, and all of both sides, from elsewhere.
+func (lw *lowerer) ranges(w splitter, ix *kernel.Indirect, im image, nanos, byRows, byPanels float64, limit int) []kernel.Range {
+	best := w.ByRows(ix, im.rows, 1)
 	least := math.Inf(1)
 	others := float64(lw.threads-1) / float64(lw.threads)
 	consider := func(list []kernel.Range, extra float64) {
@@ -88,8 +89,8 @@ func (lw *lowerer) ranges(w splitter, grain int, im image, nanos, byRows, byPane
 		}
 	}
 	for parts := lw.threads; limit > 1 && parts <= lw.threads*mostApiece; parts += lw.threads {
-		consider(rangesOfRows(w, grain, im.rows, parts), byRows)
-		consider(rangesOfPanels(w, im.rows, parts), byPanels)
+		consider(w.ByRows(ix, im.rows, parts), byRows)
+		consider(w.ByPanels(im.rows, parts), byPanels)
 	}
 	return best
 }
@@ -131,25 +132,6 @@ func longest(w splitter, list []kernel.Range, threads int) float64 {
 		load[free] += (r.M1 - r.M0) * (n1 - n0)
 	}
 	return float64(slices.Max(load))
-}
-
-func rangesOfRows(w splitter, grain, rows, parts int) []kernel.Range {
-	grains := (rows + grain - 1) / grain
-	parts = max(1, min(parts, grains))
-	list := make([]kernel.Range, parts)
-	for i := range list {
-		list[i] = kernel.Range{M0: grains * i / parts * grain, M1: min(rows, grains*(i+1)/parts*grain), P1: w.Panels()}
-	}
-	return list
-}
-
-func rangesOfPanels(w splitter, rows, parts int) []kernel.Range {
-	parts = min(parts, w.Panels())
-	list := make([]kernel.Range, parts)
-	for i := range list {
-		list[i] = kernel.Range{M1: rows, P0: w.Panels() * i / parts, P1: w.Panels() * (i + 1) / parts}
-	}
-	return list
 }
 
 // rowCuts divides work on the rows of batch images, in whole steps of grain; act as in [lowerer.cuts].

@@ -146,6 +146,7 @@ func (lw *lowerer) convIO(n *node, st *step, x pixels) *convIO {
 	b := in.shape[0]
 	rows := out.elems() / b / out.shape[1]
 	io := &convIO{x: x}
+	st.in = append(st.in, x.slot)
 	if len(n.in) > 1 {
 		io.add = lw.use(n.in[1], channelsLast)
 		st.in = append(st.in, io.add)
@@ -155,7 +156,7 @@ func (lw *lowerer) convIO(n *node, st *step, x pixels) *convIO {
 		st.over = io.add // sums of bfloat16 are stored before they are complete
 	}
 	io.im = image{b, tensor.Elements(in.shape[2:]) * x.pitch, rows * io.y.pitch, rows}
-	st.in, st.out = append(st.in, x.slot), append(st.out, io.y.slot)
+	st.out = append(st.out, io.y.slot)
 	return io
 }
 

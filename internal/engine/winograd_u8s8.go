@@ -80,7 +80,7 @@ func (lw *lowerer) tileCuts(w *kernel.WinogradU8S8, im image, nanos float64, act
 	if parts := min(lw.threads, len(list)/im.batch, w.Panels()); parts > 1 && again > otherNanos*float64(im.in+im.out)+filterNanos*float64(im.in) {
 		list = list[:0]
 		for i := range im.batch {
-			for _, r := range rangesOfPanels(w, im.rows, parts) {
+			for _, r := range w.ByPanels(im.rows, parts) {
 				list = append(list, cut{i, r})
 			}
 		}

@@ -193,10 +193,10 @@ func blockRows(m, rowBytes, right int) int {
 	return (grains + blocks - 1) / blocks * rowGrain
 }
 
-// Grain is the number of rows that cuts of an output are to be multiples of, so that tiles are filled: pairs of those of
+// grain is the number of rows that cuts of an output are multiples of, so that tiles are filled: pairs of those of
 // AMX; where they read the pixels of ix, which is nil for a matrix, rows of these: what begins elsewhere does not come
 // in groups.
-func (s *shape) Grain(ix *Indirect) int {
+func (s *shape) grain(ix *Indirect) int {
 	switch {
 	case s.steps == 0 && s.lanes == 8:
 		return rowGrain / 2 // six rows at most

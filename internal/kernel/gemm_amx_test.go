@@ -171,8 +171,8 @@ func checkInsideU8S8(t *testing.T, l Level, r *rand.Rand, c, n int) {
 	}, fmt.Sprintf("%+v", w))
 }
 
-// TestGrain cuts images where Grain says: what begins there comes in groups as long as at the start.
-func TestGrain(t *testing.T) {
+// TestByRowsAMX: what begins where images are cut comes in groups as long as at the start.
+func TestByRowsAMX(t *testing.T) {
 	withTiles(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(35, 36))
 		for _, ow := range []int{14, 28, 31, 56} {
@@ -183,26 +183,22 @@ func TestGrain(t *testing.T) {
 				s := new(scratch)
 				l := newLeft(s, &p.shape, &rows[uint8]{x: x, ix: ix, k: 64, taps: 9})
 				l.most = pairTiles
-				l.take(m, w.OH*w.OW, 8)
+				l.take(m, w.OH*w.OW, 4)
 				return s.amx.groups
 			}
-			if n := from(0); n < 8 {
-				t.Fatalf("rows of %d come in groups of %d", ow, n)
+			want := from(0)
+			if want < 4 {
+				t.Fatalf("rows of %d come in groups of %d", ow, want)
 			}
-			for line := 1; line < 20; line++ {
-				if got, want := from(line*p.Grain(ix)), from(0); got != want {
-					t.Errorf("rows of %d from line %d on come in groups of %d, not %d", ow, line, got, want)
+			for parts := 2; parts < 5; parts++ {
+				for _, part := range p.ByRows(ix, w.OH*w.OW, parts) {
+					if got := from(part.M0); got != want {
+						t.Errorf("rows of %d from %d on come in groups of %d, not %d", ow, part.M0, got, want)
+					}
 				}
-			}
-			if got := p.Grain(nil); got%tileHeight != 0 {
-				t.Errorf("matrices are cut at multiples of %d", got)
 			}
 		}
 	})
-	f := AVX512.PackF32(make([]float32, 64), 8, 8, 1, Order{N: 8, K: 1})
-	if got := f.Grain(nil); got != rowGrain {
-		t.Errorf("vectors are cut at multiples of %d", got)
-	}
 }
 
 func TestBF16AMX(t *testing.T) {

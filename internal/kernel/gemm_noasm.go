@@ -16,8 +16,7 @@ func (b *winogradBlock) transformFast(*winogradInArgs) bool { return false }
 
 func (b *winogradBlock) gatherFast(*winogradOutArgs, int) bool { return false }
 
-// Grain is the number of rows that cuts of an output are to be multiples of.
-func (s *shape) Grain(*Indirect) int { return rowGrain }
+func (s *shape) grain(*Indirect) int { return rowGrain }
 
 func (p *PackedU8S8) pack(w []int8, o Order) { p.packGeneric(w, o) }
 

@@ -398,3 +398,26 @@ func TestSplit(t *testing.T) {
 		}
 	})
 }
+
+// TestByRows cuts outputs of all heights: each row is in one range, and none is empty.
+func TestByRows(t *testing.T) {
+	for _, l := range Levels() {
+		f, u := l.PackF32(make([]float32, 100*8), 100, 8, 1, Order{N: 1, K: 100}), l.PackU8S8(make([]int8, 100*64), 100, 64, 1, Order{N: 1, K: 100})
+		for m := 1; m < 200; m++ {
+			for parts := 1; parts < 7; parts++ {
+				for _, list := range [][]Range{f.ByRows(nil, m, parts), u.ByRows(nil, m, parts)} {
+					next := 0
+					for _, r := range list {
+						if r.M0 != next || r.M1 <= r.M0 || r.P0 != 0 {
+							t.Fatalf("%v: %d rows in %d parts: %v", l, m, parts, list)
+						}
+						next = r.M1
+					}
+					if next != m || len(list) > parts {
+						t.Fatalf("%v: %d rows in %d parts: %v", l, m, parts, list)
+					}
+				}
+			}
+		}
+	}
+}

@@ -66,24 +66,27 @@ func (s *shape) Split(m, parts int) []Range {
 	if parts <= 1 || m <= 0 || s.n == 0 {
 		return []Range{s.All(m)}
 	}
-	byRows, byPanels := s.splitRows(m, parts), s.splitPanels(m, parts)
+	byRows, byPanels := s.ByRows(nil, m, parts), s.ByPanels(m, parts)
 	if s.largest(byRows) <= s.largest(byPanels) {
 		return byRows
 	}
 	return byPanels
 }
 
-func (s *shape) splitRows(m, parts int) []Range {
-	grain := s.Grain(nil)
+// ByRows cuts an output of m rows into at most parts ranges of all panels, where the tiles of a product with the
+// pixels of ix, or with a matrix if it is nil, begin.
+func (s *shape) ByRows(ix *Indirect, m, parts int) []Range {
+	grain := s.grain(ix)
 	grains := (m + grain - 1) / grain
-	r := make([]Range, min(parts, grains))
+	r := make([]Range, max(1, min(parts, grains)))
 	for i := range r {
 		r[i] = Range{grains * i / len(r) * grain, min(m, grains*(i+1)/len(r)*grain), 0, len(s.panels)}
 	}
 	return r
 }
 
-func (s *shape) splitPanels(m, parts int) []Range {
+// ByPanels cuts an output of m rows into at most parts ranges of all rows.
+func (s *shape) ByPanels(m, parts int) []Range {
 	r := make([]Range, min(parts, len(s.panels)))
 	for i := range r {
 		r[i] = Range{0, m, len(s.panels) * i / len(r), len(s.panels) * (i + 1) / len(r)}
