@@ -82,9 +82,12 @@ func CollectChannels(ctx context.Context, r Runner, feed Feed, axes map[string]i
 		for _, value := range slices.Sorted(maps.Keys(in)) {
 			watch(value, in[value])
 		}
-		if _, err := r.RunWatch(ctx, in, watch); err != nil {
+		out, err := r.RunWatch(ctx, in, watch)
+		if err != nil {
 			return fault.At("sample "+name, err)
 		}
+		tensor.Recycle(out)
+		tensor.Recycle(in)
 		mu.Lock()
 		defer mu.Unlock()
 		done++
@@ -141,14 +144,41 @@ const (
 	columnsDeep = 32  // so many are added in float32
 )
 
+// A columnScratch is what columnsOf works in.
+type columnScratch struct {
+	lo, hi, part, parts, own []float32
+	sum, square              []float64
+}
+
+var columnSums = sync.Pool{New: func() any { return &columnScratch{} }}
+
+// grow makes room for rows of so many elements in n columns, and clears the sums.
+func (s *columnScratch) grow(wide, n int) {
+	if len(s.lo) < wide {
+		for _, x := range []*[]float32{&s.lo, &s.hi, &s.part, &s.parts, &s.own} {
+			*x = make([]float32, wide)
+		}
+	}
+	if len(s.sum) < n {
+		s.sum, s.square = make([]float64, n), make([]float64, n)
+	}
+	clear(s.part[:wide])
+	clear(s.parts[:wide])
+	clear(s.sum[:n])
+	clear(s.square[:n])
+}
+
 // columnsOf sums up the columns of a matrix of n columns, several rows at a time. It returns false where
 // one holds NaN, which extremes pass over.
 func columnsOf(l kernel.Level, x []float32, n int) (r channelSample, ok bool) {
 	wide := max(1, columnsWide/n) * n
 	wide = min(wide, len(x))
-	lo, hi := slices.Clone(x[:wide]), slices.Clone(x[:wide])
-	part, parts, own := make([]float32, wide), make([]float32, wide), make([]float32, wide)
-	sum, square := make([]float64, n), make([]float64, n)
+	s := columnSums.Get().(*columnScratch)
+	defer columnSums.Put(s)
+	s.grow(wide, n)
+	lo, hi, part, parts, own, sum, square := s.lo[:wide], s.hi[:wide], s.part[:wide], s.parts[:wide], s.own[:wide], s.sum[:n], s.square[:n]
+	copy(lo, x)
+	copy(hi, x)
 	flush := func() {
 		for i := 0; i < wide; i += n {
 			a, b := part[i:][:n], parts[i:][:n]
@@ -173,7 +203,7 @@ func columnsOf(l kernel.Level, x []float32, n int) (r channelSample, ok bool) {
 		}
 	}
 	flush()
-	r.min, r.max = lo[:n:n], hi[:n:n]
+	r.min, r.max = slices.Clone(lo[:n]), slices.Clone(hi[:n])
 	for i := n; i < wide; i += n {
 		l.Binary(kernel.Min, r.min, r.min, lo[i:][:n])
 		l.Binary(kernel.Max, r.max, r.max, hi[i:][:n])

@@ -67,6 +67,8 @@ func (shows) RunWatch(_ context.Context, in map[string]*tensor.Tensor, watch fun
 	return nil, nil
 }
 
+func (shows) Close() {}
+
 // TestCollectSeesChannels looks at channels in the same pass as at the rest, and as in a pass of their own.
 func TestCollectSeesChannels(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))

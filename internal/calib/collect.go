@@ -14,16 +14,19 @@ import (
 
 // A Runner evaluates a network and shows the values it was built to show.
 type Runner interface {
+	// RunWatch returns results that are the caller's own.
 	RunWatch(ctx context.Context, in map[string]*tensor.Tensor, watch func(value string, t *tensor.Tensor)) (map[string]*tensor.Tensor, error)
+	Close()
 }
 
-// A Feed gives the inputs of sample i of n. It may be called from several goroutines.
+// A Feed gives the inputs of sample i of n, which are recycled afterwards. It may be called from several goroutines.
 type Feed struct {
 	N      int
 	Sample func(i int) (in map[string]*tensor.Tensor, name string, err error)
 }
 
-// Inputs make what one sample feeds to a network, at each call. What they make is not changed.
+// Inputs make what one sample feeds to a network, at each call. What they make is not changed; who is done with it may
+// recycle it ([tensor.Recycle]).
 type Inputs func() map[string]*tensor.Tensor
 
 // FeedOf gives the samples of a list.
@@ -184,8 +187,11 @@ func (c *collector) sample(ctx context.Context, stats *table, i int) (err error)
 			c.opt.Channels[value].add(c.opt.Level, i, t)
 		}
 	}
-	if _, err := c.r.RunWatch(ctx, in, watch); err != nil {
+	out, err := c.r.RunWatch(ctx, in, watch)
+	if err != nil {
 		return fault.At(fmt.Sprintf("sample %s", name), err)
 	}
+	tensor.Recycle(out)
+	tensor.Recycle(in)
 	return nil
 }

@@ -292,6 +292,8 @@ func (d doubler) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, wat
 	return nil, nil
 }
 
+func (doubler) Close() {}
+
 func feedOf(n int) Feed {
 	return Feed{N: n, Sample: func(i int) (map[string]*tensor.Tensor, string, error) {
 		x := make([]float32, 100)

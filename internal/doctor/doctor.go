@@ -270,6 +270,7 @@ func (e *exam) run(ctx context.Context, m *graph.Model, each func(i int, out map
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	return calib.Each(ctx, len(e.few), e.Threads, func(ctx context.Context, i int) error {
 		out, err := r.RunWatch(ctx, e.few[i](), func(string, *tensor.Tensor) {})
 		if err == nil {

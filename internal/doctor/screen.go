@@ -39,10 +39,12 @@ func (e *exam) screen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	whole, err := e.Compile(e.m, slices.Sorted(maps.Keys(p.results)))
 	if err != nil {
 		return err
 	}
+	defer whole.Close()
 	shots, err := e.shoot(ctx, p, r, whole)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"os"
@@ -102,5 +103,48 @@ func within(t *testing.T, name string, got, want *tensor.Tensor, rtol, atol floa
 	}
 	if bad > 0 {
 		t.Errorf("%s: %d of %d elements differ, by up to %g where the largest is %g", name, bad, len(w), worst, top)
+	}
+}
+
+// TestDirtyMemory runs every test model in new memory and in what others left, which must not show.
+func TestDirtyMemory(t *testing.T) {
+	root := testdata.Dir(t, "models")
+	dirs, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range dirs {
+		if !d.IsDir() {
+			continue
+		}
+		t.Run(d.Name(), func(t *testing.T) {
+			dir := filepath.Join(root, d.Name())
+			m, in := openModel(t, dir), arrays(t, filepath.Join(dir, "input.npz"))
+			var want map[string]*tensor.Tensor
+			for round := range 3 {
+				s, err := Compile(m, Options{Threads: 2})
+				if err != nil {
+					t.Fatal(err)
+				}
+				out, err := s.Run(context.Background(), in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Close()
+				if round == 0 {
+					want = out
+				}
+				for name, x := range out {
+					if !bytes.Equal(x.Raw, want[name].Raw) {
+						t.Errorf("output %q is another in round %d", name, round)
+					}
+				}
+				for n := 4 << 10; n < 4<<20; n += n / 8 {
+					b := tensor.ScratchBytes(n, 1)
+					soil(b)
+					tensor.RecycleBytes(b)
+				}
+			}
+		})
 	}
 }

@@ -67,6 +67,9 @@ type frame struct {
 // keptFrames is how many unused frames a program keeps.
 const keptFrames = 4
 
+// arenaRoom is how many times too large the memory that another session left may be for a frame.
+const arenaRoom = 4
+
 func (p *program) frame() *frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,7 +78,7 @@ func (p *program) frame() *frame {
 		p.free = p.free[:n-1]
 		return f
 	}
-	f := &frame{prog: p, vals: make([]*tensor.Tensor, len(p.slots)), arena: tensor.Aligned[byte](p.arena), packs: make([]any, p.packed)}
+	f := &frame{prog: p, vals: make([]*tensor.Tensor, len(p.slots)), arena: tensor.ScratchBytes(p.arena, arenaRoom), packs: make([]any, p.packed)}
 	for _, s := range p.slots {
 		switch s.root.place {
 		case inArena:
@@ -103,6 +106,16 @@ func (p *program) recycle(f *frame) {
 	}
 }
 
+// close recycles the memory of frames that no run uses.
+func (p *program) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.free {
+		tensor.RecycleBytes(f.arena)
+	}
+	p.free = nil
+}
+
 // bind sets the tensor of a root slot and of its views.
 func (f *frame) bind(s *slot, t *tensor.Tensor) {
 	f.vals[s.id] = t
@@ -116,16 +129,16 @@ func (f *frame) bind(s *slot, t *tensor.Tensor) {
 func (f *frame) output(name string, s *slot, in map[string]*tensor.Tensor) *tensor.Tensor {
 	t := f.into[name]
 	if t == nil || t.Kind != tensor.Dense || t.DType != s.dtype || !sameShape(t.Shape, s.shape) || len(t.Raw) == 0 || len(t.Raw) != s.dtype.ByteLen(t.Len()) || begin(t.Raw)%outputAlign != 0 {
-		return tensor.New(s.dtype, s.shape...)
+		return tensor.Scratch(s.dtype, s.shape...)
 	}
 	for _, u := range in {
 		if overlap(t.Raw, u) {
-			return tensor.New(s.dtype, s.shape...)
+			return tensor.Scratch(s.dtype, s.shape...)
 		}
 	}
 	for other, u := range f.into {
 		if other != name && overlap(t.Raw, u) {
-			return tensor.New(s.dtype, s.shape...)
+			return tensor.Scratch(s.dtype, s.shape...)
 		}
 	}
 	return &tensor.Tensor{DType: s.dtype, Shape: t.Shape, Raw: t.Raw}

@@ -443,10 +443,18 @@ func (s *step) describe() StepTime {
 	return t
 }
 
-// Close ends the session's threads; later runs work on the caller's alone. A session that is not closed ends them when it is
-// collected.
+// Close ends the session's threads and leaves the memory of its runs to other sessions; later runs work on the caller's
+// thread alone. A session that is not closed ends them when it is collected.
 func (s *Session) Close() {
-	if s != nil && s.crew != nil {
-		s.crew.close()
+	if s == nil || s.crew == nil {
+		return
+	}
+	s.crew.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.programs {
+		if k.made {
+			k.prog.close()
+		}
 	}
 }

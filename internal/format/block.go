@@ -244,11 +244,34 @@ func (b Block) runs(shape []int, count int, f func(at, n int, own owner)) {
 // QuantizeTensor writes a float32 tensor in format f with the parameters of each block and
 // returns the codes, one for each element, of f's element type and the same shape.
 func (f *Format) QuantizeTensor(t *tensor.Tensor, b Block, p []Params) (*tensor.Tensor, error) {
-	codes, err := f.QuantizeCodes(t, b, p)
-	if err != nil {
+	if !f.bytes() {
+		codes, err := f.QuantizeCodes(t, b, p)
+		if err != nil {
+			return nil, err
+		}
+		return f.CodeTensor(codes, t.Shape)
+	}
+	if err := b.fits(t, p); err != nil {
 		return nil, err
 	}
-	return f.CodeTensor(codes, t.Shape)
+	x, p := tensor.Of[float32](t), f.Settle(p)
+	codes := tensor.New(f.Elem, t.Shape...)
+	b.runs(t.Shape, len(x), func(at, n int, own owner) {
+		run, x := codes.Raw[at:at+n], x[at:at+n]
+		if own.step == 0 && n >= leastBytes {
+			f.encodeNarrow(run, x, p[own.first])
+			return
+		}
+		for i, v := range x {
+			run[i] = byte(f.gridCode(v, p[own.of(i)]))
+		}
+	})
+	return codes, nil
+}
+
+// bytes says whether the codes are whole numbers that a tensor holds as a byte each.
+func (f *Format) bytes() bool {
+	return f.grid() && (f.Elem == tensor.Int8 || f.Elem == tensor.Uint8)
 }
 
 // fits says why a tensor cannot be written with some parameters in blocks of b, nil where it can.
@@ -371,11 +394,16 @@ func (f *Format) TensorCodes(t *tensor.Tensor) ([]int32, error) {
 
 // DequantizeTensor is the inverse of QuantizeTensor.
 func (f *Format) DequantizeTensor(codes *tensor.Tensor, b Block, p []Params) (*tensor.Tensor, error) {
+	y := tensor.New(tensor.Float32, codes.Shape...)
+	if f.bytes() && codes.DType == f.Elem {
+		x, p := tensor.Of[float32](y), f.Settle(p)
+		b.runs(codes.Shape, len(x), func(at, n int, own owner) { f.decodeNarrow(x[at:at+n], codes.Raw[at:at+n], p, own) })
+		return y, nil
+	}
 	list, err := f.TensorCodes(codes)
 	if err != nil {
 		return nil, err
 	}
-	y := tensor.New(tensor.Float32, codes.Shape...)
 	f.DecodeBlocks(tensor.Of[float32](y), codes.Shape, list, b, f.Settle(p))
 	return y, nil
 }

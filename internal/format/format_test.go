@@ -354,3 +354,45 @@ func TestParts(t *testing.T) {
 		t.Error("no format has parts")
 	}
 }
+
+// TestNarrowCodes holds codes that are made as bytes, and what they mean, against those of a number each.
+func TestNarrowCodes(t *testing.T) {
+	x := tensor.Float32s(gaussian(3*70*40), 3, 70, 40)
+	for i, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e30, -1e30, 0, math.Copysign(0, -1)} {
+		tensor.Of[float32](x)[i*1000+3] = float32(v)
+	}
+	for _, f := range All {
+		for _, b := range []Block{{}, {Kind: Channel, Axis: 0}, {Kind: Channel, Axis: 2}, {Kind: Group, Axis: 2, Size: 32}, {Kind: Group, Axis: 1, Size: 16}} {
+			p := make([]Params, tensor.Elements(b.ParamShape(x.Shape)))
+			for i := range p {
+				if p[i].Scale = 0.01 * float32(1+i%7); f.Zero {
+					p[i].Zero = int32(f.Hi) / int32(1+i%3)
+				}
+			}
+			list, err := f.QuantizeCodes(x, b, p)
+			if err != nil {
+				t.Fatal(f.Name, b, err)
+			}
+			want, err := f.CodeTensor(list, x.Shape)
+			if err != nil {
+				t.Fatal(f.Name, b, err)
+			}
+			got, err := f.QuantizeTensor(x, b, p)
+			if err != nil || !slices.Equal(got.Raw, want.Raw) || got.DType != want.DType {
+				t.Errorf("%s by %s: other codes, %v", f.Name, b, err)
+				continue
+			}
+			y := make([]float32, x.Len())
+			f.DecodeBlocks(y, x.Shape, list, b, f.Settle(p))
+			back, err := f.DequantizeTensor(got, b, p)
+			if err != nil {
+				t.Fatal(f.Name, b, err)
+			}
+			for i, v := range tensor.Of[float32](back) {
+				if math.Float32bits(v) != math.Float32bits(y[i]) {
+					t.Fatalf("%s by %s: element %d is %v, not %v", f.Name, b, i, v, y[i])
+				}
+			}
+		}
+	}
+}

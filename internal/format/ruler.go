@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"lowbit/internal/kernel"
 	"lowbit/internal/tensor"
@@ -180,12 +181,75 @@ var level, _ = kernel.Best() // an error shows where networks are compiled
 // leastBytes is how many values it takes for the kernels to gain.
 const leastBytes = 32
 
-// encodeBytes is encodeGrid by kernels, whose codes saturate at the ends of a byte first.
+// narrowRun is how many codes are made as bytes at a time where wider ones are wanted.
+const narrowRun = 1024
+
+var narrow = sync.Pool{New: func() any { return new([narrowRun]byte) }}
+
+// encodeBytes is encodeGrid by kernels.
 func (f *Format) encodeBytes(codes []int32, x []float32, p Params) {
+	buf := narrow.Get().(*[narrowRun]byte)
+	defer narrow.Put(buf)
+	for len(x) > 0 {
+		part := buf[:min(narrowRun, len(x))]
+		f.encodeNarrow(part, x[:len(part)], p)
+		if f.Lo < 0 {
+			for i, c := range part {
+				codes[i] = int32(int8(c))
+			}
+		} else {
+			for i, c := range part {
+				codes[i] = int32(c)
+			}
+		}
+		codes, x = codes[len(part):], x[len(part):]
+	}
+}
+
+// encodeNarrow writes codes of eight bits or fewer as a byte each. Those of kernels saturate at the ends of a byte first.
+func (f *Format) encodeNarrow(codes []byte, x []float32, p Params) {
 	if f.Lo < 0 {
-		encodeBy(f, kernel.Level.QuantizeS8, codes, x, p)
+		codes := asInt8(codes)
+		level.QuantizeS8(codes, x, p.Scale, int8(p.Zero))
+		saturate(codes, x, int8(f.Lo), int8(f.Hi), int8(p.Zero))
 	} else {
-		encodeBy(f, kernel.Level.QuantizeU8, codes, x, p)
+		level.QuantizeU8(codes, x, p.Scale, uint8(p.Zero))
+		saturate(codes, x, uint8(f.Lo), uint8(f.Hi), uint8(p.Zero))
+	}
+}
+
+// asInt8 returns bytes as numbers with a sign.
+func asInt8(b []byte) []int8 {
+	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
+}
+
+// decodeNarrow is decodeRun of codes of a byte each.
+func (f *Format) decodeNarrow(x []float32, codes []byte, p []Params, own owner) {
+	one := p[own.first]
+	switch {
+	case own.step == 0 && f.Lo < 0 && one.Zero == int32(int8(one.Zero)):
+		level.DequantizeS8(x, asInt8(codes), one.Scale, int8(one.Zero))
+	case own.step == 0 && f.Lo >= 0 && one.Zero == int32(uint8(one.Zero)):
+		level.DequantizeU8(x, codes, one.Scale, uint8(one.Zero))
+	default:
+		for i, c := range codes {
+			code, by := int32(c), p[own.of(i)]
+			if f.Lo < 0 {
+				code = int32(int8(c))
+			}
+			x[i] = float32(code-by.Zero) * by.Scale
+		}
+	}
+}
+
+// saturate moves codes between lo and hi, and those of NaN to zero.
+func saturate[T int8 | uint8](codes []T, x []float32, lo, hi, zero T) {
+	for i, v := range x {
+		c := max(lo, min(hi, codes[i]))
+		if v != v {
+			c = zero
+		}
+		codes[i] = c
 	}
 }
 
@@ -224,22 +288,6 @@ func (m *miniFloat) decodeHalves(x []float32, codes []uint16) {
 		level.DecodeF16(x, codes)
 	} else {
 		level.DecodeBF16(x, codes)
-	}
-}
-
-func encodeBy[T int8 | uint8](f *Format, quantize func(l kernel.Level, dst []T, x []float32, scale float32, zero T), codes []int32, x []float32, p Params) {
-	lo, hi := int32(f.Lo), int32(f.Hi)
-	buf := make([]T, min(1024, len(x))) // a group of weights is small
-	for len(x) > 0 {
-		part := buf[:min(len(buf), len(x))]
-		quantize(level, part, x[:len(part)], p.Scale, T(p.Zero))
-		for i, c := range part {
-			codes[i] = max(lo, min(hi, int32(c)))
-			if x[i] != x[i] {
-				codes[i] = p.Zero
-			}
-		}
-		codes, x = codes[len(part):], x[len(part):]
 	}
 }
 

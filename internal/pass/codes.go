@@ -109,12 +109,12 @@ func Encode(t *tensor.Tensor, v *plan.Value) (*tensor.Tensor, error) {
 	}
 	if v.Role != plan.RoleBias {
 		f := format.Lookup(v.Format)
+		if v.Role == plan.RoleWeight {
+			return f.QuantizeTensor(t, v.Block, v.Params)
+		}
 		list, err := f.QuantizeCodes(t, v.Block, v.Params)
 		if err != nil {
 			return nil, err
-		}
-		if v.Role == plan.RoleWeight {
-			return f.CodeTensor(list, t.Shape)
 		}
 		return format.FromInts(flowing(f), list, t.Shape...)
 	}

@@ -315,6 +315,8 @@ func (e evaluator) RunWatch(ctx context.Context, in map[string]*tensor.Tensor, w
 	return op.Run(e.m, in, op.Options{Watch: watch, Context: ctx})
 }
 
+func (evaluator) Close() {}
+
 func TestPrepareNames(t *testing.T) {
 	if len(pass.All) == 0 {
 		t.Fatal("no passes")

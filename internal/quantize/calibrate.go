@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"sync"
 
 	"lowbit/internal/calib"
 	"lowbit/internal/calib/dataset"
@@ -223,16 +222,18 @@ func (q *quantization) observe(values []string, numbers []int, feed calib.Feed, 
 	if kept == nil {
 		step = max(1, feed.N)
 	}
-	compile := sync.OnceValues(func() (*engine.Session, error) {
-		return q.compile(q.float, values, !slices.ContainsFunc(slices.Collect(maps.Values(look.channels)), func(c *calib.Channels) bool { return c.Axis != 1 }))
-	})
+	matrices := !slices.ContainsFunc(slices.Collect(maps.Values(look.channels)), func(c *calib.Channels) bool { return c.Axis != 1 })
+	var s *engine.Session // once it is needed
+	defer func() { s.Close() }()
 	all := map[string]*calib.Stats{}
 	for from := 0; from == 0 || from < feed.N; from += step {
 		part := calib.Feed{N: min(step, feed.N-from), Sample: func(i int) (map[string]*tensor.Tensor, string, error) { return feed.Sample(from + i) }}
 		stats, err := repair.Once(kept, fmt.Sprint(from), func() (map[string]*calib.Stats, error) {
-			s, err := compile()
-			if err != nil {
-				return nil, err
+			if s == nil {
+				var err error
+				if s, err = q.compile(q.float, values, matrices); err != nil {
+					return nil, err
+				}
 			}
 			return calib.Collect(q.ctx, s, part, calib.Options{Hist: look.hist, Workers: q.opt.Threads, Level: level, Done: func(n int) { done(from + n) }, Channels: look.channels})
 		})

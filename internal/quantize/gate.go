@@ -188,6 +188,7 @@ func (q *quantization) newJudges(float *graph.Model, lists ...[]int) ([]*judge, 
 	if err != nil {
 		return nil, err
 	}
+	defer s.Close()
 	var js []*judge
 	for _, numbers := range lists {
 		j := q.judgeOf(float, numbers)
@@ -237,7 +238,9 @@ func (j *judge) answer(ctx context.Context, float *engine.Session, i int) (judge
 	if err != nil {
 		return judged{}, 0, err
 	}
-	out, err := float.Run(ctx, in())
+	x := in()
+	out, err := float.Run(ctx, x)
+	tensor.Recycle(x)
 	return judged{in, out}, bytes + bytesOf(out), err
 }
 
@@ -304,11 +307,13 @@ func (j *judge) measure(m *graph.Model) (*verdict, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.Close()
 	var float *engine.Session
 	if len(j.kept) < len(j.numbers) {
 		if float, err = engine.Compile(j.float, engine.Options{Threads: 1, Release: j.release}); err != nil {
 			return nil, err
 		}
+		defer float.Close()
 	}
 	v, agree := &verdict{Each: make([]report.Diffs, len(j.numbers))}, make([]int, len(j.numbers))
 	err = calib.Each(j.ctx, len(j.numbers), j.threads, func(ctx context.Context, i int) error {
@@ -322,9 +327,12 @@ func (j *judge) measure(m *graph.Model) (*verdict, error) {
 		if err != nil {
 			return err
 		}
-		out, err := s.Run(ctx, k.inputs())
+		in := k.inputs()
+		out, err := s.Run(ctx, in)
 		if err == nil {
 			agree[i] = v.Each[i].Add(j.float.Graph.Out, k.answers, out)
+			tensor.Recycle(in)
+			tensor.Recycle(out)
 		}
 		return err
 	})

@@ -36,6 +36,7 @@ func (q *quantization) splitOutliers() error {
 	if err != nil {
 		return err
 	}
+	defer s.Close()
 	level, _ := kernel.Best() // an error showed when the first network was compiled
 	stats, err := calib.CollectChannels(q.ctx, s, calib.FeedOf(q.fitted), axes, calib.Options{Workers: q.opt.Threads, Level: level})
 	if err != nil {

@@ -77,7 +77,9 @@ func fewSamples(ctx context.Context, d *dataset.Source, numbers []int, most, thr
 		next, takes := make([]calib.Inputs, len(few)), make([]int, len(few))
 		err := calib.Each(ctx, len(few), threads, func(_ context.Context, i int) (err error) {
 			if next[i], _, err = d.Hold(few[i]); err == nil {
-				takes[i] = bytesOf(next[i]())
+				x := next[i]()
+				takes[i] = bytesOf(x)
+				tensor.Recycle(x)
 			}
 			return err
 		})

@@ -169,14 +169,18 @@ func (r *learner) float(ctx context.Context, k int) error {
 	if err != nil {
 		return err
 	}
+	defer run.Close()
 	r.bySample = make([]map[string]*tensor.Tensor, len(r.samples))
 	return calib.Each(ctx, len(r.samples), r.job.Threads, func(ctx context.Context, i int) error {
 		r.bySample[i] = map[string]*tensor.Tensor{}
-		_, err := run.RunWatch(ctx, r.samples[i](), func(value string, t *tensor.Tensor) {
+		in := r.samples[i]()
+		out, err := run.RunWatch(ctx, in, func(value string, t *tensor.Tensor) {
 			if sp, ok := spatial[value]; ok {
 				r.bySample[i][value] = r.channelsLast(t, sp)
 			}
 		})
+		tensor.Recycle(out)
+		tensor.Recycle(in)
 		return err
 	})
 }

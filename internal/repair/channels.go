@@ -35,6 +35,7 @@ func (j *Job) channels(ctx context.Context, axes map[string]int) (map[string]*ca
 	if err != nil {
 		return nil, err
 	}
+	defer r.Close()
 	return calib.CollectChannels(ctx, r, calib.FeedOf(j.Fit), axes, j.collecting())
 }
 

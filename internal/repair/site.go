@@ -137,6 +137,7 @@ func look(ctx context.Context, j *Job, sites []*site) error {
 	if err != nil {
 		return err
 	}
+	defer run.Close()
 	seen := make([]map[*reader][]float32, len(samples))
 	err = calib.Each(ctx, len(samples), j.Threads, func(ctx context.Context, i int) error {
 		in := samples[i]()
@@ -151,7 +152,9 @@ func look(ctx context.Context, j *Job, sites []*site) error {
 				see(name, t)
 			}
 		}
-		_, err := run.RunWatch(ctx, in, see)
+		out, err := run.RunWatch(ctx, in, see)
+		tensor.Recycle(out)
+		tensor.Recycle(in)
 		return err
 	})
 	if err != nil {

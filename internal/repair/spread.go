@@ -11,10 +11,14 @@ func spread(t *tensor.Tensor, axis, per int) []float32 {
 	x := tensor.Of[float32](t)
 	n, inner := t.Shape[axis], tensor.Elements(t.Shape[axis+1:])
 	at := picks(len(x)/max(1, n), per)
+	for i, k := range at {
+		at[i] = k/inner*n*inner + k%inner
+	}
 	y := make([]float32, 0, n*len(at))
 	for ch := range n {
+		own := x[ch*inner:]
 		for _, k := range at {
-			y = append(y, x[(k/inner*n+ch)*inner+k%inner])
+			y = append(y, own[k])
 		}
 	}
 	return y

@@ -257,6 +257,7 @@ func (w *walk) run(ctx context.Context, p *piece, watch []string, see func(sampl
 	if most == 0 || p.again >= againMost {
 		most = math.MaxInt64
 	}
+	defer r.Close()
 	var bytes atomic.Int64
 	left := make([]map[string]*tensor.Tensor, len(w.samples))
 	err = calib.Each(ctx, len(w.samples), w.job.Threads, func(ctx context.Context, i int) error {
@@ -267,15 +268,30 @@ func (w *walk) run(ctx context.Context, p *piece, watch []string, see func(sampl
 			}
 		}
 		out, err := r.RunWatch(ctx, in, func(value string, t *tensor.Tensor) { see(i, value, t) })
+		for name, t := range in {
+			if w.values[i][name] == nil {
+				tensor.Recycle(map[string]*tensor.Tensor{name: t})
+			}
+		}
 		if bytes.Add(bytesOf(out)) <= most {
 			left[i] = out
+		} else {
+			tensor.Recycle(out)
 		}
 		return err
 	})
 	if p.large = bytes.Load() > most; p.large {
+		drop(left)
 		left = nil
 	}
 	return left, err
+}
+
+// drop recycles what a piece left.
+func drop(left []map[string]*tensor.Tensor) {
+	for _, values := range left {
+		tensor.Recycle(values)
+	}
 }
 
 func bytesOf(values map[string]*tensor.Tensor) (n int64) {
@@ -298,6 +314,7 @@ func (w *walk) leave(k int, left []map[string]*tensor.Tensor) {
 		}
 		for name := range w.values[i] {
 			if !later[name] {
+				tensor.Recycle(map[string]*tensor.Tensor{name: w.values[i][name]})
 				delete(w.values[i], name)
 			}
 		}
@@ -307,6 +324,7 @@ func (w *walk) leave(k int, left []map[string]*tensor.Tensor) {
 // restart forgets what the pieces left.
 func (w *walk) restart() {
 	w.done = 0
+	drop(w.values)
 	for i := range w.values {
 		w.values[i] = map[string]*tensor.Tensor{}
 	}

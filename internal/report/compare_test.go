@@ -30,6 +30,8 @@ func (r replay) RunWatch(_ context.Context, _ map[string]*tensor.Tensor, watch f
 	return map[string]*tensor.Tensor{"y": last}, r.err
 }
 
+func (replay) Close() {}
+
 func TestComparison(t *testing.T) {
 	pair := Pair{
 		A:       replay{values: []shown{{"h", []float32{1, 2}}, {"only", []float32{1}}, {"sized", []float32{1}}, {"y", []float32{1, 2}}}},

@@ -20,6 +20,8 @@ type Tensor struct {
 
 	Kind  Kind
 	Items []*Tensor // of a sequence, or the one value of an optional
+
+	scratch bool // Raw may be recycled
 }
 
 // Kind tells dense tensors from the containers of ONNX's type system.
@@ -119,6 +121,7 @@ func (t *Tensor) Bytes() int {
 // Clone returns a deep copy.
 func (t *Tensor) Clone() *Tensor {
 	c := *t
+	c.scratch = false
 	c.Shape = slices.Clone(t.Shape)
 	c.Str = slices.Clone(t.Str)
 	if t.Raw != nil {
@@ -135,6 +138,7 @@ func (t *Tensor) Clone() *Tensor {
 // Reshape returns a tensor with the same elements and another shape; it shares memory with t.
 func (t *Tensor) Reshape(shape ...int) *Tensor {
 	c := *t
+	c.scratch = false
 	c.Shape = slices.Clone(shape)
 	return &c
 }

@@ -116,9 +116,19 @@ type made struct {
 	make func(i int) (*Sample, error)
 }
 
-func (m made) len() int                      { return m.n }
-func (m made) sample(i int) (*Sample, error) { return m.make(i) }
-func (m made) close() error                  { return nil }
+func (m made) len() int     { return m.n }
+func (m made) close() error { return nil }
+
+// sample leaves the caller's samples to the caller: the function may return the same ones again.
+func (m made) sample(i int) (*Sample, error) {
+	s, err := m.make(i)
+	if s == nil || err != nil {
+		return s, err
+	}
+	own := *s
+	own.Inputs = tensor.Keep(s.Inputs)
+	return &own, nil
+}
 
 func detect(path string) (form, error) {
 	st, err := os.Stat(path)
@@ -178,6 +188,7 @@ func (s *Source) Hold(i int) (inputs func() map[string]*tensor.Tensor, bytes int
 		return nil, 0, err
 	}
 	if sample.again != nil {
+		tensor.Recycle(sample.Inputs)
 		return sample.again, sample.less, nil
 	}
 	for _, t := range sample.Inputs {

@@ -93,7 +93,9 @@ func (p *pixels) sample(name string, r raster, label int) (*Sample, error) {
 		return nil, fault.At(name, err)
 	}
 	s := &Sample{Name: name, Inputs: map[string]*tensor.Tensor{p.input: t}, Label: label}
-	if s.less = len(f.pix); s.less < t.Bytes() {
+	if s.less = len(f.pix); s.less >= t.Bytes() {
+		s.Inputs = tensor.Keep(s.Inputs)
+	} else {
 		s.again = func() map[string]*tensor.Tensor {
 			t, _ := p.fill(f) // no error the first time
 			return map[string]*tensor.Tensor{p.input: t}
@@ -181,7 +183,7 @@ func (p *pixels) fit(shape []int) ([]int, error) {
 	return shape, nil
 }
 
-// fill writes a frame into a tensor.
+// fill writes a frame into a tensor of its own.
 func (p *pixels) fill(f frame) (*tensor.Tensor, error) {
 	r := f.raster
 	if p.channels() == 3 {
@@ -194,7 +196,7 @@ func (p *pixels) fill(f frame) (*tensor.Tensor, error) {
 		}
 		r = whole
 	}
-	t := tensor.New(tensor.Float32, f.shape...)
+	t := tensor.Scratch(tensor.Float32, f.shape...)
 	p.spread(tensor.Of[float32](t), r)
 	if p.typ.DType == tensor.Undefined {
 		return t, nil
