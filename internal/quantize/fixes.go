@@ -25,6 +25,7 @@ type Fix struct {
 	Undone  []repair.Change
 	Before  float64 // SQNR in dB on the samples that judge, without it and with it; 0 where that was not measured
 	After   float64
+	Aside   bool          // both were measured with the mean errors of the weights taken out, as the repair of biases will
 	Trials  []Trial       // that decided which changes are kept
 	Work    time.Duration // estimated; 0 where the repair was asked for
 	Skipped bool          // it was not tried, for the budget
@@ -274,6 +275,9 @@ func (f Fix) String() string {
 	}
 	if f.After != 0 {
 		fmt.Fprintf(&b, ", %.1f → %.1f dB on samples held back", f.Before, f.After)
+		if f.Aside {
+			b.WriteString(", mean errors aside, which the repair of biases takes out")
+		}
 	}
 	return b.String()
 }

@@ -28,7 +28,7 @@ func (q *quantization) rework(w *wish) (fix Fix, err error) {
 		if base, err = q.trial(false, channels); err != nil {
 			return fix, err
 		}
-		fix.Before = base.SQNR
+		fix.Before, fix.Aside = base.SQNR, q.aside()
 	}
 	q.float = pass.Clone(was.float)
 	job := q.job(w.Repair)
@@ -205,10 +205,15 @@ func (q *quantization) fitTrial(set plan.Settings, stats map[string]*calib.Stats
 // meansOf is how many samples tell the mean errors that a trial takes out of biases.
 const meansOf = 12
 
+// aside says whether trials set mean errors aside: the repair of biases is to follow.
+func (q *quantization) aside() bool {
+	return slices.ContainsFunc(q.wishes, func(w wish) bool { return w.Repair == repair.Bias })
+}
+
 // unbiased compares the network with biases that take up the mean error of each layer's weights, where the
 // repair of biases is to follow: what that mends does not count.
 func (q *quantization) unbiased() (*Gate, error) {
-	if !slices.ContainsFunc(q.wishes, func(w wish) bool { return w.Repair == repair.Bias }) {
+	if !q.aside() {
 		return q.compared()
 	}
 	was := q.state()

@@ -191,10 +191,11 @@ func (s *Source) Hold(i int) (inputs func() map[string]*tensor.Tensor, bytes int
 		tensor.Recycle(sample.Inputs)
 		return sample.again, sample.less, nil
 	}
-	for _, t := range sample.Inputs {
+	held := tensor.Keep(sample.Inputs)
+	for _, t := range held {
 		bytes += t.Bytes()
 	}
-	return func() map[string]*tensor.Tensor { return sample.Inputs }, bytes, nil
+	return func() map[string]*tensor.Tensor { return held }, bytes, nil
 }
 
 // Close closes the files that the source holds open.

@@ -93,9 +93,7 @@ func (p *pixels) sample(name string, r raster, label int) (*Sample, error) {
 		return nil, fault.At(name, err)
 	}
 	s := &Sample{Name: name, Inputs: map[string]*tensor.Tensor{p.input: t}, Label: label}
-	if s.less = len(f.pix); s.less >= t.Bytes() {
-		s.Inputs = tensor.Keep(s.Inputs)
-	} else {
+	if s.less = len(f.pix); s.less < t.Bytes() {
 		s.again = func() map[string]*tensor.Tensor {
 			t, _ := p.fill(f) // no error the first time
 			return map[string]*tensor.Tensor{p.input: t}

@@ -229,7 +229,8 @@ func (p *pixels) tensor(r raster) (*tensor.Tensor, error) {
 	return s.Inputs[p.input], nil
 }
 
-// TestHold makes the inputs of held samples again: the same, from a quarter of the bytes where they are pixels.
+// TestHold makes the inputs of held samples again, though those of before were recycled: the same, from a quarter of the bytes
+// where they are pixels.
 func TestHold(t *testing.T) {
 	photo, err := os.ReadFile("testdata/scene-420.jpg")
 	if err != nil {
@@ -247,8 +248,18 @@ func TestHold(t *testing.T) {
 		{"photograph", photos, Options{Preprocess: padded}, 32 * 24 * 3},
 		{"bytes", photos, Options{Preprocess: &Preprocess{Crop: 30}, Inputs: bytes}, 30 * 30 * 3},
 		{"array", arrays, Options{}, 3 * 4},
+		{"drawn image", None, Options{Inputs: []*graph.Value{input("x", tensor.Float32, -1, 3, 64, 64)}, Samples: 2}, 4 * 3 * 64 * 64},
+		{"drawn numbers", "random:normal", Options{Inputs: []*graph.Value{input("x", tensor.Float32, -1, 3, 64, 64)}, Samples: 2}, 4 * 3 * 64 * 64},
+		{"made", "", Options{}, 4 * 64 * 64},
 	} {
-		d := open(t, c.path, c.o)
+		var d *Source
+		if c.path == "" {
+			one := &Sample{Inputs: map[string]*tensor.Tensor{"x": tensor.Scratch(tensor.Float32, 64, 64)}}
+			clear(one.Inputs["x"].Raw)
+			d = New(Info{Total: 1}, func(int) (*Sample, error) { return one, nil })
+		} else {
+			d = open(t, c.path, c.o)
+		}
 		want := sample(t, d, 0)
 		again, held, err := d.Hold(0)
 		if err != nil || held > c.held {
@@ -259,6 +270,14 @@ func TestHold(t *testing.T) {
 			for name, w := range want.Inputs {
 				if g := got[name]; g.String() != w.String() || !slices.Equal(g.Raw, w.Raw) {
 					t.Errorf("%s: input %q differs from what was read", c.name, name)
+				}
+			}
+			tensor.Recycle(got)
+			for range 4 { // whoever takes the memory writes to it
+				for _, w := range want.Inputs {
+					for i, x := 0, tensor.Scratch(w.DType, w.Shape...); i < len(x.Raw); i++ {
+						x.Raw[i] = 1
+					}
 				}
 			}
 		}
