@@ -124,7 +124,7 @@ func TestBiasRoom(t *testing.T) {
 		if err := c.start(t.Context(), func(l *layer) bool { return l.offset() != "" }); err != nil {
 			t.Fatal(err)
 		}
-		c.walk.most, c.plain.most, c.bytes = room, room, room
+		c.walk.most, c.plain.walk.most, c.bytes = room, room, room
 		if err := c.each(t.Context(), c.piece); err != nil {
 			t.Fatal(err)
 		}

@@ -48,6 +48,8 @@ type learner struct {
 	walk     *walk
 	nodes    map[*graph.Node]*graph.Node // those of the quantized network
 	sections []*section
+	plain    *tour                       // of the float network
+	known    int                         // sections whose results in float were seen
 	bySample []map[string]*tensor.Tensor // what sections yield in float, channels last
 	left     int                         // sections that keep their weights
 }
@@ -77,6 +79,14 @@ func (r *learner) run(ctx context.Context) (*Outcome, error) {
 	r.cut()
 	r.walk = newWalk(j, quant, r.samples)
 	r.walk.cut(r.ends())
+	outs := map[string]bool{}
+	for _, s := range r.sections {
+		outs[s.out] = true
+	}
+	r.plain = newTour(j, r.origin, r.samples, max(betweenBytes(r.samples), learnBytes/fedShare), func(n *graph.Node) bool { return outs[n.Out[0]] })
+	for range r.samples {
+		r.bySample = append(r.bySample, map[string]*tensor.Tensor{})
+	}
 	if err := r.each(ctx); err != nil {
 		return nil, err
 	}
@@ -146,43 +156,37 @@ func (r *learner) each(ctx context.Context) error {
 	return nil
 }
 
-// float runs the float network, unless what section k yields is known, and keeps the results of it and
+// float runs the float network as far as section k, unless it did so before, and keeps the results of it and
 // of those around it, as many as may be kept.
 func (r *learner) float(ctx context.Context, k int) error {
-	if r.bySample != nil && r.bySample[0][r.sections[k].out] != nil {
-		return nil
-	}
-	from, to := around(k, len(r.sections), learnBytes, func(i int) int {
-		shape, ok := r.job.Facts[r.sections[i].out].Static()
-		if !ok {
-			return learnBytes + 1
+	for r.known <= k {
+		from, to := around(r.known, len(r.sections), learnBytes, func(i int) int {
+			shape, ok := r.job.Facts[r.sections[i].out].Static()
+			if !ok {
+				return learnBytes + 1
+			}
+			return 4 * len(r.samples) * tensor.Elements(shape)
+		})
+		for _, own := range r.bySample {
+			clear(own)
 		}
-		return 4 * len(r.samples) * tensor.Elements(shape)
-	})
-	spatial := map[string]bool{}
-	var watch []string
-	for _, s := range r.sections[from:to] {
-		watch = append(watch, s.out)
-		spatial[s.out] = s.spatial()
-	}
-	run, err := r.job.Compile(r.origin, watch)
-	if err != nil {
-		return err
-	}
-	defer run.Close()
-	r.bySample = make([]map[string]*tensor.Tensor, len(r.samples))
-	return calib.Each(ctx, len(r.samples), r.job.Threads, func(ctx context.Context, i int) error {
-		r.bySample[i] = map[string]*tensor.Tensor{}
-		in := r.samples[i]()
-		out, err := run.RunWatch(ctx, in, func(value string, t *tensor.Tensor) {
-			if sp, ok := spatial[value]; ok {
+		spatial := map[string]bool{}
+		var watch []string
+		for _, s := range r.sections[from:to] {
+			watch = append(watch, s.out)
+			spatial[s.out] = s.spatial()
+		}
+		err := r.plain.show(ctx, watch, func(i int, value string, t *tensor.Tensor) {
+			if sp, ok := spatial[value]; ok && k < to {
 				r.bySample[i][value] = r.channelsLast(t, sp)
 			}
 		})
-		tensor.Recycle(out)
-		tensor.Recycle(in)
-		return err
-	})
+		if err != nil {
+			return err
+		}
+		r.known = to
+	}
+	return nil
 }
 
 // channelsLast copies a tensor as (pixels,channels).

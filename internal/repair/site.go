@@ -8,6 +8,7 @@ import (
 
 	"lowbit/internal/calib"
 	"lowbit/internal/format"
+	"lowbit/internal/graph"
 	"lowbit/internal/kernel"
 	"lowbit/internal/plan"
 	"lowbit/internal/tensor"
@@ -118,9 +119,10 @@ func (s *site) rows(samples int) int {
 	return max(1, min(sightRows, sightBytes/(4*s.width()))/samples)
 }
 
-// look collects what samples show of every reader of some sites.
-func look(ctx context.Context, j *Job, sites []*site) error {
-	samples := slices.Concat(j.Fit, j.Held)
+// look runs the float network on as far as the values that the readers of some sites read, and collects what samples show
+// of these if that is wanted.
+func look(ctx context.Context, j *Job, t *tour, sites []*site, keep bool) error {
+	samples := len(j.Fit) + len(j.Held)
 	var watch []string
 	byValue, per := map[string][]*reader{}, map[*reader]int{}
 	for _, s := range sites {
@@ -130,34 +132,22 @@ func look(ctx context.Context, j *Job, sites []*site) error {
 				watch = append(watch, name)
 			}
 			byValue[name] = append(byValue[name], r)
-			per[r] = s.rows(len(samples))
+			per[r] = s.rows(samples)
 		}
 	}
-	run, err := j.Compile(j.Net, watch)
-	if err != nil {
-		return err
-	}
-	defer run.Close()
-	seen := make([]map[*reader][]float32, len(samples))
-	err = calib.Each(ctx, len(samples), j.Threads, func(ctx context.Context, i int) error {
-		in := samples[i]()
+	seen := make([]map[*reader][]float32, samples)
+	for i := range seen {
 		seen[i] = map[*reader][]float32{}
-		see := func(value string, t *tensor.Tensor) {
-			for _, r := range byValue[value] {
-				seen[i][r] = r.win.patches(t, r.win.output(t.Shape), picks(r.win.elements(t.Shape), per[r]))
-			}
+	}
+	err := t.show(ctx, watch, func(i int, value string, t *tensor.Tensor) {
+		if !keep {
+			return
 		}
-		for _, name := range watch { // the network's own inputs are not shown
-			if t := in[name]; t != nil {
-				see(name, t)
-			}
+		for _, r := range byValue[value] {
+			seen[i][r] = r.win.patches(t, r.win.output(t.Shape), picks(r.win.elements(t.Shape), per[r]))
 		}
-		out, err := run.RunWatch(ctx, in, see)
-		tensor.Recycle(out)
-		tensor.Recycle(in)
-		return err
 	})
-	if err != nil {
+	if err != nil || !keep {
 		return err
 	}
 	for r := range per {
@@ -368,17 +358,24 @@ func migrate(ctx context.Context, j *Job, propose func(s *site) [][]float64) (*O
 	}
 	l := FindLanes(j.Net, j.Facts)
 	sites := l.sites(j)
+	samples := slices.Concat(j.Fit, j.Held)
+	readers := map[*graph.Node]bool{}
+	for _, s := range sites {
+		for _, r := range s.readers {
+			readers[r.slot.node] = true
+		}
+	}
+	floats := newTour(j, j.Net, samples, max(betweenBytes(samples), sightBytes/fedShare), func(n *graph.Node) bool { return readers[n] })
 	var moves []move
 	looked := 0 // sites of which samples were looked at
 	for k, s := range sites {
 		m, err := Once(j.Journal, fmt.Sprint("site ", k), func() (*move, error) {
-			if k >= looked {
-				var from int
-				samples := len(j.Fit) + len(j.Held)
-				from, looked = around(k, len(sites), sightBytes, func(i int) int { return 4 * sites[i].width() * sites[i].rows(samples) * samples })
-				if err := look(ctx, j, sites[from:looked]); err != nil {
+			for looked <= k {
+				from, to := around(looked, len(sites), sightBytes, func(i int) int { return 4 * sites[i].width() * sites[i].rows(len(samples)) * len(samples) })
+				if err := look(ctx, j, floats, sites[from:to], k < to); err != nil {
 					return nil, err
 				}
+				looked = to
 			}
 			return s.move(ctx, j, propose(s))
 		})

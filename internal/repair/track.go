@@ -25,6 +25,16 @@ const (
 	fedShare    = 4
 )
 
+// betweenBytes is what may be kept of all samples between two pieces of a network.
+func betweenBytes(samples []calib.Inputs) int {
+	if len(samples) == 0 {
+		return wantBytes
+	}
+	in := samples[0]()
+	defer tensor.Recycle(in)
+	return max(wantBytes, len(samples)*int(bytesOf(in))/fedShare)
+}
+
 // head returns the first n of a list, or all.
 func head[T any](list []T, n int) []T { return list[:min(n, len(list))] }
 
@@ -36,8 +46,7 @@ type track struct {
 	origin    *graph.Model // the float network as it was
 	fit, held []calib.Inputs
 	walk      *walk
-	plain     *walk                  // of the float network
-	place     map[string]int         // the piece of it that a layer ends
+	plain     *tour                  // of the float network
 	known     int                    // pieces of walk whose layers' results in float were kept
 	layers    map[*graph.Node]*layer // by the node of the quantized network
 	want      []map[string]seen      // by sample and layer; of the layers that come next
@@ -90,12 +99,13 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 		c.per = max(8, sampleBytes/(4*max(1, channels*len(samples))))
 	}
 	if c.bytes == 0 {
-		c.bytes = wantBytes
-		if len(samples) > 0 {
-			c.bytes = max(c.bytes, len(samples)*int(bytesOf(samples[0]()))/fedShare)
-		}
+		c.bytes = betweenBytes(samples)
 	}
-	c.cutPlain(samples)
+	ends := map[string]bool{}
+	for _, l := range c.layers {
+		ends[l.name] = true
+	}
+	c.plain = newTour(j, c.origin, samples, c.bytes, func(n *graph.Node) bool { return ends[plan.NodeName(n)] })
 	c.walk = newWalk(j, quant, samples)
 	c.walk.most = c.bytes
 	c.walk.cut(func(n *graph.Node) string {
@@ -109,27 +119,6 @@ func (c *track) start(ctx context.Context, pick func(l *layer) bool) error {
 		c.want[i] = map[string]seen{}
 	}
 	return nil
-}
-
-// cutPlain cuts the float network behind the layers.
-func (c *track) cutPlain(samples []calib.Inputs) {
-	c.plain, c.place = newWalk(c.job, c.origin, samples), map[string]int{}
-	c.plain.most = c.bytes
-	ends := map[string]bool{}
-	for _, l := range c.layers {
-		ends[l.name] = true
-	}
-	c.plain.cut(func(n *graph.Node) string {
-		if !ends[plan.NodeName(n)] {
-			return ""
-		}
-		return n.Out[0]
-	})
-	for i, p := range c.plain.pieces {
-		if p.layer != nil {
-			c.place[plan.NodeName(p.layer)] = i
-		}
-	}
 }
 
 // each runs the pieces of the quantized network in turn. do runs one with a layer; where that
@@ -208,34 +197,21 @@ func (c *track) float(ctx context.Context, k int) error {
 }
 
 // floats runs the part of the float network that ends with the layers of some pieces, and keeps elements of these if
-// they are wanted. Where the network is cut may change the last bits of what it yields too: so the parts before them run in turn.
+// they are wanted.
 func (c *track) floats(ctx context.Context, pieces []*piece, keep bool) error {
 	byValue := map[string]*layer{}
 	var watch []string
-	last := -1
 	for _, p := range pieces {
-		l := c.layers[p.layer]
-		if l == nil {
-			continue
-		}
-		watch = append(watch, l.node.Out[0])
-		byValue[l.node.Out[0]] = l
-		if last = max(last, c.place[l.name]); c.place[l.name] < c.plain.done { // it comes before those of earlier pieces
-			c.plain.restart()
+		if l := c.layers[p.layer]; l != nil {
+			watch = append(watch, l.node.Out[0])
+			byValue[l.node.Out[0]] = l
 		}
 	}
-	if last < 0 {
-		return nil
-	}
-	p := c.plain.from(last)
-	p.again = 0
-	left, err := c.plain.run(ctx, p, watch, func(i int, value string, t *tensor.Tensor) {
+	return c.plain.show(ctx, watch, func(i int, value string, t *tensor.Tensor) {
 		if l := byValue[value]; l != nil && keep {
 			c.want[i][l.name] = seen{slices.Clone(t.Shape), spread(t, l.axis, c.per)}
 		}
 	})
-	c.plain.leave(last, left)
-	return err
 }
 
 // around returns the run of numbers below n around k when these are split, from the first on, into runs whose sizes add

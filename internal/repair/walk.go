@@ -268,11 +268,7 @@ func (w *walk) run(ctx context.Context, p *piece, watch []string, see func(sampl
 			}
 		}
 		out, err := r.RunWatch(ctx, in, func(value string, t *tensor.Tensor) { see(i, value, t) })
-		for name, t := range in {
-			if w.values[i][name] == nil {
-				tensor.Recycle(map[string]*tensor.Tensor{name: t})
-			}
-		}
+		w.spent(i, in)
 		if bytes.Add(bytesOf(out)) <= most {
 			left[i] = out
 		} else {
@@ -285,6 +281,15 @@ func (w *walk) run(ctx context.Context, p *piece, watch []string, see func(sampl
 		left = nil
 	}
 	return left, err
+}
+
+// spent recycles those values of sample i that were made of the sample alone.
+func (w *walk) spent(i int, in map[string]*tensor.Tensor) {
+	for name, t := range in {
+		if w.values[i][name] == nil {
+			tensor.Recycle(map[string]*tensor.Tensor{name: t})
+		}
+	}
 }
 
 // drop recycles what a piece left.
