@@ -174,6 +174,7 @@ type Gate = quantize.Gate
 //	Undone  []struct      // that were not
 //	Before  float64       // SQNR of the outputs in dB on samples held back, without it; 0 where that was not measured
 //	After   float64       // and with it
+//	Aside   bool          // both with the mean errors of the weights taken out, as the repair of biases will
 //	Trials  []struct      // that decided: Places, Samples, the SQNR Without and With them, and whether they were Kept
 //	Work    time.Duration // that was estimated; 0 where the repair was asked for
 //	Skipped bool          // it was not tried, for the budget

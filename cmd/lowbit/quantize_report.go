@@ -75,6 +75,7 @@ type fixJSON struct {
 	Estimated float64     `json:"estimated_s,omitempty"`
 	Before    float64     `json:"before_db,omitempty"` // on the samples that judge
 	After     float64     `json:"after_db,omitempty"`
+	Aside     bool        `json:"mean_errors_aside,omitempty"` // both without the mean errors of the weights, which the repair of biases takes out
 	Changes   []fixLine   `json:"changes,omitempty"`
 	Undone    []fixLine   `json:"undone,omitempty"`
 	Trials    []trialJSON `json:"trials,omitempty"`
@@ -97,7 +98,7 @@ type trialJSON struct {
 }
 
 func fixOf(f lowbit.Fix) fixJSON {
-	j := fixJSON{Name: f.Name, Made: f.Made, Skipped: f.Skipped, Note: f.Note, Estimated: f.Work.Seconds(), Before: f.Before, After: f.After}
+	j := fixJSON{Name: f.Name, Made: f.Made, Skipped: f.Skipped, Note: f.Note, Estimated: f.Work.Seconds(), Before: f.Before, After: f.After, Aside: f.Aside}
 	for _, c := range f.Changes {
 		j.Changes = append(j.Changes, fixLine{c.Place, c.What, round2(c.Gain)})
 	}

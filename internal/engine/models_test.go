@@ -44,36 +44,39 @@ func arrays(t testing.TB, path string) map[string]*tensor.Tensor {
 	return m
 }
 
-// TestModels holds every test model against the outputs that ONNX Runtime gave.
-func TestModels(t *testing.T) {
+// eachModel calls do for the folder of every test model.
+func eachModel(t *testing.T, do func(t *testing.T, dir string)) {
 	root := testdata.Dir(t, "models")
 	dirs, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range dirs {
-		if !d.IsDir() {
-			continue
+		if d.IsDir() {
+			t.Run(d.Name(), func(t *testing.T) { do(t, filepath.Join(root, d.Name())) })
 		}
-		t.Run(d.Name(), func(t *testing.T) {
-			dir := filepath.Join(root, d.Name())
-			s, err := Compile(openModel(t, dir), Options{Threads: 2})
+	}
+}
+
+// TestModels holds every test model against the outputs that ONNX Runtime gave.
+func TestModels(t *testing.T) {
+	eachModel(t, func(t *testing.T, dir string) {
+		s, err := Compile(openModel(t, dir), Options{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		want := arrays(t, filepath.Join(dir, "output.npz"))
+		for range 2 { // the second run has a used frame
+			got, err := s.Run(context.Background(), arrays(t, filepath.Join(dir, "input.npz")))
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Close()
-			want := arrays(t, filepath.Join(dir, "output.npz"))
-			for range 2 { // the second run has a used frame
-				got, err := s.Run(context.Background(), arrays(t, filepath.Join(dir, "input.npz")))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for name, w := range want {
-					within(t, name, got[name], w, 1e-3, 1e-4)
-				}
+			for name, w := range want {
+				within(t, name, got[name], w, 1e-3, 1e-4)
 			}
-		})
-	}
+		}
+	})
 }
 
 // within compares floats: rtol of each element, and atol of the largest one. Other types must be equal.
@@ -108,43 +111,32 @@ func within(t *testing.T, name string, got, want *tensor.Tensor, rtol, atol floa
 
 // TestDirtyMemory runs every test model in new memory and in what others left, which must not show.
 func TestDirtyMemory(t *testing.T) {
-	root := testdata.Dir(t, "models")
-	dirs, err := os.ReadDir(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range dirs {
-		if !d.IsDir() {
-			continue
-		}
-		t.Run(d.Name(), func(t *testing.T) {
-			dir := filepath.Join(root, d.Name())
-			m, in := openModel(t, dir), arrays(t, filepath.Join(dir, "input.npz"))
-			var want map[string]*tensor.Tensor
-			for round := range 3 {
-				s, err := Compile(m, Options{Threads: 2})
-				if err != nil {
-					t.Fatal(err)
-				}
-				out, err := s.Run(context.Background(), in)
-				if err != nil {
-					t.Fatal(err)
-				}
-				s.Close()
-				if round == 0 {
-					want = out
-				}
-				for name, x := range out {
-					if !bytes.Equal(x.Raw, want[name].Raw) {
-						t.Errorf("output %q is another in round %d", name, round)
-					}
-				}
-				for n := 4 << 10; n < 4<<20; n += n / 8 {
-					b := tensor.ScratchBytes(n, 1)
-					soil(b)
-					tensor.RecycleBytes(b)
+	eachModel(t, func(t *testing.T, dir string) {
+		m, in := openModel(t, dir), arrays(t, filepath.Join(dir, "input.npz"))
+		var want map[string]*tensor.Tensor
+		for round := range 3 {
+			s, err := Compile(m, Options{Threads: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := s.Run(context.Background(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+			if round == 0 {
+				want = out
+			}
+			for name, x := range out {
+				if !bytes.Equal(x.Raw, want[name].Raw) {
+					t.Errorf("output %q is another in round %d", name, round)
 				}
 			}
-		})
-	}
+			for n := 4 << 10; n < 4<<20; n += n / 8 {
+				b := tensor.ScratchBytes(n, 1)
+				soil(b)
+				tensor.RecycleBytes(b)
+			}
+		}
+	})
 }

@@ -146,8 +146,9 @@ func (c *track) each(ctx context.Context, do func(ctx context.Context, p *piece,
 				return err
 			}
 		}
-		if again {
+		if again { // with the layer as it was
 			drop(left)
+			left = nil
 		}
 		if again && !p.large && k+1 < len(c.walk.pieces) {
 			if left, err = c.walk.run(ctx, p, nil, nil); err != nil {
