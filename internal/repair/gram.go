@@ -144,8 +144,9 @@ func (m *gram) loss(o int, w []float64) float64 {
 
 // trust weights rows x (n,k) by how far the float weights w (rows,k) miss the wanted results y
 // (rows,n) there: rows that the quantization of earlier layers spoilt, often by saturating some huge
-// element, count less, so that the weights do not bend to make up for them.
-func trust(ctx context.Context, level kernel.Level, threads int, w []float64, x, y []float32, k, rows int, centred bool) []float64 {
+// element, count less, so that the weights do not bend to make up for them. What the float weights make of x is written
+// to own (rows,n), unless that is nil.
+func trust(ctx context.Context, level kernel.Level, threads int, w []float64, x, y, own []float32, k, rows int, centred bool) []float64 {
 	n := len(x) / k
 	miss := make([]float64, n)
 	w32 := make([]float32, min(rows, rowBlock)*k)
@@ -154,9 +155,12 @@ func trust(ctx context.Context, level kernel.Level, threads int, w []float64, x,
 		for i, v := range part {
 			w32[i] = float32(v)
 		}
-		own := len(part) / k
-		got := product(ctx, level, threads, x, n, w32[:len(part)], own, k, kernel.Order{N: k, K: 1})
-		addMiss(miss, got, y[from*n:][:own*n], centred)
+		wide := len(part) / k
+		got := product(ctx, level, threads, x, n, w32[:len(part)], wide, k, kernel.Order{N: k, K: 1})
+		addMiss(miss, got, y[from*n:][:wide*n], centred)
+		if own != nil {
+			kernel.Transpose(level, own[from*n:][:wide*n], got, 1, n, wide)
+		}
 	}
 	median := slices.Sorted(slices.Values(miss))[n/2]
 	for r, v := range miss {

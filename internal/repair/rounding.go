@@ -315,6 +315,14 @@ func (b *bench) settle(g *group, number, o int, solved []float64) (before, after
 	return before, after
 }
 
+// aimsOwn says whether a layer aims at what its float weights make of the inputs that it gets, rather than at what it yields in
+// the float network, which makes up for the errors of those before it too. Beside activations in codes most of that error is
+// noise, for which least squares make weights smaller (errors in variables), in each layer anew. Weights of few bits err more
+// than that, and have to make up for one another all the same.
+func (b *bench) aimsOwn() bool {
+	return b.job.Plan.Mode == plan.Static && format.Lookup(b.value.Format).Bits >= 8
+}
+
 // gather collects the weights of a group and what the samples say of them. Where there is one set
 // of samples only, every second one judges; a single one does both.
 func (b *bench) gather(ctx context.Context, number, threads int) *group {
@@ -338,7 +346,15 @@ func (b *bench) gather(ctx context.Context, number, threads int) *group {
 			continue
 		}
 		x, y := b.x[s][number*rows*win.k:][:rows*win.k], b.y[s][number*win.rows*rows:][:win.rows*rows]
-		m.add(ctx, b.job.Level, threads, x, y, trust(ctx, b.job.Level, threads, g.w, x, y, win.k, win.rows, b.centred))
+		var own []float32
+		if b.aimsOwn() {
+			own = make([]float32, len(y))
+		}
+		trusted := trust(ctx, b.job.Level, threads, g.w, x, y, own, win.k, win.rows, b.centred)
+		if own != nil {
+			y = own
+		}
+		m.add(ctx, b.job.Level, threads, x, y, trusted)
 	}
 	g.fit.finish(b.centred)
 	if g.held.weight == 0 {

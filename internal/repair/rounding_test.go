@@ -412,3 +412,41 @@ func TestWidest(t *testing.T) {
 		}
 	}
 }
+
+// TestTrustTellsOwnResults holds what float weights make of their inputs against sums, over more output channels than go at a time.
+func TestTrustTellsOwnResults(t *testing.T) {
+	r := rand.New(rand.NewPCG(91, 92))
+	const n, k, rows = 37, 19, rowBlock + 5
+	x, y, w := make([]float32, n*k), make([]float32, rows*n), make([]float64, rows*k)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	for i := range w {
+		w[i] = float64(float32(r.NormFloat64()))
+	}
+	level, err := kernel.Best()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := make([]float32, len(y))
+	trust(t.Context(), level, 2, w, x, y, own, k, rows, false)
+	for o := range rows {
+		for i := range n {
+			sum := 0.0
+			for c := range k {
+				sum += w[o*k+c] * float64(x[i*k+c])
+			}
+			if math.Abs(sum-float64(own[o*n+i])) > 1e-4 {
+				t.Fatalf("channel %d of row %d is %v, not %v", o, i, own[o*n+i], sum)
+			}
+		}
+	}
+	for mode, want := range map[plan.Mode]bool{plan.Static: true, plan.Dynamic: false, plan.Weights: false} {
+		for _, f := range []*format.Format{format.Int8, format.Int4} {
+			b := &bench{rounder: &rounder{corrector: &corrector{&track{job: &Job{Plan: &plan.Plan{Mode: mode}}}}}, value: &plan.Value{Format: f.Name}}
+			if got := b.aimsOwn(); got != (want && f == format.Int8) {
+				t.Errorf("weights in %s, mode %v: %v", f.Name, mode, got)
+			}
+		}
+	}
+}
