@@ -8,7 +8,7 @@ import (
 	"lowbit/internal/tensor"
 )
 
-// A tour runs the float network over samples part by part, each part once, and shows values of it on the way. Where what
+// A tour runs the float network over samples part by part, and shows values of it on the way. Each part runs once, but where what
 // lies between two parts takes too much to be kept, the next one begins earlier.
 type tour struct {
 	walk *walk
